@@ -1,0 +1,196 @@
+"""The tape: nodes, the order of the backward pass, un-broadcasting, and checks of what a vjp returned.
+
+It knows arrays only. A leaf, the thing that gradients are computed for, is any object that is not a Node.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import zlib
+
+import numpy as np
+
+_state = threading.local()
+
+
+class Node:
+    """One recorded operation: its vector-Jacobian product and where each part of the result goes.
+
+    Attributes
+    ----------
+    name : str
+        Of the operation, for error messages.
+    vjp : callable
+        Cotangent of the output -> tuple with the gradient (or None) of each input. None once it was used.
+    parents : tuple
+        For each input a Node, a leaf, or None where nobody needs the gradient.
+    inputs : tuple of Watched
+        The input arrays, checked for in-place changes before the vjp runs.
+    keep : object or None
+        If set, `backward` reports the gradient of this node's output for it.
+    """
+
+    __slots__ = ("name", "vjp", "parents", "inputs", "dtype", "keep")
+
+    def __init__(self, name, vjp, parents, inputs, dtype):
+        self.name, self.vjp, self.parents, self.inputs, self.dtype, self.keep = name, vjp, parents, inputs, dtype, None
+
+
+class Watched:
+    """An input array as it was at the time of recording.
+
+    An array that a recorded operation made is read-only from then on, so NumPy itself refuses to change it; any other
+    array (data, parameters) is remembered by a checksum.
+    """
+
+    __slots__ = ("array", "checksum")
+
+    def __init__(self, array, protected):
+        self.array, self.checksum = array, None if protected else _checksum(array)
+
+    def changed(self):
+        return self.array.flags.writeable if self.checksum is None else _checksum(self.array) != self.checksum
+
+
+def _checksum(array):
+    flat = array.ravel(order="K")                 # a copy only where the array has gaps
+    return zlib.crc32(flat.view(np.uint8))
+
+
+def grad_enabled() -> bool:
+    """Whether operations are recorded in this thread."""
+    return getattr(_state, "enabled", True)
+
+
+@contextlib.contextmanager
+def no_grad():
+    """Context manager and decorator: operations inside are not recorded, so they keep no arrays alive.
+
+    >>> import minicnn
+    >>> x = minicnn.Tensor([1.0], requires_grad=True)
+    >>> with minicnn.no_grad():
+    ...     (x * 2).requires_grad
+    False
+    """
+    before = grad_enabled()
+    _state.enabled = False
+    try:
+        yield
+    finally:
+        _state.enabled = before
+
+
+def unbroadcast(grad, shape):
+    """The adjoint of broadcasting: sum over the axes along which an input of `shape` was repeated.
+
+    >>> unbroadcast(np.ones((4, 2, 3)), (2, 1))
+    array([[12.],
+           [12.]])
+    """
+    if grad.shape == tuple(shape):
+        return grad
+    grad = grad.sum(tuple(range(grad.ndim - len(shape))))
+    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
+    return grad.sum(repeated, keepdims=True) if repeated else grad
+
+
+def backward(root, cotangent):
+    """Walk the tape from `root` and return [(leaf, gradient), ...], each leaf once.
+
+    Every node is visited once, after all nodes that use its output; the walk is a loop, so its depth is not limited.
+    A node's vjp and arrays are let go as soon as they were used.
+
+    Parameters
+    ----------
+    root : Node or leaf
+    cotangent : ndarray
+        The gradient of the final scalar with respect to the output of `root`.
+
+    Raises
+    ------
+    RuntimeError
+        The graph was walked before, or an array was changed in place since it was recorded.
+    TypeError, ValueError
+        A vjp returned the wrong number of gradients, or one of the wrong shape or dtype.
+    """
+    gradients, leaves = {root: cotangent}, {}
+    for node in _topological_order(root):
+        grad = gradients.pop(node)
+        if not isinstance(node, Node):
+            leaves[node] = grad
+            continue
+        if node.keep is not None:
+            leaves[node.keep] = grad
+        for parent, part in zip(node.parents, _vjp(node, grad), strict=True):
+            if parent is not None:
+                # a new array, never +=: the vjp may have returned one array for two inputs
+                gradients[parent] = gradients[parent] + part if parent in gradients else part
+        node.vjp, node.parents, node.inputs = None, (), ()
+    return list(leaves.items())
+
+
+def _topological_order(root):
+    """Nodes and leaves below `root`, each after all of its users: Kahn's algorithm on counts of users."""
+    users, stack = {root: 0}, [root]
+    while stack:
+        node = stack.pop()
+        for parent in _parents(node):
+            if parent not in users:
+                users[parent] = 0
+                stack.append(parent)
+            users[parent] += 1
+    order, ready = [], [root]
+    while ready:
+        node = ready.pop()
+        order.append(node)
+        for parent in _parents(node):
+            users[parent] -= 1
+            if users[parent] == 0:
+                ready.append(parent)
+    return order
+
+
+def _parents(node):
+    if not isinstance(node, Node):
+        return ()
+    if node.vjp is None:
+        raise RuntimeError(f"{node.name}: backward was already run through this operation, and what it had kept is "
+                           "freed. Compute the forward pass again, or add up the losses and call backward once.")
+    return tuple(p for p in node.parents if p is not None)
+
+
+def _vjp(node, grad):
+    """The vjp's gradients, checked, and None where nobody needs one."""
+    for i, watched in enumerate(node.inputs):
+        if watched.changed():
+            raise RuntimeError(f"{node.name}: input {i}, shape {watched.array.shape}, was changed in place after the "
+                               "forward pass, so its gradient would be wrong. Change a copy, or change it after "
+                               "backward.")
+    parts = node.vjp(grad)
+    if not isinstance(parts, tuple) or len(parts) != len(node.parents):
+        got = f"a tuple of {len(parts)}" if isinstance(parts, tuple) else f"a {type(parts).__name__}"
+        raise TypeError(f"{node.name}: vjp must return a tuple with one gradient (or None) for each of its "
+                        f"{len(node.parents)} input(s), not {got}")
+    return [None if parent is None else _checked(node, i, part)
+            for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True))]
+
+
+def _checked(node, i, part):
+    array = node.inputs[i].array
+    if part is None:
+        return np.zeros_like(array)
+    if not isinstance(part, (np.ndarray, np.floating)):
+        raise TypeError(f"{node.name}: vjp returned a {type(part).__name__} for input {i}; it must be an array or None")
+    part = np.asarray(part)
+    try:
+        fits = np.broadcast_shapes(part.shape, array.shape) == part.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{node.name}: vjp returned shape {part.shape} for an input of shape {array.shape}")
+    if part.dtype != array.dtype:
+        if array.dtype == node.dtype:
+            raise TypeError(f"{node.name}: vjp returned dtype {part.dtype} for an input of dtype {array.dtype}")
+        part = part.astype(array.dtype)           # the operation mixed float32 and float64
+    return unbroadcast(part, array.shape)

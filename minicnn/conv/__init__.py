@@ -1,0 +1,6 @@
+"""Convolution on plain arrays: one file an algorithm. Nothing here knows of Tensor."""
+
+from .geometry import Geometry
+from .registry import Algorithm, algorithms, choose, register
+
+__all__ = ["Algorithm", "Geometry", "algorithms", "choose", "register"]

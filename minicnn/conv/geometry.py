@@ -1,0 +1,175 @@
+"""The geometry of one two-dimensional convolution: validated once, frozen, hashable.
+
+Notation, used in every file of this folder: N images, C input channels, H x W pixels in; K output channels,
+OH x OW pixels out; kernel kh x kw, stride sy, sx, dilation dy, dx; G groups.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Everything that decides the shape and the cost of a convolution; `Geometry.of` makes and validates one.
+
+    Attributes
+    ----------
+    batch, in_channels, height, width, out_channels : int
+    kernel, stride, dilation : (int, int)
+        Vertical, horizontal.
+    padding : ((int, int), (int, int))
+        Pixels added at (top, bottom) and (left, right).
+    groups : int
+    padding_mode : {"zeros", "circular"}
+    dtype : {"float32", "float64"}
+    """
+
+    batch: int
+    in_channels: int
+    height: int
+    width: int
+    out_channels: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    padding_mode: str = "zeros"
+    dtype: str = "float32"
+
+    @classmethod
+    def of(cls, input_shape, weight_shape, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros",
+           dtype="float32") -> Geometry:
+        """The geometry of `conv2d` on an input (N, C, H, W) with a weight (K, C // groups, kh, kw).
+
+        Parameters
+        ----------
+        stride, dilation : int or pair of int, at least 1
+        padding : int, pair of int, "same" or "valid"
+            "same" keeps the size, needs stride 1, and puts an odd pixel at the bottom and the right, as PyTorch does.
+
+        Raises
+        ------
+        ValueError
+            With what was given and what would fit.
+
+        Examples
+        --------
+        >>> Geometry.of((64, 1, 28, 28), (20, 1, 5, 5)).out_shape
+        (64, 20, 24, 24)
+        >>> Geometry.of((1, 3, 5, 5), (8, 3, 7, 7))
+        Traceback (most recent call last):
+            ...
+        ValueError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
+        """  # noqa: E501
+        if len(input_shape) != 4:
+            raise ValueError(f"the input must have shape (N, C, H, W), not {tuple(input_shape)}")
+        if len(weight_shape) != 4:
+            raise ValueError(f"the weight must have shape (C_out, C_in // groups, kH, kW), not {tuple(weight_shape)}")
+        stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
+        kernel = tuple(weight_shape[2:])
+        span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
+        geometry = cls(*input_shape, weight_shape[0], kernel, stride, parse_padding(padding, span, stride), dilation,
+                       groups, padding_mode, str(dtype))
+        geometry._validate(weight_shape)
+        return geometry
+
+    def _validate(self, weight_shape):
+        groups = self.groups
+        if not isinstance(groups, int) or groups < 1:
+            raise ValueError(f"groups must be an integer of at least 1, not {groups!r}")
+        if self.in_channels % groups or self.out_channels % groups:
+            raise ValueError(f"groups={groups} must divide both the {self.in_channels} input channels "
+                             f"and the {self.out_channels} output channels")
+        if weight_shape[1] != self.in_channels // groups:
+            raise ValueError(f"the input has {self.in_channels} channels in {groups} group(s), so the weight must have "
+                             f"shape ({self.out_channels}, {self.in_channels // groups}, kH, kW), "
+                             f"not {tuple(weight_shape)}")
+        if min(self.batch, self.in_channels, self.out_channels, *self.kernel) < 1:
+            raise ValueError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
+                             f"{self.in_shape}, the weight {tuple(weight_shape)}")
+        if self.padding_mode not in ("zeros", "circular"):
+            raise ValueError(f"padding_mode must be 'zeros' or 'circular', not {self.padding_mode!r}")
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(f"a convolution computes in float32 or float64, not {self.dtype}")
+        if any(s > p for s, p in zip(self.span, self.padded, strict=True)):
+            raise ValueError(f"the kernel spans {self.span[0]} x {self.span[1]} pixels but the padded image has only "
+                             f"{self.padded[0]} x {self.padded[1]}: use a larger image, more padding or a smaller kernel")
+        if self.padding_mode == "circular" and any(
+                max(p) > size for p, size in zip(self.padding, (self.height, self.width), strict=True)):
+            raise ValueError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
+                             "image more than once: pad by at most the image's size")
+
+    @property
+    def in_shape(self):
+        return self.batch, self.in_channels, self.height, self.width
+
+    @property
+    def weight_shape(self):
+        return self.out_channels, self.in_channels // self.groups, *self.kernel
+
+    @property
+    def span(self):
+        """Pixels from the first to the last tap of the kernel: d (k - 1) + 1 in each direction."""
+        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+
+    @property
+    def padded(self):
+        """Height and width of the padded image."""
+        return self.height + sum(self.padding[0]), self.width + sum(self.padding[1])
+
+    @cached_property
+    def out_size(self):
+        """(OH, OW) = floor((padded - span) / stride) + 1; what is left over at the bottom and right is not read."""
+        return tuple((p - s) // step + 1 for p, s, step in zip(self.padded, self.span, self.stride, strict=True))
+
+    @property
+    def out_shape(self):
+        return self.batch, self.out_channels, *self.out_size
+
+    @property
+    def multiply_adds(self):
+        """Products of the definition, N K OH OW (C / G) kh kw: what a direct algorithm computes.
+
+        >>> Geometry.of((1, 20, 24, 24), (40, 20, 5, 5)).multiply_adds
+        8000000
+        """
+        out = self.out_size
+        return (self.batch * self.out_channels * out[0] * out[1]
+                * (self.in_channels // self.groups) * self.kernel[0] * self.kernel[1])
+
+
+def pair(name, value, least) -> tuple[int, int]:
+    """An int or a pair of ints as a pair, each at least `least`.
+
+    >>> pair("stride", 2, 1)
+    (2, 2)
+    >>> pair("stride", 0, 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: stride must be an integer or a pair of integers of at least 1, not 0
+    """
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or not all(hasattr(v, "__index__") and not isinstance(v, bool) and v >= least for v in both):
+        raise ValueError(f"{name} must be an integer or a pair of integers of at least {least}, not {value!r}")
+    return int(both[0]), int(both[1])
+
+
+def parse_padding(padding, span, stride) -> tuple[tuple[int, int], tuple[int, int]]:
+    """((top, bottom), (left, right)) from an int, a pair, "same" or "valid".
+
+    >>> parse_padding("same", (4, 3), (1, 1))
+    ((1, 2), (1, 1))
+    """
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding == "same":
+        if stride != (1, 1):
+            raise ValueError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
+        return tuple(((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)
+    if isinstance(padding, str):
+        raise ValueError(f"padding must be an integer, a pair of integers, 'same' or 'valid', not {padding!r}")
+    vertical, horizontal = pair("padding", padding, 0)
+    return (vertical, vertical), (horizontal, horizontal)

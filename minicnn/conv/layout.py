@@ -1,0 +1,47 @@
+"""Memory order and padding, shared by the algorithms.
+
+Inside an algorithm an image batch is an array (C, H, W, N) in C order, the batch innermost. Seen from outside it is
+the transpose, an array of shape (N, C, H, W): `to_batch_last` and `to_batch_first` go between the two, and the way back
+never copies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def to_batch_last(x):
+    """(N, C, H, W) in any memory order -> (C, H, W, N) in C order; a copy only where the order is another one."""
+    return np.ascontiguousarray(x.transpose(1, 2, 3, 0))
+
+
+def to_batch_first(x):
+    """(C, H, W, N) -> a view of shape (N, C, H, W)."""
+    return x.transpose(3, 0, 1, 2)
+
+
+def pad(x, geometry):
+    """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded with zeros or around the torus."""
+    if not any(map(any, geometry.padding)):
+        return x
+    mode = {"zeros": "constant", "circular": "wrap"}[geometry.padding_mode]
+    return np.pad(x, ((0, 0), *geometry.padding, (0, 0)), mode=mode)
+
+
+def unpad(grad, geometry):
+    """The adjoint of `pad`: crops zero padding, adds circular padding to the pixels that it copied."""
+    for axis, (before, after) in ((1, geometry.padding[0]), (2, geometry.padding[1])):
+        grad = _unpad_axis(grad, axis, before, after, geometry.padding_mode)
+    return grad
+
+
+def _unpad_axis(grad, axis, before, after, mode):
+    size = grad.shape[axis] - before - after
+    part = lambda start, stop: tuple(slice(start, stop) if a == axis else slice(None) for a in range(4))
+    inner = grad[part(before, before + size)]
+    if mode == "zeros" or before == after == 0:
+        return inner
+    inner = inner.copy()
+    inner[part(size - before, size)] += grad[part(0, before)]
+    inner[part(0, after)] += grad[part(before + size, None)]
+    return inner

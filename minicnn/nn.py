@@ -1,0 +1,426 @@
+"""Layers: modules that own parameters. Names, argument order, defaults and initialisation are PyTorch's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import functional as F
+from . import init
+from .conv.geometry import pair
+from .tensor import Tensor
+
+__all__ = [
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout",
+    "Flatten", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "Parameter", "ReLU",
+    "Sequential", "Sigmoid", "Tanh",
+]
+
+
+class Parameter(Tensor):
+    """A Tensor that a Module lists among its parameters; it requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, data, requires_grad=True):
+        super().__init__(data, requires_grad)
+
+
+class Module:
+    """A function with parameters and sub-modules, found among its attributes in the order they were set.
+
+    A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. Arrays that belong to the state
+    but are not learned (running means) are named in `buffers`.
+
+    Examples
+    --------
+    >>> class Scale(Module):
+    ...     def __init__(self):
+    ...         self.factor = Parameter(np.float32(2))
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> model = Sequential(Scale(), ReLU())
+    >>> model
+    Sequential(                  1 parameter
+      (0): Scale()               1
+      (1): ReLU()
+    )
+    >>> model(Tensor([-1.0, 3.0]))
+    Tensor([0., 6.], made by relu)
+    """
+
+    training = True
+    buffers: tuple[str, ...] = ()
+
+    def forward(self, *inputs):
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def __call__(self, *inputs):
+        return self.forward(*inputs)
+
+    def named_modules(self, prefix=""):
+        """(dotted name, module) of this module (named `prefix`) and all below it, parents first."""
+        yield prefix, self
+        for name, child in self._children():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+
+    def named_parameters(self):
+        """(dotted name, Parameter) of all parameters, each once."""
+        seen = set()
+        for prefix, module in self.named_modules():
+            for name, value in vars(module).items():
+                if isinstance(value, Parameter) and id(value) not in seen:
+                    seen.add(id(value))
+                    yield f"{prefix}.{name}" if prefix else name, value
+
+    def parameters(self):
+        """All parameters, in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self):
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def train(self, mode=True):
+        """Training mode (dropout drops, batch norm uses the batch) for this module and all below; returns self."""
+        for _, module in self.named_modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Evaluation mode; returns self."""
+        return self.train(False)
+
+    def state_dict(self):
+        """{dotted name: copy of the array} of all parameters and buffers."""
+        return {name: array.copy() for name, array in self._state()}
+
+    def load_state_dict(self, state, strict=True):
+        """Copy arrays into the parameters and buffers of the same names.
+
+        Returns
+        -------
+        (missing_keys, unexpected_keys)
+
+        Raises
+        ------
+        ValueError
+            A shape differs; or, where `strict`, names are missing or unexpected. All of them are listed, and nothing
+            is changed.
+
+        Examples
+        --------
+        >>> Linear(2, 1, rng=np.random.default_rng(0)).load_state_dict({"weight": np.zeros((1, 3))})
+        Traceback (most recent call last):
+            ...
+        ValueError: the state does not fit Linear: missing: bias; wrong shape: weight is (1, 3) but must be (1, 2)
+        """
+        own = dict(self._state())
+        state = {name: np.asarray(getattr(value, "data", value) if isinstance(value, Tensor) else value)
+                 for name, value in state.items()}
+        missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
+        shapes = [f"{n} is {state[n].shape} but must be {own[n].shape}" for n in own
+                  if n in state and state[n].shape != own[n].shape]
+        problems = [f"{title}: {', '.join(names)}" for title, names in
+                    (("missing", missing * strict), ("unexpected", unexpected * strict), ("wrong shape", shapes)) if names]
+        if problems:
+            raise ValueError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
+        for name, array in own.items():
+            if name in state:
+                array[...] = state[name]
+        return missing, unexpected
+
+    def extra_repr(self):
+        """The arguments shown between the parentheses of the repr."""
+        return ""
+
+    def __repr__(self):
+        lines = self._lines("")
+        width = max(len(text) for text, _ in lines) + 2
+        counts = [(text, f"{count:,}" if count else "") for text, count in lines]
+        total = lines[0][1]
+        if len(lines) == 1:
+            return lines[0][0]
+        counts[0] = counts[0][0], f"{total:,} parameter{'s' * (total != 1)}"
+        return "\n".join(f"{text:<{width}}{count}".rstrip() for text, count in counts)
+
+    def _lines(self, label):
+        """(text, number of parameters) for each line of the repr."""
+        children = list(self._children())
+        count = sum(p.size for p in self.parameters())
+        if not children:
+            return [(f"{label}{type(self).__name__}({self.extra_repr()})", count)]
+        inner = [(f"  {text}", n) for name, child in children for text, n in child._lines(f"({name}): ")]
+        return [(f"{label}{type(self).__name__}({self.extra_repr()}", count), *inner, (")", 0)]
+
+    def _children(self):
+        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+
+    def _state(self):
+        for name, parameter in self.named_parameters():
+            yield name, parameter.data
+        for prefix, module in self.named_modules():
+            for name in module.buffers:
+                yield f"{prefix}.{name}" if prefix else name, getattr(module, name)
+
+
+class Sequential(Module):
+    """Modules one after the other, named "0", "1", ..."""
+
+    def __init__(self, *modules):
+        for i, module in enumerate(modules):
+            setattr(self, str(i), module)
+
+    def forward(self, x):
+        for module in self:
+            x = module(x)
+        return x
+
+    def __iter__(self):
+        return (module for _, module in self._children())
+
+    def __len__(self):
+        return sum(1 for _ in self)
+
+    def __getitem__(self, index):
+        modules = list(self)
+        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+
+
+class Conv2d(Module):
+    """`functional.conv2d` with a learned weight (out, in // groups, kH, kW) and bias (out,).
+
+    Both start uniform in +-1/sqrt(fan_in), fan_in = in // groups * kH * kW. In PyTorch this is written
+    kaiming_uniform_(a=sqrt(5)), which is the same bound.
+
+    Parameters
+    ----------
+    padding : int, (int, int), "same" or "valid"
+    padding_mode : {"zeros", "circular"}
+    algorithm : str
+        How to compute it: "auto" or a name in `minicnn.conv.algorithms()`.
+    rng : numpy.random.Generator
+        Draws the weight, then the bias; a fresh, unseeded one by default.
+
+    Examples
+    --------
+    >>> Conv2d(1, 20, 5)
+    Conv2d(1, 20, kernel_size=(5, 5))
+    """
+
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1, padding=0, dilation=1, groups=1, bias=True,
+                 padding_mode="zeros", dtype=np.float32, *, algorithm="auto", rng=None):
+        _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(f"Conv2d: groups={groups} must divide in_channels={in_channels} and "
+                             f"out_channels={out_channels}")
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size, self.stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
+        self.padding, self.dilation = padding, pair("dilation", dilation, 1)
+        self.padding_mode, self.algorithm = padding_mode, algorithm
+        self.weight, self.bias = _weight_and_bias(
+            (out_channels, in_channels // groups, *self.kernel_size), bias, dtype, rng)
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
+                        padding_mode=self.padding_mode, algorithm=self.algorithm)
+
+    def extra_repr(self):
+        defaults = {"stride": (1, 1), "padding": 0, "dilation": (1, 1), "groups": 1, "padding_mode": "zeros",
+                    "algorithm": "auto"}
+        changed = [f"{name}={getattr(self, name)!r}" for name, default in defaults.items()
+                   if getattr(self, name) != default]
+        return ", ".join([f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}", *changed,
+                          *["bias=False"] * (self.bias is None)])
+
+
+class Linear(Module):
+    """`functional.linear` with a learned weight (out_features, in_features) and bias; both start in +-1/sqrt(in).
+
+    >>> Linear(180, 10)
+    Linear(180, 10)
+    """
+
+    def __init__(self, in_features, out_features, bias=True, dtype=np.float32, *, rng=None):
+        _positive("Linear", in_features=in_features, out_features=out_features)
+        self.in_features, self.out_features = in_features, out_features
+        self.weight, self.bias = _weight_and_bias((out_features, in_features), bias, dtype, rng)
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+    def extra_repr(self):
+        return f"{self.in_features}, {self.out_features}" + ", bias=False" * (self.bias is None)
+
+
+class BatchNorm2d(Module):
+    """`functional.batch_norm` over images, with learned weight (1) and bias (0) and running mean and variance."""
+
+    buffers = ("running_mean", "running_var")
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
+        _positive("BatchNorm2d", num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight, self.bias = Parameter(np.ones(num_features, dtype)), Parameter(np.zeros(num_features, dtype))
+        self.running_mean, self.running_var = np.zeros(num_features, dtype), np.ones(num_features, dtype)
+
+    def forward(self, x):
+        if x.ndim != 4 or x.shape[1] != self.num_features:
+            raise ValueError(f"BatchNorm2d: the input must have shape (N, {self.num_features}, H, W), not {x.shape}")
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
+                            self.momentum, self.eps)
+
+    def extra_repr(self):
+        return str(self.num_features)
+
+
+class Dropout(Module):
+    """`functional.dropout` while training. The generator `rng` belongs to the layer."""
+
+    def __init__(self, p=0.5, *, rng=None):
+        self.p, self.rng = p, rng or np.random.default_rng()
+
+    def forward(self, x):
+        return F.dropout(x, self.p, self.training, rng=self.rng)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+
+class ReLU(Module):
+    """`functional.relu`."""
+
+    def forward(self, x):
+        return F.relu(x)
+
+
+class LeakyReLU(Module):
+    """`functional.leaky_relu`."""
+
+    def __init__(self, negative_slope=0.01):
+        self.negative_slope = negative_slope
+
+    def forward(self, x):
+        return F.leaky_relu(x, self.negative_slope)
+
+    def extra_repr(self):
+        return f"negative_slope={self.negative_slope}"
+
+
+class Tanh(Module):
+    """`functional.tanh`."""
+
+    def forward(self, x):
+        return F.tanh(x)
+
+
+class Sigmoid(Module):
+    """`functional.sigmoid`."""
+
+    def forward(self, x):
+        return F.sigmoid(x)
+
+
+class LogSoftmax(Module):
+    """`functional.log_softmax`."""
+
+    def __init__(self, dim=-1):
+        self.dim = dim
+
+    def forward(self, x):
+        return F.log_softmax(x, self.dim)
+
+
+class MaxPool2d(Module):
+    """`functional.max_pool2d`."""
+
+    def __init__(self, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
+        self.dilation, self.ceil_mode = dilation, ceil_mode
+
+    def forward(self, x):
+        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(Module):
+    """`functional.avg_pool2d`."""
+
+    def __init__(self, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+                 divisor_override=None):
+        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
+        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
+
+    def forward(self, x):
+        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+                            self.divisor_override)
+
+    extra_repr = MaxPool2d.extra_repr
+
+
+class AdaptiveAvgPool2d(Module):
+    """`functional.adaptive_avg_pool2d`; output_size 1 is global average pooling."""
+
+    def __init__(self, output_size):
+        self.output_size = output_size
+
+    def forward(self, x):
+        return F.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self):
+        return f"output_size={self.output_size}"
+
+
+class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
+    """`functional.adaptive_max_pool2d`; output_size 1 is global max pooling."""
+
+    def forward(self, x):
+        return F.adaptive_max_pool2d(x, self.output_size)
+
+
+class Flatten(Module):
+    """`functional.flatten`, by default of all axes but the first."""
+
+    def __init__(self, start_dim=1, end_dim=-1):
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x):
+        return F.flatten(x, self.start_dim, self.end_dim)
+
+
+class CrossEntropyLoss(Module):
+    """`functional.cross_entropy` of (logits, target)."""
+
+    def __init__(self, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+        self.weight, self.ignore_index = weight, ignore_index
+        self.reduction, self.label_smoothing = reduction, label_smoothing
+
+    def forward(self, input, target):
+        return F.cross_entropy(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
+                               label_smoothing=self.label_smoothing)
+
+
+class MSELoss(Module):
+    """`functional.mse_loss` of (input, target)."""
+
+    def __init__(self, reduction="mean"):
+        self.reduction = reduction
+
+    def forward(self, input, target):
+        return F.mse_loss(input, target, self.reduction)
+
+
+def _weight_and_bias(shape, bias, dtype, rng):
+    """A weight (out, ...) and a bias (out,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first."""
+    rng = rng or np.random.default_rng()
+    bound = init.default_bound(int(np.prod(shape[1:])))
+    draw = lambda shape: Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
+    return draw(shape), draw(shape[:1]) if bias else None
+
+
+def _positive(layer, **values):
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{layer}: {name} must be an integer of at least 1, not {value!r}")
