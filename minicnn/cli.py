@@ -1,0 +1,335 @@
+"""The command line: `minicnn train | eval | info | data | gradcheck`. Results go to stdout, progress to stderr.
+
+Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of
+an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+
+def main(argv=None) -> int:
+    """Run one command and return its exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.run(arguments) or 0
+    except KeyboardInterrupt as stop:
+        print(f"\nminicnn {arguments.command}: interrupted{f': {stop}' if str(stop) else ''}", file=sys.stderr)
+        return 130
+    except BrokenPipeError:                       # the reader of our output went away, as in `minicnn info | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+        if os.environ.get("MINICNN_VERBOSE"):
+            raise
+        print(f"minicnn {arguments.command}: error: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser():
+    from . import __version__
+    parser = argparse.ArgumentParser(
+        prog="minicnn", description="A small deep-learning engine that shows, trains and proves what a convolution is.")
+    parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name, run, help, example):
+        command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
+                                      epilog=f"example: {example}",
+                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.set_defaults(run=run)
+        command.add_argument("--json", action="store_true", help="print the result as one line of JSON")
+        return command
+
+    _train_options(add("train", train, "train the LeNet on handwritten digits",
+                       "minicnn train --augment shift --seed 2 --out runs/shifted"))
+    command = add("eval", evaluate, "measure a trained network: error, confusion matrix, worst mistakes",
+                  "minicnn eval runs/mnist-seed1")
+    command.add_argument("checkpoint", nargs="?", help="a .safetensors file or the directory of a run; the weights in "
+                                                       "the package where none is given")
+    command.add_argument("--picture", metavar="FILE", help="where the picture goes (png, pdf or svg); beside the "
+                                                           "checkpoint, or ./mistakes.png, where not given")
+    _data_options(command)
+    command = add("info", info, "show the layers of a network as a table", "minicnn info --batch-size 64")
+    _model_option(command)
+    command.add_argument("--batch-size", type=int, default=64, help="images at once, which decides the algorithm")
+    command = add("data", data, "show which data files are there, where from, and verify them", "minicnn data")
+    _data_options(command, default="mnist")
+    command.add_argument("--download", action="store_true", help="download what is missing first")
+    command = add("gradcheck", gradcheck, "check gradients against finite differences",
+                  "minicnn gradcheck my_code.py:my_function --shape 3,4")
+    command.add_argument("target", nargs="?", metavar="FILE.py:FUNCTION",
+                         help="your own function of Tensors; every operation of minicnn where none is given")
+    command.add_argument("--shape", action="append", metavar="3,4", help="shape of an input of your function; repeat "
+                                                                         "it for each input")
+    command.add_argument("--seed", type=int, default=0, help="of the samples")
+    return parser
+
+
+def _data_options(command, default="auto"):
+    from .data import DATASETS
+    choices = [name for name in DATASETS if default == "auto" or name != "auto"]
+    command.add_argument("--dataset", choices=choices, default=default,
+                         help="auto: full MNIST where it is at hand or can be downloaded, else the embedded 5 000 digits"
+                         if default == "auto" else "which files")
+    command.add_argument("--data", metavar="DIR", help="directory with the four IDX files (else MINICNN_DATA, else the "
+                                                       "cache)")
+
+
+def _model_option(command):
+    command.add_argument("--model", choices=("lenet", "mlp"), default="lenet", help="which network")
+
+
+def _train_options(command):
+    option = command.add_argument
+    _data_options(command)
+    _model_option(command)
+    option("--epochs", type=int, help="passes over the data; 10 on full data, 15 on the 5 000 digits where not given")
+    option("--batch-size", type=int, default=64, help="images a step")
+    option("--lr", type=float, default=2e-3, help="peak of the one-cycle learning rate of AdamW")
+    option("--weight-decay", type=float, default=1e-2, help="of AdamW")
+    option("--augment", choices=("none", "shift"), default="none", help="shift: move each image by up to 2 pixels")
+    option("--patience", type=int, help="stop after so many epochs without a better validation error")
+    option("--seed", type=int, default=1, help="the same seed gives the same weights bit for bit on the same machine")
+    option("--algo", default="auto", help="convolution algorithm")
+    option("--threads", type=int, help="threads of the convolution kernels; all cores where not given")
+    option("--out", metavar="DIR", help="directory of the run, a new one; runs/DATASET-seedSEED where not given")
+    option("--resume", metavar="DIR", help="go on with a run that was interrupted, with its own settings")
+    option("--dry-run", action="store_true", help="one epoch on 256 images, to see that everything works")
+    option("--quiet", action="store_true", help="no progress on stderr")
+
+
+def train(arguments):
+    """minicnn train."""
+    from . import training, viz
+    from .checkpoint import load
+    from .progress import reporter
+    _set_threads(arguments.threads)
+    saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
+    model = _model(settings.model, settings.algorithm, settings.seed)
+    algorithms = _fixed_algorithms(model, settings, saved)
+    notice = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr))
+    notice(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to "
+           f"validate; run: {out}")
+    start = time.perf_counter()
+    try:
+        with reporter(arguments.quiet) as tell:
+            history = training.fit(model, data, settings, out=out, resume=saved, reporter=tell,
+                                   extra_meta={"algorithms": algorithms, "dry_run": arguments.dry_run or bool(saved and saved.meta["dry_run"])})
+    except training.Interrupted as stop:
+        raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
+    seconds = time.perf_counter() - start
+    figure, ax = viz.new_figure()
+    viz.learning_curve(history, ax)
+    viz.save(figure, out / "learning_curve.png")
+    best = min(history, key=lambda record: record["val_error"])
+    result = {
+        "dataset": data.name, "source": data.source, "model": settings.model,
+        "images": [len(data.train_images), len(data.val_images), 0 if data.test_images is None else len(data.test_images)],
+        "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"],
+        "test_error": None if data.test_images is None
+        else training.evaluate(model, data.test_images, data.test_labels).error,
+        "seconds": round(seconds, 3), "images_per_s": round(_speed(history), 1), "settings": asdict(settings),
+        "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
+        "checkpoint": str(out / training.BEST)}
+    load(out / training.BEST)                     # what is announced can be read again
+    training.write_atomically(out / "result.json", json.dumps(result) + "\n")
+    _print_result(arguments, result)
+
+
+def _new_run(arguments):
+    from .data import load
+    from .training import Settings
+    data = load(arguments.dataset, arguments.data)
+    epochs = arguments.epochs if arguments.epochs is not None else 15 if data.name == "mnist5k" else 10
+    if arguments.dry_run:
+        data, epochs = _small(data), 1
+    settings = Settings(arguments.model, epochs, arguments.batch_size, arguments.lr, arguments.weight_decay,
+                        arguments.seed, 2 if arguments.augment == "shift" else 0, arguments.patience, arguments.algo)
+    return None, data, settings, _new_directory(arguments.out, f"runs/{data.name}-seed{arguments.seed}")
+
+
+def _resumed_run(arguments):
+    from .checkpoint import load
+    from .data import load as load_data
+    from .training import LAST, Settings
+    out = Path(arguments.resume)
+    if not (out / LAST).is_file():
+        raise ValueError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
+    saved = load(out / LAST)
+    if "settings" not in saved.meta:
+        raise ValueError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
+    settings = Settings(**saved.meta["settings"])
+    data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
+    return saved, _small(data) if saved.meta.get("dry_run") else data, settings, out
+
+
+def _new_directory(given, default):
+    """An empty directory for a run: the one named, or the first free of default, default-2, default-3, ..."""
+    if given is None:
+        number = 1
+        while Path(given := default if number == 1 else f"{default}-{number}").exists():
+            number += 1
+    path = Path(given)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise ValueError(f"--out {path} exists and is not empty: choose another directory, or --resume {path}")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _small(data, count=256):
+    cut = lambda array: None if array is None else array[:count]
+    names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
+    return replace(data, source=f"the first {count} images of each part of {data.source}",
+                   **{name: cut(getattr(data, name)) for name in names})
+
+
+def _fixed_algorithms(model, settings, saved):
+    """{layer: convolution algorithm}: as chosen now, or as the resumed run chose; the layers are set to it."""
+    from .summary import summarize
+    if saved is None:
+        layers = summarize(model, (settings.batch_size, 1, 28, 28))
+        chosen = {layer.name: layer.algorithm for layer in layers if layer.algorithm}
+    else:
+        chosen = saved.meta["algorithms"]
+    for name, module in model.named_modules():
+        if name in chosen:
+            module.algorithm = chosen[name]
+    return chosen
+
+
+def _model(name, algorithm="auto", seed=0):
+    import numpy as np
+
+    from .models import MODELS
+    options = {"algorithm": algorithm} if name == "lenet" else {}
+    return MODELS[name](rng=np.random.default_rng(seed), **options)
+
+
+def _speed(history):
+    return sum(r["images_per_s"] * r["seconds"] for r in history) / sum(r["seconds"] for r in history)
+
+
+def evaluate(arguments):
+    """minicnn eval."""
+    from . import models, training, viz
+    from .checkpoint import load, load_into
+    from .data import load as load_data
+    if arguments.checkpoint is None:
+        path, name, model, meta = Path("the weights in the package"), "lenet", models.lenet(pretrained=True), {}
+        picture = Path(arguments.picture or "mistakes.png")
+    else:
+        path = Path(arguments.checkpoint)
+        path = path / training.BEST if path.is_dir() else path
+        saved = load(path)
+        meta, name = saved.meta, saved.meta.get("settings", {}).get("model", "lenet")
+        model = _model(name)
+        load_into(saved, model)
+        picture = Path(arguments.picture or path.with_name("mistakes.png"))
+    dataset = meta.get("dataset", "auto") if arguments.dataset == "auto" and not arguments.data else arguments.dataset
+    data = load_data(dataset, arguments.data)
+    part = "validation" if data.test_images is None else "test"
+    images, labels = ((data.val_images, data.val_labels) if data.test_images is None
+                      else (data.test_images, data.test_labels))
+    found = training.evaluate(model, images, labels)
+    figure, axes = viz.new_figure(12, 5.5, 2)
+    viz.confusion_matrix(found.confusion, axes[0])
+    viz.worst_mistakes(images, labels, found, axes[1])
+    viz.save(figure, picture)
+    result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
+              "error": found.error, "loss": found.loss, "confusion": found.confusion.tolist(), "picture": str(picture)}
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    print(f"{path}, {name}, on the {len(labels):,} {part} images of {data.name}: error {found.error:.2%} "
+          f"({round(found.error * len(labels))} wrong), loss {found.loss:.4f}")
+    _print_table("true \\ predicted", range(10), [[str(i), *map(str, row)] for i, row in enumerate(found.confusion)])
+    print(f"the surest mistakes: {picture}")
+
+
+def info(arguments):
+    """minicnn info."""
+    from .summary import summarize
+    if arguments.batch_size < 1:
+        raise ValueError(f"--batch-size must be at least 1, not {arguments.batch_size}")
+    layers = summarize(_model(arguments.model), (arguments.batch_size, 1, 28, 28))
+    if arguments.json:
+        print(json.dumps([asdict(layer) for layer in layers]))
+        return
+    rows = [[layer.name, layer.kind, " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
+             f"{layer.multiply_adds:,}", str(layer.receptive_field or "all"), layer.algorithm or ""] for layer in layers]
+    rows.append(["total", "", "", f"{sum(x.parameters for x in layers):,}", f"{sum(x.multiply_adds for x in layers):,}",
+                 "", ""])
+    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees (pixels)", "algorithm"], rows,
+                 left=(0, 1, 6))
+
+
+def data(arguments):
+    """minicnn data."""
+    from .data import describe, load
+    if arguments.download:
+        load(arguments.dataset, arguments.data)
+    records = describe(arguments.dataset, arguments.data)
+    if arguments.json:
+        print(json.dumps([asdict(record) for record in records]))
+    else:
+        for record in records:
+            size = "" if record.size is None else f", {record.size:,} bytes"
+            print(f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}")
+    return 0 if all(not record.state.startswith("corrupt") for record in records) else 1
+
+
+def _set_threads(count):
+    if count is None:
+        return
+    if count < 1:
+        raise ValueError(f"--threads must be at least 1, not {count}")
+    from .conv.threads import set_num_threads
+    set_num_threads(count)
+
+
+def _get_threads():
+    from .conv.threads import get_num_threads
+    return get_num_threads()
+
+
+def _versions():
+    from importlib.metadata import version
+    packages = {name: version(name) for name in ("numpy", "numba", "scipy")}
+    from . import __version__
+    return {"minicnn": __version__, "python": platform.python_version(), **packages}
+
+
+def _print_result(arguments, result):
+    if arguments.json:
+        print(json.dumps(result))
+        return
+    test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
+    print(f"{result['model']} on {result['dataset']}, {result['epochs']} epochs in {result['seconds']:.0f} s "
+          f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
+    print(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
+
+
+def _print_table(corner, header, rows, left=(0,)):
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    table = Table(box=SIMPLE, pad_edge=False)
+    for i, title in enumerate([corner, *header]):
+        table.add_column(str(title), justify="left" if i in left else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

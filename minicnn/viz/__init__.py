@@ -1,0 +1,6 @@
+"""Pictures: the only importer of matplotlib. Each drawing takes an `ax` and returns it; `save` writes a figure whole."""
+
+from .classification import confusion_matrix, learning_curve, worst_mistakes
+from .figure import new_figure, save
+
+__all__ = ["confusion_matrix", "learning_curve", "new_figure", "save", "worst_mistakes"]

@@ -1,0 +1,37 @@
+"""Figures without a display: made, and written atomically."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def new_figure(width=6.0, height=4.0, columns=1):
+    """A figure of so many inches, and its axes side by side (one Axes, or an array of them)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(1, columns)
+
+
+def save(figure, path):
+    """Write a figure as PNG, PDF or SVG by the path's ending; an old file is replaced only by a whole new one.
+
+    Raises
+    ------
+    ValueError
+        Another ending.
+    OSError
+        The directory is not there or cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        figure.savefig(part, dpi=150)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
