@@ -21,18 +21,10 @@ __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "OneCycle
 class Optimizer:
     """What optimisers share. A new one needs `update` and, in `settings`, the names of its numbers.
 
-    Parameters
-    ----------
-    params : iterable of Tensor
-        As from `model.parameters()`. Those without a gradient are left alone by `step`.
-    lr : float
-        Learning rate, an attribute that may be set at any time.
-    weight_decay : float
+    `params` are Tensors, as from `model.parameters()`; `step` leaves those without a gradient alone. The settings are
+    attributes that may be changed at any time. No parameters, one given twice, one that is the result of an operation,
+    a negative lr or weight_decay: ValueError.
 
-    No parameters, one given twice, one that is the result of an operation, a negative number: ValueError.
-
-    Examples
-    --------
     >>> class SignDescent(Optimizer):
     ...     def update(self, param, grad, state):
     ...         param -= self.lr * np.sign(grad)
@@ -109,10 +101,10 @@ class Optimizer:
         if missing:
             raise ValueError(f"load_state_dict: the state lacks {', '.join(missing)}")
         loaded = [{} for _ in self.params]
-        for key, value in state_dict.items():
-            index, dot, name = key.partition(".")
-            if not dot:
-                continue
+        for key in (key for key in state_dict if "." in key):
+            value, (index, name) = state_dict[key], key.split(".", 1)
+            if not index.isdecimal() or int(index) >= len(self.params):
+                raise ValueError(f"load_state_dict: {key} belongs to none of the {len(self.params)} parameters")
             param = self.params[int(index)]
             if isinstance(value, np.ndarray):
                 if value.shape != param.shape:
@@ -237,17 +229,10 @@ class LRScheduler:
     """Sets `optimizer.lr` from a formula: `lr_at(0)` when it is made, `lr_at(1)` at the first `step()`, and so on.
 
     The formula is closed, so the rate depends on the number of steps alone, not on how they were reached. A new
-    schedule needs `lr_at`; its other attributes must be numbers or strings, since they are its state.
+    schedule needs `lr_at`; its other attributes must be numbers or strings, since they are its state. `base_lr` is the
+    optimiser's rate before the scheduler was made, `last_epoch` the number of steps so far: epochs or batches,
+    whatever `step()` is called after.
 
-    Attributes
-    ----------
-    base_lr : float
-        The optimiser's learning rate before the scheduler was made.
-    last_epoch : int
-        Number of steps so far, counted in whatever `step()` is called after: epochs or batches.
-
-    Examples
-    --------
     >>> class Inverse(LRScheduler):
     ...     def lr_at(self, epoch):
     ...         return self.base_lr / (1 + epoch)
@@ -340,19 +325,10 @@ class OneCycleLR(LRScheduler):
     and PyTorch's; the paper's is "linear"). With cycle_momentum, SGD's momentum or Adam's beta1 goes from max_momentum
     to base_momentum and back, whatever it was before: SGD(momentum=0) too gets momentum, as in PyTorch.
 
-    Parameters
-    ----------
-    total_steps : int
-        Number of batches in the whole run; `step()` is called after each. The call after the last one leaves the rate
-        where it ended (PyTorch's goes beyond, for "linear" below 0); a further one is an error.
+    `total_steps` is the number of batches in the whole run; `step()` is called after each. The call after the last one
+    leaves the rate where it ended (PyTorch's goes beyond, for "linear" below 0); a further one is a ValueError, and so
+    are arguments out of range and cycle_momentum with an optimiser that has no momentum.
 
-    Raises
-    ------
-    ValueError
-        Arguments out of range; more steps than total_steps; cycle_momentum with an optimiser that has no momentum.
-
-    Examples
-    --------
     >>> optimizer = SGD([Tensor([0.0], requires_grad=True)])
     >>> schedule = OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
     >>> [round(schedule.lr_at(t), 2) for t in range(10)]
@@ -373,8 +349,9 @@ class OneCycleLR(LRScheduler):
         if cycle_momentum and not hasattr(optimizer, "momentum") and not hasattr(optimizer, "betas"):
             raise ValueError(f"OneCycleLR: {type(optimizer).__name__} has no momentum to cycle; give "
                              "cycle_momentum=False")
-        self.max_lr, self.total_steps, self.pct_start = max_lr, _positive_int("total_steps", total_steps), pct_start
-        self.anneal_strategy, self.div_factor, self.final_div_factor = anneal_strategy, div_factor, final_div_factor
+        self.max_lr, self.div_factor, self.final_div_factor = max_lr, div_factor, final_div_factor
+        self.total_steps, self.pct_start = _positive_int("total_steps", total_steps), pct_start
+        self.anneal_strategy = anneal_strategy
         self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
         super().__init__(optimizer)
 

@@ -175,8 +175,8 @@ class Tensor:
 
         def vjp(grad):              # (..., n, k) @ (..., k, m): dx = grad y^T, dy = x^T grad; vectors as thin matrices
             xm, ym = x[None, :] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
-            g = grad[..., None, :] if x.ndim == 1 else grad
-            g = g[..., None] if y.ndim == 1 else g
+            g = grad[..., None] if y.ndim == 1 else grad
+            g = g[..., None, :] if x.ndim == 1 else g
             dx, dy = g @ ym.swapaxes(-1, -2), xm.swapaxes(-1, -2) @ g
             return (dx[..., 0, :] if x.ndim == 1 else dx), (dy[..., 0] if y.ndim == 1 else dy)
         return record(out, (a, b), vjp, "matmul")

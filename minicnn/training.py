@@ -123,7 +123,7 @@ def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, ext
         A directory for `last.safetensors` (everything that resuming needs, written after each epoch and at Ctrl-C),
         `best.safetensors` and `history.jsonl`.
     resume : Checkpoint, optional
-        What `checkpoint.load("last.safetensors")` gave: go on as if the run had never stopped, to the same bits.
+        `checkpoint.load(out / "last.safetensors")`: go on as if the run had never stopped, to the same bits.
     reporter : object with the methods of `progress.Silent`, optional
     extra_meta : dict, optional
         Kept in the checkpoints' metadata.
@@ -231,21 +231,20 @@ class _Run:
                 "sums": self.sums, "history": self.history, "best": best, "schedule": self.schedule.state_dict(),
                 "generators": {n: m.rng.bit_generator.state for n, m in self.model.named_modules() if hasattr(m, "rng")},
                 **self.extra_meta}
-        arrays, numbers = _split_state(self.optimizer.state_dict())
-        extra = {} if self.best is None or name == BEST else {f"best.{k}": v for k, v in self.best[2].items()}
-        checkpoint.save(self.out / name, self.model.state_dict(), arrays | extra, {**meta, "optimizer": numbers})
+        state = self.optimizer.state_dict()
+        arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
+        meta["optimizer"] = {key: value for key, value in state.items() if key not in arrays}
+        checkpoint.save(self.out / name, self.model.state_dict(), arrays, meta)
         write_atomically(self.out / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
 
     def restore(self, saved):
         meta = saved.meta
         checkpoint.load_into(saved, self.model)
-        state = dict(saved.optimizer)
-        best = {k.removeprefix("best."): state.pop(k) for k in list(state) if k.startswith("best.")}
-        self.optimizer.load_state_dict(_join_state(state, meta["optimizer"]))
+        self.optimizer.load_state_dict(meta["optimizer"] | saved.optimizer)
         self.schedule.load_state_dict(meta["schedule"])
         self.history, self.epoch, self.batch, self.sums = meta["history"], meta["epoch"], meta["batch"], meta["sums"]
         if meta["best"]:
-            self.best = meta["best"]["val_error"], meta["best"]["epoch"], best
+            self.best = meta["best"]["val_error"], meta["best"]["epoch"], checkpoint.load(self.out / BEST).model
         for name, module in self.model.named_modules():
             if name in meta["generators"]:
                 module.rng.bit_generator.state = meta["generators"][name]

@@ -1,0 +1,326 @@
+"""The definition in machine code: a sum over the taps of the kernel, held in registers, for a whole row of pixels.
+
+In the memory order (C, H, W, N) the pixels of an output row lie one after the other for all images, p = ox N + n, and
+so do the pixels that one tap of the kernel meets:
+
+    out[k, oy, p] = bias[k] + sum over i, q of weight[k, i, q] x[row(oy, i) + tap(q) + p],      q = (c, j)
+
+Lanes run over p, so any batch size fills them. `row` knows the vertical geometry: rows of the padding do not exist and
+are left out. `tap` knows the horizontal one: the input is copied once, with its horizontal padding, its columns sorted
+by their remainder modulo the stride (`split_columns`). No padding and stride 1 needs no copy.
+
+The gradient with respect to the input is such a sum too, over the cotangent (`spread_columns`). The gradient with
+respect to the weight is a sum over the same pairs of an output pixel and an input pixel, the lanes again running over p.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import replace
+
+import numba
+import numpy as np
+from numba import types
+
+from .layout import pad, to_batch_first, to_batch_last, unpad
+from .registry import Algorithm, register
+from .simd import INT, VECTOR, add_outer, add_rows, compiled, gather, loads, splats, store_tile, zeros
+from .threads import parallel_for
+
+WIDTH = {1: 10, 4: 6, 5: 5}     # channels in a register tile -> its vectors a channel: tile, loads and a splat fit in 32
+PER_CALL = 100_000              # products that pay for handing work to a thread
+FLUSH = 256                     # vectors that grad_weight sums in the dtype of the input before it goes on in float64
+
+
+def block_size(n):
+    """Of the sizes of register blocks, the one that covers n with least work; a block also costs about one load.
+
+    >>> [block_size(n) for n in (1, 2, 3, 5, 8, 40)]
+    [1, 1, 4, 5, 4, 5]
+    """
+    return min(WIDTH, key=lambda size: (-(-n // size) * (size + 1), -size))
+
+
+# The two kernels. `bits` and the sizes of blocks are constants of the machine code. Arrays that may be the caller's come
+# as addresses: numba would compile a kernel again for every mix of writeable, read-only and unaligned ones.
+
+@functools.cache
+def correlation_kernel(bits, block):
+    """out[group, k, row, p] = bias[group, k] + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p].
+
+    A job is one register tile of pixels in one row of one group, for all channels k: what it reads of x stays in the
+    cache. The weights are packed (group, k / block, i, q, k % block), the biases likewise. Every pixel of the image has
+    the same order of summation, so a shifted image gives the shifted map to the bit.
+    """
+    width = WIDTH[block]
+    lanes = VECTOR[bits].lanes
+    reach = width * lanes                               # pixels of a tile
+
+    def correlate(start, stop, out, channels, pixels, x, x_group, x_row, weight, bias, source, taps):
+        rows, kernel_rows = source.shape
+        tiles, blocks = -(-pixels // reach), -(-channels // block)
+        for job in range(start, stop):
+            group, row, first = job // tiles // rows, job // tiles % rows, job % tiles * reach
+            for b in range(blocks):
+                packed = (group * blocks + b) * block
+                target = ((group * channels + b * block) * rows + row) * pixels
+                if first + reach <= pixels:
+                    tile = zeros(bits, block, width)
+                    for i in range(kernel_rows):
+                        if source[row, i] >= 0:
+                            w = (packed * kernel_rows + i * block) * taps.size
+                            at = group * x_group + source[row, i] * x_row + first
+                            for q in range(taps.size):
+                                tile = add_outer(tile, splats(bits, block, weight, w + q * block),
+                                                 loads(bits, width, x, at + taps[q], None))
+                    tile = add_rows(tile, splats(bits, block, bias, packed))
+                    store_tile(tile, width, out, target + first, rows * pixels, channels - b * block, None)
+                    continue
+                for p in range(first, pixels, lanes):   # the end of the row: the same, a vector at a time
+                    column = zeros(bits, block, 1)
+                    for i in range(kernel_rows):
+                        if source[row, i] >= 0:
+                            w = (packed * kernel_rows + i * block) * taps.size
+                            at = group * x_group + source[row, i] * x_row + p
+                            for q in range(taps.size):
+                                column = add_outer(column, splats(bits, block, weight, w + q * block),
+                                                   loads(bits, 1, x, at + taps[q], pixels - p))
+                    column = add_rows(column, splats(bits, block, bias, packed))
+                    store_tile(column, 1, out, target + p, rows * pixels, channels - b * block, pixels - p)
+
+    return compiled(types.void(*[INT] * 10, types.int64[:, ::1], types.int64[::1]), correlate)
+
+
+@functools.cache
+def product_kernel(bits, k_block, q_block):
+    """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
+
+    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums in
+    `sums` (i, block, lane), in the dtype of the input, and from there every few rows into `totals`, in float64. No two
+    jobs write to the same place, so the order of summation, and the result, do not depend on the number of threads.
+    """
+    lanes, size = VECTOR[bits].lanes, k_block * q_block
+    element = types.Float(f"float{bits}")
+
+    def multiply(start, stop, out, grad, pixels, x, x_group, x_row, source, taps, sums, totals):
+        rows, kernel_rows = source.shape
+        groups, channels = out.shape[:2]
+        k_blocks, q_blocks = -(-channels // k_block), -(-taps.size // q_block)
+        k_table, q_table = np.empty(k_block, np.int64), np.empty(q_block, np.int64)
+        for job in range(start, stop):
+            group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * k_block, job % q_blocks * q_block
+            for n in range(k_block):                    # beyond the last one: the last one again, not stored
+                k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * pixels
+            for n in range(q_block):
+                q_table[n] = group * x_group + taps[min(q + n, taps.size - 1)]
+            totals[:] = 0
+            sums[:] = 0
+            pending = 0
+            for row in range(rows):
+                for i in range(kernel_rows):
+                    if source[row, i] >= 0:
+                        at, slot = row * pixels, i * size * lanes
+                        there = source[row, i] * x_row
+                        tile = loads(bits, size, sums.ctypes.data, slot, None)
+                        for p in range(0, pixels - lanes + 1, lanes):
+                            tile = add_outer(tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, None),
+                                             gather(bits, q_block, x, there + p, q_table.ctypes.data, None))
+                        p = pixels // lanes * lanes
+                        if p < pixels:
+                            tile = add_outer(
+                                tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, pixels - p),
+                                gather(bits, q_block, x, there + p, q_table.ctypes.data, pixels - p))
+                        store_tile(tile, size, sums.ctypes.data, slot, 0, 1, None)
+                pending += -(-pixels // lanes)
+                if pending >= FLUSH or row == rows - 1:
+                    totals += sums
+                    sums[:] = 0
+                    pending = 0
+            for i in range(kernel_rows):
+                for n in range(min(k_block, channels - k)):
+                    for m in range(min(q_block, taps.size - q)):
+                        out[group, k + n, i, q + m] = totals[i, n * q_block + m].sum()
+
+    return compiled(types.void(INT, INT, element[:, :, :, ::1], *[INT] * 5, types.int64[:, ::1], types.int64[::1],
+                               element[:, :, ::1], types.float64[:, :, ::1]), multiply)
+
+
+# The operands of the kernels.
+
+def split_columns(x, geometry):
+    """(C, H, W, N) -> (C, H, phases, W', N), padded horizontally; column t of a phase is column phase + t sx of x.
+
+    Only the phases that some tap of the kernel meets. A view where there is nothing to do.
+    """
+    g = geometry
+    (left, right), stride = g.padding[1], g.stride[1]
+    if left == right == 0 and stride == 1:
+        return x[:, :, None]
+    phases = sorted({j * g.dilation[1] % stride for j in range(g.kernel[1])})
+    width = g.out_size[1] + (g.span[1] - 1) // stride
+    out = np.zeros((*x.shape[:2], len(phases), width, g.batch), x.dtype)
+    for n, phase in enumerate(phases):
+        first = max(0, -((phase - left) // stride))     # the first t with a column of x: phase + t sx - left >= 0
+        columns = x[:, :, phase + first * stride - left::stride][:, :, :max(width - first, 0)]
+        copy(out[:, :, n, first:first + columns.shape[2]], columns)
+    return out
+
+
+def spread_columns(grad, geometry):
+    """(K, OH, OW, N) -> (K, OH, 1, W + (kw - 1) dx, N): column ox at ox sx + (kw - 1) dx - left, zeros between.
+
+    So that tap j of input column ix meets column ix + (kw - 1 - j) dx: the output pixel with ix = ox sx + j dx - left.
+    """
+    g = geometry
+    stride, lead = g.stride[1], g.span[1] - 1 - g.padding[1][0]
+    width = g.width + g.span[1] - 1
+    if lead == 0 and stride == 1 and width == g.out_size[1]:
+        return grad[:, :, None]
+    first = max(0, -(lead // stride))                   # the first ox that is not left of the image
+    out = np.zeros((*grad.shape[:2], 1, width, g.batch), grad.dtype)
+    place = out[:, :, 0, lead + first * stride::stride]
+    columns = grad[:, :, first:first + place.shape[2]]
+    copy(place[:, :, :columns.shape[2]], columns)
+    return out
+
+
+def copy(target, values):
+    """target[...] = values, on all threads."""
+    def work(start, stop):
+        target[start:stop] = values[start:stop]
+    parallel_for(len(target), work, -(-len(target) * PER_CALL // max(target.size, 1)))
+
+
+def offsets(x, channels, places):
+    """Where tap q = (c, j) begins in a row of x (C, H, phases, W', N), in elements; places[j] is its (phase, column)."""
+    channel, phase, column = (math.prod(x.shape[n:]) for n in (1, 3, 4))
+    row = np.array([p * phase + t * column for p, t in places], np.int64)
+    return (np.arange(channels)[:, None] * channel + row).reshape(-1)
+
+
+def split_taps(x, geometry):
+    """The offsets of the taps (c, j) in what `split_columns` returned."""
+    g = geometry
+    columns = [divmod(j * g.dilation[1], g.stride[1]) for j in range(g.kernel[1])]
+    phases = sorted({phase for _, phase in columns})
+    return offsets(x, g.in_channels // g.groups, [(phases.index(phase), t) for t, phase in columns])
+
+
+def spread_taps(x, geometry):
+    """The offsets of the taps (k, j) in what `spread_columns` returned."""
+    g = geometry
+    return offsets(x, g.out_channels // g.groups, [(0, g.span[1] - 1 - j * g.dilation[1]) for j in range(g.kernel[1])])
+
+
+def input_rows(geometry):
+    """(OH, kh): the row oy sy + i dy - top of the image that tap row i of output row oy meets; -1: none."""
+    g = geometry
+    rows = np.arange(g.out_size[0])[:, None] * g.stride[0] + np.arange(g.kernel[0]) * g.dilation[0] - g.padding[0][0]
+    return np.where((rows >= 0) & (rows < g.height), rows, -1)
+
+
+def output_rows(geometry):
+    """(H, kh): the output row oy whose tap row i meets row iy of the image, oy sy + i dy - top = iy; -1: none."""
+    g = geometry
+    spread = np.arange(g.height)[:, None] + g.padding[0][0] - np.arange(g.kernel[0]) * g.dilation[0]
+    rows, rest = np.divmod(spread, g.stride[0])
+    return np.where((rest == 0) & (rows >= 0) & (rows < g.out_size[0]), rows, -1)
+
+
+def pack(weight, block):
+    """(G, K, C, kh, kw) -> (G, K / block, kh, C, kw, block), zeros beyond the last channel."""
+    groups, channels = weight.shape[:2]
+    blocks = -(-channels // block)
+    packed = np.zeros((groups, blocks * block, *weight.shape[2:]), weight.dtype)
+    packed[:, :channels] = weight
+    return np.ascontiguousarray(packed.reshape(groups, blocks, block, *weight.shape[2:]).transpose(0, 1, 4, 3, 5, 2))
+
+
+def correlate(x, weight, bias, rows, taps, pixels):
+    """x (G C, H, phases, W', N), weight (G, K, C, kh, kw) -> (G K, rows, pixels), as `correlation_kernel` says."""
+    groups, channels = weight.shape[:2]
+    block, bits = block_size(channels), 8 * x.itemsize
+    kernel = correlation_kernel(bits, block)
+    packed, packed_bias = pack(weight, block), pack(bias.reshape(groups, channels, 1, 1, 1), block)
+    out = np.empty((groups * channels, len(rows), pixels), x.dtype)
+
+    def work(start, stop):
+        kernel(start, stop, out.ctypes.data, channels, pixels, x.ctypes.data, x.size // groups, math.prod(x.shape[2:]),
+               packed.ctypes.data, packed_bias.ctypes.data, rows, taps)
+
+    tile = WIDTH[block] * VECTOR[bits].lanes
+    jobs = groups * len(rows) * -(-pixels // tile)
+    parallel_for(jobs, work, 1 + PER_CALL // (min(tile, pixels) * packed.size // groups))
+    return out
+
+
+def multiply(grad, x, geometry, rows, taps):
+    """grad (K, OH, OW, N), x (C, H, phases, W', N) -> grad_weight, as `product_kernel` says."""
+    g = geometry
+    channels, bits = g.out_channels // g.groups, 8 * x.itemsize
+    k_block, q_block = block_size(channels), block_size(taps.size)
+    kernel = product_kernel(bits, k_block, q_block)
+    out = np.empty((g.groups, channels, g.kernel[0], taps.size), x.dtype)
+
+    def work(start, stop):
+        sums = np.empty((g.kernel[0], k_block * q_block, VECTOR[bits].lanes), x.dtype)
+        kernel(start, stop, out, grad.ctypes.data, g.out_size[1] * g.batch, x.ctypes.data, x.size // g.groups,
+               math.prod(x.shape[2:]), rows, taps, sums, np.empty(sums.shape))
+
+    jobs = g.groups * -(-channels // k_block) * -(-taps.size // q_block)
+    parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * g.kernel[0] * k_block * q_block))
+    out = out.reshape(g.groups, channels, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
+    return np.ascontiguousarray(out.swapaxes(2, 3)).reshape(g.weight_shape)
+
+
+@register
+class Direct(Algorithm):
+    """The sum over taps, in registers; the gradients are two more sums of the same kind."""
+
+    name = "direct"
+    reference = "Georganas et al. 2018, \"Anatomy of high-performance deep learning convolutions on SIMD architectures\""
+    error_bound = 3.0
+
+    def unsupported(self, geometry):
+        if numba.config.DISABLE_JIT:
+            return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
+        return None
+
+    def cost(self, geometry):
+        g = geometry
+        return 40e-6 + g.multiply_adds / 50e9
+
+    def forward(self, x, weight, bias, geometry):
+        x, g = to_batch_last(x), geometry
+        if g.padding_mode == "circular" or not np.isfinite(weight).all():
+            x, g = pad(x, g), padded_geometry(g)        # the definition multiplies inf by the zeros of the padding too
+        x, rows = split_columns(x, g), input_rows(g)
+        taps = split_taps(x, g)
+        grouped = weight.reshape(g.groups, -1, *weight.shape[1:])       # (G, K / G, C / G, kh, kw)
+        bias = np.zeros(g.out_channels, x.dtype) if bias is None else bias
+        out = correlate(x, grouped, bias, rows, taps, g.out_size[1] * g.batch)
+        return to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)), (x, rows, taps, grouped, g, geometry)
+
+    def backward(self, grad, saved, needs):
+        x, rows, taps, grouped, g, geometry = saved
+        grad = to_batch_last(grad)
+        grad_input = grad_weight = grad_bias = None
+        if needs[0]:
+            spread, zero = spread_columns(grad, g), np.zeros(g.in_channels, x.dtype)
+            grad_input = correlate(spread, grouped.swapaxes(1, 2), zero, output_rows(g), spread_taps(spread, g),
+                                   g.width * g.batch).reshape(g.in_channels, g.height, g.width, g.batch)
+            if g != geometry:
+                grad_input = unpad(grad_input, geometry)
+            grad_input = to_batch_first(grad_input)
+        if needs[1]:
+            grad_weight = multiply(grad, x, g, rows, taps)
+        if needs[2]:
+            grad_bias = grad.sum((1, 2, 3))
+        return grad_input, grad_weight, grad_bias
+
+
+def padded_geometry(geometry):
+    """The same convolution, seen as one of the padded image without padding."""
+    height, width = geometry.padded
+    return replace(geometry, height=height, width=width, padding=((0, 0), (0, 0)), padding_mode="zeros")

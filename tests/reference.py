@@ -1,0 +1,41 @@
+"""Oracles that the package does not ship: central differences, and convolution by scipy.signal.correlate2d."""
+
+import numpy as np
+from scipy.signal import correlate2d
+
+from minicnn import Tensor
+
+
+def assert_gradients(operation, arrays, rng, eps=1e-5, rtol=1e-6):
+    """Every partial derivative of <cotangent, operation(*arrays)>, the cotangent random, in float64."""
+    arrays = [np.array(a, np.float64) for a in arrays]
+    tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays]
+    out = operation(*tensors)
+    cotangent = rng.standard_normal(out.shape)
+    out.backward(cotangent)
+    value = lambda: np.sum(cotangent * operation(*[Tensor(a.copy()) for a in arrays]).data)
+    for array, tensor in zip(arrays, tensors, strict=True):
+        numeric = np.zeros_like(array)
+        for index in np.ndindex(array.shape):
+            middle = array[index]
+            array[index] = middle + eps
+            above = value()
+            array[index] = middle - eps
+            numeric[index] = (above - value()) / (2 * eps)
+            array[index] = middle
+        assert tensor.grad.shape == array.shape and tensor.grad.dtype == array.dtype
+        np.testing.assert_allclose(tensor.grad, numeric, rtol=rtol, atol=rtol * max(1, abs(numeric).max()))
+
+
+def conv2d(x, weight, bias=None, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, mode="zeros"):
+    """Cross-correlation in float64, channel by channel."""
+    x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
+    x = np.pad(x, ((0, 0), (0, 0), *padding), mode="constant" if mode == "zeros" else "wrap")
+    k, c = weight.shape[:2]
+    spread = np.zeros((k, c, *(d * (n - 1) + 1 for d, n in zip(dilation, weight.shape[2:], strict=True))))
+    spread[:, :, ::dilation[0], ::dilation[1]] = weight
+    per_group = k // groups
+    out = np.stack([np.stack([
+        sum(correlate2d(image[o // per_group * c + i], spread[o, i], mode="valid") for i in range(c))
+        [::stride[0], ::stride[1]] for o in range(k)]) for image in x])
+    return out if bias is None else out + np.asarray(bias, np.float64)[:, None, None]

@@ -1,0 +1,150 @@
+"""Tensor against NumPy, and its gradients against central differences with a random cotangent."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor
+from tests.reference import assert_gradients
+
+
+def positive(rng, *shape):
+    return 0.5 + rng.random(shape)
+
+
+OPERATIONS = {
+    "add": (lambda a, b: a + b, [(2, 3), (3,)]),
+    "radd": (lambda a: 2 + a, [(2, 3)]),
+    "sub": (lambda a, b: a - b, [(2, 1), (3,)]),
+    "rsub": (lambda a: 2 - a, [(3,)]),
+    "mul": (lambda a, b: a * b, [(2, 3), (2, 1)]),
+    "div": (lambda a, b: a / b, [(2, 3), (3,)]),
+    "rdiv": (lambda a: 2 / a, [(3,)]),
+    "neg": (lambda a: -a, [(3,)]),
+    "pow": (lambda a, b: a ** b, [(2, 3), (3,)]),
+    "square": (lambda a: a ** 2, [(3,)]),
+    "rpow": (lambda a: 2 ** a, [(3,)]),
+    "matmul": (lambda a, b: a @ b, [(2, 3), (3, 4)]),
+    "batched matmul": (lambda a, b: a @ b, [(5, 2, 3), (3, 4)]),
+    "broadcast matmul": (lambda a, b: a @ b, [(5, 1, 2, 3), (4, 3, 2)]),
+    "vector matmul": (lambda a, b: a @ b, [(3,), (3, 4)]),
+    "matmul vector": (lambda a, b: a @ b, [(2, 3), (3,)]),
+    "batched matmul vector": (lambda a, b: a @ b, [(5, 2, 3), (3,)]),
+    "vector batched matmul": (lambda a, b: a @ b, [(2,), (5, 2, 3)]),
+    "dot": (lambda a, b: a @ b, [(3,), (3,)]),
+    "index": (lambda a: a[1], [(3, 2)]),
+    "slice": (lambda a: a[:, ::-2], [(3, 4)]),
+    "fancy index": (lambda a: a[np.array([0, 0, 2])], [(3, 2)]),
+    "mask": (lambda a: a[np.array([True, False, True])], [(3, 2)]),
+    "newaxis": (lambda a: a[None, ..., 0], [(3, 2)]),
+    "reshape": (lambda a: a.reshape(3, -1), [(2, 3)]),
+    "reshape tuple": (lambda a: a.reshape((6,)), [(2, 3)]),
+    "transpose": (lambda a: a.transpose(), [(2, 3, 4)]),
+    "transpose axes": (lambda a: a.transpose(1, -1, 0), [(2, 3, 4)]),
+    "T": (lambda a: a.T, [(2, 3)]),
+    "sum": (lambda a: a.sum(), [(2, 3)]),
+    "sum axis": (lambda a: a.sum(axis=-1), [(2, 3)]),
+    "sum axes": (lambda a: a.sum(axis=(0, 2), keepdims=True), [(2, 3, 4)]),
+    "mean": (lambda a: a.mean(), [(2, 3)]),
+    "mean axis": (lambda a: a.mean(axis=(0, 1)), [(2, 3, 4)]),
+    "max": (lambda a: a.max(), [(2, 3)]),
+    "max axis": (lambda a: a.max(axis=1), [(2, 3)]),
+    "max keepdims": (lambda a: a.max(axis=(0, 1), keepdims=True), [(2, 3, 4)]),
+    "exp": (lambda a: a.exp(), [(2, 3)]),
+    "log": (lambda a: a.log(), [(2, 3)]),
+    "tanh": (lambda a: a.tanh(), [(2, 3)]),
+    "sigmoid": (lambda a: a.sigmoid(), [(2, 3)]),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_gradient(name, rng):
+    operation, shapes = OPERATIONS[name]
+    assert_gradients(operation, [positive(rng, *shape) for shape in shapes], rng)
+
+
+@pytest.mark.parametrize("name", [n for n in OPERATIONS if not n.startswith(("exp", "log", "tanh", "sigmoid"))])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_forward_is_numpys(name, dtype, rng):
+    operation, shapes = OPERATIONS[name]
+    arrays = [positive(rng, *shape).astype(dtype) for shape in shapes]
+    before = [a.copy() for a in arrays]
+    out = operation(*map(Tensor, arrays))
+    np.testing.assert_array_equal(out.data, operation(*arrays))
+    assert out.dtype == dtype
+    for array, old in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(array, old)
+
+
+@pytest.mark.parametrize(("name", "function"), [
+    ("exp", np.exp), ("log", np.log), ("tanh", np.tanh), ("sigmoid", lambda a: 1 / (1 + np.exp(-a)))])
+def test_elementwise_function(name, function, rng):
+    x = positive(rng, 4)
+    np.testing.assert_allclose(getattr(Tensor(x), name)().data, function(x), rtol=1e-14)
+
+
+def test_sigmoid_does_not_overflow():
+    assert Tensor([-1000.0, 1000.0]).sigmoid().data.tolist() == [0.0, 1.0]
+
+
+def test_power_at_zero_and_of_negative_numbers():
+    x = Tensor(np.array([0.0, -2.0]), requires_grad=True)
+    (x ** 2).sum().backward()
+    assert x.grad.tolist() == [0.0, -4.0]
+    y = Tensor(np.array([0.0, 3.0]), requires_grad=True)
+    (y ** 0).sum().backward()
+    assert y.grad.tolist() == [0.0, 0.0]
+
+
+def test_max_shares_the_gradient_among_ties():
+    x = Tensor([1.0, 3.0, 3.0], requires_grad=True)
+    x.max().backward()
+    assert x.grad.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_comparisons_are_arrays_of_booleans():
+    x = Tensor([1.0, 2.0])
+    assert (x < 2).tolist() == [True, False]
+    assert (x <= x).all() and (x >= 1).all() and (x == Tensor([1.0, 2.0])).all()
+    assert (x > 1.5).tolist() == [False, True] and (x != 1).tolist() == [False, True]
+
+
+def test_numpy_array_on_the_left():
+    out = np.array([1.0, 2.0]) * Tensor(np.array([3.0, 4.0]), requires_grad=True)
+    assert isinstance(out, Tensor) and out.data.tolist() == [3.0, 8.0]
+
+
+def test_python_numbers_do_not_change_the_dtype():
+    for dtype in (np.float32, np.float64):
+        assert (Tensor(np.ones(2, dtype)) * 0.1 + 1).data.tolist() == (np.ones(2, dtype) * 0.1 + 1).tolist()
+
+
+def test_dtypes():
+    assert Tensor([1, 2]).dtype == np.float32
+    assert Tensor(np.arange(3)).dtype == np.float32
+    assert Tensor(np.ones(2)).dtype == np.float64
+    assert Tensor(1.5, dtype=np.float64).dtype == np.float64
+    for bad in (np.ones(1, np.float16), np.ones(1, complex), np.array(["a"])):
+        with pytest.raises(TypeError, match="a Tensor holds float32 or float64, not"):
+            Tensor(bad)
+    with pytest.raises(TypeError, match="this is a Tensor already"):
+        Tensor(Tensor([1.0]))
+
+
+def test_data_is_not_copied():
+    array = np.ones(3)
+    assert Tensor(array).data is array
+
+
+def test_repr_and_conversions():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    assert repr(x) == "Tensor([1., 2.], requires_grad=True)"
+    assert repr(x * 2) == "Tensor([2., 4.], made by mul)"
+    assert repr(Tensor(np.ones(1))) == "Tensor([1.], dtype=float64)"
+    assert float(x.sum()) == 3.0 and x.sum().item() == 3.0 and len(x) == 2 and x.numpy() is x.data
+
+
+def test_shapes_that_do_not_fit():
+    with pytest.raises(ValueError, match=r"matmul: shapes \(2, 3\) and \(4, 5\) do not fit"):
+        Tensor(np.ones((2, 3))) @ Tensor(np.ones((4, 5)))
+    with pytest.raises(ValueError, match="broadcast"):
+        Tensor(np.ones(2)) + Tensor(np.ones(3))
