@@ -98,11 +98,15 @@ def save(path, model_state, optimizer_state=None, meta=None):
         raise ValueError(f"save: the model's {taken[0]!r} begins with {PREFIX!r}, which marks the optimiser's arrays")
     ours, tensors = {"meta": meta or {}}, dict(model_state)
     if optimizer_state is not None:
-        arrays = {name for name, value in optimizer_state.items() if isinstance(value, np.ndarray)}
-        tensors |= {PREFIX + name: optimizer_state[name] for name in arrays}
-        ours["optimizer"] = {name: value for name, value in optimizer_state.items() if name not in arrays}
+        ours["optimizer"] = {}
+        for name, value in optimizer_state.items():
+            if isinstance(value, np.ndarray):
+                tensors[PREFIX + name] = value
+            else:
+                ours["optimizer"][name] = value
+    tensors = {name: _storable(name, array) for name, array in tensors.items()}
     header = {"format": "pt", "minicnn": json.dumps(ours, default=_number)}
-    write_atomically(path, safetensors.numpy.save({name: _storable(name, tensors[name]) for name in tensors}, header))
+    write_atomically(path, safetensors.numpy.save(tensors, header))
 
 
 def load(path):
@@ -126,8 +130,9 @@ def load(path):
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: {'is a directory' if path.is_dir() else 'there is no such file'}; give the name "
-                              "of a checkpoint, such as last.safetensors in the directory of a run")
+        what = "is a directory" if path.is_dir() else "there is no such file"
+        raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
+                              "directory of a run")
     try:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -142,14 +147,13 @@ def load(path):
         return Checkpoint(_unwrapped(tensors, path), path=path)
     try:
         ours = json.loads(metadata["minicnn"])
-        meta, numbers = dict(ours["meta"]), ours.get("optimizer")
-        optimizer = None if numbers is None else dict(numbers)
+        meta, optimizer = dict(ours["meta"]), dict(ours["optimizer"]) if "optimizer" in ours else None
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: its metadata are damaged ({type(error).__name__}: {error}). Take an earlier "
                               "checkpoint") from error
     model = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
     if optimizer is not None:
-        optimizer |= {name.removeprefix(PREFIX): tensors[name] for name in tensors.keys() - model.keys()}
+        optimizer |= {name.removeprefix(PREFIX): array for name, array in tensors.items() if name not in model}
     return Checkpoint(model, optimizer, meta, path)
 
 
@@ -218,15 +222,15 @@ def _array(file, name):
     try:
         return file.get_tensor(name)
     except (TypeError, KeyError) as error:        # bfloat16 and smaller
-        raise TypeError(f"{name} has a dtype that NumPy lacks ({error}); convert it to float32 before saving") from error
+        raise TypeError(f"{name} has a dtype that NumPy lacks ({error}); save it as float32") from error
 
 
 def _unwrapped(tensors, path):
-    """The tensors without the prefixes that all names have in common with PyTorch's wrappers."""
-    before = list(tensors)
-    while tensors and any(all(name.startswith(prefix := wrapper) for name in tensors) for wrapper in WRAPPERS):
-        tensors = {name.removeprefix(prefix): array for name, array in tensors.items()}
-    if before != list(tensors):
-        removed = before[0].removesuffix(next(iter(tensors)))
+    """The tensors without the wrappers' prefixes that all names begin with."""
+    removed = ""
+    while wrapper := next((w for w in WRAPPERS if tensors and all(name.startswith(w) for name in tensors)), ""):
+        tensors = {name.removeprefix(wrapper): array for name, array in tensors.items()}
+        removed += wrapper
+    if removed:
         warnings.warn(f"{path}: took the prefix {removed!r} off each name", UserWarning, stacklevel=3)
     return tensors

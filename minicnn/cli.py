@@ -110,7 +110,7 @@ def _train_options(command):
 def train(arguments):
     """minicnn train."""
     from . import training, viz
-    from .checkpoint import load
+    from .checkpoint import load, write_atomically
     from .progress import reporter
     _set_threads(arguments.threads)
     saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
@@ -141,7 +141,7 @@ def train(arguments):
         "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
         "checkpoint": str(out / training.BEST)}
     load(out / training.BEST)                     # what is announced can be read again
-    training.write_atomically(out / "result.json", json.dumps(result) + "\n")
+    write_atomically(out / "result.json", json.dumps(result).encode() + b"\n")
     _print_result(arguments, result)
 
 
@@ -265,11 +265,11 @@ def info(arguments):
         print(json.dumps([asdict(layer) for layer in layers]))
         return
     rows = [[layer.name, layer.kind, " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
-             f"{layer.multiply_adds:,}", str(layer.receptive_field or "all"), layer.algorithm or ""] for layer in layers]
+             f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all", layer.algorithm or ""] for layer in layers]
     rows.append(["total", "", "", f"{sum(x.parameters for x in layers):,}", f"{sum(x.multiply_adds for x in layers):,}",
                  "", ""])
-    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees (pixels)", "algorithm"], rows,
-                 left=(0, 1, 6))
+    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees", "algorithm"], rows, left=(0, 1, 6),
+                 fold=(1,))
 
 
 def data(arguments):
@@ -285,6 +285,11 @@ def data(arguments):
             size = "" if record.size is None else f", {record.size:,} bytes"
             print(f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}")
     return 0 if all(not record.state.startswith("corrupt") for record in records) else 1
+
+
+def gradcheck(arguments):
+    """minicnn gradcheck."""
+    raise NotImplementedError
 
 
 def _set_threads(count):
@@ -318,13 +323,13 @@ def _print_result(arguments, result):
     print(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
 
 
-def _print_table(corner, header, rows, left=(0,)):
+def _print_table(corner, header, rows, left=(0,), fold=()):
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
     table = Table(box=SIMPLE, pad_edge=False)
     for i, title in enumerate([corner, *header]):
-        table.add_column(str(title), justify="left" if i in left else "right", no_wrap=True)
+        table.add_column(str(title), justify="left" if i in left else "right", no_wrap=i not in fold)
     for row in rows:
         table.add_row(*row)
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import threading
 import time
@@ -231,16 +230,14 @@ class _Run:
                 "sums": self.sums, "history": self.history, "best": best, "schedule": self.schedule.state_dict(),
                 "generators": {n: m.rng.bit_generator.state for n, m in self.model.named_modules() if hasattr(m, "rng")},
                 **self.extra_meta}
-        state = self.optimizer.state_dict()
-        arrays = {key: value for key, value in state.items() if isinstance(value, np.ndarray)}
-        meta["optimizer"] = {key: value for key, value in state.items() if key not in arrays}
-        checkpoint.save(self.out / name, self.model.state_dict(), arrays, meta)
-        write_atomically(self.out / HISTORY, "".join(json.dumps(r) + "\n" for r in self.history))
+        checkpoint.save(self.out / name, self.model.state_dict(), self.optimizer.state_dict(), meta)
+        lines = "".join(json.dumps(record) + "\n" for record in self.history)
+        checkpoint.write_atomically(self.out / HISTORY, lines.encode())
 
     def restore(self, saved):
         meta = saved.meta
         checkpoint.load_into(saved, self.model)
-        self.optimizer.load_state_dict(meta["optimizer"] | saved.optimizer)
+        self.optimizer.load_state_dict(saved.optimizer)
         self.schedule.load_state_dict(meta["schedule"])
         self.history, self.epoch, self.batch, self.sums = meta["history"], meta["epoch"], meta["batch"], meta["sums"]
         if meta["best"]:
@@ -248,19 +245,6 @@ class _Run:
         for name, module in self.model.named_modules():
             if name in meta["generators"]:
                 module.rng.bit_generator.state = meta["generators"][name]
-
-
-def write_atomically(path, text):
-    """Write a text file so that at any moment either the old or the new one is there, whole."""
-    part = Path(f"{path}.part")
-    try:
-        with open(part, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

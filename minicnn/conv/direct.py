@@ -10,7 +10,7 @@ are left out. `tap` knows the horizontal one: the input is copied once, with its
 by their remainder modulo the stride (`split_columns`). No padding and stride 1 needs no copy.
 
 The gradient with respect to the input is such a sum too, over the cotangent (`spread_columns`). The gradient with
-respect to the weight is a sum over the same pairs of an output pixel and an input pixel, the lanes again running over p.
+respect to the weight sums over the same pairs of an output pixel and an input pixel, the lanes again running over p.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .registry import Algorithm, register
 from .simd import INT, VECTOR, add_outer, add_rows, compiled, gather, loads, splats, store_tile, zeros
 from .threads import parallel_for
 
-WIDTH = {1: 10, 4: 6, 5: 5}     # channels in a register tile -> its vectors a channel: tile, loads and a splat fit in 32
+WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register tile -> its vectors a channel: the operands need 9 more of 32
 PER_CALL = 100_000              # products that pay for handing work to a thread
 FLUSH = 256                     # vectors that grad_weight sums in the dtype of the input before it goes on in float64
 
@@ -42,12 +42,13 @@ def block_size(n):
     return min(WIDTH, key=lambda size: (-(-n // size) * (size + 1), -size))
 
 
-# The two kernels. `bits` and the sizes of blocks are constants of the machine code. Arrays that may be the caller's come
-# as addresses: numba would compile a kernel again for every mix of writeable, read-only and unaligned ones.
+# The two kernels. `bits` and the sizes of blocks are constants of the machine code. Arrays that may be the caller's
+# come as addresses: numba would compile a kernel again for every mix of writeable, read-only and unaligned ones.
 
 @functools.cache
 def correlation_kernel(bits, block):
-    """out[group, k, row, p] = bias[group, k] + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p].
+    """out[group, k, row, p] = bias[group, k]
+    + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p], where source[row, i] is not -1.
 
     A job is one register tile of pixels in one row of one group, for all channels k: what it reads of x stays in the
     cache. The weights are packed (group, k / block, i, q, k % block), the biases likewise. Every pixel of the image has
@@ -97,7 +98,7 @@ def product_kernel(bits, k_block, q_block):
     """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
 
     A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums in
-    `sums` (i, block, lane), in the dtype of the input, and from there every few rows into `totals`, in float64. No two
+    `sums` (i, k, q, lane), in the dtype of the input, and from there every few rows into `totals`, in float64. No two
     jobs write to the same place, so the order of summation, and the result, do not depend on the number of threads.
     """
     lanes, size = VECTOR[bits].lanes, k_block * q_block
@@ -114,8 +115,8 @@ def product_kernel(bits, k_block, q_block):
                 k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * pixels
             for n in range(q_block):
                 q_table[n] = group * x_group + taps[min(q + n, taps.size - 1)]
-            totals[:] = 0
-            sums[:] = 0
+            for n in range(sums.size):
+                sums[n] = totals[n] = 0
             pending = 0
             for row in range(rows):
                 for i in range(kernel_rows):
@@ -134,16 +135,20 @@ def product_kernel(bits, k_block, q_block):
                         store_tile(tile, size, sums.ctypes.data, slot, 0, 1, None)
                 pending += -(-pixels // lanes)
                 if pending >= FLUSH or row == rows - 1:
-                    totals += sums
-                    sums[:] = 0
+                    for n in range(sums.size):
+                        totals[n] += sums[n]
+                        sums[n] = 0
                     pending = 0
             for i in range(kernel_rows):
                 for n in range(min(k_block, channels - k)):
                     for m in range(min(q_block, taps.size - q)):
-                        out[group, k + n, i, q + m] = totals[i, n * q_block + m].sum()
+                        total, first = 0.0, (i * size + n * q_block + m) * lanes
+                        for lane in range(first, first + lanes):
+                            total += totals[lane]
+                        out[group, k + n, i, q + m] = total
 
     return compiled(types.void(INT, INT, element[:, :, :, ::1], *[INT] * 5, types.int64[:, ::1], types.int64[::1],
-                               element[:, :, ::1], types.float64[:, :, ::1]), multiply)
+                               element[::1], types.float64[::1]), multiply)
 
 
 # The operands of the kernels.
@@ -193,7 +198,7 @@ def copy(target, values):
 
 
 def offsets(x, channels, places):
-    """Where tap q = (c, j) begins in a row of x (C, H, phases, W', N), in elements; places[j] is its (phase, column)."""
+    """Where in a row of x (C, H, phases, W', N) tap q = (c, j) begins, in elements; places[j]: its phase and column."""
     channel, phase, column = (math.prod(x.shape[n:]) for n in (1, 3, 4))
     row = np.array([p * phase + t * column for p, t in places], np.int64)
     return (np.arange(channels)[:, None] * channel + row).reshape(-1)
@@ -264,9 +269,9 @@ def multiply(grad, x, geometry, rows, taps):
     out = np.empty((g.groups, channels, g.kernel[0], taps.size), x.dtype)
 
     def work(start, stop):
-        sums = np.empty((g.kernel[0], k_block * q_block, VECTOR[bits].lanes), x.dtype)
+        sums = np.empty(g.kernel[0] * k_block * q_block * VECTOR[bits].lanes, x.dtype)
         kernel(start, stop, out, grad.ctypes.data, g.out_size[1] * g.batch, x.ctypes.data, x.size // g.groups,
-               math.prod(x.shape[2:]), rows, taps, sums, np.empty(sums.shape))
+               math.prod(x.shape[2:]), rows, taps, sums, np.empty(sums.size))
 
     jobs = g.groups * -(-channels // k_block) * -(-taps.size // q_block)
     parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * g.kernel[0] * k_block * q_block))
@@ -279,7 +284,7 @@ class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind."""
 
     name = "direct"
-    reference = "Georganas et al. 2018, \"Anatomy of high-performance deep learning convolutions on SIMD architectures\""
+    reference = "Georganas et al. 2018, section II (the register blocks; the memory order is this package's own)"
     error_bound = 3.0
 
     def unsupported(self, geometry):

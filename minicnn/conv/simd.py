@@ -193,7 +193,7 @@ def add_rows(typing, tile, left):
 
 @intrinsic(prefer_literal=True)
 def store_tile(typing, tile, columns, base, index, step, rows, count):
-    """Store the first `rows` rows of a tile: row i from element index + i * step on, its vectors one after the other."""
+    """Store the first `rows` rows of a tile: row i from element index + i * step on, one vector after the other."""
     vector, columns_in_tile = tile.dtype, columns.literal_value
 
     def generate(context, b, signature, arguments):
@@ -241,4 +241,4 @@ class _Announcement(event.Listener):
 
 @functools.cache
 def _announce():
-    logging.getLogger("minicnn").warning("minicnn: compiling convolution kernels (once: later runs load them from disk)")
+    logging.getLogger("minicnn").warning("minicnn: compiling convolution kernels (once: later runs load them)")

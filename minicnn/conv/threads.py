@@ -76,7 +76,7 @@ def parallel_for(jobs, work, least=1):
 
 
 def _helpers():
-    """The pool, made on first use. Two threads may make one each: the one that is not kept dies when its work is done."""
+    """The pool, made on first use. Two threads may make one each; the one that is not kept ends with its work."""
     global _pool
     pool = _pool
     if pool is None:

@@ -1,0 +1,51 @@
+"""Samples on which finite differences can be trusted."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..tensor import Tensor
+
+
+def safe_inputs(*shapes, rng, spacing=0.1, dtype=np.float64):
+    """Tensors that sit on no kink at 0 (ReLU) and on no tie (max, max-pool): what `gradcheck` should be fed.
+
+    The elements of all tensors together are the n values spacing * (i - floor(n / 2) + 1/2), i = 0 .. n - 1, shuffled:
+    evenly spaced, of both signs, any two at least `spacing` apart and none nearer to 0 than spacing / 2.
+
+    Parameters
+    ----------
+    *shapes : tuple of int
+    rng : numpy.random.Generator
+    spacing : float
+        It must be well above the step of the finite differences.
+    dtype : float32 or float64
+
+    Returns
+    -------
+    tuple of Tensor
+        One for each shape, each with requires_grad=True.
+
+    Raises
+    ------
+    ValueError
+        No shape was given, or spacing is not positive.
+
+    Examples
+    --------
+    >>> x, y = safe_inputs((2, 2), (1,), rng=np.random.default_rng(0))
+    >>> np.sort(np.append(x.data, y.data)).round(2)
+    array([-0.15, -0.05,  0.05,  0.15,  0.25])
+    """
+    if not shapes:
+        raise ValueError("safe_inputs: give at least one shape, as in safe_inputs((3, 4), rng=rng)")
+    if not spacing > 0:
+        raise ValueError(f"safe_inputs: spacing must be positive, not {spacing}")
+    sizes = [math.prod(shape) for shape in shapes]
+    total = sum(sizes)
+    values = rng.permutation(spacing * (np.arange(total) - total // 2 + 0.5)).astype(dtype)
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    return tuple(Tensor(part.reshape(shape).copy(), requires_grad=True)
+                 for part, shape in zip(parts, shapes, strict=True))

@@ -1,0 +1,294 @@
+import errno
+import io
+import json
+import math
+import os
+import struct
+
+import numpy as np
+import pytest
+
+from minicnn import checkpoint
+from minicnn.checkpoint import Checkpoint, CheckpointError, load, load_into, save, write_atomically
+from minicnn.optim import AdamW, OneCycleLR
+from minicnn.tensor import Tensor
+
+
+def state(seed=0):
+    rng = np.random.default_rng(seed)
+    return {"conv1.weight": rng.normal(size=(4, 1, 3, 3)).astype(np.float32), "conv1.bias": rng.normal(size=4)}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.safetensors"
+
+
+def assert_same(a, b):
+    assert a.keys() == b.keys()
+    for name in a:
+        assert a[name].dtype == b[name].dtype and a[name].shape == b[name].shape and np.array_equal(a[name], b[name])
+
+
+# What goes in comes out.
+
+def test_everything_comes_back(path):
+    optimizer = {"lr": 0.1, "betas": (0.9, 0.999), "name": "AdamW", "0.step": 3, "0.exp_avg": np.arange(3.0)}
+    save(path, state(), optimizer, {"epoch": 3, "history": [{"loss": 1 / 3}]})
+    found = load(path)
+    assert_same(found.model, state())
+    assert found.meta == {"epoch": 3, "history": [{"loss": 1 / 3}]} and found.path == path
+    assert found.optimizer.pop("0.exp_avg").tolist() == [0, 1, 2]
+    assert found.optimizer == {"lr": 0.1, "betas": [0.9, 0.999], "name": "AdamW", "0.step": 3}
+    for array in found.model.values():
+        array += 1                                # our own, writable
+
+
+def test_no_optimizer_and_an_empty_one_differ(path):
+    save(path, state())
+    assert load(path).optimizer is None and load(path).meta == {}
+    save(path, {}, {})
+    assert load(path).optimizer == {} and load(path).model == {}
+
+
+@pytest.mark.parametrize("array", [
+    np.arange(24.0).reshape(2, 3, 4).transpose(2, 0, 1), np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    np.arange(10)[::-2], np.broadcast_to(np.float32(2), (3, 2)), np.arange(5, dtype=">f4"), np.arange(5, dtype="<i8"),
+    np.array(1.5), np.zeros((0, 3), np.float32), np.array([True, False]), np.array([1, 2], np.uint8)])
+def test_any_memory_order_byte_order_and_dtype_is_stored_right(path, array):
+    save(path, {"a": array})
+    found = load(path).model["a"]
+    assert found.shape == array.shape and found.dtype == array.dtype.newbyteorder("=")
+    assert np.array_equal(found, array) and found.flags.c_contiguous
+
+
+def test_floats_in_meta_are_exact_and_numpy_scalars_become_python_ones(path):
+    floats = [0.1, 1 / 3, 5e-324, 1.7976931348623157e308, -0.0, math.inf, math.nan]
+    floats += np.random.default_rng(0).random(50).tolist()
+    scalars = {"n": np.int64(3), "x": np.float32(0.1), "yes": np.bool_(True), "big": 2 ** 128}
+    save(path, {}, meta={"floats": floats, **scalars})
+    meta = load(path).meta
+    assert struct.pack("57d", *meta["floats"]) == struct.pack("57d", *floats)
+    assert meta["n"] == 3 and meta["x"] == float(np.float32(0.1)) and meta["yes"] is True and meta["big"] == 2 ** 128
+
+
+def test_a_training_run_resumes_to_the_same_bits(path):
+    def make():
+        weight = Tensor(np.linspace(-1, 1, 12, dtype=np.float32).reshape(3, 4), requires_grad=True)
+        optimizer = AdamW([weight], lr=0.1)
+        return weight, optimizer, OneCycleLR(optimizer, 0.3, 20)
+
+    def steps(weight, optimizer, schedule, batches):
+        for t in batches:
+            optimizer.zero_grad()
+            x = Tensor(np.random.default_rng(t).normal(size=(4, 2)).astype(np.float32))
+            ((weight @ x).tanh() * (weight @ x)).sum().backward()
+            optimizer.step()
+            schedule.step()
+    whole, first, second = make(), make(), make()
+    steps(*whole, range(20))
+    steps(*first, range(7))
+    save(path, {"w": first[0].data}, first[1].state_dict(), {"schedule": first[2].state_dict()})
+    found = load(path)
+    second[0].data[...] = found.model["w"]
+    second[1].load_state_dict(found.optimizer)
+    second[2].load_state_dict(found.meta["schedule"])
+    steps(*second, range(7, 20))
+    assert whole[0].data.tobytes() == second[0].data.tobytes()
+
+
+# Other programs.
+
+def test_the_file_is_laid_out_as_safetensors_says(path):
+    save(path, {"w": np.arange(6, dtype=np.float32).reshape(2, 3).T}, {"m": np.ones(1)}, {"epoch": 1})
+    data = path.read_bytes()
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    assert header["__metadata__"]["format"] == "pt"
+    assert json.loads(header["__metadata__"]["minicnn"]) == {"meta": {"epoch": 1}, "optimizer": {}}
+    begin, end = header["w"]["data_offsets"]
+    assert np.frombuffer(data[8 + size:][begin:end], "<f4").tolist() == [0, 3, 1, 4, 2, 5]
+    assert header["w"]["shape"] == [3, 2] and header.keys() == {"__metadata__", "w", "optim.m"}
+
+
+def write_plain(path, tensors, metadata=None):
+    from safetensors.numpy import save_file
+    save_file(tensors, path, metadata)
+
+
+def test_a_file_without_our_metadata_loads(path):
+    for metadata in (None, {"format": "pt"}):
+        write_plain(path, state() | {"optim.x": np.ones(2)}, metadata)
+        found = load(path)
+        assert_same(found.model, state() | {"optim.x": np.ones(2)})
+        assert found.meta == {} and found.optimizer is None
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_the_prefixes_of_wrappers_are_taken_off_with_a_notice(path, prefix):
+    write_plain(path, {prefix + name: array for name, array in state().items()})
+    with pytest.warns(UserWarning, match=f"a.safetensors: took the prefix '{prefix}' off each name"):
+        found = load(path)
+    assert_same(found.model, state())
+
+
+def test_a_prefix_that_only_some_names_have_is_part_of_the_name(path):
+    write_plain(path, {"module.w": np.ones(2), "b": np.ones(2)})
+    assert load(path).model.keys() == {"module.w", "b"}
+
+
+def test_torch_reads_ours_and_we_read_torchs(path):
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file, save_file
+    save(path, state())
+    found = load_file(path)
+    assert_same({name: tensor.numpy() for name, tensor in found.items()}, state())
+    save_file({name: torch.tensor(array) for name, array in state(1).items()}, path)
+    assert_same(load(path).model, state(1))
+    save_file({"x": torch.ones(2, dtype=torch.bfloat16)}, path)
+    with pytest.raises(CheckpointError, match="a.safetensors cannot be read: x has a dtype that NumPy lacks .*float32"):
+        load(path)
+
+
+# A full disk, and other failures to write.
+
+class FullFile(io.FileIO):
+    def write(self, data):
+        super().write(bytes(data)[:10])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def fail_at_write(monkeypatch):
+    monkeypatch.setattr(checkpoint, "open", lambda name, mode: FullFile(name, mode.replace("b", "")), raising=False)
+
+
+def fail_at(name, number=errno.ENOSPC):
+    def patch(monkeypatch):
+        def fail(*args):
+            raise OSError(number, os.strerror(number))
+        monkeypatch.setattr(os, name, fail)
+    return patch
+
+
+@pytest.mark.parametrize("fail", [fail_at_write, fail_at("fsync"), fail_at("replace")])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(path, monkeypatch, fail):
+    save(path, state(0), meta={"epoch": 1})
+    with monkeypatch.context() as patch:
+        fail(patch)
+        with pytest.raises(CheckpointError, match=r"a.safetensors could not be written \([\d,]+ bytes\): the disk is "
+                           "full; free some space. What was there before is as it was") as caught:
+            save(path, state(1), meta={"epoch": 2})
+    assert caught.value.__cause__.errno == errno.ENOSPC
+    assert os.listdir(path.parent) == [path.name] and load(path).meta == {"epoch": 1}
+    assert_same(load(path).model, state(0))
+    save(path, state(1), meta={"epoch": 2})
+    assert load(path).meta == {"epoch": 2} and os.listdir(path.parent) == [path.name]
+
+
+def test_a_limit_of_the_operating_system_on_the_files_size(path):
+    resource = pytest.importorskip("resource")
+    save(path, state())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(CheckpointError, match="could not be written .*: File too large"):
+            save(path, {"w": np.ones(10_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(path.parent) == [path.name]
+    assert_same(load(path).model, state())
+
+
+def test_an_interrupt_leaves_the_old_file_and_nothing_else(path, monkeypatch):
+    save(path, state())
+
+    def interrupt(*args):
+        raise KeyboardInterrupt
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        save(path, state(1))
+    assert os.listdir(path.parent) == [path.name]
+    assert_same(load(path).model, state())
+
+
+def test_other_failures_to_write(tmp_path, monkeypatch):
+    with pytest.raises(CheckpointError, match="no/a.safetensors could not be .* directory does not exist; create it"):
+        save(tmp_path / "no" / "a.safetensors", state())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(CheckpointError, match="folder could not be written .*: that is a directory; give the name"):
+        save(tmp_path / "folder", state())
+    fail_at("fsync", errno.EACCES)(monkeypatch)
+    with pytest.raises(CheckpointError, match="no permission; choose another directory"):
+        save(tmp_path / "a", state())
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(path):
+    save(path, state())
+    cases = [(({"w": [1.0]},), "w is a list, not an array"),
+             (({"w": np.array(["a"])},), "w has dtype <U1, which a checkpoint does not hold"),
+             (({"optim.w": np.ones(1)},), "'optim.w' begins with 'optim.', which marks the optimiser's"),
+             ((state(), {}, {"a": np.ones(2)}), r"hold a ndarray, which JSON does not; use its tolist\(\)"),
+             ((state(), {"a": {1, 2}}), "the metadata hold a set, which JSON does not")]
+    for arguments, message in cases:
+        with pytest.raises((TypeError, ValueError), match=message):
+            save(path, *arguments)
+    assert_same(load(path).model, state())
+
+
+def test_a_link_stays_a_link_and_permissions_are_the_usual_ones(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    link.symlink_to(real)
+    write_atomically(link, b"abc")
+    assert link.is_symlink() and real.read_bytes() == b"abc"
+    (tmp_path / "plain").touch()
+    assert real.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+# Files that cannot be read.
+
+def test_a_missing_file_and_a_directory(tmp_path):
+    with pytest.raises(CheckpointError, match="no.safetensors: there is no such file; give the name of a checkpoint"):
+        load(tmp_path / "no.safetensors")
+    with pytest.raises(CheckpointError, match="is a directory; give the name of a checkpoint"):
+        load(tmp_path)
+
+
+def test_truncated_anywhere_or_of_another_kind(path):
+    save(path, state(), {"0.m": np.ones(3)}, {"epoch": 1})
+    data = path.read_bytes()
+    pieces = [data[:n] for n in (*range(0, 64, 7), len(data) // 2, len(data) - 1)]
+    for piece in [*pieces, data + b"x", b"<html>404 not found</html>", b"PK\x03\x04" + bytes(100)]:
+        path.write_bytes(piece)
+        with pytest.raises(CheckpointError, match=r"a.safetensors is no whole safetensors file \(.*cut off.*earlier"):
+            load(path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "3", '"meta"', "{}", '{"meta": 3}', '{"meta": {}, "optimizer": 1}'])
+def test_damaged_metadata(path, text):
+    write_plain(path, state(), {"minicnn": text})
+    with pytest.raises(CheckpointError, match="a.safetensors: its metadata are damaged .*Take an earlier"):
+        load(path)
+
+
+# Into a model.
+
+class Model:
+    def load_state_dict(self, state_dict, strict=True):
+        assert strict
+        if "conv1.weight" not in state_dict:
+            raise ValueError("missing: conv1.weight; unexpected: fc.weight")
+        self.state = state_dict
+        return [], []
+
+
+def test_load_into(path):
+    model = Model()
+    save(path, state())
+    assert load_into(load(path), model) == ([], [])
+    assert_same(model.state, state())
+    save(path, {"fc.weight": np.ones(2)})
+    with pytest.raises(CheckpointError, match="a.safetensors is of another model than this Model: missing: conv1"):
+        load_into(load(path), model)
+    with pytest.raises(CheckpointError, match="this checkpoint is of another model"):
+        load_into(Checkpoint({}), model)
