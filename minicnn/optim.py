@@ -318,7 +318,7 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """Up to max_lr and down to almost nothing, once; momentum goes the other way (Smith & Topin 2019, section 2).
+    """Up to max_lr and down to almost nothing, once (Smith & Topin 2019); momentum the other way (Smith 2018).
 
     The learning rate goes from max_lr / div_factor to max_lr at step pct_start * total_steps - 1, then to
     max_lr / (div_factor * final_div_factor) at step total_steps - 1, each along half a cosine (which is fast.ai's form

@@ -85,7 +85,7 @@ def by_hand_adam(w, grads, lr=0.05, b1=0.7, b2=0.9, eps=1e-3, decay=0.1, decoupl
 
 
 @pytest.mark.parametrize(("kind", "options", "by_hand"), [
-    (*OPTIMIZERS[1], lambda w, g: by_hand_sgd(w, [-x for x in g], momentum=0, weight_decay=-0.05)),
+    (*OPTIMIZERS[1], lambda w, g: by_hand_sgd(w, [-x for x in g], momentum=0, dampening=0)),
     (*OPTIMIZERS[2], by_hand_sgd), (*OPTIMIZERS[3], lambda w, g: by_hand_sgd(w, g, dampening=0, nesterov=True)),
     (*OPTIMIZERS[5], by_hand_adam),
     (*OPTIMIZERS[7], lambda w, g: by_hand_adam(w, g, decoupled=True))])

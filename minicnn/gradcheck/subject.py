@@ -37,7 +37,7 @@ class Subject:
         Of the outputs, known after the first call of `value`.
     """
 
-    def __init__(self, named, stacklevel=4):
+    def __init__(self, named):
         for name, array in named:
             if not np.isfinite(array).all():
                 where = _index(~np.isfinite(array))
@@ -47,7 +47,7 @@ class Subject:
         if small:
             warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too small a dtype for differences (they would be "
                           "good to 3 digits at best), so float64 copies are checked; give float64 to be sure that the "
-                          "code that you use is the code that is checked", GradcheckWarning, stacklevel)
+                          "code that you use is the code that is checked", GradcheckWarning, stacklevel=5)      # the caller of gradcheck
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
         self.out_shapes = self.out_dtypes = None

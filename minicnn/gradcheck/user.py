@@ -1,0 +1,138 @@
+"""`minicnn gradcheck file.py:function`: check a function of the user's own file."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ..module import Module
+from ..tensor import Tensor
+from .catalogue import Record
+from .check import largest_error
+from .samples import safe_inputs
+from .subject import GradcheckError
+
+DEFAULT_SHAPE = (3, 4)
+
+
+def check_user_function(spec, shapes=None, seed=0, **options):
+    """Check the gradient of something in a Python file.
+
+    The name may stand for a function of Tensors, a Module (its parameters are checked too), or a pair
+    (forward, backward) of functions on arrays. It gets one float64 input for each shape, drawn by `safe_inputs`. The
+    shapes come from the argument; or from a dictionary `shapes` in the file, {name: [shape, ...]}; or are (3, 4) for
+    each argument that has no default.
+
+    Parameters
+    ----------
+    spec : str
+        "path/to/file.py:name".
+    shapes : sequence of tuple of int, optional
+    seed : int
+        Of the samples.
+    **options
+        As in `gradcheck`: eps, atol, rtol, fast_mode, ...
+
+    Returns
+    -------
+    Record
+
+    Raises
+    ------
+    ValueError
+        The file or the name does not exist, the file does not run, or the function cannot be called on such inputs.
+
+    Examples
+    --------
+    A file code.py that can be checked as code.py:scale and code.py:square::
+
+        from minicnn import record
+
+        shapes = {"scale": [(3, 4), (4,)]}
+
+        def scale(x, factor):
+            return x * factor
+
+        square = (lambda x: x * x), (lambda grad, x: 2 * grad * x)
+
+    >>> check_user_function("no_such_file.py:relu")
+    Traceback (most recent call last):
+        ...
+    ValueError: no_such_file.py: there is no such file
+    """
+    path, name = _split(spec)
+    module = _load(path)
+    if not hasattr(module, name):
+        near = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        raise ValueError(f"{path} has no {name}; it has {', '.join(near) or 'no functions'}")
+    target = getattr(module, name)
+    is_pair = isinstance(target, tuple) and len(target) == 2 and all(map(callable, target))
+    if isinstance(target, type) or not (callable(target) or is_pair):
+        raise ValueError(f"{spec} is a {type(target).__name__}: name a function of Tensors, a Module made already, or a "
+                         "pair (forward, backward) of functions on arrays")
+    shapes = shapes or getattr(module, "shapes", {}).get(name) or _default_shapes(target[0] if is_pair else target)
+    shapes = [tuple(shape) for shape in shapes]
+    inputs = safe_inputs(*shapes, rng=np.random.default_rng(seed))
+    if is_pair:
+        inputs = tuple(t.data for t in inputs)
+    _try(spec, target[0] if is_pair else target, inputs)
+    return _record(spec, target, inputs, shapes, {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options)
+
+
+def _record(spec, target, inputs, shapes, options):
+    start, error, reason = time.perf_counter(), None, ""
+    try:
+        error = largest_error(target, inputs, **options)
+    except GradcheckError as wrong:
+        reason = str(wrong).removeprefix("gradcheck: ")
+    except Exception as wrong:                      # forward ran, so this comes from backward
+        reason = f"backward raised {type(wrong).__name__}: {wrong}"
+    return Record(spec, tuple(shapes), error, error is not None, reason, time.perf_counter() - start)
+
+
+def _split(spec):
+    path, colon, name = spec.rpartition(":")
+    if not (colon and name.isidentifier() and path.endswith(".py")):
+        raise ValueError(f"{spec!r}: write path/to/file.py:function")
+    if not Path(path).is_file():
+        raise ValueError(f"{path}: there is no such file")
+    return Path(path), name
+
+
+def _load(path):
+    """The file as a module; what lies beside it can be imported, as when it is run."""
+    spec = importlib.util.spec_from_file_location(f"gradcheck_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{path} does not run: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent.resolve()))
+    return module
+
+
+def _default_shapes(target):
+    try:
+        arguments = inspect.signature(target.forward if isinstance(target, Module) else target).parameters.values()
+    except (TypeError, ValueError):                 # a function written in C, which has no signature
+        return [DEFAULT_SHAPE]
+    positional = [a for a in arguments if a.default is a.empty and a.kind in (a.POSITIONAL_ONLY, a.POSITIONAL_OR_KEYWORD)]
+    return [DEFAULT_SHAPE] * max(1, len(positional))
+
+
+def _try(spec, function, inputs):
+    copies = [Tensor(x.data.copy(), requires_grad=True) if isinstance(x, Tensor) else x.copy() for x in inputs]
+    try:
+        function(*copies)
+    except Exception as error:
+        raise ValueError(f"{spec} raised {type(error).__name__}: {error} (with inputs of shapes "
+                         f"{', '.join(str(x.shape) for x in inputs)}; others are given by --shape, or in the file by "
+                         "shapes = {name: [shape, ...]})") from error
