@@ -116,6 +116,7 @@ def train(arguments):
     saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
     model = _model(settings.model, settings.algorithm, settings.seed)
     algorithms = _fixed_algorithms(model, settings, saved)
+    out.mkdir(parents=True, exist_ok=True)
     notice = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr))
     notice(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to "
            f"validate; run: {out}")
@@ -173,7 +174,7 @@ def _resumed_run(arguments):
 
 
 def _new_directory(given, default):
-    """An empty directory for a run: the one named, or the first free of default, default-2, default-3, ..."""
+    """A directory for a run, not made yet: the one named, or the first free of default, default-2, default-3, ..."""
     if given is None:
         number = 1
         while Path(given := default if number == 1 else f"{default}-{number}").exists():
@@ -181,7 +182,6 @@ def _new_directory(given, default):
     path = Path(given)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise ValueError(f"--out {path} exists and is not empty: choose another directory, or --resume {path}")
-    path.mkdir(parents=True, exist_ok=True)
     return path
 
 

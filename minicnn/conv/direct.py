@@ -97,56 +97,52 @@ def correlation_kernel(bits, block):
 def product_kernel(bits, k_block, q_block):
     """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
 
-    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums in
-    `sums` (i, k, q, lane), in the dtype of the input, and from there every few rows into `totals`, in float64. No two
-    jobs write to the same place, so the order of summation, and the result, do not depend on the number of threads.
+    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums a few
+    rows in registers, in the dtype of the input, and adds that to `totals` (i, k, q, lane), in float64. No two jobs
+    write to the same place, so the order of summation, and the result, do not depend on the number of threads.
     """
     lanes, size = VECTOR[bits].lanes, k_block * q_block
-    element = types.Float(f"float{bits}")
 
     def multiply(start, stop, out, grad, pixels, x, x_group, x_row, source, taps, sums, totals):
         rows, kernel_rows = source.shape
         groups, channels = out.shape[:2]
         k_blocks, q_blocks = -(-channels // k_block), -(-taps.size // q_block)
         k_table, q_table = np.empty(k_block, np.int64), np.empty(q_block, np.int64)
+        whole = pixels // lanes * lanes
+        some = max(1, FLUSH * lanes // pixels)          # rows
         for job in range(start, stop):
             group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * k_block, job % q_blocks * q_block
             for n in range(k_block):                    # beyond the last one: the last one again, not stored
                 k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * pixels
             for n in range(q_block):
                 q_table[n] = group * x_group + taps[min(q + n, taps.size - 1)]
-            for n in range(sums.size):
-                sums[n] = totals[n] = 0
-            pending = 0
-            for row in range(rows):
+            for n in range(totals.size):
+                totals[n] = 0
+            for first in range(0, rows, some):
                 for i in range(kernel_rows):
-                    if source[row, i] >= 0:
-                        at, slot = row * pixels, i * size * lanes
-                        there = source[row, i] * x_row
-                        tile = loads(bits, size, sums.ctypes.data, slot, None)
-                        for p in range(0, pixels - lanes + 1, lanes):
-                            tile = add_outer(tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, None),
-                                             gather(bits, q_block, x, there + p, q_table.ctypes.data, None))
-                        p = pixels // lanes * lanes
-                        if p < pixels:
-                            tile = add_outer(
-                                tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, pixels - p),
-                                gather(bits, q_block, x, there + p, q_table.ctypes.data, pixels - p))
-                        store_tile(tile, size, sums.ctypes.data, slot, 0, 1, None)
-                pending += -(-pixels // lanes)
-                if pending >= FLUSH or row == rows - 1:
+                    tile = zeros(bits, k_block, q_block)
+                    for row in range(first, min(first + some, rows)):
+                        if source[row, i] >= 0:
+                            at, there = row * pixels, source[row, i] * x_row
+                            for p in range(0, whole, lanes):
+                                tile = add_outer(tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, None),
+                                                 gather(bits, q_block, x, there + p, q_table.ctypes.data, None))
+                            if whole < pixels:
+                                left, at, there = pixels - whole, at + whole, there + whole
+                                tile = add_outer(tile, gather(bits, k_block, grad, at, k_table.ctypes.data, left),
+                                                 gather(bits, q_block, x, there, q_table.ctypes.data, left))
+                    store_tile(tile, size, sums.ctypes.data, 0, 0, 1, None)
                     for n in range(sums.size):
-                        totals[n] += sums[n]
-                        sums[n] = 0
-                    pending = 0
+                        totals[i * sums.size + n] += sums[n]
             for i in range(kernel_rows):
                 for n in range(min(k_block, channels - k)):
                     for m in range(min(q_block, taps.size - q)):
-                        total, first = 0.0, (i * size + n * q_block + m) * lanes
-                        for lane in range(first, first + lanes):
+                        total, slot = 0.0, (i * size + n * q_block + m) * lanes
+                        for lane in range(slot, slot + lanes):
                             total += totals[lane]
                         out[group, k + n, i, q + m] = total
 
+    element = types.Float(f"float{bits}")
     return compiled(types.void(INT, INT, element[:, :, :, ::1], *[INT] * 5, types.int64[:, ::1], types.int64[::1],
                                element[::1], types.float64[::1]), multiply)
 
@@ -269,9 +265,9 @@ def multiply(grad, x, geometry, rows, taps):
     out = np.empty((g.groups, channels, g.kernel[0], taps.size), x.dtype)
 
     def work(start, stop):
-        sums = np.empty(g.kernel[0] * k_block * q_block * VECTOR[bits].lanes, x.dtype)
+        sums = np.empty(k_block * q_block * VECTOR[bits].lanes, x.dtype)
         kernel(start, stop, out, grad.ctypes.data, g.out_size[1] * g.batch, x.ctypes.data, x.size // g.groups,
-               math.prod(x.shape[2:]), rows, taps, sums, np.empty(sums.size))
+               math.prod(x.shape[2:]), rows, taps, sums, np.empty(g.kernel[0] * sums.size))
 
     jobs = g.groups * -(-channels // k_block) * -(-taps.size // q_block)
     parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * g.kernel[0] * k_block * q_block))
@@ -293,8 +289,13 @@ class Direct(Algorithm):
         return None
 
     def cost(self, geometry):
-        g = geometry
-        return 40e-6 + g.multiply_adds / 50e9
+        g, channels = geometry, geometry.out_channels // geometry.groups
+        block, lanes = block_size(channels), 64 // np.dtype(g.dtype).itemsize
+        vectors = g.out_size[0] * -(-g.out_size[1] * g.batch // lanes)
+        taps = g.in_channels // g.groups * g.kernel[0] * g.kernel[1]
+        products = g.groups * -(-channels // block) * (block + 1) * vectors * taps          # as in `block_size`
+        copied = 0 if g.stride[1] == 1 and g.padding[1] == (0, 0) else math.prod(g.in_shape)
+        return 50e-6 + products / 3.7e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
 
     def forward(self, x, weight, bias, geometry):
         x, g = to_batch_last(x), geometry

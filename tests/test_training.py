@@ -1,0 +1,189 @@
+"""fit: the same bits for the same seed, stopped and resumed to the same bits, errors that lose nothing."""
+
+import dataclasses
+import errno
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from minicnn import nn
+from minicnn.checkpoint import CheckpointError, load
+from minicnn.data import Dataset, load as load_data
+from minicnn.models import MLP, LeNet
+from minicnn.progress import Silent
+from minicnn.training import Interrupted, Settings, TrainingError, evaluate, fit
+
+
+@pytest.fixture(scope="module")
+def digits():
+    full = load_data("mnist5k")
+    return Dataset("mnist5k", "a part", full.train_images[:256], full.train_labels[:256], full.val_images[:100],
+                   full.val_labels[:100])
+
+
+SETTINGS = Settings(model="mlp", epochs=3, batch_size=64, seed=5, max_shift=1)
+
+
+def network(seed=0):
+    rng = np.random.default_rng(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 20, rng=rng), nn.ReLU(),
+                         nn.Dropout(0.2, rng=np.random.default_rng(9)), nn.Linear(20, 10, rng=rng))
+
+
+class StopAt(Silent):
+    """Presses Ctrl-C after so many steps."""
+
+    def __init__(self, step):
+        self.left = step
+
+    def step(self, running, steps_left):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_same(a, b):
+    for key in a | b:
+        np.testing.assert_array_equal(a[key], b[key], err_msg=key)
+
+
+def test_it_learns(digits):
+    model = MLP(32, rng=np.random.default_rng(0))
+    history = fit(model, digits, dataclasses.replace(SETTINGS, epochs=8, max_shift=0))
+    assert history[-1]["train_loss"] < history[0]["train_loss"] / 3
+    assert evaluate(model, digits.val_images, digits.val_labels).error < 0.35
+
+
+def test_same_seed_same_bits_and_another_seed_others(digits):
+    runs = []
+    for seed in (5, 5, 6):
+        model = network()
+        fit(model, digits, dataclasses.replace(SETTINGS, seed=seed))
+        runs.append(model.state_dict())
+    assert_same(runs[0], runs[1])
+    assert (runs[0]["1.weight"] != runs[2]["1.weight"]).any()
+
+
+def test_lenet_same_bits(digits):
+    states = []
+    for _ in range(2):
+        model = LeNet(rng=np.random.default_rng(1))
+        fit(model, dataclasses.replace(digits, train_images=digits.train_images[:64],
+                                       train_labels=digits.train_labels[:64]), Settings(epochs=1, batch_size=32))
+        states.append(model.state_dict())
+    assert_same(*states)
+
+
+@pytest.mark.parametrize("stop", [1, 4, 6, 8])
+def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
+    whole = network()
+    history = fit(whole, digits, SETTINGS, out=_new(tmp_path / "whole"))
+    part = network()
+    with pytest.raises(Interrupted, match=r"stopped in epoch \d, after \d of 4 batches"):
+        fit(part, digits, SETTINGS, out=_new(tmp_path / "part"), reporter=StopAt(stop))
+    again = network(seed=77)                      # what it starts with must not matter
+    resumed = fit(again, digits, SETTINGS, out=tmp_path / "part", resume=load(tmp_path / "part" / "last.safetensors"))
+    assert_same(whole.state_dict(), again.state_dict())
+    timeless = lambda records: [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
+    assert timeless(resumed) == timeless(history)
+    for name in ("last", "best"):
+        one, two = (load(tmp_path / run / f"{name}.safetensors") for run in ("whole", "part"))
+        assert_same(one.model, two.model)
+        assert {k: v for k, v in one.optimizer.items() if not isinstance(v, np.ndarray)} == {
+            k: v for k, v in two.optimizer.items() if not isinstance(v, np.ndarray)}
+
+
+def test_ctrl_c_leaves_the_handler_as_it_was(digits, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted):
+        fit(network(), digits, SETTINGS, out=tmp_path, reporter=StopAt(1))
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_history_file(digits, tmp_path):
+    history = fit(network(), digits, SETTINGS, out=tmp_path)
+    lines = (tmp_path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == history
+    assert [record["epoch"] for record in history] == [1, 2, 3]
+    assert set(history[0]) == {"epoch", "train_loss", "train_error", "images_per_s", "val_loss", "val_error", "lr",
+                               "seconds"}
+
+
+def test_the_best_epoch_is_kept(digits, tmp_path):
+    model = network()
+    history = fit(model, digits, dataclasses.replace(SETTINGS, epochs=6, lr=0.05), out=tmp_path)
+    least = min(record["val_error"] for record in history)
+    assert evaluate(model, digits.val_images, digits.val_labels).error == least
+    assert_same(model.state_dict(), load(tmp_path / "best.safetensors").model)
+
+
+def test_early_stopping(digits):
+    history = fit(network(), digits, dataclasses.replace(SETTINGS, epochs=50, lr=1e-9, patience=2))
+    assert len(history) == 3, "no epoch after the first is better"
+
+
+def test_nan_loss_stops_and_keeps_the_checkpoint(digits, tmp_path):
+    model = network()
+    fit(model, digits, dataclasses.replace(SETTINGS, epochs=1), out=tmp_path)
+    before = (tmp_path / "last.safetensors").read_bytes()
+    broken = network()
+    broken[1].weight.data[:] = np.nan
+    with pytest.raises(TrainingError, match="the loss is nan in epoch 1, batch 1: try a smaller --lr"):
+        fit(broken, digits, SETTINGS, out=tmp_path)
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+
+
+def test_full_disk_keeps_the_checkpoint(digits, tmp_path, monkeypatch):
+    fit(network(), digits, dataclasses.replace(SETTINGS, epochs=1), out=tmp_path)
+    before = (tmp_path / "last.safetensors").read_bytes()
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="the disk is full; free some space"):
+        fit(network(), digits, SETTINGS, out=tmp_path)
+    assert (tmp_path / "last.safetensors").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "history.jsonl", "last.safetensors"]
+
+
+def test_labels_out_of_range(digits):
+    with pytest.raises(ValueError, match=r"the label 11 at \(\d+,\) is not one of the 10 classes"):
+        fit(network(), dataclasses.replace(digits, train_labels=digits.train_labels + 2), SETTINGS)
+    with pytest.raises(ValueError, match="the labels go from 2 to 11, but the model tells 10 classes"):
+        evaluate(network(), digits.val_images, digits.val_labels + 2)
+
+
+def test_evaluation(digits):
+    model = network()
+    model.train()
+    found = evaluate(model, digits.val_images, digits.val_labels, batch_size=33)
+    assert model.training
+    assert found.confusion.sum() == 100
+    assert found.error == pytest.approx(1 - np.trace(found.confusion) / 100)
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(found.probabilities.argmax(1), found.predictions)
+
+
+@pytest.mark.parametrize(("field", "value", "message"), [
+    ("epochs", 0, "epochs must be an integer of at least 1, not 0"), ("lr", 0.0, "lr must be a positive number"),
+    ("lr", float("nan"), "lr must be"), ("batch_size", -1, "batch_size must be"), ("seed", -1, "seed must be"),
+    ("weight_decay", -0.1, "weight_decay must not be negative"), ("patience", 0, "patience must be at least 1")])
+def test_bad_settings(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        Settings(**{field: value})
+
+
+def _new(path):
+    path.mkdir()
+    return path
+
+
+@pytest.mark.slow
+def test_one_epoch_on_the_embedded_digits_tells_most_of_them_apart():
+    data = load_data("mnist5k")
+    model = LeNet(rng=np.random.default_rng(1))
+    fit(model, data, Settings(epochs=1, seed=1))
+    assert evaluate(model, data.val_images, data.val_labels).error < 0.15
