@@ -78,7 +78,7 @@ def _data_options(command, default="auto"):
     from .data import DATASETS
     choices = [name for name in DATASETS if default == "auto" or name != "auto"]
     command.add_argument("--dataset", choices=choices, default=default,
-                         help="auto: full MNIST where it is at hand or can be downloaded, else the embedded 5 000 digits"
+                         help="auto: full MNIST where it is at hand or can be downloaded, else the embedded digits"
                          if default == "auto" else "which files")
     command.add_argument("--data", metavar="DIR", help="directory with the four IDX files (else MINICNN_DATA, else the "
                                                        "cache)")
@@ -121,10 +121,11 @@ def train(arguments):
     notice(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to "
            f"validate; run: {out}")
     start = time.perf_counter()
+    dry_run = saved.meta["dry_run"] if saved else arguments.dry_run
     try:
         with reporter(arguments.quiet) as tell:
             history = training.fit(model, data, settings, out=out, resume=saved, reporter=tell,
-                                   extra_meta={"algorithms": algorithms, "dry_run": arguments.dry_run or bool(saved and saved.meta["dry_run"])})
+                                   extra_meta={"algorithms": algorithms, "dry_run": dry_run})
     except training.Interrupted as stop:
         raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
     seconds = time.perf_counter() - start
@@ -132,12 +133,11 @@ def train(arguments):
     viz.learning_curve(history, ax)
     viz.save(figure, out / "learning_curve.png")
     best = min(history, key=lambda record: record["val_error"])
+    parts = [data.train_labels, data.val_labels, () if data.test_labels is None else data.test_labels]
+    test_error = training.evaluate(model, data.test_images, data.test_labels).error if len(parts[2]) else None
     result = {
-        "dataset": data.name, "source": data.source, "model": settings.model,
-        "images": [len(data.train_images), len(data.val_images), 0 if data.test_images is None else len(data.test_images)],
-        "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"],
-        "test_error": None if data.test_images is None
-        else training.evaluate(model, data.test_images, data.test_labels).error,
+        "dataset": data.name, "source": data.source, "model": settings.model, "images": [len(part) for part in parts],
+        "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"], "test_error": test_error,
         "seconds": round(seconds, 3), "images_per_s": round(_speed(history), 1), "settings": asdict(settings),
         "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
         "checkpoint": str(out / training.BEST)}
@@ -170,7 +170,7 @@ def _resumed_run(arguments):
         raise ValueError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
-    return saved, _small(data) if saved.meta.get("dry_run") else data, settings, out
+    return saved, _small(data) if saved.meta["dry_run"] else data, settings, out
 
 
 def _new_directory(given, default):
@@ -265,7 +265,8 @@ def info(arguments):
         print(json.dumps([asdict(layer) for layer in layers]))
         return
     rows = [[layer.name, layer.kind, " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
-             f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all", layer.algorithm or ""] for layer in layers]
+             f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all",
+             layer.algorithm or ""] for layer in layers]
     rows.append(["total", "", "", f"{sum(x.parameters for x in layers):,}", f"{sum(x.multiply_adds for x in layers):,}",
                  "", ""])
     _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees", "algorithm"], rows, left=(0, 1, 6),
@@ -289,7 +290,34 @@ def data(arguments):
 
 def gradcheck(arguments):
     """minicnn gradcheck."""
-    raise NotImplementedError
+    from .gradcheck import catalogue, check_user_function, run_catalogue
+    from .progress import counter
+    if arguments.target is None and arguments.shape:
+        raise ValueError("--shape is for your own function: name it, as in my_code.py:my_function")
+    if arguments.target is None:
+        with counter(sum(1 for _ in catalogue())) as tell:
+            records = run_catalogue(callback=tell)
+    else:
+        shapes = [_shape(text) for text in arguments.shape or ()]
+        records = [check_user_function(arguments.target, shapes or None, arguments.seed)]
+    if arguments.json:
+        print(json.dumps([asdict(record) for record in records]))
+    else:
+        _print_table("operation", ["inputs", "largest error", "verdict", "ms"], [
+            [record.name, " ".join(str(tuple(shape)) for shape in record.inputs),
+             "" if record.max_error is None else f"{record.max_error:.1e}", "ok" if record.passed else "WRONG",
+             f"{record.seconds * 1e3:.0f}"] for record in records], left=(0, 1), fold=(1,))
+        for record in records:
+            if not record.passed:
+                print(f"{record.name}: {record.reason}")
+    return 0 if all(record.passed for record in records) else 1
+
+
+def _shape(text):
+    try:
+        return tuple(int(length) for length in text.replace("(", "").replace(")", "").split(",") if length.strip())
+    except ValueError:
+        raise ValueError(f"--shape {text}: write the lengths with commas, as in --shape 3,4") from None
 
 
 def _set_threads(count):

@@ -295,8 +295,8 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} classes "
-                         f"0..{classes - 1}")
+        raise ValueError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} "
+                         f"classes 0..{classes - 1}")
     labels = np.where(counted, target, 0)
     one_hot = np.expand_dims(labels, axis) == np.arange(classes).reshape(column.shape)
     q = ((1 - smoothing) * one_hot + smoothing / classes).astype(x.dtype) * column * np.expand_dims(counted, axis)

@@ -114,8 +114,8 @@ class Module:
         missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
         shapes = [f"{n} is {state[n].shape} but must be {own[n].shape}" for n in own
                   if n in state and state[n].shape != own[n].shape]
-        problems = [f"{title}: {', '.join(names)}" for title, names in
-                    (("missing", missing * strict), ("unexpected", unexpected * strict), ("wrong shape", shapes)) if names]
+        found = {"missing": missing * strict, "unexpected": unexpected * strict, "wrong shape": shapes}
+        problems = [f"{title}: {', '.join(names)}" for title, names in found.items() if names]
         if problems:
             raise ValueError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
         for name, array in own.items():

@@ -142,8 +142,9 @@ class _Windows:
                                                            strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), (sy, sx), span,
                                                                          strict=True))
-        self.slices = [(..., slice(i * dy, i * dy + (oh - 1) * sy + 1, sy), slice(j * dx, j * dx + (ow - 1) * sx + 1, sx))
-                       for i in range(kernel[0]) for j in range(kernel[1])]
+        rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
+        columns = [slice(j * dx, j * dx + (ow - 1) * sx + 1, sx) for j in range(kernel[1])]
+        self.slices = [(..., row, column) for row in rows for column in columns]
 
     @staticmethod
     def _length(padded, span, stride, padding, size, ceil_mode):

@@ -84,6 +84,19 @@ def reporter(quiet=False):
     return Bar() if sys.stderr.isatty() else Lines()
 
 
+@contextlib.contextmanager
+def counter(total):
+    """A function to call with each finished record, which shows in a terminal how many of `total` are done."""
+    if not sys.stderr.isatty():
+        yield lambda record: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda record: progress.update(task, advance=1, description=record.name)
+
+
 def _numbers(running):
     return (f"loss {running['train_loss']:.4f}  accuracy {1 - running['train_error']:.2%}  "
             f"{running['images_per_s']:,.0f} images/s")

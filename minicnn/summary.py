@@ -62,8 +62,8 @@ def summarize(model, input_shape) -> list[Layer]:
         field = None if isinstance(module, Linear) or field is None else field + (span - 1) * jump
         jump *= stride
         products, algorithm = _products(module, in_shape, str(dtype))
-        layers.append(Layer(name, repr(module), out_shape[1:], sum(p.size for p in module.parameters()), products, field,
-                            algorithm))
+        parameters = sum(p.size for p in module.parameters())
+        layers.append(Layer(name, repr(module), out_shape[1:], parameters, products, field, algorithm))
     return layers
 
 

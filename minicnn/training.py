@@ -226,10 +226,10 @@ class _Run:
         if self.out is None:
             return
         best = None if self.best is None else {"val_error": self.best[0], "epoch": self.best[1]}
+        generators = {n: m.rng.bit_generator.state for n, m in self.model.named_modules() if hasattr(m, "rng")}
         meta = {"settings": asdict(self.settings), "dataset": self.data.name, "epoch": self.epoch, "batch": self.batch,
                 "sums": self.sums, "history": self.history, "best": best, "schedule": self.schedule.state_dict(),
-                "generators": {n: m.rng.bit_generator.state for n, m in self.model.named_modules() if hasattr(m, "rng")},
-                **self.extra_meta}
+                "generators": generators, **self.extra_meta}
         checkpoint.save(self.out / name, self.model.state_dict(), self.optimizer.state_dict(), meta)
         lines = "".join(json.dumps(record) + "\n" for record in self.history)
         checkpoint.write_atomically(self.out / HISTORY, lines.encode())

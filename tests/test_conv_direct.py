@@ -275,3 +275,15 @@ def test_second_process_loads_the_machine_code_and_says_nothing(tmp_path):
 
 def test_without_numbas_compiler_there_is_a_reason():
     assert "NUMBA_DISABLE_JIT" in python(NUMBA_DISABLE_JIT="1").stdout
+
+
+def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
+    from numba.core import caching
+
+    from minicnn.conv.direct import correlation_kernel
+    cache = getattr(caching, "CacheImpl", None) or caching._CacheImpl       # numba before 0.62
+    monkeypatch.setattr(cache, "_locator_classes", [])
+    correlation_kernel.cache_clear()
+    g, x, weight, bias, _ = make(*GEOMETRIES[1], integers=True)
+    assert np.array_equal(direct.forward(x, weight, bias, g)[0], reference(x, weight, bias, g))
+    correlation_kernel.cache_clear()

@@ -25,7 +25,7 @@ def test_lenet_shapes_and_features(rng):
     assert model(x).shape == (2, 10) and model(x).dtype == np.float32
     assert model.features(Tensor(np.zeros((1, 1, 38, 38), np.float32))).shape == (1, 5, 22, 22)
     assert model.features(x).data.min() >= 0
-    with pytest.raises(ValueError, match=r"LeNet: the linear layer needs images \(N, 1, 28, 28\), not \(1, 1, 38, 38\)"):
+    with pytest.raises(ValueError, match=r"LeNet: the linear layer needs images \(N, 1, 28, 28\), not \(1, 1, 38, 38"):
         model(Tensor(np.zeros((1, 1, 38, 38), np.float32)))
 
 
@@ -144,7 +144,7 @@ def test_losses(rng):
     (lambda: nn.Conv2d(0, 2, 3), "Conv2d: in_channels must be an integer of at least 1, not 0"),
     (lambda: nn.Conv2d(3, 2, 3, groups=2), "Conv2d: groups=2 must divide in_channels=3"),
     (lambda: nn.Linear(2.5, 1), "Linear: in_features must be an integer"),
-    (lambda: nn.BatchNorm2d(3)(Tensor(np.ones((2, 2, 1, 1)))), r"BatchNorm2d: the input must have shape \(N, 3, H, W\)"),
+    (lambda: nn.BatchNorm2d(3)(Tensor(np.ones((2, 2, 1, 1)))), r"BatchNorm2d: the input must have shape \(N, 3, H, W"),
 ])
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):

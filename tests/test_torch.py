@@ -86,9 +86,10 @@ def test_cross_entropy(options, kind, rng):
 @pytest.mark.parametrize("options", [{"stride": 2, "padding": 1}, {"padding": "same", "dilation": 2},
                                      {"groups": 2, "padding": (0, 2)}])
 def test_conv2d(options, rng):
-    x, w, b = rng.standard_normal((3, 4, 9, 8)), rng.standard_normal((6, 4 // options.get("groups", 1), 3, 4)), np.ones(6)
-    theirs = TF.conv2d(*map(torch.from_numpy, (x, w, b)), **options)
-    np.testing.assert_allclose(F.conv2d(*map(Tensor, (x, w, b)), **options).data, theirs.numpy(), rtol=1e-10, atol=1e-12)
+    shapes = (3, 4, 9, 8), (6, 4 // options.get("groups", 1), 3, 4), (6,)
+    x, w, b = (rng.standard_normal(shape) for shape in shapes)
+    theirs = TF.conv2d(*map(torch.from_numpy, (x, w, b)), **options).numpy()
+    np.testing.assert_allclose(F.conv2d(*map(Tensor, (x, w, b)), **options).data, theirs, rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize("training", [True, False])

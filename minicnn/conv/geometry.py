@@ -96,7 +96,8 @@ class Geometry:
             raise ValueError(f"a convolution computes in float32 or float64, not {self.dtype}")
         if any(s > p for s, p in zip(self.span, self.padded, strict=True)):
             raise ValueError(f"the kernel spans {self.span[0]} x {self.span[1]} pixels but the padded image has only "
-                             f"{self.padded[0]} x {self.padded[1]}: use a larger image, more padding or a smaller kernel")
+                             f"{self.padded[0]} x {self.padded[1]}: use a larger image, more padding or a smaller "
+                             "kernel")
         if self.padding_mode == "circular" and any(
                 max(p) > size for p, size in zip(self.padding, (self.height, self.width), strict=True)):
             raise ValueError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "

@@ -107,7 +107,8 @@ def choose(algorithm, geometry) -> Algorithm:
         able = [a for a in known.values() if a.unsupported(geometry) is None and a.cost(geometry) < math.inf]
         return min(able, key=lambda a: a.cost(geometry))
     if algorithm not in known:
-        raise ValueError(f"no convolution algorithm is called {algorithm!r}: choose 'auto' or one of {', '.join(known)}")
+        raise ValueError(f"no convolution algorithm is called {algorithm!r}: choose 'auto' or one of "
+                         f"{', '.join(known)}")
     reason = known[algorithm].unsupported(geometry)
     if reason:
         raise ValueError(f"the algorithm {algorithm!r} cannot compute this convolution: {reason}")

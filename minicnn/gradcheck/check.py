@@ -6,8 +6,9 @@ import numpy as np
 
 from .diagnosis import Mismatch, explain
 from .differences import central, unit
-from .subject import ArrayPair, GradcheckError, TensorFunction
+from .subject import ArrayPair, GradcheckError, TensorFunction, is_pair
 
+TINY = np.finfo(float).tiny
 DIRECTIONS = 3              # random projections of each input in fast mode
 
 
@@ -73,6 +74,7 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-8, rtol=1e-5, raise_exception=T
     Examples
     --------
     >>> from minicnn.functional import relu
+    >>> from minicnn.gradcheck import safe_inputs
     >>> from minicnn.tensor import Tensor, record
     >>> gradcheck(relu, safe_inputs((3, 4), rng=np.random.default_rng(0)))
     True
@@ -103,8 +105,7 @@ def largest_error(func, inputs, *, eps, atol, rtol, nondet_tol=0.0, check_undefi
     input's Jacobian (of its projections in fast mode)."""
     inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     rng = np.random.default_rng(0) if rng is None else rng
-    is_pair = isinstance(func, tuple) and len(func) == 2
-    subject = (ArrayPair if is_pair else TensorFunction)(func, inputs)
+    subject = ArrayPair(func, inputs) if is_pair(func) else TensorFunction(func, inputs)
     with subject.borrowed():
         _check_repeatable(subject, rng, nondet_tol, check_grad_dtypes)
         if check_undefined_grad:
@@ -116,8 +117,8 @@ def largest_error(func, inputs, *, eps, atol, rtol, nondet_tol=0.0, check_undefi
 def _check_repeatable(subject, rng, tolerance, check_dtypes):
     first, second = subject.value(), subject.value()
     if first.shape != second.shape or np.abs(first - second).max(initial=0) > tolerance:
-        raise GradcheckError("gradcheck: the function is not deterministic: two calls on the same inputs gave different "
-                             "outputs. Fix its random numbers (a generator made from a seed inside the function), or "
+        raise GradcheckError("gradcheck: the function is not deterministic: two calls on the same inputs gave "
+                             "different outputs. Fix its random numbers (a generator made from a seed inside the function), or "
                              "allow for the difference with nondet_tol.")
     cotangent = _random(rng, first.size)
     for name, a, b in zip(subject.names, subject.vjp(cotangent), subject.vjp(cotangent), strict=True):
@@ -149,14 +150,15 @@ def _compare_entries(subject, eps, atol, rtol, rng):
             numeric[:, i], noise = central(subject, k, unit(point.size, i), eps)
             allowed[:, i] = atol + rtol * np.abs(numeric[:, i]) + noise
         wrong = ~(np.abs(analytic - numeric) <= allowed)                # True for NaN
-        excess = np.where(wrong, np.nan_to_num(np.abs(analytic - numeric) / allowed, nan=np.inf), 0)
+        excess = np.where(wrong, np.nan_to_num(np.abs(analytic - numeric) / np.maximum(allowed, TINY), nan=np.inf), 0)
         for i in np.argsort(-excess.max(0, initial=0), kind="stable"):
             if wrong[:, i].any():
                 _retry(subject, k, i, eps, atol, rtol, analytic, numeric, wrong)
             if wrong[:, i].any():
                 j = int(np.argmax(np.where(wrong[:, i], excess[:, i], -1)))
-                raise GradcheckError(explain(subject, eps, Mismatch(k, int(i), j, analytic[j, i], numeric[j, i], missing,
-                                                                    analytic, numeric, wrong)))
+                found = Mismatch(k, int(i), j, float(analytic[j, i]), float(numeric[j, i]), missing, analytic, numeric,
+                                 wrong)
+                raise GradcheckError(explain(subject, eps, found))
         worst = max(worst, _relative(analytic, numeric))
     return worst
 
@@ -211,7 +213,7 @@ def _locate(subject, k, u, v, gradient, eps):
 
     j = _bisect(output_error, u.size)
     analytic = entry(unit(u.size, j))
-    return Mismatch(k, i, j, analytic or 0.0, slope[j], analytic is None)
+    return Mismatch(k, i, j, float(analytic or 0), float(slope[j]), analytic is None)
 
 
 def _bisect(error, size):
@@ -229,4 +231,4 @@ def _random(rng, size):
 
 def _relative(analytic, numeric):
     difference = np.abs(analytic - numeric).max(initial=0)
-    return float(difference / max(np.abs(numeric).max(initial=0), np.finfo(float).tiny)) if difference else 0.0
+    return float(difference / max(np.abs(numeric).max(initial=0), TINY)) if difference else 0.0

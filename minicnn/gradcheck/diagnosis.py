@@ -42,30 +42,37 @@ def explain(subject, eps, found):
     element = tuple(int(n) for n in np.unravel_index(found.i, shape))
     output, output_element = subject.locate(found.j)
     error = abs(found.value - found.expected) / max(abs(found.value), abs(found.expected))
-    lines = [f"gradcheck: the gradient of {subject.names[found.k]}, shape {shape}, is wrong at its element {element}: "
-             f"d output {output} {output_element} is analytically {found.value:.10g}, numerically {found.expected:.10g}, "
+    lines = [f"gradcheck: the gradient of {subject.names[found.k]}, shape {shape}, is wrong at its element {element}: d "
+             f"output {output} {output_element} is analytically {found.value:.10g}, numerically {found.expected:.10g}, "
              f"relative error {error:.1e}."]
     if found.wrong is not None:
         lines[0] += f" {found.wrong.sum()} of {found.wrong.size} entries of its Jacobian differ."
-    reasons = (_small_dtype(subject, output), _kink(subject, found), _large_step(subject, eps, found), _missing(found),
-               _factor(found), _reordered(subject, output, found))
-    return "\n".join(lines + [reason for reason in reasons if reason][:1])
+    for reason in (_not_finite, _small_dtype, _kink, _large_step, _missing, _factor, _reordered):
+        if text := reason(subject, eps, found):
+            return "\n".join([*lines, text])
+    return lines[0]
 
 
-def _small_dtype(subject, output):
-    dtype = subject.out_dtypes[output]
+def _not_finite(subject, eps, found):
+    if not math.isfinite(found.value):
+        return f"Backward gave {found.value}, though the function is finite around the sample."
+    return None
+
+
+def _small_dtype(subject, eps, found):
+    dtype = subject.out_dtypes[subject.locate(found.j)[0]]
     if dtype != np.float64:
         return (f"The output is {dtype} though the input is float64: differences of {dtype} values are too coarse to "
                 "judge by. Keep the function in the dtype of its input.")
     return None
 
 
-def _kink(subject, found):
+def _kink(subject, eps, found):
     """A kink keeps two slopes however small the step; where the function is smooth their gap shrinks with it."""
     direction = unit(subject.points[found.k].size, found.i)
     gaps = []
-    for eps in (1e-6, 1e-7):
-        left, right, noise = one_sided(subject, found.k, direction, found.j, eps)
+    for small in (1e-6, 1e-7):
+        left, right, noise = one_sided(subject, found.k, direction, found.j, small)
         gaps.append(abs(right - left))
         if gaps[-1] < 10 * noise:
             return None
@@ -89,7 +96,7 @@ def _large_step(subject, eps, found):
     return None
 
 
-def _missing(found):
+def _missing(subject, eps, found):
     if found.missing:
         return "Backward gave no gradient for this input (None), but the output depends on it."
     if found.analytic is not None and not found.analytic.any():
@@ -97,7 +104,7 @@ def _missing(found):
     return None
 
 
-def _factor(found):
+def _factor(subject, eps, found):
     """One number that takes the numeric Jacobian to the analytic one, if there is one."""
     if found.numeric is None or not found.numeric.any() or np.count_nonzero(found.numeric) < 2:
         return None
@@ -109,10 +116,11 @@ def _factor(found):
     return f"analytic = {factor:.5g} x numeric everywhere: is a factor missing or one too many?"
 
 
-def _reordered(subject, output, found):
+def _reordered(subject, eps, found):
     """Does the gradient agree once axes are reversed (a kernel not flipped) or swapped?"""
     if found.numeric is None:
         return None
+    output = subject.locate(found.j)[0]
     out_shape, in_shape = subject.out_shapes[output], subject.points[found.k].shape
     start = sum(math.prod(shape) for shape in subject.out_shapes[:output])
     full = out_shape + in_shape
@@ -123,14 +131,14 @@ def _reordered(subject, output, found):
             if _close(analytic, np.flip(numeric, axes)):
                 return (f"It agrees once the last {count} axes of input and output are reversed: a convolution's "
                         "gradient needs the flipped kernel.")
-    if len(in_shape) >= 1:
-        for axis in range(len(out_shape), len(full)):
-            if _close(analytic, np.flip(numeric, axis)):
-                return f"It agrees once axis {axis - len(out_shape)} of the gradient is reversed."
+    for axis in range(len(in_shape)):
+        if _close(analytic, np.flip(numeric, len(out_shape) + axis)):
+            return f"It agrees once axis {axis} of the gradient is reversed."
     if len(in_shape) >= 2 and in_shape[-1] == in_shape[-2] and _close(analytic, numeric.swapaxes(-1, -2)):
         return "It agrees once the last two axes of the gradient are swapped: is a transpose missing?"
     return None
 
 
 def _close(a, b):
+    """Agreement far beyond chance, whatever tolerances the caller asked for."""
     return np.abs(a - b).max() <= 1e-5 * np.abs(b).max()

@@ -47,7 +47,8 @@ class Subject:
         if small:
             warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too small a dtype for differences (they would be "
                           "good to 3 digits at best), so float64 copies are checked; give float64 to be sure that the "
-                          "code that you use is the code that is checked", GradcheckWarning, stacklevel=5)      # the caller of gradcheck
+                          "code that you use is the code that is checked",
+                          GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
         self.out_shapes = self.out_dtypes = None
@@ -74,9 +75,9 @@ class Subject:
         for k, out in enumerate(outputs):
             if not np.isfinite(out).all():
                 where = _index(~np.isfinite(out))
-                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at or within eps of the sample, "
-                                     "where the function has no finite difference. Draw the sample further from the "
-                                     "edge of its domain, or choose a smaller eps.")
+                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at the sample or within eps of "
+                                     "it, so there is no difference to take. Draw the sample further from the edge of "
+                                     "the function's domain, or choose a smaller eps.")
         return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
 
     def vjp(self, cotangent):
@@ -100,8 +101,8 @@ class Subject:
             repeated = gradient.ndim >= len(shape) and gradient.shape != shape and all(
                 n in (1, m) for n, m in zip(shape[::-1], gradient.shape[::-1], strict=False))
             hint = ": sum it over the axes along which the input was broadcast" if repeated else ""
-            raise GradcheckError(f"gradcheck: the gradient of {self.names[k]} has shape {gradient.shape}, but the input "
-                                 f"has shape {shape}{hint}")
+            raise GradcheckError(f"gradcheck: the gradient of {self.names[k]} has shape {gradient.shape}, but the "
+                                 f"input has shape {shape}{hint}")
         return gradient
 
     def _refuse_change(self, before, after):
@@ -207,6 +208,11 @@ class ArrayPair(Subject):
         for i, point in zip(self.checked, points, strict=True):
             arguments[i] = point
         return arguments
+
+
+def is_pair(func):
+    """Whether func is (forward, backward)."""
+    return isinstance(func, tuple) and len(func) == 2 and all(map(callable, func))
 
 
 def _copies(arrays):

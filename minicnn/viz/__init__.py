@@ -1,4 +1,4 @@
-"""Pictures: the only importer of matplotlib. Each drawing takes an `ax` and returns it; `save` writes a figure whole."""
+"""Pictures: the only importer of matplotlib. Each takes an `ax` and returns it; `save` writes a figure whole."""
 
 from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .figure import new_figure, save

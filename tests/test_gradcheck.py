@@ -1,0 +1,366 @@
+"""Right gradients pass, wrong ones are caught, located and explained."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, nn, record
+from minicnn import functional as F
+from minicnn.gradcheck import GradcheckError, GradcheckWarning, adjoint_test, gradcheck, safe_inputs
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+def leaf(values):
+    return Tensor(np.array(values, np.float64), requires_grad=True)
+
+
+def product_sum(change=lambda grad, dx: dx):
+    """x -> sum over rows of x * x, whose gradient `change` may spoil."""
+    def f(x):
+        a = x.data
+
+        def vjp(grad):
+            dx = 2 * grad * a
+            return (change(grad, dx),)
+        return record((a * a).sum(0), (x,), vjp, "f")
+    return f
+
+
+# What is right passes.
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_right_gradients_pass(rng, fast):
+    x, y = safe_inputs((3, 4), (4,), rng=rng)
+    assert gradcheck(lambda a, b: (F.tanh(a * b), (a @ b).sum()), (x, y), fast_mode=fast)
+    assert gradcheck(F.relu, x, fast_mode=fast)
+    assert gradcheck(product_sum(), (x,), fast_mode=fast, check_grad_dtypes=True)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4, 1e8])
+def test_inputs_of_any_magnitude(rng, scale):
+    assert gradcheck(lambda x: x * x, Tensor(scale * safe_inputs((3, 3), rng=rng)[0].data, requires_grad=True))
+
+
+def test_a_function_that_curves_strongly_passes():
+    assert gradcheck(lambda x: (x * 300).tanh(), leaf([0.001, 0.002]))
+
+
+def test_a_kink_near_the_sample_but_not_on_it_passes():
+    assert gradcheck(F.relu, leaf([4e-7, 1.0]))
+
+
+def test_inputs_of_other_kinds_are_passed_on(rng):
+    (x,) = safe_inputs((3, 2), rng=rng)
+    assert gradcheck(F.cross_entropy, (x, np.array([0, 1, 1]), Tensor(np.array([1.0, 2.0]))))
+    assert gradcheck(F.max_pool2d, (safe_inputs((1, 4, 4), rng=rng)[0], 2))
+
+
+def test_inputs_and_parameters_come_back_unchanged(rng):
+    class Fails(nn.Module):
+        def __init__(self):
+            self.weight = nn.Parameter(np.ones(3))
+
+        def forward(self, x):
+            if np.any(x.data != start):
+                raise ZeroDivisionError
+            return x * self.weight
+
+    model, (x,) = Fails(), safe_inputs((3,), rng=rng)
+    start, array, weight = x.data.copy(), x.data, model.weight.data
+    model.weight.grad = np.full(3, 7.0)
+    with pytest.raises(ZeroDivisionError):
+        gradcheck(model, x)
+    assert x.data is array and model.weight.data is weight and x.grad is None
+    assert np.array_equal(x.data, start) and np.array_equal(weight, [1, 1, 1]) and np.array_equal(model.weight.grad, [7] * 3)
+
+
+def test_running_means_come_back_unchanged(rng):
+    model = nn.BatchNorm2d(2, dtype=np.float64)
+    assert gradcheck(model, safe_inputs((3, 2, 2, 2), rng=rng))
+    assert np.array_equal(model.running_mean, [0, 0]) and np.array_equal(model.running_var, [1, 1])
+
+
+# What is wrong is caught and located.
+
+@pytest.mark.parametrize("fast", [False, True])
+@pytest.mark.parametrize("element", [(0, 0), (1, 2), (2, 3)])
+def test_one_element_off_by_1e_4(rng, element, fast):
+    def spoil(grad, dx):
+        dx[element] *= 1 + 1e-4
+        return dx
+
+    (x,) = safe_inputs((3, 4), rng=rng)
+    value = 2 * x.data[element]
+    message = (rf"gradient of input 0, shape \(3, 4\), is wrong at its element \({element[0]}, {element[1]}\): "
+               rf"d output 0 \({element[1]},\) is analytically {value * 1.0001:.8g}\d*, numerically {value:.3g}")
+    with pytest.raises(GradcheckError, match=message):
+        gradcheck(product_sum(spoil), x, fast_mode=fast)
+
+
+def test_one_element_of_a_convolution_off_by_1e_4(rng):
+    def conv(x, w):
+        inner = F.conv2d(x.detach(), w.detach())
+
+        def vjp(grad):
+            a, b = leaf(x.data), leaf(w.data)
+            F.conv2d(a, b).backward(grad)
+            b.grad[1, 0, 2, 1] *= 1 + 1e-4
+            return a.grad, b.grad
+        return record(inner.data.copy(), (x, w), vjp, "conv")
+
+    with pytest.raises(GradcheckError, match=r"input 1, .* element \(1, 0, 2, 1\).*\n?.*relative error 1\.0e-04"):
+        gradcheck(conv, safe_inputs((1, 2, 5, 5), (2, 2, 3, 3), rng=rng), eps=1, rtol=1e-10, atol=1e-12)
+
+
+def test_raise_exception_false_returns_false(rng):
+    assert gradcheck(product_sum(lambda grad, dx: dx / 2), safe_inputs((2, 2), rng=rng), raise_exception=False) is False
+
+
+@pytest.mark.parametrize("factor, says", [(-1, "the sign is wrong"), (0.5, r"analytic = 0\.5 x numeric everywhere"),
+                                          (0, "Backward gave zeros")])
+def test_a_constant_factor_is_named(rng, factor, says):
+    with pytest.raises(GradcheckError, match=says):
+        gradcheck(product_sum(lambda grad, dx: factor * dx), safe_inputs((2, 3), rng=rng))
+
+
+def test_a_missing_gradient_is_named(rng):
+    inputs = safe_inputs((2,), (2,), rng=rng)
+    with pytest.raises(GradcheckError, match=r"input 1, .* analytically 0, .*\n.*zeros for this input"):
+        gradcheck(lambda x, y: record(x.data + y.data, (x, y), lambda grad: (grad, None), "f"), inputs)
+    with pytest.raises(GradcheckError, match=r"input 1, .*\nBackward gave no gradient for this input \(None\)"):
+        gradcheck(lambda x, y: x + y.detach(), inputs)
+    with pytest.raises(GradcheckError, match="input 0, .*\nBackward gave no gradient"):
+        gradcheck(lambda x: Tensor(x.data * 2), inputs[0], fast_mode=True)
+
+
+def test_a_gradient_that_is_not_finite_is_named(rng):
+    with pytest.raises(GradcheckError, match="Backward gave nan"):
+        gradcheck(product_sum(lambda grad, dx: dx * np.nan), safe_inputs((2, 2), rng=rng), check_undefined_grad=False)
+
+
+def correlate(x, w):
+    return np.correlate(x, w, "valid")
+
+
+def correlate_backward(grad, x, w, flip=True):
+    return np.convolve(grad, w if flip else w[::-1]), np.correlate(x, grad, "valid")
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_forgetting_to_flip_the_kernel(rng, fast):
+    inputs = rng.standard_normal(7), rng.standard_normal(3)
+    assert gradcheck((correlate, correlate_backward), inputs, eps=1, rtol=1e-10, fast_mode=fast)
+    wrong = lambda grad, x, w: correlate_backward(grad, x, w, flip=False)
+    with pytest.raises(GradcheckError, match=r"input 0, shape \(7,\)" + ("" if fast else ".*\n.*needs the flipped kernel")):
+        gradcheck((correlate, wrong), inputs, fast_mode=fast)
+
+
+def test_forgetting_to_flip_the_kernel_in_two_dimensions(rng):
+    def conv(x, w):
+        def vjp(grad):
+            padded = np.pad(grad, ((0, 0), (0, 0), (2, 2), (2, 2)))
+            not_flipped = w.data.transpose(1, 0, 2, 3)
+            return F.conv2d(Tensor(padded), Tensor(not_flipped)).data, None
+        return record(F.conv2d(x.detach(), w.detach()).data.copy(), (x, w), vjp, "conv")
+
+    x, w = safe_inputs((1, 1, 5, 4), (1, 1, 3, 3), rng=rng)
+    with pytest.raises(GradcheckError, match="input 0, .*\n.*last 2 axes .* flipped kernel"):
+        gradcheck(conv, (x, w.detach()), eps=1)
+
+
+def test_forgetting_to_transpose(rng):
+    pair = (lambda x, w: x @ w, lambda grad, x, w: (grad @ w, x.T @ grad))
+    with pytest.raises(GradcheckError, match="input 0, "):
+        gradcheck(pair, (rng.standard_normal((2, 3)), rng.standard_normal((3, 3))))
+    swapped = (lambda x: x * x, lambda grad, x: (2 * grad * x).T)
+    with pytest.raises(GradcheckError, match="input 0, .*\n.*is a transpose missing"):
+        gradcheck((lambda x: x.sum() ** 2 + (x * x).sum(), lambda grad, x: 2 * grad * (x.sum() + x.T)),
+                  rng.standard_normal((3, 3)))
+    with pytest.raises(GradcheckError, match="input 0, "):
+        gradcheck(swapped, rng.standard_normal((3, 3)))
+
+
+def test_forgetting_to_unbroadcast(rng):
+    pair = (lambda x, b: x + b, lambda grad, x, b: (grad, grad))
+    with pytest.raises(GradcheckError, match=r"gradient of input 1 has shape \(3, 4\), but the input has shape \(4,\): sum"):
+        gradcheck(pair, (rng.standard_normal((3, 4)), rng.standard_normal(4)))
+    first_row = (lambda x, b: x + b, lambda grad, x, b: (grad, grad[0]))
+    with pytest.raises(GradcheckError, match=r"input 1, .* analytically 0, numerically 1"):
+        gradcheck(first_row, (rng.standard_normal((3, 4)), rng.standard_normal(4)))
+
+
+def test_forgetting_to_accumulate(rng):
+    def take_backward(grad, x, rows):
+        dx = np.zeros_like(x)
+        dx[rows] = grad                             # += is lost where a row is taken twice
+        return dx, None
+
+    with pytest.raises(GradcheckError, match=r"input 0, .* element \(1, 0\): .* analytically 0, numerically 1, .*2 of 18"):
+        gradcheck((lambda x, rows: x[rows], take_backward), (rng.standard_normal((3, 2)), np.array([1, 0, 1])))
+
+
+def test_the_wrong_output_is_named(rng):
+    with pytest.raises(GradcheckError, match=r"input 0, .* d output 1 \(2,\) is"):
+        gradcheck(lambda x: (x * 2, product_sum(lambda grad, dx: dx * np.array([1, 1, 3]))(x)),
+                  safe_inputs((2, 3), rng=rng))
+
+
+# A sample on which nothing can be said, and subjects that cannot be trusted.
+
+def test_kink_of_relu_at_zero():
+    for fast in (False, True):
+        with pytest.raises(GradcheckError, match=r"element \(1,\): .* kink here \(left slope 0, right slope 1\).*safe_inputs"):
+            gradcheck(F.relu, leaf([1.0, 0.0, -1.0]), fast_mode=fast)
+
+
+def test_tie_in_max_pool():
+    with pytest.raises(GradcheckError, match=r"numerically 0\.5.*\n.*kink here .*max-pool at a tie"):
+        gradcheck(lambda x: F.max_pool2d(x, 2), leaf([[[1.0, 3.0], [3.0, 2.0]]]))
+
+
+def test_jump():
+    with pytest.raises(GradcheckError, match="The function jumps here"):
+        gradcheck(lambda x: record(np.sign(x.data), (x,), lambda grad: (0 * grad,), "sign"), leaf([0.0, 1.0]))
+
+
+def test_float32_is_warned_of_and_checked_in_float64(rng):
+    (x,) = safe_inputs((3,), rng=rng, dtype=np.float32)
+    with pytest.warns(GradcheckWarning, match="input 0: float32 is too small a dtype"):
+        assert gradcheck(lambda t: t * t, x, rtol=1e-8)
+    with pytest.warns(GradcheckWarning, match="parameter 'weight', parameter 'bias': float32"):
+        assert gradcheck(nn.Linear(3, 2, rng=rng), safe_inputs((1, 3), rng=rng))
+
+
+def test_arithmetic_in_float32_is_named(rng):
+    def small(x):
+        return record((x.data * x.data).astype(np.float32), (x,), lambda grad: ((2 * grad * x.data),), "small")
+    with pytest.raises(GradcheckError, match="The output is float32 though the input is float64"):
+        gradcheck(small, safe_inputs((3,), rng=rng))
+
+
+def test_a_step_too_large_is_named():
+    with pytest.raises(GradcheckError, match=r"eps=1 is too large, for the function is not linear"):
+        gradcheck(F.tanh, leaf([0.3, -0.4]), eps=1)
+
+
+def test_overlapping_inputs():
+    base = np.arange(6.0)
+    shared = Tensor(base[:4], requires_grad=True), Tensor(base[3:], requires_grad=True)
+    with pytest.raises(GradcheckError, match="input 0 and input 1 share memory"):
+        gradcheck(lambda x, y: x.sum() + y.sum(), shared)
+    interleaved = Tensor(base[::2], requires_grad=True), Tensor(base[1::2], requires_grad=True)
+    assert gradcheck(lambda x, y: x * y, interleaved)
+    with pytest.raises(GradcheckError, match="elements of input 0 share memory"):
+        gradcheck(lambda x: x * 2, Tensor(np.broadcast_to(base, (2, 6)), requires_grad=True))
+
+
+def test_nondeterminism(rng):
+    (x,) = safe_inputs((3,), rng=rng)
+    with pytest.raises(GradcheckError, match="the function is not deterministic"):
+        gradcheck(lambda t: F.dropout(t, 0.5, rng=rng), x)
+    noisy = product_sum(lambda grad, dx: dx + 1e-9 * rng.random(dx.shape))
+    with pytest.raises(GradcheckError, match="backward is not deterministic: .* input 0"):
+        gradcheck(noisy, safe_inputs((2, 2), rng=rng))
+    assert gradcheck(noisy, safe_inputs((2, 2), rng=rng), nondet_tol=1e-8, check_undefined_grad=False)
+
+
+def test_a_cotangent_of_zeros(rng):
+    with pytest.raises(GradcheckError, match="zeros gave input 0 a gradient that is not zero"):
+        gradcheck(product_sum(lambda grad, dx: dx + 1), safe_inputs((2, 2), rng=rng))
+
+
+def test_changes_in_place():
+    def doubles(x):
+        x *= 2
+        return x + 0
+
+    with pytest.raises(GradcheckError, match=r"the function changed input 0 in place, at \(0,\) from 1 to 2"):
+        gradcheck((doubles, lambda grad, x: 2 * grad), np.array([1.0]))
+
+    def backward(grad, x):
+        grad *= 2
+        return grad
+    with pytest.raises(GradcheckError, match="backward changed the cotangent"):
+        gradcheck((lambda x: 2 * x, backward), np.array([1.0]))
+
+
+def test_samples_outside_the_domain(rng):
+    with pytest.raises(ValueError, match=r"input 0 is nan at \(1,\)"):
+        gradcheck(F.relu, leaf([0.0, np.nan]))
+    pair = lambda x: np.divide(1, x, where=x > 0, out=np.full(x.shape, np.inf)), lambda grad, x: -grad / x ** 2
+    with pytest.raises(GradcheckError, match=r"output 0 is inf at \(1,\)"):
+        gradcheck(pair, np.array([1.0, 1e-7]))
+
+
+@pytest.mark.parametrize("func, inputs, error, message", [
+    (F.relu, np.ones(3), ValueError, "nothing to check: give at least one Tensor with requires_grad=True"),
+    ((np.sin, np.cos), np.arange(3), ValueError, "a pair .* needs at least one array of floating-point numbers"),
+    (lambda x: x.data, leaf([1.0]), TypeError, "must return a Tensor or a tuple of Tensors, not a ndarray"),
+    ((np.multiply, lambda grad, x, y: grad), (np.ones(1), np.ones(1)), GradcheckError, r"1 gradient\(s\) for 2 input"),
+    ((np.sin, lambda grad, x: np.float32(grad * np.cos(x))), np.ones(2), GradcheckError, "gradient of input 0 is float32"),
+])
+def test_misuse(func, inputs, error, message):
+    with pytest.raises(error, match=message):
+        gradcheck(func, inputs, check_grad_dtypes=True)
+
+
+# Modules.
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_parameters_of_a_module(rng, fast):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, dtype=np.float64, rng=rng), nn.Tanh(), nn.Flatten(),
+                          nn.Linear(8, 2, dtype=np.float64, rng=rng))
+    assert gradcheck(model, safe_inputs((2, 1, 4, 4), rng=rng), fast_mode=fast)
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_wrong_gradient_of_a_parameter_is_named(rng):
+    class Scale(nn.Module):
+        def __init__(self):
+            self.factor = nn.Parameter(np.array([2.0, 3.0]))
+
+        def forward(self, x):
+            a, f = x.data, self.factor.data
+            return record(a * f, (x, self.factor), lambda grad: (grad * f, grad * a * np.array([1.0, 1.0001])), "scale")
+
+    with pytest.raises(GradcheckError, match=r"parameter '0\.factor', shape \(2,\), is wrong at its element \(1,\)"):
+        gradcheck(nn.Sequential(Scale()), safe_inputs((3, 2), rng=rng))
+
+
+# Samples and the adjoint.
+
+@pytest.mark.parametrize("shapes", [[(5,)], [(2, 3), (3,)], [()], [(0, 2), (1,)], [(7, 3, 2)]])
+def test_safe_inputs(rng, shapes):
+    tensors = safe_inputs(*shapes, rng=rng, spacing=0.5)
+    assert [t.shape for t in tensors] == shapes and all(t.requires_grad and t.dtype == np.float64 for t in tensors)
+    values = np.sort(np.concatenate([t.data.ravel() for t in tensors]))
+    assert np.allclose(np.diff(values), 0.5) and np.abs(values).min() >= 0.25
+    assert values.size == 1 or (values[0] < 0 < values[-1])
+
+
+def test_safe_inputs_misuse(rng):
+    with pytest.raises(ValueError, match="give at least one shape"):
+        safe_inputs(rng=rng)
+    with pytest.raises(ValueError, match="spacing must be positive, not 0"):
+        safe_inputs((2,), rng=rng, spacing=0)
+
+
+def test_adjoint_test(rng):
+    image, w = (3, 1, 7, 6), rng.standard_normal((2, 1, 3, 2))
+    forward = lambda x: F.conv2d(Tensor(x), Tensor(w), stride=2).data
+
+    def adjoint(g):
+        x = leaf(np.zeros(image))
+        F.conv2d(x, Tensor(w), stride=2).backward(g)
+        return x.grad
+
+    assert adjoint_test(forward, adjoint, image, rng=rng) < 1e-14
+    with pytest.raises(GradcheckError, match=r"<g, A x> = \S+ but <A\^T g, x> = \S+, relative error"):
+        adjoint_test(forward, lambda g: 2 * adjoint(g), image, rng=rng)
+    with pytest.raises(GradcheckError, match=r"the operation is affine, not linear"):
+        adjoint_test(lambda x: forward(x) + 1, adjoint, image, rng=rng)
+    with pytest.raises(GradcheckError, match=r"returned shape \(3,\) for an input of shape \(3, 1, 7, 6\)"):
+        adjoint_test(forward, lambda g: np.zeros(3), image, rng=rng)
