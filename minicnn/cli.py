@@ -166,7 +166,7 @@ def _resumed_run(arguments):
     if not (out / LAST).is_file():
         raise ValueError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
     saved = load(out / LAST)
-    if "settings" not in saved.meta:
+    if not {"settings", "dry_run", "algorithms"} <= saved.meta.keys():
         raise ValueError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
@@ -295,8 +295,8 @@ def gradcheck(arguments):
     if arguments.target is None and arguments.shape:
         raise ValueError("--shape is for your own function: name it, as in my_code.py:my_function")
     if arguments.target is None:
-        with counter(sum(1 for _ in catalogue())) as tell:
-            records = run_catalogue(callback=tell)
+        with counter(sum(1 for _ in catalogue(arguments.seed))) as tell:
+            records = run_catalogue(callback=tell, seed=arguments.seed)
     else:
         shapes = [_shape(text) for text in arguments.shape or ()]
         records = [check_user_function(arguments.target, shapes or None, arguments.seed)]

@@ -32,8 +32,8 @@ class Module:
     ...         return x * self.factor
     >>> model = Sequential(Scale(), ReLU())
     >>> model
-    Sequential(                  1 parameter
-      (0): Scale()               1
+    Sequential(     1 parameter
+      (0): Scale()  1
       (1): ReLU()
     )
     >>> model(Tensor([-1.0, 3.0]))

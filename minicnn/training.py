@@ -120,7 +120,7 @@ def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, ext
     settings : Settings
     out : path, optional
         A directory for `last.safetensors` (everything that resuming needs, written after each epoch and at Ctrl-C),
-        `best.safetensors` and `history.jsonl`.
+        `best.safetensors` (the weights with the least validation error) and `history.jsonl`.
     resume : Checkpoint, optional
         `checkpoint.load(out / "last.safetensors")`: go on as if the run had never stopped, to the same bits.
     reporter : object with the methods of `progress.Silent`, optional
@@ -230,7 +230,8 @@ class _Run:
         meta = {"settings": asdict(self.settings), "dataset": self.data.name, "epoch": self.epoch, "batch": self.batch,
                 "sums": self.sums, "history": self.history, "best": best, "schedule": self.schedule.state_dict(),
                 "generators": generators, **self.extra_meta}
-        checkpoint.save(self.out / name, self.model.state_dict(), self.optimizer.state_dict(), meta)
+        optimizer = self.optimizer.state_dict() if name == LAST else None
+        checkpoint.save(self.out / name, self.model.state_dict(), optimizer, meta)
         lines = "".join(json.dumps(record) + "\n" for record in self.history)
         checkpoint.write_atomically(self.out / HISTORY, lines.encode())
 

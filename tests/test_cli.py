@@ -97,7 +97,7 @@ def test_data(capsys, tmp_path):
 
 
 def test_interrupt_saves_exits_with_130_and_resumes_to_the_same_result(tmp_path):
-    command = [sys.executable, "-m", "minicnn.cli", "train", "--dataset", "mnist5k", "--model", "mlp", "--epochs", "40",
+    command = [sys.executable, "-m", "minicnn.cli", "train", "--dataset", "mnist5k", "--model", "mlp", "--epochs", "8",
                "--json"]
     whole = subprocess.run([*command, "--out", "whole"], capture_output=True, text=True)
     assert whole.returncode == 0, whole.stderr

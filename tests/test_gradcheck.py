@@ -74,13 +74,24 @@ def test_inputs_and_parameters_come_back_unchanged(rng):
     with pytest.raises(ZeroDivisionError):
         gradcheck(model, x)
     assert x.data is array and model.weight.data is weight and x.grad is None
-    assert np.array_equal(x.data, start) and np.array_equal(weight, [1, 1, 1]) and np.array_equal(model.weight.grad, [7] * 3)
+    assert np.array_equal(x.data, start) and np.array_equal(weight, [1] * 3) and np.all(model.weight.grad == 7)
 
 
 def test_running_means_come_back_unchanged(rng):
     model = nn.BatchNorm2d(2, dtype=np.float64)
     assert gradcheck(model, safe_inputs((3, 2, 2, 2), rng=rng))
     assert np.array_equal(model.running_mean, [0, 0]) and np.array_equal(model.running_var, [1, 1])
+
+
+@pytest.mark.parametrize("size", [5, 500])
+def test_fast_mode_takes_few_evaluations_whatever_the_size(rng, size):
+    calls = []
+
+    def f(x):
+        calls.append(1)
+        return x * x
+    assert gradcheck(f, safe_inputs((size,), rng=rng, spacing=1 / size), fast_mode=True)
+    assert len(calls) < 20
 
 
 # What is wrong is caught and located.
@@ -154,7 +165,8 @@ def test_forgetting_to_flip_the_kernel(rng, fast):
     inputs = rng.standard_normal(7), rng.standard_normal(3)
     assert gradcheck((correlate, correlate_backward), inputs, eps=1, rtol=1e-10, fast_mode=fast)
     wrong = lambda grad, x, w: correlate_backward(grad, x, w, flip=False)
-    with pytest.raises(GradcheckError, match=r"input 0, shape \(7,\)" + ("" if fast else ".*\n.*needs the flipped kernel")):
+    why = "" if fast else ".*\n.*needs the flipped kernel"     # to see it takes every entry
+    with pytest.raises(GradcheckError, match=r"input 0, shape \(7,\)" + why):
         gradcheck((correlate, wrong), inputs, fast_mode=fast)
 
 
@@ -175,17 +187,14 @@ def test_forgetting_to_transpose(rng):
     pair = (lambda x, w: x @ w, lambda grad, x, w: (grad @ w, x.T @ grad))
     with pytest.raises(GradcheckError, match="input 0, "):
         gradcheck(pair, (rng.standard_normal((2, 3)), rng.standard_normal((3, 3))))
-    swapped = (lambda x: x * x, lambda grad, x: (2 * grad * x).T)
+    swapped = (lambda x: (x * x).sum(), lambda grad, x: 2 * grad * x.T)
     with pytest.raises(GradcheckError, match="input 0, .*\n.*is a transpose missing"):
-        gradcheck((lambda x: x.sum() ** 2 + (x * x).sum(), lambda grad, x: 2 * grad * (x.sum() + x.T)),
-                  rng.standard_normal((3, 3)))
-    with pytest.raises(GradcheckError, match="input 0, "):
         gradcheck(swapped, rng.standard_normal((3, 3)))
 
 
 def test_forgetting_to_unbroadcast(rng):
     pair = (lambda x, b: x + b, lambda grad, x, b: (grad, grad))
-    with pytest.raises(GradcheckError, match=r"gradient of input 1 has shape \(3, 4\), but the input has shape \(4,\): sum"):
+    with pytest.raises(GradcheckError, match=r"input 1 has shape \(3, 4\), but the input has shape \(4,\): sum"):
         gradcheck(pair, (rng.standard_normal((3, 4)), rng.standard_normal(4)))
     first_row = (lambda x, b: x + b, lambda grad, x, b: (grad, grad[0]))
     with pytest.raises(GradcheckError, match=r"input 1, .* analytically 0, numerically 1"):
@@ -198,7 +207,7 @@ def test_forgetting_to_accumulate(rng):
         dx[rows] = grad                             # += is lost where a row is taken twice
         return dx, None
 
-    with pytest.raises(GradcheckError, match=r"input 0, .* element \(1, 0\): .* analytically 0, numerically 1, .*2 of 18"):
+    with pytest.raises(GradcheckError, match=r"input 0, .* element \(1, 0\): .*ally 0, numerically 1, .* 2 of 36"):
         gradcheck((lambda x, rows: x[rows], take_backward), (rng.standard_normal((3, 2)), np.array([1, 0, 1])))
 
 
@@ -212,7 +221,7 @@ def test_the_wrong_output_is_named(rng):
 
 def test_kink_of_relu_at_zero():
     for fast in (False, True):
-        with pytest.raises(GradcheckError, match=r"element \(1,\): .* kink here \(left slope 0, right slope 1\).*safe_inputs"):
+        with pytest.raises(GradcheckError, match=r"element \(1,\): .*\n.* kink here \(left slope 0, right slope 1\)"):
             gradcheck(F.relu, leaf([1.0, 0.0, -1.0]), fast_mode=fast)
 
 
@@ -221,15 +230,17 @@ def test_tie_in_max_pool():
         gradcheck(lambda x: F.max_pool2d(x, 2), leaf([[[1.0, 3.0], [3.0, 2.0]]]))
 
 
-def test_jump():
+@pytest.mark.parametrize("function", [np.sign, lambda x: np.heaviside(x, 1)])
+def test_jump(function):
     with pytest.raises(GradcheckError, match="The function jumps here"):
-        gradcheck(lambda x: record(np.sign(x.data), (x,), lambda grad: (0 * grad,), "sign"), leaf([0.0, 1.0]))
+        gradcheck(lambda x: record(function(x.data), (x,), lambda grad: (0 * grad,), "step"), leaf([0.0, 1.0]))
 
 
 def test_float32_is_warned_of_and_checked_in_float64(rng):
     (x,) = safe_inputs((3,), rng=rng, dtype=np.float32)
-    with pytest.warns(GradcheckWarning, match="input 0: float32 is too small a dtype"):
+    with pytest.warns(GradcheckWarning, match="input 0: float32 is too small a dtype") as seen:
         assert gradcheck(lambda t: t * t, x, rtol=1e-8)
+    assert seen[0].filename == __file__
     with pytest.warns(GradcheckWarning, match="parameter 'weight', parameter 'bias': float32"):
         assert gradcheck(nn.Linear(3, 2, rng=rng), safe_inputs((1, 3), rng=rng))
 
@@ -238,7 +249,7 @@ def test_arithmetic_in_float32_is_named(rng):
     def small(x):
         return record((x.data * x.data).astype(np.float32), (x,), lambda grad: ((2 * grad * x.data),), "small")
     with pytest.raises(GradcheckError, match="The output is float32 though the input is float64"):
-        gradcheck(small, safe_inputs((3,), rng=rng))
+        gradcheck(small, safe_inputs((3, 5), rng=rng))
 
 
 def test_a_step_too_large_is_named():
@@ -300,7 +311,7 @@ def test_samples_outside_the_domain(rng):
     ((np.sin, np.cos), np.arange(3), ValueError, "a pair .* needs at least one array of floating-point numbers"),
     (lambda x: x.data, leaf([1.0]), TypeError, "must return a Tensor or a tuple of Tensors, not a ndarray"),
     ((np.multiply, lambda grad, x, y: grad), (np.ones(1), np.ones(1)), GradcheckError, r"1 gradient\(s\) for 2 input"),
-    ((np.sin, lambda grad, x: np.float32(grad * np.cos(x))), np.ones(2), GradcheckError, "gradient of input 0 is float32"),
+    ((np.sin, lambda grad, x: np.float32(grad * np.cos(x))), np.ones(2), GradcheckError, "of input 0 is float32"),
 ])
 def test_misuse(func, inputs, error, message):
     with pytest.raises(error, match=message):

@@ -7,13 +7,13 @@ from minicnn import Tensor, record
 from minicnn import functional as F
 from minicnn.conv import algorithms
 from minicnn.gradcheck import catalogue, check_user_function, run_catalogue
-from minicnn.gradcheck.catalogue import Case, run_case
+from minicnn.gradcheck.cases import Case, run_case
 
-OPERATORS = {"add", "sub", "mul", "div", "pow", "neg", "matmul", "getitem", "reshape", "transpose", "sum", "mean", "max",
-             "exp", "log", "tanh", "sigmoid"}
+OPERATORS = {"add", "sub", "mul", "div", "pow", "neg", "matmul", "getitem", "reshape", "transpose", "sum", "mean",
+             "max", "exp", "log", "tanh", "sigmoid"}
 
 
-@pytest.mark.parametrize("case", catalogue(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", list(catalogue()), ids=lambda case: case.name)
 def test_operation(case):
     found = run_case(case)
     assert found.passed, found.reason
@@ -29,7 +29,7 @@ def test_every_operation_and_algorithm_has_a_case():
 
 def test_an_operation_without_a_case_is_a_failure(monkeypatch):
     monkeypatch.setattr(F, "__all__", [*F.__all__, "brand_new"])
-    monkeypatch.setattr("minicnn.gradcheck.catalogue.catalogue", lambda seed: [next(catalogue(seed))])
+    monkeypatch.setattr("minicnn.gradcheck.cases.catalogue", lambda seed: [next(catalogue(seed))])
     seen = []
     records = run_catalogue(seen.append)
     assert seen == records and records[0].name == "add" and records[0].passed
@@ -43,7 +43,7 @@ def test_a_broken_operation_is_a_failed_record():
     found = run_case(broken)
     assert not found.passed and found.max_error is None and found.inputs == ((2, 3),)
     assert "broken: vjp returned shape (3,)" in found.reason
-    found = run_case(Case("wrong", "", lambda t: record(t.data * 2, (t,), lambda grad: (grad,), "wrong"), (x,), options))
+    found = run_case(Case("wrong", "", lambda t: record(t.data * 2, (t,), lambda grad: (grad,)), (x,), options))
     assert found.name == "wrong" and found.reason.startswith("the gradient of input 0")
 
 
@@ -92,7 +92,8 @@ def test_a_wrong_function_of_the_user(source):
     found = check_user_function(f"{source}:wrong")
     assert not found.passed and "analytic = 0.5 x numeric everywhere" in found.reason
     found = check_user_function(f"{source}:raises_in_backward")
-    assert not found.passed and "backward raised ValueError: raises_in_backward: vjp returned shape (4,)" in found.reason
+    assert not found.passed
+    assert "backward raised ValueError: raises_in_backward: vjp returned shape (4,)" in found.reason
 
 
 @pytest.mark.parametrize("name, message", [
@@ -106,7 +107,7 @@ def test_misuse_by_the_user(source, name, message):
 
 
 def test_files_and_shapes_that_do_not_fit(source, tmp_path):
-    with pytest.raises(ValueError, match=r"raised ValueError: matmul: .*with inputs of shapes \(3, 4\), \(3, 4\); .*--shape"):
+    with pytest.raises(ValueError, match=r"raised ValueError: matmul.*inputs of shapes \(3, 4\), \(3, 4\); .*--shape"):
         check_user_function(f"{source}:product", [(3, 4), (3, 4)])
     with pytest.raises(ValueError, match=r"nowhere\.py: there is no such file"):
         check_user_function(f"{tmp_path}/nowhere.py:f")

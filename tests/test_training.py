@@ -93,8 +93,7 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
     for name in ("last", "best"):
         one, two = (load(tmp_path / run / f"{name}.safetensors") for run in ("whole", "part"))
         assert_same(one.model, two.model)
-        assert {k: v for k, v in one.optimizer.items() if not isinstance(v, np.ndarray)} == {
-            k: v for k, v in two.optimizer.items() if not isinstance(v, np.ndarray)}
+        assert_same(one.optimizer or {}, two.optimizer or {})
 
 
 def test_ctrl_c_leaves_the_handler_as_it_was(digits, tmp_path):

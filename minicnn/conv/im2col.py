@@ -37,7 +37,8 @@ class Im2col(Algorithm):
     def cost(self, geometry):
         taps = geometry.kernel[0] * geometry.kernel[1]
         columns = geometry.batch * geometry.in_channels * taps * geometry.out_size[0] * geometry.out_size[1]
-        return 20e-6 + geometry.multiply_adds / 35e9 + columns / 0.5e9
+        wide = 2 if geometry.dtype == "float64" else 1
+        return 20e-6 + wide * (geometry.multiply_adds / 50e9 + columns / 0.85e9)
 
     def forward(self, x, weight, bias, geometry):
         g = geometry

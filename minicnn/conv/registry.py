@@ -26,8 +26,8 @@ class Algorithm:
     deterministic : bool
         The same inputs give the same bits, whatever the number of threads.
     error_bound : float
-        The largest error of an output element to expect, in units of eps * (\\|weight\\| * \\|input\\|), eps being the
-        machine precision of the dtype.
+        The largest error of an output element to expect for operands of both signs, in units of
+        eps * (\\|weight\\| * \\|input\\|), eps being the machine precision of the dtype.
     """
 
     name: str

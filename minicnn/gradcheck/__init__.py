@@ -1,7 +1,7 @@
 """Check gradients against finite differences, and say why where they differ."""
 
 from .adjoint import adjoint_test
-from .catalogue import catalogue, run_catalogue
+from .cases import catalogue, run_catalogue
 from .check import gradcheck
 from .samples import safe_inputs
 from .subject import GradcheckError, GradcheckWarning

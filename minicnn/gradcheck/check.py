@@ -118,8 +118,8 @@ def _check_repeatable(subject, rng, tolerance, check_dtypes):
     first, second = subject.value(), subject.value()
     if first.shape != second.shape or np.abs(first - second).max(initial=0) > tolerance:
         raise GradcheckError("gradcheck: the function is not deterministic: two calls on the same inputs gave "
-                             "different outputs. Fix its random numbers (a generator made from a seed inside the function), or "
-                             "allow for the difference with nondet_tol.")
+                             "different outputs. Fix its random numbers (a generator made from a seed inside the "
+                             "function), or allow for the difference with nondet_tol.")
     cotangent = _random(rng, first.size)
     for name, a, b in zip(subject.names, subject.vjp(cotangent), subject.vjp(cotangent), strict=True):
         if (a is None) != (b is None) or a is not None and np.abs(a - b).max(initial=0) > tolerance:

@@ -75,9 +75,9 @@ class Subject:
         for k, out in enumerate(outputs):
             if not np.isfinite(out).all():
                 where = _index(~np.isfinite(out))
-                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at the sample or within eps of "
-                                     "it, so there is no difference to take. Draw the sample further from the edge of "
-                                     "the function's domain, or choose a smaller eps.")
+                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at the sample or within eps "
+                                     "of it, so there is no difference to take. Draw the sample further from the edge "
+                                     "of the function's domain, or choose a smaller eps.")
         return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
 
     def vjp(self, cotangent):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..module import Module
-from .catalogue import Record
+from .cases import Record
 from .check import largest_error
 from .samples import safe_inputs
 from .subject import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair
@@ -68,7 +68,7 @@ def check_user_function(spec, shapes=None, seed=0, **options):
     path, name = _split(spec)
     module = _load(path)
     if not hasattr(module, name):
-        near = [n for n, value in vars(module).items() if callable(value) and not n.startswith("_")]
+        near = [n for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
         raise ValueError(f"{path} has no {name}; it has {', '.join(near) or 'no functions'}")
     target = getattr(module, name)
     if isinstance(target, type) or not (callable(target) or is_pair(target)):
