@@ -346,7 +346,7 @@ def _print_result(arguments, result):
         print(json.dumps(result))
         return
     test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
-    print(f"{result['model']} on {result['dataset']}, {result['epochs']} epochs in {result['seconds']:.0f} s "
+    print(f"{result['model']} on {result['dataset']}, {result['epochs']} epoch(s) in {result['seconds']:.0f} s "
           f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
     print(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
 

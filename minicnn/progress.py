@@ -103,8 +103,7 @@ def _numbers(running):
 
 
 def _epoch_line(record, epochs):
-    return (f"epoch {record['epoch']}/{epochs}  {_numbers(record)}  validation loss {record['val_loss']:.4f}  "
-            f"validation error {record['val_error']:.2%}")
+    return f"epoch {record['epoch']}/{epochs}  {_numbers(record)}  validation error {record['val_error']:.2%}"
 
 
 def _duration(seconds):
