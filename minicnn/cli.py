@@ -220,37 +220,37 @@ def _speed(history):
 
 def evaluate(arguments):
     """minicnn eval."""
-    from . import models, training, viz
+    from . import training, viz
     from .checkpoint import load, load_into
     from .data import load as load_data
-    if arguments.checkpoint is None:
-        path, name, model, meta = Path("the weights in the package"), "lenet", models.lenet(pretrained=True), {}
-        picture = Path(arguments.picture or "mistakes.png")
-    else:
-        path = Path(arguments.checkpoint)
-        path = path / training.BEST if path.is_dir() else path
-        saved = load(path)
-        meta, name = saved.meta, saved.meta.get("settings", {}).get("model", "lenet")
-        model = _model(name)
-        load_into(saved, model)
-        picture = Path(arguments.picture or path.with_name("mistakes.png"))
-    dataset = meta.get("dataset", "auto") if arguments.dataset == "auto" and not arguments.data else arguments.dataset
-    data = load_data(dataset, arguments.data)
-    part = "validation" if data.test_images is None else "test"
-    images, labels = ((data.val_images, data.val_labels) if data.test_images is None
-                      else (data.test_images, data.test_labels))
+    from .models import PRETRAINED
+    path = Path(arguments.checkpoint or PRETRAINED)
+    path = path / training.BEST if path.is_dir() else path
+    saved = load(path)
+    name, trained_on = saved.meta.get("settings", {}).get("model", "lenet"), saved.meta.get("dataset", "mnist")
+    model = _model(name)
+    load_into(saved, model)
+    asked = arguments.data or arguments.dataset != "auto"
+    data = load_data(arguments.dataset if asked or trained_on == "mnist" else trained_on, arguments.data)
+    part, images, labels = (("validation", data.val_images, data.val_labels) if data.test_images is None
+                            else ("test", data.test_images, data.test_labels))
     found = training.evaluate(model, images, labels)
+    picture = Path(arguments.picture or (path.with_name("mistakes.png") if arguments.checkpoint else "mistakes.png"))
     figure, axes = viz.new_figure(12, 5.5, 2)
     viz.confusion_matrix(found.confusion, axes[0])
     viz.worst_mistakes(images, labels, found, axes[1])
     viz.save(figure, picture)
+    seen = trained_on == "mnist" and data.name == "mnist5k"         # the embedded digits are training images of MNIST
     result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
-              "error": found.error, "loss": found.loss, "confusion": found.confusion.tolist(), "picture": str(picture)}
+              "seen_in_training": seen, "error": found.error, "loss": found.loss,
+              "confusion": found.confusion.tolist(), "picture": str(picture)}
     if arguments.json:
         print(json.dumps(result))
         return
-    print(f"{path}, {name}, on the {len(labels):,} {part} images of {data.name}: error {found.error:.2%} "
-          f"({round(found.error * len(labels))} wrong), loss {found.loss:.4f}")
+    print(f"{arguments.checkpoint or 'the weights in the package'}, {name}, on the {len(labels):,} {part} images of "
+          f"{data.name}: error {found.error:.2%} ({round(found.error * len(labels))} wrong), loss {found.loss:.4f}")
+    if seen:
+        print("Mind that these images were among its training data: the error says nothing about new ones.")
     _print_table("true \\ predicted", range(10), [[str(i), *map(str, row)] for i, row in enumerate(found.confusion)])
     print(f"the surest mistakes: {picture}")
 

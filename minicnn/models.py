@@ -10,6 +10,9 @@ from . import functional as F
 from .nn import Conv2d, Linear, MaxPool2d, Module
 
 
+PRETRAINED = files("minicnn") / "weights" / "lenet.safetensors"
+
+
 class LeNet(Module):
     """Four 5x5 convolutions (1-20-40-40-5 channels), ReLU after each, one max-pool, one linear layer.
 
@@ -85,5 +88,5 @@ def lenet(pretrained=False, **options):
     model = LeNet(**options)
     if pretrained:
         from .checkpoint import load, load_into
-        load_into(load(files("minicnn") / "weights" / "lenet.safetensors"), model)
+        load_into(load(PRETRAINED), model)
     return model

@@ -79,6 +79,12 @@ def test_eval_and_its_picture(capsys):
     assert status == 0 and "error" in out and Path("other.pdf").read_bytes()[:4] == b"%PDF"
 
 
+def test_eval_of_the_weights_in_the_package_says_what_they_have_seen(capsys):
+    status, out, _ = run(capsys, "eval", "--dataset", "mnist5k")
+    assert status == 0 and "these images were among its training data" in out
+    assert Path("mistakes.png").is_file()
+
+
 def test_info(capsys):
     status, out, _ = run(capsys, "info")
     assert status == 0 and "67,415" in out and "17 px" in out

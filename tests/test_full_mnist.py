@@ -32,5 +32,6 @@ def test_the_shipped_weights_make_the_mistakes_that_their_record_says(mnist_dir)
 
 
 def test_the_shipped_weights_on_the_embedded_digits():
+    """Which are training images of theirs, so this only shows that the weights load and fit the images."""
     data = load("mnist5k")
     assert evaluate(lenet(pretrained=True), data.val_images, data.val_labels).error < 0.02
