@@ -9,7 +9,6 @@ import numpy as np
 from . import functional as F
 from .nn import Conv2d, Linear, MaxPool2d, Module
 
-
 PRETRAINED = files("minicnn") / "weights" / "lenet.safetensors"
 
 
