@@ -12,6 +12,7 @@ import os
 import platform
 import sys
 import time
+import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -27,11 +28,18 @@ def main(argv=None) -> int:
     except BrokenPipeError:                       # the reader of our output went away, as in `minicnn info | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as error:
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError, MemoryError) as error:
         if os.environ.get("MINICNN_VERBOSE"):
-            raise
+            traceback.print_exc()
         print(f"minicnn {arguments.command}: error: {error}", file=sys.stderr)
         return 2
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but only those that say something."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
 
 
 def _parser():
@@ -44,7 +52,7 @@ def _parser():
     def add(name, run, help, example):
         command = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".",
                                       epilog=f"example: {example}",
-                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+                                      formatter_class=_Help, allow_abbrev=False)
         command.set_defaults(run=run)
         command.add_argument("--json", action="store_true", help="print the result as one line of JSON")
         return command
@@ -115,7 +123,7 @@ def train(arguments):
     _set_threads(arguments.threads)
     saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
     model = _model(settings.model, settings.algorithm, settings.seed)
-    algorithms = _fixed_algorithms(model, settings, saved)
+    algorithms = _fixed_algorithms(model, min(settings.batch_size, len(data.train_labels)), saved)
     out.mkdir(parents=True, exist_ok=True)
     notice = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr))
     notice(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to "
@@ -129,9 +137,6 @@ def train(arguments):
     except training.Interrupted as stop:
         raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
     seconds = time.perf_counter() - start
-    figure, ax = viz.new_figure()
-    viz.learning_curve(history, ax)
-    viz.save(figure, out / "learning_curve.png")
     best = min(history, key=lambda record: record["val_error"])
     parts = [data.train_labels, data.val_labels, () if data.test_labels is None else data.test_labels]
     test_error = training.evaluate(model, data.test_images, data.test_labels).error if len(parts[2]) else None
@@ -142,17 +147,20 @@ def train(arguments):
         "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
         "checkpoint": str(out / training.BEST)}
     load(out / training.BEST)                     # what is announced can be read again
-    write_atomically(out / "result.json", json.dumps(result).encode() + b"\n")
     _print_result(arguments, result)
+    write_atomically(out / "result.json", json.dumps(result).encode() + b"\n")
+    figure, ax = viz.new_figure()
+    viz.learning_curve(history, ax)
+    viz.save(figure, out / "learning_curve.png")
 
 
 def _new_run(arguments):
     from .data import load
     from .training import Settings
     data = load(arguments.dataset, arguments.data)
-    epochs = arguments.epochs if arguments.epochs is not None else 15 if data.name == "mnist5k" else 10
-    if arguments.dry_run:
-        data, epochs = _small(data), 1
+    epochs = 1 if arguments.dry_run else 15 if data.name == "mnist5k" else 10
+    epochs = epochs if arguments.epochs is None else arguments.epochs
+    data = _small(data) if arguments.dry_run else data
     settings = Settings(arguments.model, epochs, arguments.batch_size, arguments.lr, arguments.weight_decay,
                         arguments.seed, 2 if arguments.augment == "shift" else 0, arguments.patience, arguments.algo)
     return None, data, settings, _new_directory(arguments.out, f"runs/{data.name}-seed{arguments.seed}")
@@ -165,12 +173,21 @@ def _resumed_run(arguments):
     out = Path(arguments.resume)
     if not (out / LAST).is_file():
         raise ValueError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
+    given = [name for name, default in _train_defaults().items()
+             if name not in ("resume", "data", "threads", "quiet", "json") and getattr(arguments, name) != default]
+    if given:
+        raise ValueError(f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}")
     saved = load(out / LAST)
-    if not {"settings", "dry_run", "algorithms"} <= saved.meta.keys():
+    if saved.optimizer is None or not {"settings", "dry_run", "algorithms"} <= saved.meta.keys():
         raise ValueError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
     return saved, _small(data) if saved.meta["dry_run"] else data, settings, out
+
+
+def _train_defaults():
+    arguments = vars(_parser().parse_args(["train"]))
+    return {name: value for name, value in arguments.items() if name not in ("command", "run")}
 
 
 def _new_directory(given, default):
@@ -188,15 +205,15 @@ def _new_directory(given, default):
 def _small(data, count=256):
     cut = lambda array: None if array is None else array[:count]
     names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
-    return replace(data, source=f"the first {count} images of each part of {data.source}",
+    return replace(data, source=f"{data.source}; of each part the first {count} images",
                    **{name: cut(getattr(data, name)) for name in names})
 
 
-def _fixed_algorithms(model, settings, saved):
+def _fixed_algorithms(model, batch_size, saved):
     """{layer: convolution algorithm}: as chosen now, or as the resumed run chose; the layers are set to it."""
     from .summary import summarize
     if saved is None:
-        layers = summarize(model, (settings.batch_size, 1, 28, 28))
+        layers = summarize(model, (batch_size, 1, 28, 28))
         chosen = {layer.name: layer.algorithm for layer in layers if layer.algorithm}
     else:
         chosen = saved.meta["algorithms"]
@@ -236,23 +253,31 @@ def evaluate(arguments):
                             else ("test", data.test_images, data.test_labels))
     found = training.evaluate(model, images, labels)
     picture = Path(arguments.picture or (path.with_name("mistakes.png") if arguments.checkpoint else "mistakes.png"))
-    figure, axes = viz.new_figure(12, 5.5, 2)
-    viz.confusion_matrix(found.confusion, axes[0])
-    viz.worst_mistakes(images, labels, found, axes[1])
-    viz.save(figure, picture)
     seen = trained_on == "mnist" and data.name == "mnist5k"         # the embedded digits are training images of MNIST
     result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
               "seen_in_training": seen, "error": found.error, "loss": found.loss,
               "confusion": found.confusion.tolist(), "picture": str(picture)}
+    _print_evaluation(arguments, result)
+    figure, axes = viz.new_figure(12, 5.5, 2)
+    viz.confusion_matrix(found.confusion, axes[0])
+    viz.worst_mistakes(images, labels, found, axes[1])
+    figure.suptitle(f"{name} on {data.name}: {found.error:.2%} of {len(labels):,} {part} images wrong"
+                    + ", images that it was trained on" * seen)
+    viz.save(figure, picture)
+
+
+def _print_evaluation(arguments, result):
     if arguments.json:
         print(json.dumps(result))
         return
-    print(f"{arguments.checkpoint or 'the weights in the package'}, {name}, on the {len(labels):,} {part} images of "
-          f"{data.name}: error {found.error:.2%} ({round(found.error * len(labels))} wrong), loss {found.loss:.4f}")
-    if seen:
+    print(f"{arguments.checkpoint or 'the weights in the package'}, {result['model']}, on the {result['images']:,} "
+          f"{result['part']} images of {result['dataset']}: error {result['error']:.2%} "
+          f"({round(result['error'] * result['images'])} wrong), loss {result['loss']:.4f}")
+    if result["seen_in_training"]:
         print("Mind that these images were among its training data: the error says nothing about new ones.")
-    _print_table("true \\ predicted", range(10), [[str(i), *map(str, row)] for i, row in enumerate(found.confusion)])
-    print(f"the surest mistakes: {picture}")
+    rows = [[str(i), *map(str, row)] for i, row in enumerate(result["confusion"])]
+    _print_table("true \\ predicted", range(10), rows)
+    print(f"the surest mistakes: {result['picture']}")
 
 
 def info(arguments):
@@ -264,13 +289,12 @@ def info(arguments):
     if arguments.json:
         print(json.dumps([asdict(layer) for layer in layers]))
         return
-    rows = [[layer.name, layer.kind, " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
+    rows = [[layer.name, layer.kind.partition("(")[0], " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
              f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all",
              layer.algorithm or ""] for layer in layers]
     rows.append(["total", "", "", f"{sum(x.parameters for x in layers):,}", f"{sum(x.multiply_adds for x in layers):,}",
                  "", ""])
-    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees", "algorithm"], rows, left=(0, 1, 6),
-                 fold=(1,))
+    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees", "algorithm"], rows, left=(0, 1, 6))
 
 
 def data(arguments):
@@ -314,10 +338,10 @@ def gradcheck(arguments):
 
 
 def _shape(text):
-    try:
-        return tuple(int(length) for length in text.replace("(", "").replace(")", "").split(",") if length.strip())
-    except ValueError:
-        raise ValueError(f"--shape {text}: write the lengths with commas, as in --shape 3,4") from None
+    lengths = [length.strip() for length in text.strip("()").split(",") if length.strip()]
+    if not lengths or not all(length.isdecimal() and int(length) > 0 for length in lengths):
+        raise ValueError(f"--shape {text}: write positive lengths with commas, as in --shape 3,4")
+    return tuple(map(int, lengths))
 
 
 def _set_threads(count):

@@ -109,7 +109,10 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     x = x[None] if single else x
     if x.dtype != w.dtype:
         raise TypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
-    geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
+    try:
+        geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
+    except ValueError as error:
+        raise ValueError(f"conv2d: {error}") from None
     tensors = (input, weight) if bias is None else (input, weight, as_tensor(bias))
     b = None if bias is None else tensors[2].data
     if b is not None and (b.shape != (w.shape[0],) or b.dtype != x.dtype):
@@ -283,6 +286,9 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
     classes = x.shape[axis]
     column = weight.reshape(-1, *[1] * (x.ndim - axis - 1))             # along the class axis
     if target.dtype.kind == "f":
+        if target.shape == x.shape[:axis] + x.shape[axis + 1:]:
+            raise ValueError("cross_entropy: the target has the shape of class indices but is floating, as every "
+                             "Tensor is: give the indices as an array of integers, not as a Tensor")
         if target.shape != x.shape:
             raise ValueError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
         samples = x.size // classes

@@ -49,6 +49,12 @@ class Module:
     def __call__(self, *inputs):
         return self.forward(*inputs)
 
+    def __setattr__(self, name, value):
+        if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
+            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its place would "
+                            f"not be trained. Write {name} = Parameter(...), or change {name}.data[...]")
+        super().__setattr__(name, value)
+
     def named_modules(self, prefix=""):
         """(dotted name, module) of this module (named `prefix`) and all below it, parents first."""
         yield prefix, self
@@ -162,6 +168,10 @@ class Sequential(Module):
 
     def __init__(self, *modules):
         for i, module in enumerate(modules):
+            if not isinstance(module, Module):
+                what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
+                raise TypeError(f"Sequential: argument {i} is {what}, not a Module: give modules one by one, as in "
+                                "Sequential(Linear(2, 3), ReLU())")
             setattr(self, str(i), module)
 
     def forward(self, x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import weakref
 
@@ -76,6 +77,9 @@ class Tensor:
 
     def __len__(self):
         return len(self.data)
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.data, dtype, copy=copy)
 
     def __float__(self):
         return float(self.item())
@@ -225,7 +229,7 @@ class Tensor:
     def __getitem__(self, index):
         """x[index] with NumPy's indices and slices; an element taken twice gets both gradients."""
         shape, dtype = self.shape, self.dtype
-        index = index.data if isinstance(index, Tensor) else index
+        index = copy.deepcopy(index)              # an array of indices may be changed before backward
 
         def vjp(grad):
             full = np.zeros(shape, dtype)
@@ -335,6 +339,9 @@ def record(out, inputs, vjp, name=None):
     array([12.], dtype=float32)
     """
     out = np.asarray(out)
+    if not isinstance(inputs, tuple) or not all(isinstance(t, Tensor) for t in inputs):
+        raise TypeError(f"{name or sys._getframe(1).f_code.co_name}: record takes the inputs as a tuple of Tensors, as "
+                        "in record(out, (x,), vjp)")
     result = Tensor(out, dtype=out.dtype)
     if autograd.grad_enabled() and any(t.requires_grad for t in inputs):
         name = name or sys._getframe(1).f_code.co_name

@@ -125,6 +125,22 @@ def test_constant_changed_in_place_is_an_error():
         y.sum().backward()
 
 
+@pytest.mark.parametrize(("index", "other"), [
+    (np.array([0, 1]), 3), ([0, 1], 3), (np.array([True, True, False, False]), False)])
+def test_an_index_changed_after_the_forward_pass_does_no_harm(index, other):
+    x = leaf([1.0, 2.0, 3.0, 4.0])
+    y = x[index]
+    index[0] = other
+    y.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_record_wants_a_tuple_of_tensors():
+    for inputs in (leaf([1.0]), (np.ones(1),)):
+        with pytest.raises(TypeError, match="bad: record takes the inputs as a tuple of Tensors"):
+            record(np.ones(1), inputs, lambda grad: (grad,), "bad")
+
+
 def test_base_of_a_view_changed_in_place_is_an_error():
     base = np.arange(1.0, 7.0).reshape(2, 3)
     y = Tensor(base.T, requires_grad=True).log()

@@ -41,7 +41,7 @@ def test_train_prints_one_line_of_json(capsys):
     assert {"dataset", "epochs", "val_error", "test_error", "seconds", "images_per_s", "seed", "algorithms",
             "versions"} <= set(result)
     assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
-    assert "mnist5k, the first 256 images of each part of embedded in the package" in err
+    assert "(5 000 official MNIST training digits); of each part the first 256 images" in err
     folder = Path("runs/mnist5k-seed1")
     assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
                                                   "learning_curve.png", "result.json"}
@@ -132,6 +132,8 @@ def test_interrupt_saves_exits_with_130_and_resumes_to_the_same_result(tmp_path)
     (["train", "--data", "nowhere"], "nowhere"),
     (["train", "--resume", "nowhere"], "there is no last.safetensors in it; name the directory of a run"),
     (["eval", "nowhere"], "nowhere: there is no such file"),
+    (["gradcheck", "a.py:f", "--shape", "0,3"], "--shape 0,3: write positive lengths with commas"),
+    (["gradcheck", "--shape", "3"], "--shape is for your own function"),
     (["info", "--batch-size", "0"], "--batch-size must be at least 1, not 0"),
 ])
 def test_bad_input_exits_with_2(arguments, message, capsys):
@@ -145,6 +147,20 @@ def test_a_refused_run_leaves_no_directory(capsys):
     fails(capsys, "train", "--dataset", "mnist5k", "--epochs", "0")
     fails(capsys, "train", "--dataset", "mnist5k", "--algo", "magic")
     assert not Path("runs").exists()
+
+
+def test_resume_takes_no_other_settings_and_no_weights_alone(capsys):
+    run(capsys, *TINY, "--out", "run", "--quiet")
+    assert "leave out --epochs" in fails(capsys, "train", "--resume", "run", "--epochs", "5")
+    Path("run/last.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
+    assert "is no checkpoint of minicnn train" in fails(capsys, "train", "--resume", "run")
+
+
+def test_a_picture_that_cannot_be_written_does_not_lose_the_result(capsys):
+    run(capsys, *TINY, "--out", "run", "--quiet")
+    status, out, err = run(capsys, "eval", "run", "--json", "--picture", "nowhere/a.png")
+    assert status == 2 and json.loads(out)["images"] == 1000
+    assert "the picture nowhere/a.png could not be written: No such file or directory" in err
 
 
 def test_an_existing_directory_is_not_written_over(capsys, tmp_path):
@@ -162,7 +178,8 @@ def test_checkpoint_of_another_model(capsys):
 
 def test_picture_of_an_unknown_format(capsys):
     run(capsys, *TINY, "--out", "run", "--quiet")
-    assert "its name must end in .png, .pdf, .svg" in fails(capsys, "eval", "run", "--picture", "a.bmp")
+    status, _, err = run(capsys, "eval", "run", "--picture", "a.bmp")
+    assert status == 2 and "its name must end in .png, .pdf, .svg" in err
 
 
 @pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--dataset", "cifar"], ["train", "--epochs", "many"]])

@@ -186,6 +186,8 @@ def test_batch_norm_moves_the_running_statistics(rng):
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, -1, 2, 3, 4, 5])), r"the label -1 at \(1,\)"),
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, 1])), "the class indices must be integers of shape"),
     (lambda x: F.cross_entropy(x[0, 0], np.ones((6, 2))), "probabilities must have the input's shape"),
+    (lambda x: F.cross_entropy(x[0, 0], Tensor(np.zeros(6, int))), "give the indices as an array of integers"),
+    (lambda x: F.conv2d(x, Tensor(np.ones((1, 3, 2, 2)))), "conv2d: the input has 2 channels"),
     (lambda x: F.cross_entropy(x[0, 0], np.zeros(6, int), np.ones(2)), "weight must have shape"),
     (lambda x: F.cross_entropy(x[0, 0], np.zeros(6, int), reduction="max"), "reduction must be"),
     (lambda x: F.cross_entropy(x[0, 0], np.zeros(6, int), label_smoothing=2), "label_smoothing must be"),

@@ -59,6 +59,20 @@ def test_sequential_is_its_modules_in_order(rng):
     assert model(Tensor(np.ones((2, 1, 5, 5), np.float32))).shape == (2, 3)
 
 
+@pytest.mark.parametrize("bad", [[nn.ReLU()], nn.ReLU, np.tanh])
+def test_sequential_refuses_what_is_no_module(bad):
+    with pytest.raises(TypeError, match="Sequential: argument 0 is .*, not a Module"):
+        nn.Sequential(bad)
+
+
+def test_a_parameter_is_not_replaced_by_an_array(rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    with pytest.raises(TypeError, match="Linear.weight is a Parameter; a ndarray in its place would not be trained"):
+        layer.weight = np.ones((1, 2))
+    layer.weight, layer.bias = nn.Parameter(np.ones((1, 2))), None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
 def test_a_shared_parameter_is_listed_once(rng):
     model = nn.Sequential(nn.Linear(2, 2, rng=rng), nn.Linear(2, 2, rng=rng))
     setattr(model[1], "weight", model[0].weight)  # noqa: B010 (the attribute of a module reached by index)

@@ -113,6 +113,12 @@ def test_numpy_array_on_the_left():
     assert isinstance(out, Tensor) and out.data.tolist() == [3.0, 8.0]
 
 
+def test_as_an_array():
+    x = Tensor([1.0, 2.0])
+    assert np.asarray(x) is x.data or np.shares_memory(np.asarray(x), x.data)
+    assert np.asarray(x, np.float64).dtype == np.float64
+
+
 def test_python_numbers_do_not_change_the_dtype():
     for dtype in (np.float32, np.float64):
         assert (Tensor(np.ones(2, dtype)) * 0.1 + 1).data.tolist() == (np.ones(2, dtype) * 0.1 + 1).tolist()

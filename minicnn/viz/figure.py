@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -33,5 +34,8 @@ def save(figure, path):
     try:
         figure.savefig(part, dpi=150)
         os.replace(part, path)
+    except OSError as error:
+        raise OSError(f"the picture {path} could not be written: {error.strerror or error}") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
