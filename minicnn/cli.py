@@ -16,6 +16,8 @@ import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from .report import print_evaluation, print_table, print_training
+
 
 def main(argv=None) -> int:
     """Run one command and return its exit status."""
@@ -147,11 +149,13 @@ def train(arguments):
         "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
         "checkpoint": str(out / training.BEST)}
     load(out / training.BEST)                     # what is announced can be read again
-    _print_result(arguments, result)
-    write_atomically(out / "result.json", json.dumps(result).encode() + b"\n")
     figure, ax = viz.new_figure()
     viz.learning_curve(history, ax)
-    viz.save(figure, out / "learning_curve.png")
+    failure = _save(figure, out / "learning_curve.png")
+    print_training(arguments, result)
+    write_atomically(out / "result.json", json.dumps(result).encode() + b"\n")
+    if failure:
+        raise failure
 
 
 def _new_run(arguments):
@@ -257,27 +261,25 @@ def evaluate(arguments):
     result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
               "seen_in_training": seen, "error": found.error, "loss": found.loss,
               "confusion": found.confusion.tolist(), "picture": str(picture)}
-    _print_evaluation(arguments, result)
     figure, axes = viz.new_figure(12, 5.5, 2)
     viz.confusion_matrix(found.confusion, axes[0])
     viz.worst_mistakes(images, labels, found, axes[1])
     figure.suptitle(f"{name} on {data.name}: {found.error:.2%} of {len(labels):,} {part} images wrong"
                     + ", images that it was trained on" * seen)
-    viz.save(figure, picture)
+    failure = _save(figure, picture)
+    print_evaluation(arguments, result)
+    if failure:
+        raise failure
 
 
-def _print_evaluation(arguments, result):
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    print(f"{arguments.checkpoint or 'the weights in the package'}, {result['model']}, on the {result['images']:,} "
-          f"{result['part']} images of {result['dataset']}: error {result['error']:.2%} "
-          f"({round(result['error'] * result['images'])} wrong), loss {result['loss']:.4f}")
-    if result["seen_in_training"]:
-        print("Mind that these images were among its training data: the error says nothing about new ones.")
-    rows = [[str(i), *map(str, row)] for i, row in enumerate(result["confusion"])]
-    _print_table("true \\ predicted", range(10), rows)
-    print(f"the surest mistakes: {result['picture']}")
+def _save(figure, path):
+    """Save a picture; an error is returned, to be raised when the result is printed: it is not lost for a picture."""
+    from . import viz
+    try:
+        viz.save(figure, path)
+    except (OSError, ValueError) as error:
+        return error
+    return None
 
 
 def info(arguments):
@@ -289,12 +291,12 @@ def info(arguments):
     if arguments.json:
         print(json.dumps([asdict(layer) for layer in layers]))
         return
-    rows = [[layer.name, layer.kind.partition("(")[0], " x ".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
+    rows = [[layer.name, layer.kind.partition("(")[0], "x".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
              f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all",
              layer.algorithm or ""] for layer in layers]
     rows.append(["total", "", "", f"{sum(x.parameters for x in layers):,}", f"{sum(x.multiply_adds for x in layers):,}",
                  "", ""])
-    _print_table("layer", ["kind", "output", "parameters", "multiply-adds", "sees", "algorithm"], rows, left=(0, 1, 6))
+    print_table("layer", ["kind", "output", "parameters", "products", "sees", "algorithm"], rows, left=(0, 1, 6))
 
 
 def data(arguments):
@@ -327,7 +329,7 @@ def gradcheck(arguments):
     if arguments.json:
         print(json.dumps([asdict(record) for record in records]))
     else:
-        _print_table("operation", ["inputs", "largest error", "verdict", "ms"], [
+        print_table("operation", ["inputs", "largest error", "verdict", "ms"], [
             [record.name, " ".join(str(tuple(shape)) for shape in record.inputs),
              "" if record.max_error is None else f"{record.max_error:.1e}", "ok" if record.passed else "WRONG",
              f"{record.seconds * 1e3:.0f}"] for record in records], left=(0, 1), fold=(1,))
@@ -363,29 +365,6 @@ def _versions():
     packages = {name: version(name) for name in ("numpy", "numba", "scipy")}
     from . import __version__
     return {"minicnn": __version__, "python": platform.python_version(), **packages}
-
-
-def _print_result(arguments, result):
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
-    print(f"{result['model']} on {result['dataset']}, {result['epochs']} epoch(s) in {result['seconds']:.0f} s "
-          f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
-    print(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
-
-
-def _print_table(corner, header, rows, left=(0,), fold=()):
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    table = Table(box=SIMPLE, pad_edge=False)
-    for i, title in enumerate([corner, *header]):
-        table.add_column(str(title), justify="left" if i in left else "right", no_wrap=i not in fold)
-    for row in rows:
-        table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
-    console.print(table)
 
 
 if __name__ == "__main__":

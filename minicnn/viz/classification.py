@@ -16,7 +16,7 @@ def learning_curve(history, ax):
         percent = np.array([100 * record[key] for record in history])
         ax.plot(epochs, np.where(percent > 0, percent, np.nan), color=colour, marker=marker, markersize=4, label=label)
     last = history[-1]["val_error"] * 100
-    ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, -14), textcoords="offset points", ha="right",
+    ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, 8), textcoords="offset points", ha="right",
                 color=VERMILION)
     ax.set(xlabel="epoch", ylabel="error (%)", title="Learning curve", yscale="log")
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -36,7 +36,7 @@ def confusion_matrix(matrix, ax):
         if count:
             ax.text(column, row, count, ha="center", va="center", fontsize=7,
                     color=GREY if row == column else "black")
-    ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix", xticks=range(len(matrix)),
+    ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix (colour: mistakes)", xticks=range(len(matrix)),
            yticks=range(len(matrix)))
     return ax
 
