@@ -57,7 +57,6 @@ def test_train_twice_keeps_the_first_run(capsys):
 
 
 def test_train_says_which_data_it_used_where_nothing_can_be_downloaded(capsys, monkeypatch):
-    monkeypatch.setattr("minicnn.data.sources.MIRRORS", (), raising=False)
     monkeypatch.setattr("minicnn.data.mnist.locate", _unavailable)
     status, out, err = run(capsys, "train", "--model", "mlp", "--dry-run")
     assert status == 0 and "Using the 5 000 embedded MNIST digits instead of full MNIST: no network" in err
