@@ -177,7 +177,7 @@ def _resumed_run(arguments):
     out = Path(arguments.resume)
     if not (out / LAST).is_file():
         raise ValueError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
-    given = [name for name, default in _train_defaults().items()
+    given = [name for name, default in vars(_parser().parse_args(["train"])).items()
              if name not in ("resume", "data", "threads", "quiet", "json") and getattr(arguments, name) != default]
     if given:
         raise ValueError(f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}")
@@ -187,11 +187,6 @@ def _resumed_run(arguments):
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
     return saved, _small(data) if saved.meta["dry_run"] else data, settings, out
-
-
-def _train_defaults():
-    arguments = vars(_parser().parse_args(["train"]))
-    return {name: value for name, value in arguments.items() if name not in ("command", "run")}
 
 
 def _new_directory(given, default):
