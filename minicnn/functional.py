@@ -67,7 +67,7 @@ def linear(input, weight, bias=None):
 
 
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, *, padding_mode="zeros",
-           algorithm="auto"):
+           algorithm="auto", relu=False):
     """Two-dimensional cross-correlation, which deep learning calls convolution: the kernel is not flipped.
 
     out[n, k, y, x] = bias[k] + sum over c, i, j of weight[k, c, i, j] input[n, c, y sy + i dy - py, x sx + j dx - px]
@@ -83,6 +83,8 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     padding_mode : {"zeros", "circular"}
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
+    relu : bool
+        Return relu(conv2d(...)), computed in one pass where the algorithm can.
 
     Returns
     -------
@@ -119,11 +121,17 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
         raise ValueError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
                          f"not {b.shape} and {b.dtype}")
     chosen = choose(algorithm, geometry)
-    out, saved = chosen.forward(x, w, b, geometry)
+    fused = relu and chosen.fuses_relu
+    out, saved = chosen.forward(x, w, b, geometry, **{"relu": True} if fused else {})
+    if relu and not fused:
+        out = np.maximum(out, 0)
     needs = tuple(t.requires_grad for t in tensors) + (False,) * (3 - len(tensors))
 
     def vjp(grad):
-        grad_input, grad_weight, grad_bias = chosen.backward(grad[None] if single else grad, saved, needs)
+        grad = grad[None] if single else grad
+        if relu and not fused:
+            grad = grad * (out > 0)
+        grad_input, grad_weight, grad_bias = chosen.backward(grad, saved, needs)
         if single and grad_input is not None:
             grad_input = grad_input[0]
         return (grad_input, grad_weight, grad_bias)[:len(tensors)]

@@ -48,7 +48,7 @@ class LeNet(Module):
     def features(self, x):
         """The feature map of the 4th convolution after its ReLU, (N, 1, H, W) -> (N, 5, H - 16, W - 16)."""
         for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
-            x = F.relu(conv(x))
+            x = conv(x, relu=True)
         return x
 
     def forward(self, x):

@@ -46,8 +46,8 @@ class Module:
     def forward(self, *inputs):
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs):
-        return self.forward(*inputs)
+    def __call__(self, *inputs, **options):
+        return self.forward(*inputs, **options)
 
     def __setattr__(self, name, value):
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):

@@ -50,9 +50,10 @@ class Conv2d(Module):
         self.weight, self.bias = _weight_and_bias(
             (out_channels, in_channels // groups, *self.kernel_size), bias, dtype, rng)
 
-    def forward(self, x):
+    def forward(self, x, relu=False):
+        """The convolution, or with `relu` its ReLU, in one pass where the algorithm can."""
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
-                        padding_mode=self.padding_mode, algorithm=self.algorithm)
+                        padding_mode=self.padding_mode, algorithm=self.algorithm, relu=relu)
 
     def extra_repr(self):
         defaults = {"stride": (1, 1), "padding": 0, "dilation": (1, 1), "groups": 1, "padding_mode": "zeros",

@@ -73,9 +73,9 @@ def correlation_kernel(bits, block):
                             w = (packed * kernel_rows + i * block) * taps.size
                             at = group * x_group + source[row, i] * x_row + first
                             for q in range(taps.size):
-                                tile = add_outer(tile, splats(bits, block, weight, w + q * block),
+                                tile = add_outer(tile, splats(bits, block, weight, w + q * block, 1),
                                                  loads(bits, width, x, at + taps[q], None))
-                    tile = add_rows(tile, splats(bits, block, bias, packed))
+                    tile = add_rows(tile, splats(bits, block, bias, packed, 1))
                     store_tile(tile, width, out, target + first, rows * pixels, channels - b * block, None)
                     continue
                 for p in range(first, pixels, lanes):   # the end of the row: the same, a vector at a time
@@ -85,9 +85,9 @@ def correlation_kernel(bits, block):
                             w = (packed * kernel_rows + i * block) * taps.size
                             at = group * x_group + source[row, i] * x_row + p
                             for q in range(taps.size):
-                                column = add_outer(column, splats(bits, block, weight, w + q * block),
+                                column = add_outer(column, splats(bits, block, weight, w + q * block, 1),
                                                    loads(bits, 1, x, at + taps[q], pixels - p))
-                    column = add_rows(column, splats(bits, block, bias, packed))
+                    column = add_rows(column, splats(bits, block, bias, packed, 1))
                     store_tile(column, 1, out, target + p, rows * pixels, channels - b * block, pixels - p)
 
     return compiled(types.void(*[INT] * 10, types.int64[:, ::1], types.int64[::1]), correlate)

@@ -28,12 +28,15 @@ class Algorithm:
     error_bound : float
         The largest error of an output element to expect for operands of both signs, in units of
         eps * (\\|weight\\| * \\|input\\|), eps being the machine precision of the dtype.
+    fuses_relu : bool
+        `forward` takes relu=True, for max(output, 0); `backward` then counts the cotangent where the output is positive.
     """
 
     name: str
     reference: str
     deterministic: bool = True
     error_bound: float
+    fuses_relu: bool = False
 
     def unsupported(self, geometry) -> str | None:
         """The reason why this algorithm cannot compute the geometry, or None."""

@@ -5,7 +5,7 @@ about 25 of them in the 32 registers of AVX-512 for as long as a loop runs, so a
 
     tile = zeros(bits, rows, columns)
     for r in range(n):                                  # tile[i, j] += w[r, i] x[r, j], the lanes running over x
-        tile = add_outer(tile, splats(bits, rows, w, r * rows), loads(bits, columns, x, offsets[r], None))
+        tile = add_outer(tile, splats(bits, rows, w, r * rows, 1), loads(bits, columns, x, offsets[r], None))
     store_tile(tile, columns, y, 0, row_step, rows, None)
 
 and runs at nine tenths of the processor's peak. For narrower registers LLVM splits the vectors.
@@ -62,6 +62,10 @@ def _call(b, name, arguments, result):
 
 def _plus(b, index, number):
     return b.add(index, ir.Constant(I64, number))
+
+
+def _plus_times(b, index, step, number):
+    return b.add(index, b.mul(step, ir.Constant(I64, number)))
 
 
 def _pointer(b, vector, base, index, kind):
@@ -125,16 +129,17 @@ def zeros(typing, bits, rows, columns):
 
 
 @intrinsic(prefer_literal=True)
-def splats(typing, bits, n, base, index):
-    """n vectors: element index + i in every lane of the i-th."""
+def splats(typing, bits, n, base, index, step):
+    """n vectors: element index + i * step in every lane of the i-th."""
     vector = VECTOR[bits.literal_value]
     tile = types.UniTuple(vector, n.literal_value)
 
     def generate(context, b, signature, arguments):
-        base, index = arguments[2:]
-        scalars = [b.load(_pointer(b, vector, base, _plus(b, index, i), vector.element)) for i in range(tile.count)]
+        base, index, step = arguments[2:]
+        places = [_plus_times(b, index, step, i) for i in range(tile.count)]
+        scalars = [b.load(_pointer(b, vector, base, place, vector.element)) for place in places]
         return context.make_tuple(b, tile, [_splat(b, vector.llvm, s) for s in scalars])
-    return tile(bits, n, INT, INT), generate
+    return tile(bits, n, INT, INT, INT), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -149,6 +154,20 @@ def loads(typing, bits, n, base, index, count):
         return context.make_tuple(b, tile, [
             _load(b, vector, base, _plus(b, index, s), _lanes_left(b, signature, count, s)) for s in starts])
     return tile(bits, n, INT, INT, _count_type(count)), generate
+
+
+@intrinsic(prefer_literal=True)
+def load_tile(typing, bits, rows, columns, base, index, step):
+    """A tile whose row i lies from element index + i * step on, one vector after the other."""
+    vector, columns_in_tile = VECTOR[bits.literal_value], columns.literal_value
+    tile = types.UniTuple(vector, rows.literal_value * columns_in_tile)
+
+    def generate(context, b, signature, arguments):
+        base, index, step = arguments[3:]
+        places = [_plus(b, _plus_times(b, index, step, i // columns_in_tile), i % columns_in_tile * vector.lanes)
+                  for i in range(tile.count)]
+        return context.make_tuple(b, tile, [_load(b, vector, base, place) for place in places])
+    return tile(bits, rows, columns, INT, INT, INT), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -207,6 +226,175 @@ def store_tile(typing, tile, columns, base, index, step, rows, count):
                            _lanes_left(b, signature, count, j * vector.lanes))
         return context.get_dummy_value()
     return types.void(tile, columns, INT, INT, INT, INT, _count_type(count)), generate
+
+
+@intrinsic(prefer_literal=True)
+def column(typing, bits, n, base, index, step):
+    """n vectors, the i-th from element index + i * step on."""
+    vector = VECTOR[bits.literal_value]
+    tile = types.UniTuple(vector, n.literal_value)
+
+    def generate(context, b, signature, arguments):
+        base, index, step = arguments[2:]
+        places = [_plus_times(b, index, step, i) for i in range(tile.count)]
+        return context.make_tuple(b, tile, [_load(b, vector, base, place) for place in places])
+    return tile(bits, n, INT, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def column_within(typing, bits, n, base, index, step, first, size):
+    """n vectors, the i-th from element index + (first + i) * step on; zeros where first + i is not in 0..size-1."""
+    vector = VECTOR[bits.literal_value]
+    tile = types.UniTuple(vector, n.literal_value)
+
+    def generate(context, b, signature, arguments):
+        base, index, step, first, size = arguments[2:]
+        vectors = []
+        for i in range(tile.count):
+            row = _plus(b, first, i)
+            inside = b.icmp_unsigned("<", row, size)    # unsigned: a negative number is a large one
+            place = b.add(index, b.mul(step, b.select(inside, row, ir.Constant(I64, 0))))
+            vectors.append(b.select(inside, _load(b, vector, base, place), _zero(vector)))
+        return context.make_tuple(b, tile, vectors)
+    return tile(bits, n, INT, INT, INT, INT, INT), generate
+
+
+@intrinsic
+def store_within(typing, tile, base, index, step, first, size):
+    """Store the i-th vector from element index + (first + i) * step on where first + i is in 0..size-1."""
+    def generate(context, b, signature, arguments):
+        value, base, index, step, first, size = arguments
+        for i in range(tile.count):
+            row = _plus(b, first, i)
+            with b.if_then(b.icmp_unsigned("<", row, size)):
+                _store(b, tile.dtype, base, b.add(index, b.mul(step, row)), b.extract_value(value, i))
+        return context.get_dummy_value()
+    return types.void(tile, INT, INT, INT, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def store_column(typing, tile, added, base, index, step):
+    """Store the i-th vector from element index + i * step on; the first `added` of them are added to what is there."""
+    def generate(context, b, signature, arguments):
+        value, _, base, index, step = arguments
+        for i in range(tile.count):
+            place, v = _plus_times(b, index, step, i), b.extract_value(value, i)
+            if i < added.literal_value:
+                v = b.fadd(v, _load(b, tile.dtype, base, place))
+            _store(b, tile.dtype, base, place, v)
+        return context.get_dummy_value()
+    return types.void(tile, added, INT, INT, INT), generate
+
+
+@intrinsic
+def add(typing, left, right):
+    """left[i] + right[i]."""
+    def generate(context, b, signature, arguments):
+        left, right = ([b.extract_value(a, i) for i in range(signature.return_type.count)] for a in arguments)
+        return context.make_tuple(b, signature.return_type, [b.fadd(p, q) for p, q in zip(left, right, strict=True)])
+    return left(left, right), generate
+
+
+@intrinsic
+def add_up(typing, total, tile):
+    """A tile of one vector: total[0] + the sum of tile[i]."""
+    def generate(context, b, signature, arguments):
+        value = b.extract_value(arguments[0], 0)
+        for i in range(tile.count):
+            value = b.fadd(value, b.extract_value(arguments[1], i))
+        return context.make_tuple(b, total, [value])
+    return total(total, tile), generate
+
+
+@intrinsic
+def where_positive(typing, sign, tile):
+    """tile[i] in the lanes where sign[i] > 0, else 0."""
+    def generate(context, b, signature, arguments):
+        zero = _zero(tile.dtype)
+        lanes = [(b.extract_value(arguments[0], i), b.extract_value(arguments[1], i)) for i in range(tile.count)]
+        return context.make_tuple(b, tile, [b.select(b.fcmp_ordered(">", s, zero), v, zero) for s, v in lanes])
+    return tile(sign, tile), generate
+
+
+@intrinsic
+def relu(typing, tile):
+    """max(tile[i], 0); nan stays nan."""
+    def generate(context, b, signature, arguments):
+        zero, vectors = _zero(tile.dtype), [b.extract_value(arguments[0], i) for i in range(tile.count)]
+        return context.make_tuple(b, tile, [b.select(b.fcmp_ordered("<=", v, zero), zero, v) for v in vectors])
+    return tile(tile), generate
+
+
+@intrinsic
+def transpose(typing, tile):
+    """The transpose of a square tile: as many vectors as a vector has lanes."""
+    def generate(context, b, signature, arguments):
+        lanes = tile.count
+        mask = lambda picked: ir.Constant(ir.VectorType(I32, lanes), picked)
+        rows, half = [b.extract_value(arguments[0], i) for i in range(lanes)], lanes // 2
+        while half:                                     # swap the off-diagonal blocks of size half
+            low = mask([i if not i & half else lanes + i - half for i in range(lanes)])
+            high = mask([i + half if not i & half else lanes + i for i in range(lanes)])
+            for i in (i for i in range(lanes) if not i & half):
+                p, q = rows[i], rows[i + half]
+                rows[i], rows[i + half] = b.shuffle_vector(p, q, low), b.shuffle_vector(p, q, high)
+            half //= 2
+        return context.make_tuple(b, tile, rows)
+    return tile(tile), generate
+
+
+def linear_map(b, vector, matrix, vectors):
+    """The LLVM code of matrix @ vectors for a constant matrix of fractions: the list of resulting LLVM vectors.
+
+    Two rows or two columns side by side that differ only in signs share their work, as those of points p and -p do.
+    """
+    paired = _first_pair(list(zip(*matrix, strict=True)))
+    if paired is not None:                              # columns: a x + a y = a (x + y), a x - a y = a (x - y)
+        j = paired
+        matrix = [[*row[:j], row[j] if row[j] == row[j + 1] else 0, row[j] if row[j] != row[j + 1] else 0, *row[j + 2:]]
+                  for row in matrix]
+        x, y = vectors[j:j + 2]
+        vectors = [*vectors[:j], b.fadd(x, y), b.fsub(x, y), *vectors[j + 2:]]
+        return linear_map(b, vector, matrix, vectors)
+    results, i = [], 0
+    while i < len(matrix):
+        if i + 1 < len(matrix) and _are_pair(matrix[i], matrix[i + 1]):
+            pairs = list(zip(matrix[i], matrix[i + 1], strict=True))
+            same = _combination(b, vector, [p if p == q else 0 for p, q in pairs], vectors)
+            opposite = _combination(b, vector, [p if p != q else 0 for p, q in pairs], vectors)
+            results += [b.fadd(same, opposite), b.fsub(same, opposite)]
+            i += 2
+        else:
+            results.append(_combination(b, vector, matrix[i], vectors))
+            i += 1
+    return results
+
+
+def _are_pair(row, other):
+    """Equal but for some signs, with at least two entries of either kind together."""
+    same = sum(p == q != 0 for p, q in zip(row, other, strict=True))
+    opposite = sum(p == -q != 0 for p, q in zip(row, other, strict=True))
+    nonzero = sum(p != 0 or q != 0 for p, q in zip(row, other, strict=True))
+    return same and opposite and same + opposite == nonzero
+
+
+def _first_pair(rows):
+    return next((i for i in range(len(rows) - 1) if _are_pair(rows[i], rows[i + 1])), None)
+
+
+def _combination(b, vector, coefficients, vectors):
+    """sum of coefficients[j] * vectors[j], by fused multiply-adds."""
+    total = None
+    terms = [(float(a), x) for a, x in zip(coefficients, vectors, strict=True) if a]
+    for a, x in sorted(terms, key=lambda term: abs(term[0]) != 1):
+        constant = ir.Constant(vector.llvm, [a] * vector.lanes)
+        if total is None:
+            total = x if a == 1 else b.fmul(constant, x)
+        elif abs(a) == 1:
+            total = b.fadd(total, x) if a == 1 else b.fsub(total, x)
+        else:
+            total = _call(b, f"llvm.fmuladd.{vector.code}", [constant, x, total], vector.llvm)
+    return _zero(vector) if total is None else total
 
 
 # Compiling a kernel.

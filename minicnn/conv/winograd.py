@@ -1,0 +1,256 @@
+"""Winograd's minimal filtering: products in the tile domain, fewer than a direct sum needs.
+
+A tile of m x m outputs costs n x n products for each pair of channels, n = m + r - 1, instead of m^2 r^2: 64 instead of
+400 for F(4 x 4, 5 x 5). The kernels are in `winograd_kernels`, the transforms and their error in `cook_toom`.
+
+Lanes run over images. A batch that does not fill the lanes is cut into rows of tiles, which then are the images of a
+larger batch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numba
+import numpy as np
+
+from .cook_toom import predicted_error
+from .direct import padded_geometry
+from .layout import empty, pad, to_batch_first, to_batch_last, unpad
+from .registry import Algorithm, register
+from .simd import VECTOR
+from .threads import parallel_for, scratch
+from .winograd_kernels import (backward_kernel, backward_scratch, forward_kernel, forward_scratch, weight_gradient_kernel,
+                               weight_kernel)
+
+LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
+JOBS = 8                        # of the backward pass, at least; each sums a gradient of the weight of its own
+PER_CALL = 100_000              # numbers written that pay for handing work to a thread
+REGISTERS = 25                  # vectors that a block of sums may fill of the 32 registers of AVX-512
+
+
+@lru_cache(maxsize=4096)
+def best_tile(geometry):
+    """The m of F(m x m, r x r) with the least predicted cost among those of bearable error, or None."""
+    r = geometry.kernel[0]
+    able = [m for m in range(2, 8) if m + r - 1 <= 8 and predicted_error(m, r) <= LIMIT]
+    return min(able, key=lambda m: predicted_seconds(geometry, m), default=None)
+
+
+def predicted_seconds(geometry, m):
+    """Of a forward pass with F(m x m, r x r), on one core."""
+    g, n, lanes = geometry, m + geometry.kernel[0] - 1, 64 // np.dtype(geometry.dtype).itemsize
+    tiles = -(-g.out_size[0] // m) * -(-g.out_size[1] // m) * -(-g.batch // lanes)
+    products = n * n * g.in_channels * (g.out_channels + 2)
+    transforms = (g.in_channels * n * (n + m) + g.out_channels * n * (n + m)) * 1.5
+    weights = n * n * g.in_channels * g.out_channels / 5e8
+    return 60e-6 + tiles * (products + transforms) / 3.3e9 + weights
+
+
+@lru_cache(maxsize=None)
+def block_size(channels, columns):
+    """(channels, tiles) of a register block: the one that covers all with least work, a load counting as half a product.
+
+    >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
+    ((5, 5), (5, 4), (8, 3))
+    """
+    sizes = [(a, b) for a in range(1, 9) for b in range(1, 8) if a * b <= REGISTERS]
+    work = lambda a, b: -(-channels // a) * -(-columns // b) * (a * b + (a + b) / 2)
+    return min(sizes, key=lambda size: (work(*size), -size[0]))
+
+
+@lru_cache(maxsize=None)
+def sum_block_size(channels, vectors):
+    """(input channels, vectors of output channels) of a register block of the weight's gradient; the second divides."""
+    sizes = [(a, b) for a in range(1, 9) for b in (1, 2, 3, 4) if a * b <= REGISTERS and vectors % b == 0]
+    return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
+                                        * (size[0] * size[1] + (size[0] + size[1]) / 2), -size[0]))
+
+
+def spectra(weight, swapped, block, m):
+    """U = G weight G^T of every pair of channels (a, b) = (k, c), or (c, k) if `swapped`: (f, a / block, b, block)."""
+    K, C, r, _ = weight.shape
+    a, b = (C, K) if swapped else (K, C)
+    bits, n, lanes = 8 * weight.itemsize, m + r - 1, 64 // weight.itemsize
+    kernel, blocks = weight_kernel(bits, m, r, block), -(-a // block)
+    taps = readonly(np.ascontiguousarray(weight).reshape(K, C, r * r))
+    u = empty((n * n, blocks, b, block), weight.dtype)
+
+    def work(start, stop):
+        planes = np.empty((r * r, -(-b * block // lanes) * lanes), weight.dtype)
+        kernel(start, stop, taps, u.ctypes.data, swapped, planes, np.empty(n * r * lanes, weight.dtype))
+
+    parallel_for(blocks, work, 1 + PER_CALL // (b * block * n * n))
+    return u
+
+
+def weight_gradient(du, shape, m):
+    """(jobs, f, C, K), the latter two padded, -> the gradient of the weight (K, C, r, r)."""
+    K, C, r, _ = shape
+    lanes, n = 64 // du.itemsize, m + r - 1
+    kernel, out = weight_gradient_kernel(8 * du.itemsize, m, r), np.empty((K, C, r * r), du.dtype)
+
+    def work(start, stop):
+        buffers = (np.empty(size * lanes, du.dtype) for size in (n * n, n * r, r * r))
+        kernel(start, stop, du.ctypes.data, len(du), *du.shape[2:], out, *buffers)
+
+    parallel_for(C, work, 1 + PER_CALL // (du[0, :, 0].size * len(du)))
+    return out.reshape(shape)
+
+
+def readonly(array):
+    """A view that cannot be written to: a kernel is compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+# A batch that does not fill the lanes.
+
+def cut(image, height, step, rows, top, lanes):
+    """(C, H, W, N) -> (C, height, W, rows N): image (row, n) is `height` rows of image n from row * step - top on.
+
+    Zeros outside of the image, and more images of zeros up to a multiple of the lanes.
+    """
+    C, H, W, N = image.shape
+    pieces = np.zeros((C, height, W, -(-rows * N // lanes) * lanes), image.dtype)
+    for row in range(rows):
+        start = row * step - top
+        first, last = max(start, 0), min(start + height, H)
+        if first < last:
+            pieces[:, first - start:last - start, :, row * N:(row + 1) * N] = image[:, first:last]
+    return pieces
+
+
+def join(pieces, shape, step, rows, top):
+    """The adjoint of `cut`, (C, height, W, rows N) -> `shape` (C, H, W, N): overlapping rows are added."""
+    C, H, W, N = shape
+    image = np.zeros(shape, pieces.dtype)
+    for row in range(rows):
+        start = row * step - top
+        first, last = max(start, 0), min(start + pieces.shape[1], H)
+        image[:, first:last] += pieces[:, first - start:last - start, :, row * N:(row + 1) * N]
+    return image
+
+
+class Plan:
+    """How one geometry is computed: the tile, the geometry that the kernels see, the sizes of register blocks."""
+
+    def __init__(self, geometry):
+        g = self.geometry = geometry if geometry.padding_mode == "zeros" else padded_geometry(geometry)
+        self.m, self.r = best_tile(geometry), g.kernel[0]
+        self.bits = 8 * np.dtype(g.dtype).itemsize
+        self.lanes = VECTOR[self.bits].lanes
+        self.rows, self.columns = (-(-size // self.m) for size in g.out_size)
+        self.is_cut = g.batch % self.lanes != 0
+        (top, _), (left, _) = g.padding
+        self.n = self.m + self.r - 1
+        if self.is_cut:
+            self.batch = -(-self.rows * g.batch // self.lanes) * self.lanes
+            self.height, self.out_height, self.top, self.tile_rows = self.n, self.m, 0, 1
+        else:
+            self.batch, self.height, self.out_height, self.top = g.batch, g.height, g.out_size[0], top
+            self.tile_rows = self.rows
+        self.sizes = np.array([g.in_channels, self.height, g.width, self.batch, g.out_channels, self.out_height,
+                               g.out_size[1], self.top, left])
+
+    def cut_input(self, x):
+        return cut(x, self.n, self.m, self.rows, self.geometry.padding[0][0], self.lanes) if self.is_cut else x
+
+    def cut_output(self, y):
+        return cut(y, self.m, self.m, self.rows, 0, self.lanes) if self.is_cut else y
+
+
+plan_of = lru_cache(maxsize=1024)(Plan)
+
+
+@register
+class Winograd(Algorithm):
+    """F(m x m, r x r) with the gradients as its adjoint, on the same tiles. Square kernels of 2 to 7, stride 1.
+
+    A nan or inf reaches all outputs of its tile.
+    """
+
+    name = "winograd"
+    reference = "Winograd 1980, chapter III; Lavin & Gray 2016, section 4"
+    error_bound = 10.0
+    fuses_relu = True
+
+    def unsupported(self, geometry):
+        g = geometry
+        if numba.config.DISABLE_JIT:
+            return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
+        if g.kernel[0] != g.kernel[1] or not 2 <= g.kernel[0] <= 7:
+            return f"the kernel must be square, 2 x 2 to 7 x 7, not {g.kernel[0]} x {g.kernel[1]}"
+        if g.stride != (1, 1) or g.dilation != (1, 1) or g.groups != 1:
+            return (f"it needs stride 1, dilation 1 and one group, not stride {g.stride}, dilation {g.dilation}, "
+                    f"groups {g.groups}")
+        return None
+
+    def cost(self, geometry):
+        return predicted_seconds(geometry, best_tile(geometry))
+
+    def forward(self, x, weight, bias, geometry, relu=False):
+        p, g = plan_of(geometry), geometry
+        x = to_batch_last(x)
+        padded = pad(x, g) if g.padding_mode == "circular" else x
+        image = p.cut_input(padded)
+        k_block, t_block = block_size(g.out_channels, p.columns)
+        kernel = forward_kernel(p.bits, p.m, p.r, k_block, t_block)
+        u = spectra(weight, False, k_block, p.m)
+        bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
+        y = empty((g.out_channels, p.out_height, g.out_size[1], p.batch), x.dtype)
+        vectors = forward_scratch(p.m, p.r, k_block, t_block, g.in_channels)
+
+        def work(start, stop):
+            kernel(start, stop, image.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data,
+                   scratch(vectors * 64), relu, p.sizes)
+
+        parallel_for(p.batch // p.lanes * p.tile_rows * -(-p.columns // t_block), work)
+        out = join(y, (g.out_channels, *g.out_size, g.batch), p.m, p.rows, 0) if p.is_cut else y
+        return to_batch_first(out), (padded, weight, out if relu else None, p, g)
+
+    def backward(self, grad, saved, needs):
+        x, weight, out, p, g = saved
+        image, dy = p.cut_input(x), p.cut_output(to_batch_last(grad))
+        y = p.cut_output(out) if out is not None else dy
+        C, K, lanes = g.in_channels, g.out_channels, p.lanes
+        c_block, t_block = block_size(C, p.columns)
+        u_block, k_block = sum_block_size(C, -(-K // lanes))
+        kernel = backward_kernel(p.bits, p.m, p.r, c_block, t_block, u_block, k_block)
+        groups = p.batch // lanes
+        strips = min(p.tile_rows, -(-JOBS // groups))
+        jobs = min(groups * strips, 2 * JOBS)
+        CP, KP = -(-C // u_block) * u_block, -(-K // lanes) * lanes
+        u = spectra(weight, True, c_block, p.m) if needs[0] else dy
+        dx = empty(image.shape, x.dtype) if needs[0] else dy
+        edges = np.zeros((groups, strips, C, p.r - 1, image.shape[2], lanes), x.dtype)
+        du = empty((jobs, p.n * p.n, CP, KP) if needs[1] else (1,), x.dtype)
+        db = empty((jobs, K, lanes), x.dtype)
+        vectors = backward_scratch(p.m, p.r, c_block, t_block, u_block, k_block, lanes, C, K, p.columns)
+
+        def work(start, stop):
+            kernel(start, stop, image.ctypes.data, dy.ctypes.data, y.ctypes.data, u.ctypes.data, dx.ctypes.data,
+                   edges.ctypes.data, du.ctypes.data, db.ctypes.data, scratch(vectors * 64), out is not None,
+                   bool(needs[0]), bool(needs[1]), strips, jobs, p.sizes)
+
+        parallel_for(jobs, work)
+        grad_input = grad_weight = grad_bias = None
+        if needs[0]:
+            grad_input = to_batch_first(self._joined(dx, edges, x, p, strips, g))
+        if needs[1]:
+            grad_weight = weight_gradient(du, weight.shape, p.m)
+        if needs[2]:
+            grad_bias = db.sum((0, 2))
+        return grad_input, grad_weight, grad_bias
+
+    def _joined(self, dx, edges, x, p, strips, g):
+        for strip in range(1, strips):
+            row = strip * p.tile_rows // strips * p.m - p.top
+            first, last = max(row, 0), min(row + p.r - 1, dx.shape[1])
+            part = edges[:, strip, :, first - row:last - row].transpose(1, 2, 3, 0, 4)
+            dx[:, first:last] += part.reshape(*part.shape[:3], -1)
+        if p.is_cut:
+            dx = join(dx, x.shape, p.m, p.rows, p.geometry.padding[0][0])
+        return unpad(dx, g) if g.padding_mode == "circular" else dx
