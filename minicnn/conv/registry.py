@@ -29,7 +29,7 @@ class Algorithm:
         The largest error of an output element to expect for operands of both signs, in units of
         eps * (\\|weight\\| * \\|input\\|), eps being the machine precision of the dtype.
     fuses_relu : bool
-        `forward` takes relu=True, for max(output, 0); `backward` then counts the cotangent where the output is positive.
+        `forward` takes relu=True, for max(output, 0); `backward` then counts the cotangent where that is positive.
     """
 
     name: str

@@ -399,15 +399,18 @@ def _combination(b, vector, coefficients, vectors):
 
 # Compiling a kernel.
 
-FINGERPRINT = zlib.crc32(pathlib.Path(__file__).read_bytes())
+FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
 
 
 def compiled(signature, kernel):
     """The kernel in machine code, from numba's cache on disk where it is there: it runs without the GIL.
 
-    numba notices when the kernel's own file changes. That this file changed is told through the kernel's name.
+    numba keys its cache by its version, the processor, and the kernel's own file. That another file of this folder
+    changed is told through the kernel's name, and so are the constants of a kernel: functions of one name share an
+    index on disk, in which two processes that compile at once may give two kernels the same number.
     """
-    kernel.__qualname__ += f"-{FINGERPRINT}"
+    constants = [str(cell.cell_contents) for cell in kernel.__closure__ or () if isinstance(cell.cell_contents, int)]
+    kernel.__qualname__ = "-".join([kernel.__name__, *constants, str(FINGERPRINT)])
     with event.install_listener("numba:compile", _Announcement()):
         try:
             return njit(signature, nogil=True, cache=True)(kernel)

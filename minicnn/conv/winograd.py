@@ -9,8 +9,7 @@ larger batch.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numba
 import numpy as np
@@ -21,8 +20,8 @@ from .layout import empty, pad, to_batch_first, to_batch_last, unpad
 from .registry import Algorithm, register
 from .simd import VECTOR
 from .threads import parallel_for, scratch
-from .winograd_kernels import (backward_kernel, backward_scratch, forward_kernel, forward_scratch, weight_gradient_kernel,
-                               weight_kernel)
+from .winograd_adjoint import backward_kernel, backward_scratch, weight_gradient_kernel
+from .winograd_kernels import forward_kernel, forward_scratch, weight_kernel
 
 LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
 JOBS = 8                        # of the backward pass, at least; each sums a gradient of the weight of its own
@@ -41,16 +40,16 @@ def best_tile(geometry):
 def predicted_seconds(geometry, m):
     """Of a forward pass with F(m x m, r x r), on one core."""
     g, n, lanes = geometry, m + geometry.kernel[0] - 1, 64 // np.dtype(geometry.dtype).itemsize
-    tiles = -(-g.out_size[0] // m) * -(-g.out_size[1] // m) * -(-g.batch // lanes)
+    rows, columns = (-(-size // m) for size in g.out_size)
+    tiles = columns * -(-rows * g.batch // lanes)
     products = n * n * g.in_channels * (g.out_channels + 2)
-    transforms = (g.in_channels * n * (n + m) + g.out_channels * n * (n + m)) * 1.5
-    weights = n * n * g.in_channels * g.out_channels / 5e8
-    return 60e-6 + tiles * (products + transforms) / 3.3e9 + weights
+    transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # measured: memory, not arithmetic, limits them
+    return 60e-6 + tiles * (products + transforms) / 3.5e9 + n * n * g.in_channels * g.out_channels / 4e8
 
 
-@lru_cache(maxsize=None)
+@cache
 def block_size(channels, columns):
-    """(channels, tiles) of a register block: the one that covers all with least work, a load counting as half a product.
+    """(channels, tiles) of a register block: what covers all with least work, a load counting as half a product.
 
     >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
     ((5, 5), (5, 4), (8, 3))
@@ -60,9 +59,9 @@ def block_size(channels, columns):
     return min(sizes, key=lambda size: (work(*size), -size[0]))
 
 
-@lru_cache(maxsize=None)
+@cache
 def sum_block_size(channels, vectors):
-    """(input channels, vectors of output channels) of a register block of the weight's gradient; the second divides."""
+    """(input channels, vectors of output channels) of a register block of the weight's gradient."""
     sizes = [(a, b) for a in range(1, 9) for b in (1, 2, 3, 4) if a * b <= REGISTERS and vectors % b == 0]
     return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
                                         * (size[0] * size[1] + (size[0] + size[1]) / 2), -size[0]))

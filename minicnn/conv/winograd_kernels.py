@@ -1,15 +1,12 @@
-"""The compiled kernels of `winograd`: a convolution F(m x m, r x r) and its adjoint, on tiles of n x n pixels.
+"""The compiled kernels of `winograd`, forward: a convolution F(m x m, r x r) on tiles of n x n pixels.
+
+Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencies of a tile:
+
+    U = G weight G^T        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
 
 Arrays lie in the order (C, H, W, N) and N is a multiple of the lanes of a vector: a vector holds one pixel of 16 images
-(of 8 in float64). Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencies of a tile:
-
-    forward         V = BT x BT^T     M[f] = U[f] V[f]                    y = AT M AT^T + bias
-    backward        dM = AT^T dy AT   dU[f] = sum of dM[f] V[f]^T over images and tiles
-                                      dV[f] = U[f]^T dM[f]                dx = the overlapping sum of BT^T dV BT
-
-U = G weight G^T and dweight = G^T dU G are matrix products outside. V, M, dM and dV never leave the cache: a job of the
-forward kernel is a few tiles in a row; the backward kernel goes from one row of tiles to the next and holds one row of
-their frequencies at a time. Arrays come as addresses. `sizes` is C, H, W, N, K, OH, OW and the padding (top, left).
+(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW and the
+padding at the top and left.
 """
 
 from __future__ import annotations
@@ -20,9 +17,25 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from .cook_toom import cook_toom
-from .simd import (INT, VECTOR, add, add_outer, add_rows, add_up, column, column_within, compiled, linear_map,
-                   load_tile, loads, relu, splats, store_column, store_tile, store_within, transpose, where_positive,
-                   zeros)
+from .simd import (
+    INT,
+    VECTOR,
+    add,
+    add_outer,
+    add_rows,
+    column,
+    column_within,
+    compiled,
+    linear_map,
+    load_tile,
+    loads,
+    relu,
+    splats,
+    store_column,
+    store_tile,
+    store_within,
+    zeros,
+)
 
 CHAIN = 64                      # products that are summed one by one; a longer sum is made of such sums
 SIZES = types.int64[::1]
@@ -30,7 +43,7 @@ SIZES = types.int64[::1]
 
 @intrinsic(prefer_literal=True)
 def transform(typing, name, m, r, tile):
-    """The matrix of F(m, r) called "AT", "G" or "BT", or its transpose "A", "GT" or "B", times the vectors of the tile."""
+    """The matrix of F(m, r) called "AT", "G" or "BT", or its transpose "A", "GT" or "B", times the tile."""
     AT, G, BT = cook_toom(m.literal_value, r.literal_value)
     turned = {name: list(zip(*matrix, strict=True)) for name, matrix in (("A", AT), ("GT", G), ("B", BT))}
     matrix = ({"AT": AT, "G": G, "BT": BT} | turned)[name.literal_value]
@@ -42,7 +55,7 @@ def transform(typing, name, m, r, tile):
     return result(name, m, r, tile), generate
 
 
-# Parts of both kernels. They are inlined; `bits` and the numbers of rows and columns are constants of machine code.
+# Parts of the kernels, inlined. `bits`, `m`, `r` and the numbers of rows and columns are constants of the machine code.
 
 @njit(inline="always")
 def pixels(bits, n, image, at, step, row, height):
@@ -52,6 +65,18 @@ def pixels(bits, n, image, at, step, row, height):
     else:
         found = column_within(bits, n, image, at, step, row, height)
     return found
+
+
+@njit(inline="always")
+def half_transform(bits, lanes, n, m, r, x, at, size, step, row, left, width, scratch, to):
+    """to[i, j] = BT times the n pixels from `row` on of column j - left of the image, for all frequencies i."""
+    height, length = size
+    for j in range(width):
+        if 0 <= j - left < length:
+            tile = pixels(bits, n, x, at + (j - left) * step[1], step[0], row, height)
+            store_column(transform("BT", m, r, tile), 0, scratch, to + j * lanes, width * lanes)
+        else:
+            store_column(zeros(bits, n, 1), 0, scratch, to + j * lanes, width * lanes)
 
 
 @njit(inline="always")
@@ -86,13 +111,8 @@ def forward_kernel(bits, m, r, k_block, t_block):
         for job in range(start, stop):
             n0, ty, first = job // t_blocks // rows * lanes, job // t_blocks % rows, job % t_blocks * t_block
             for c in range(C):
-                for j in range(width):
-                    x_column = first * m + j - left
-                    if 0 <= x_column < W:
-                        tile = pixels(bits, n, x, (c * H * W + x_column) * N + n0, W * N, ty * m - top, H)
-                        store_column(transform("BT", m, r, tile), 0, scratch, j * lanes, width * lanes)
-                    else:
-                        store_column(zeros(bits, n, 1), 0, scratch, j * lanes, width * lanes)
+                half_transform(bits, lanes, n, m, r, x, c * H * W * N + n0, (H, W), (W * N, N), ty * m - top,
+                               left - first * m, width, scratch, 0)
                 for t in range(t_block):
                     for i in range(n):
                         tile = column(bits, n, scratch, (i * width + t * m) * lanes, lanes)
@@ -124,159 +144,14 @@ def forward_kernel(bits, m, r, k_block, t_block):
 
 
 def forward_scratch(m, r, k_block, t_block, C):
+    """Vectors of scratch memory that a thread of the forward kernel needs."""
     n = m + r - 1
     return n * (t_block * m + n) + n * n * (C * t_block + 1) + n * n * k_block * t_block
 
 
 @functools.cache
-def backward_kernel(bits, m, r, c_block, t_block, u_block, k_block):
-    """dx, dU and the bias's gradient, for the cotangent `dy` (which counts where `y` is positive, if `rectify`).
-
-    u: (f, C / c_block, K, c_block). du: (job, f, C, K), C padded to a multiple of u_block and K to one of k_block
-    vectors; db: (job, K, lane).
-
-    16 images are cut into strips of some rows of tiles, and a job is some strips. Where strips overlap in dx, the r - 1
-    rows that a strip shares with the one above go to `edges` (16 images, strip, C, r - 1, W, lane). `needs_x` and
-    `needs_w` say what is wanted.
-    """
-    lanes, n, shared = VECTOR[bits].lanes, m + r - 1, r - 1
-
-    def backward(start, stop, x, dy, y, u, dx, edges, du, db, scratch, rectify, needs_x, needs_w, strips, jobs, sizes):
-        C, H, W, N, K, OH, OW, top, left = sizes
-        rows, columns = -(-OH // m), -(-OW // m)
-        units = N // lanes * strips
-        c_blocks, wide = -(-C // c_block), -(-columns // t_block) * t_block
-        CP, KP = -(-C // u_block) * u_block, -(-K // (k_block * lanes)) * k_block * lanes
-        CD = c_blocks * c_block
-        width = columns * m + shared
-        x_half = n * lanes                              # transformed in one direction: x, dy and dx; before it, a spare
-        y_half = x_half + C * n * width * lanes
-        d_half = y_half + K * n * columns * m * lanes
-        V = d_half + C * n * width * lanes              # one row of frequencies: V, dM, dV
-        M = V + n * CP * columns * lanes
-        D = M + n * KP * wide * lanes
-        T = D + n * CD * wide * lanes                   # dM of one frequency, output channels running over the lanes
-        for at in range(V, D, lanes):                   # the channels beyond C and K stay 0
-            store_column(zeros(bits, 1, 1), 0, scratch, at, lanes)
-        for job in range(start, stop):
-            if needs_w:
-                for at in range(job * n * n * CP * KP, (job + 1) * n * n * CP * KP, lanes):
-                    store_column(zeros(bits, 1, 1), 0, du, at, lanes)
-            for at in range(job * K * lanes, (job + 1) * K * lanes, lanes):
-                store_column(zeros(bits, 1, 1), 0, db, at, lanes)
-            for unit in range(job * units // jobs, (job + 1) * units // jobs):
-                n0, strip = unit // strips * lanes, unit % strips
-                first = strip * rows // strips
-                for ty in range(first, (strip + 1) * rows // strips):
-                    if needs_w:
-                        for c in range(C):
-                            for j in range(width):
-                                to = x_half + (c * n * width + j) * lanes
-                                if 0 <= j - left < W:
-                                    tile = pixels(bits, n, x, (c * H * W + j - left) * N + n0, W * N, ty * m - top, H)
-                                    store_column(transform("BT", m, r, tile), 0, scratch, to, width * lanes)
-                                else:
-                                    store_column(zeros(bits, n, 1), 0, scratch, to, width * lanes)
-                    for k in range(K):
-                        total = column(bits, 1, db, (job * K + k) * lanes, lanes)
-                        for j in range(columns * m):
-                            to = y_half + (k * n * columns * m + j) * lanes
-                            if j < OW:
-                                at = (k * OH * OW + j) * N + n0
-                                tile = pixels(bits, m, dy, at, OW * N, ty * m, OH)
-                                if rectify:
-                                    tile = where_positive(pixels(bits, m, y, at, OW * N, ty * m, OH), tile)
-                                total = add_up(total, tile)
-                                store_column(transform("A", m, r, tile), 0, scratch, to, columns * m * lanes)
-                            else:
-                                store_column(zeros(bits, n, 1), 0, scratch, to, columns * m * lanes)
-                        store_column(total, 0, db, (job * K + k) * lanes, lanes)
-                    for i in range(n):
-                        for k in range(K):
-                            for t in range(columns):
-                                at = y_half + ((k * n + i) * columns + t) * m * lanes
-                                store_column(transform("A", m, r, column(bits, m, scratch, at, lanes)), 0,
-                                             scratch, M + (k * wide + t) * lanes, KP * wide * lanes)
-                        if needs_w:
-                            for c in range(C):
-                                for t in range(columns):
-                                    at = x_half + ((c * n + i) * width + t * m) * lanes
-                                    store_column(transform("BT", m, r, column(bits, n, scratch, at, lanes)), 0,
-                                                 scratch, V + (c * columns + t) * lanes, CP * columns * lanes)
-                            for j in range(n):
-                                for t in range(columns):
-                                    for k in range(0, KP, lanes):
-                                        at = M + ((j * KP + k) * wide + t) * lanes
-                                        store_column(transpose(column(bits, lanes, scratch, at, wide * lanes)), 0,
-                                                     scratch, T + t * lanes * KP + k, KP)
-                                for c in range(0, C, u_block):
-                                    for k in range(0, KP, k_block * lanes):
-                                        tile = zeros(bits, u_block, k_block)
-                                        at = V + (j * CP + c) * columns * lanes
-                                        for p in range(columns * lanes):
-                                            tile = add_outer(tile, splats(bits, u_block, scratch, at + p,
-                                                                          columns * lanes),
-                                                             loads(bits, k_block, scratch, T + p * KP + k, None))
-                                        at = ((job * n * n + i * n + j) * CP + c) * KP + k
-                                        tile = add(tile, load_tile(bits, u_block, k_block, du, at, KP))
-                                        store_tile(tile, k_block, du, at, KP, u_block, None)
-                        if needs_x:
-                            for j in range(n):
-                                for b in range(c_blocks):
-                                    for t in range(0, columns, t_block):
-                                        multiply(bits, c_block, t_block, u, ((i * n + j) * c_blocks + b) * K * c_block,
-                                                 scratch, M + (j * KP * wide + t) * lanes, wide * lanes, K,
-                                                 D + ((j * CD + b * c_block) * wide + t) * lanes, wide * lanes)
-                            for c in range(C):
-                                for t in range(columns):
-                                    at = D + (c * wide + t) * lanes
-                                    tile = transform("B", m, r, column(bits, n, scratch, at, CD * wide * lanes))
-                                    to = d_half + ((c * n + i) * width + t * m) * lanes
-                                    if t:
-                                        store_column(tile, shared, scratch, to, lanes)
-                                    else:
-                                        store_column(tile, 0, scratch, to, lanes)
-                    if needs_x:
-                        row = ty * m - top
-                        for c in range(C):
-                            for j in range(max(left, 0), min(left + W, width)):
-                                at = d_half + (c * n * width + j) * lanes
-                                tile = transform("B", m, r, column(bits, n, scratch, at, width * lanes))
-                                to = (c * H * W + j - left) * N + n0
-                                if row < 0 or row + n > H or (strip and (ty - first) * m < shared):
-                                    store_column(tile, 0, scratch, 0, lanes)
-                                    for i in range(n):
-                                        if 0 <= row + i < H:
-                                            e = (ty - first) * m + i
-                                            ours = strip == 0 or e >= shared
-                                            pixel = column(bits, 1, scratch, i * lanes, lanes)
-                                            if ours:
-                                                target, at = dx, to + (row + i) * W * N
-                                            else:
-                                                target, at = edges, (((unit * C + c) * shared + e) * W + j - left) * lanes
-                                            if ty > first and i < shared:
-                                                store_column(pixel, 1, target, at, lanes)
-                                            else:
-                                                store_column(pixel, 0, target, at, lanes)
-                                elif ty > first:
-                                    store_column(tile, shared, dx, to + row * W * N, W * N)
-                                else:
-                                    store_column(tile, 0, dx, to + row * W * N, W * N)
-
-    return compiled(types.void(*[INT] * 11, *[types.boolean] * 3, INT, INT, SIZES), backward)
-
-
-def backward_scratch(m, r, c_block, t_block, u_block, k_block, lanes, C, K, columns):
-    n = m + r - 1
-    width, wide = columns * m + r - 1, -(-columns // t_block) * t_block
-    CP, KP, CD = -(-C // u_block) * u_block, -(-K // (k_block * lanes)) * k_block * lanes, -(-C // c_block) * c_block
-    return (n + C * n * width * 2 + K * n * columns * m + n * CP * columns + n * KP * wide + n * CD * wide
-            + columns * KP)
-
-
-@functools.cache
 def weight_kernel(bits, m, r, block):
-    """u[f, a / block, b, a % block] = (G w G^T)[f], w = weight[a, b], or weight[b, a] if `swapped`; zeros beyond the last a.
+    """u[f, a / block, b, a % block] = (G w G^T)[f] for w = weight[a, b], or weight[b, a] if `swapped`; then zeros.
 
     A job is one block of a. `planes`: the weights of a block, (r r, b, a % block).
     """
@@ -305,31 +180,3 @@ def weight_kernel(bits, m, r, block):
     element = types.Float(f"float{bits}")
     return compiled(types.void(INT, INT, types.Array(element, 3, "C", readonly=True), INT, types.boolean,
                                element[:, ::1], element[::1]), transform_weight)
-
-
-@functools.cache
-def weight_gradient_kernel(bits, m, r):
-    """out[k, c] = G^T (sum over jobs of du[job, f, c, k]) G. A job of this kernel is one c."""
-    lanes, n, taps = VECTOR[bits].lanes, m + r - 1, r * r
-
-    def transform_gradient(start, stop, du, jobs, padded_c, padded_k, out, spectrum, half, result):
-        K, C = out.shape[:2]
-        for c in range(start, stop):
-            for k in range(0, K, lanes):
-                for f in range(n * n):
-                    tile = zeros(bits, 1, 1)
-                    for job in range(jobs):
-                        tile = add(tile, column(bits, 1, du, ((job * n * n + f) * padded_c + c) * padded_k + k, 0))
-                    store_column(tile, 0, spectrum.ctypes.data, f * lanes, lanes)
-                for j in range(n):
-                    tile = transform("GT", m, r, column(bits, n, spectrum.ctypes.data, j * lanes, n * lanes))
-                    store_column(tile, 0, half.ctypes.data, j * lanes, n * lanes)
-                for i in range(r):
-                    tile = transform("GT", m, r, column(bits, n, half.ctypes.data, i * n * lanes, lanes))
-                    store_column(tile, 0, result.ctypes.data, i * r * lanes, lanes)
-                for lane in range(min(lanes, K - k)):
-                    for q in range(taps):
-                        out[k + lane, c, q] = result[q * lanes + lane]
-
-    element = types.Float(f"float{bits}")
-    return compiled(types.void(*[INT] * 6, element[:, :, ::1], *[element[::1]] * 3), transform_gradient)
