@@ -34,7 +34,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     pool = _Windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
     padded = pool.pad(input.data, -np.inf)
     first, *others = pool.slices
-    out, where = padded[first].copy(order="K"), np.zeros_like(padded[first], np.intp)
+    out, where = padded[first].copy(order="K"), np.zeros_like(padded[first], np.min_scalar_type(len(others)))
     for tap, view in enumerate(others, 1):
         better = (padded[view] > out) | (np.isnan(padded[view]) & ~np.isnan(out))
         np.copyto(out, padded[view], where=better)

@@ -24,13 +24,15 @@ import numpy as np
 from numba import types
 
 from .layout import pad, to_batch_first, to_batch_last, unpad
+from .memory import empty
+from .rectify import gate
 from .registry import Algorithm, register
-from .simd import INT, VECTOR, add_outer, add_rows, compiled, gather, loads, splats, store_tile, zeros
+from .simd import INT, VECTOR, add, add_outer, add_rows, compiled, gather, loads, relu, splats, store_tile, zeros
 from .threads import parallel_for
 
 WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register tile -> its vectors a channel: the operands need 9 more of 32
 PER_CALL = 100_000              # products that pay for handing work to a thread
-FLUSH = 256                     # vectors, or one row, that grad_weight sums before it goes on in float64
+FLUSH = 64                      # vectors, or one row, that grad_weight sums before it goes on in float64
 
 
 def block_size(n):
@@ -45,52 +47,65 @@ def block_size(n):
 # The two kernels. `bits` and the sizes of blocks are constants of the machine code. Arrays that may be the caller's
 # come as addresses: numba would compile a kernel again for every mix of writeable, read-only and unaligned ones.
 
+@numba.njit(inline="always")
+def sum_taps(bits, block, width, x, x_row, at, count, weight, w, source, row, taps, chain):
+    """A block x width tile: the sum over the taps (i, q), at pixels from `at` on.
+
+    It is made of sums of about `chain` taps, as the error of a chain of additions grows with its length.
+    """
+    total, tile, length = zeros(bits, block, width), zeros(bits, block, width), 0
+    for i in range(source.shape[1]):
+        if source[row, i] >= 0:
+            for begin in range(0, taps.size, chain):
+                end = min(begin + chain, taps.size)
+                for q in range(begin, end):
+                    tile = add_outer(tile, splats(bits, block, weight, w + (i * taps.size + q) * block, 1),
+                                     loads(bits, width, x, at + source[row, i] * x_row + taps[q], count))
+                length += end - begin
+                if length >= chain:
+                    total, tile, length = add(total, tile), zeros(bits, block, width), 0
+    return add(total, tile)
+
+
 @functools.cache
 def correlation_kernel(bits, block):
     """out[group, k, row, p] = bias[group, k]
     + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p], where source[row, i] is not -1.
 
-    A job is one register tile of pixels in one row of one group, for all channels k: what it reads of x stays in the
-    cache. The weights are packed (group, k / block, i, q, k % block), the biases likewise. Every pixel of the image has
-    the same order of summation, so a shifted image gives the shifted map to the bit.
+    Then its ReLU, if `rectify`. A job is one register tile of pixels in one row of one group, for all channels k: what
+    it reads of x stays in the cache. The weights are packed (group, k / block, i, q, k % block), the biases likewise.
+    Every pixel of the image has the same order of summation, so a shifted image gives the shifted map to the bit.
     """
     width = WIDTH[block]
     lanes = VECTOR[bits].lanes
     reach = width * lanes                               # pixels of a tile
 
-    def correlate(start, stop, out, channels, pixels, x, x_group, x_row, weight, bias, source, taps):
+    def correlate(start, stop, out, channels, pixels, x, x_group, x_row, weight, bias, source, taps, chain, rectify):
         rows, kernel_rows = source.shape
         tiles, blocks = -(-pixels // reach), -(-channels // block)
         for job in range(start, stop):
             group, row, first = job // tiles // rows, job // tiles % rows, job % tiles * reach
             for b in range(blocks):
                 packed = (group * blocks + b) * block
+                w, at = packed * kernel_rows * taps.size, group * x_group + first
+                shift = splats(bits, block, bias, packed, 1)
                 target = ((group * channels + b * block) * rows + row) * pixels
                 if first + reach <= pixels:
-                    tile = zeros(bits, block, width)
-                    for i in range(kernel_rows):
-                        if source[row, i] >= 0:
-                            w = (packed * kernel_rows + i * block) * taps.size
-                            at = group * x_group + source[row, i] * x_row + first
-                            for q in range(taps.size):
-                                tile = add_outer(tile, splats(bits, block, weight, w + q * block, 1),
-                                                 loads(bits, width, x, at + taps[q], None))
-                    tile = add_rows(tile, splats(bits, block, bias, packed, 1))
+                    tile = sum_taps(bits, block, width, x, x_row, at, None, weight, w, source, row, taps, chain)
+                    tile = add_rows(tile, shift)
+                    if rectify:
+                        tile = relu(tile)
                     store_tile(tile, width, out, target + first, rows * pixels, channels - b * block, None)
                     continue
                 for p in range(first, pixels, lanes):   # the end of the row: the same, a vector at a time
-                    column = zeros(bits, block, 1)
-                    for i in range(kernel_rows):
-                        if source[row, i] >= 0:
-                            w = (packed * kernel_rows + i * block) * taps.size
-                            at = group * x_group + source[row, i] * x_row + p
-                            for q in range(taps.size):
-                                column = add_outer(column, splats(bits, block, weight, w + q * block, 1),
-                                                   loads(bits, 1, x, at + taps[q], pixels - p))
-                    column = add_rows(column, splats(bits, block, bias, packed, 1))
+                    column = sum_taps(bits, block, 1, x, x_row, at + p - first, pixels - p, weight, w, source, row,
+                                      taps, chain)
+                    column = add_rows(column, shift)
+                    if rectify:
+                        column = relu(column)
                     store_tile(column, 1, out, target + p, rows * pixels, channels - b * block, pixels - p)
 
-    return compiled(types.void(*[INT] * 10, types.int64[:, ::1], types.int64[::1]), correlate)
+    return compiled(types.void(*[INT] * 10, types.int64[:, ::1], types.int64[::1], INT, types.boolean), correlate)
 
 
 @functools.cache
@@ -238,17 +253,18 @@ def pack(weight, block):
     return np.ascontiguousarray(packed.reshape(groups, blocks, block, *weight.shape[2:]).transpose(0, 1, 4, 3, 5, 2))
 
 
-def correlate(x, weight, bias, rows, taps, pixels):
+def correlate(x, weight, bias, rows, taps, pixels, rectify=False):
     """x (G C, H, phases, W', N), weight (G, K, C, kh, kw) -> (G K, rows, pixels), as `correlation_kernel` says."""
     groups, channels = weight.shape[:2]
     block, bits = block_size(channels), 8 * x.itemsize
     kernel = correlation_kernel(bits, block)
     packed, packed_bias = pack(weight, block), pack(bias.reshape(groups, channels, 1, 1, 1), block)
-    out = np.empty((groups * channels, len(rows), pixels), x.dtype)
+    out = empty((groups * channels, len(rows), pixels), x.dtype)
+    chain = max(16, round((rows.shape[1] * taps.size) ** (2 / 3)))      # least error: L^(2/3) of L terms
 
     def work(start, stop):
         kernel(start, stop, out.ctypes.data, channels, pixels, x.ctypes.data, x.size // groups, math.prod(x.shape[2:]),
-               packed.ctypes.data, packed_bias.ctypes.data, rows, taps)
+               packed.ctypes.data, packed_bias.ctypes.data, rows, taps, chain, rectify)
 
     tile = WIDTH[block] * VECTOR[bits].lanes
     jobs = groups * len(rows) * -(-pixels // tile)
@@ -282,14 +298,12 @@ class Direct(Algorithm):
     A nan or inf in the input or in the cotangent reaches what it reaches by the definition. So does one in the weight
     in the forward pass; grad_input multiplies it by the zeros beside and between the columns of the cotangent as well,
     so some more of its pixels become nan. grad_weight leaves out the rows of the padding.
-
-    `error_bound` is for operands of both signs. Every output pixel is one chain of additions, so where all products
-    have one sign the error grows with the number of taps, to about 20 units at 1000.
     """
 
     name = "direct"
     reference = "Georganas et al. 2018, section II (the register blocks; the memory order is this package's own)"
     error_bound = 3.0
+    fuses_relu = True
 
     def unsupported(self, geometry):
         if numba.config.DISABLE_JIT:
@@ -305,7 +319,7 @@ class Direct(Algorithm):
         copied = 0 if g.stride[1] == 1 and g.padding[1] == (0, 0) else math.prod(g.in_shape)
         return 50e-6 + products / 3.7e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular" or not np.isfinite(weight).all():
             x, g = pad(x, g), padded_geometry(g)        # the definition multiplies inf by the zeros of the padding too
@@ -313,13 +327,16 @@ class Direct(Algorithm):
         taps = split_taps(x, g)
         grouped = weight.reshape(g.groups, -1, *weight.shape[1:])       # (G, K / G, C / G, kh, kw)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else bias
-        out = correlate(x, grouped, bias, rows, taps, g.out_size[1] * g.batch)
-        return to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)), (x, rows, taps, grouped, g, geometry)
+        out = correlate(x, grouped, bias, rows, taps, g.out_size[1] * g.batch, relu)
+        out = out.reshape(g.out_channels, *g.out_size, g.batch)
+        return to_batch_first(out), (x, rows, taps, grouped, out if relu else None, g, geometry)
 
     def backward(self, grad, saved, needs):
-        x, rows, taps, grouped, g, geometry = saved
+        x, rows, taps, grouped, out, g, geometry = saved
         grad = to_batch_last(grad)
         grad_input = grad_weight = grad_bias = None
+        if out is not None:
+            grad, grad_bias = gate(grad, out)
         if needs[0]:
             spread, zero = spread_columns(grad, g), np.zeros(g.in_channels, x.dtype)
             grad_input = correlate(spread, grouped.swapaxes(1, 2), zero, output_rows(g), spread_taps(spread, g),
@@ -329,9 +346,9 @@ class Direct(Algorithm):
             grad_input = to_batch_first(grad_input)
         if needs[1]:
             grad_weight = multiply(grad, x, g, rows, taps)
-        if needs[2]:
+        if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
-        return grad_input, grad_weight, grad_bias
+        return grad_input, grad_weight, grad_bias if needs[2] else None
 
 
 def padded_geometry(geometry):

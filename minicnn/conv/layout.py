@@ -7,20 +7,7 @@ never copies.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-
-LINE = 64                       # bytes of a cache line
-
-
-def empty(shape, dtype):
-    """An uninitialised array that begins at a cache line: a vector that crosses lines takes twice as long to load."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start:start + size].view(dtype).reshape(shape)
 
 
 def to_batch_last(x):

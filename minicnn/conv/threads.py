@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-
-from .layout import empty
-
-_local = threading.local()
 _threads: int | None = None
 _pool: ThreadPoolExecutor | None = None
 
@@ -79,17 +73,6 @@ def parallel_for(jobs, work, least=1):
         errors = [error for helper in started if (error := helper.exception())]
     if errors:
         raise errors[0]
-
-
-def scratch(size) -> int:
-    """The address of at least `size` bytes of working memory that belong to the calling thread, at a cache line.
-
-    The same memory at each call, so that it stays mapped and in the cache.
-    """
-    memory = getattr(_local, "memory", None)
-    if memory is None or memory.size < size:
-        memory = _local.memory = empty((size,), np.uint8)
-    return memory.ctypes.data
 
 
 def _helpers():

@@ -16,10 +16,11 @@ import numpy as np
 
 from .cook_toom import predicted_error
 from .direct import padded_geometry
-from .layout import empty, pad, to_batch_first, to_batch_last, unpad
+from .layout import pad, to_batch_first, to_batch_last, unpad
+from .memory import empty, scratch
 from .registry import Algorithm, register
 from .simd import VECTOR
-from .threads import parallel_for, scratch
+from .threads import parallel_for
 from .winograd_adjoint import backward_kernel, backward_scratch, weight_gradient_kernel
 from .winograd_kernels import forward_kernel, forward_scratch, weight_kernel
 
