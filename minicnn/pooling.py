@@ -6,6 +6,8 @@ batch, so any memory order is kept and the work is plain array arithmetic.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from .conv.geometry import pair
@@ -33,17 +35,20 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     input = as_tensor(input)
     pool = _Windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
     padded = pool.pad(input.data, -np.inf)
-    first, *others = pool.slices
-    out, where = padded[first].copy(order="K"), np.zeros_like(padded[first], np.min_scalar_type(len(others)))
-    for tap, view in enumerate(others, 1):
-        better = (padded[view] > out) | (np.isnan(padded[view]) & ~np.isnan(out))
-        np.copyto(out, padded[view], where=better)
-        np.copyto(where, tap, where=better)
+    out = functools.reduce(np.maximum, (padded[view] for view in pool.slices))
+    if len(pool.slices) == 1:
+        out = out.copy(order="K")                                       # a window of one pixel: not a view of the input
 
     def vjp(grad):
-        full = np.zeros_like(padded)
-        for tap, view in enumerate(pool.slices):
-            full[view] += grad * (where == tap)
+        full, nans = np.zeros_like(padded), np.isnan(out).any()
+        unclaimed = np.ones_like(out, bool)
+        for view in pool.slices:
+            first = padded[view] == out
+            if nans:
+                first |= np.isnan(padded[view])
+            first &= unclaimed
+            unclaimed ^= first
+            full[view] += grad * first
         return (pool.crop(full),)
     return record(out, (input,), vjp)
 

@@ -74,8 +74,8 @@ def _recorded_calls(model):
     leaves = [(name, m) for name, m in model.named_modules() if not list(m._children())]
 
     def watch(name, module, forward):
-        def call(x):
-            out = forward(x)
+        def call(x, **options):
+            out = forward(x, **options)
             calls.append((name, module, x.shape, out.shape))
             return out
         return call

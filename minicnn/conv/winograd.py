@@ -53,7 +53,7 @@ def block_size(channels, columns):
     """(channels, tiles) of a register block: what covers all with least work, a load counting as half a product.
 
     >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
-    ((5, 5), (5, 4), (8, 3))
+    ((5, 5), (5, 4), (3, 7))
     """
     sizes = [(a, b) for a in range(1, 9) for b in range(1, 8) if a * b <= REGISTERS]
     work = lambda a, b: -(-channels // a) * -(-columns // b) * (a * b + (a + b) / 2)
