@@ -208,9 +208,10 @@ def copy(target, values):
     parallel_for(len(target), work, -(-len(target) * PER_CALL // max(target.size, 1)))
 
 
-def offsets(x, channels, places):
-    """Where in a row of x (C, H, phases, W', N) tap q = (c, j) begins, in elements; places[j]: its phase and column."""
-    channel, phase, column = (math.prod(x.shape[n:]) for n in (1, 3, 4))
+@functools.lru_cache(maxsize=1024)
+def offsets(shape, channels, places):
+    """Where in a row of an array (C, H, phases, W', N) tap q = (c, j) begins, in elements; places[j]: its phase and column."""
+    channel, phase, column = (math.prod(shape[n:]) for n in (1, 3, 4))
     row = np.array([p * phase + t * column for p, t in places], np.int64)
     return (np.arange(channels)[:, None] * channel + row).reshape(-1)
 
@@ -220,15 +221,17 @@ def split_taps(x, geometry):
     g = geometry
     columns = [divmod(j * g.dilation[1], g.stride[1]) for j in range(g.kernel[1])]
     phases = sorted({phase for _, phase in columns})
-    return offsets(x, g.in_channels // g.groups, [(phases.index(phase), t) for t, phase in columns])
+    return offsets(x.shape, g.in_channels // g.groups, tuple((phases.index(phase), t) for t, phase in columns))
 
 
 def spread_taps(x, geometry):
     """The offsets of the taps (k, j) in what `spread_columns` returned."""
     g = geometry
-    return offsets(x, g.out_channels // g.groups, [(0, g.span[1] - 1 - j * g.dilation[1]) for j in range(g.kernel[1])])
+    places = tuple((0, g.span[1] - 1 - j * g.dilation[1]) for j in range(g.kernel[1]))
+    return offsets(x.shape, g.out_channels // g.groups, places)
 
 
+@functools.lru_cache(maxsize=1024)
 def input_rows(geometry):
     """(OH, kh): the row oy sy + i dy - top of the image that tap row i of output row oy meets; -1: none."""
     g = geometry
@@ -236,6 +239,7 @@ def input_rows(geometry):
     return np.where((rows >= 0) & (rows < g.height), rows, -1)
 
 
+@functools.lru_cache(maxsize=1024)
 def output_rows(geometry):
     """(H, kh): the output row oy whose tap row i meets row iy of the image, oy sy + i dy - top = iy; -1: none."""
     g = geometry
@@ -317,7 +321,7 @@ class Direct(Algorithm):
         taps = g.in_channels // g.groups * g.kernel[0] * g.kernel[1]
         products = g.groups * -(-channels // block) * (block + 1) * vectors * taps          # as in `block_size`
         copied = 0 if g.stride[1] == 1 and g.padding[1] == (0, 0) else math.prod(g.in_shape)
-        return 50e-6 + products / 3.7e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
+        return 40e-6 + products / 3.7e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
 
     def forward(self, x, weight, bias, geometry, relu=False):
         x, g = to_batch_last(x), geometry

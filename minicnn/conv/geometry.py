@@ -7,7 +7,7 @@ OH x OW pixels out; kernel kh x kw, stride sy, sx, dilation dy, dx; G groups.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ class Geometry:
             ...
         ValueError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
+        hashable = lambda value: tuple(value) if isinstance(value, list) else value
+        return _geometry(tuple(input_shape), tuple(weight_shape), *map(hashable, (stride, padding, dilation)), groups,
+                         padding_mode, str(dtype))
+
+    @classmethod
+    def _of(cls, input_shape, weight_shape, stride, padding, dilation, groups, padding_mode, dtype):
         if len(input_shape) != 4:
             raise ValueError(f"the input must have shape (N, C, H, W), not {tuple(input_shape)}")
         if len(weight_shape) != 4:
@@ -72,7 +78,7 @@ class Geometry:
         kernel = tuple(weight_shape[2:])
         span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
         geometry = cls(*input_shape, weight_shape[0], kernel, stride, parse_padding(padding, span, stride), dilation,
-                       groups, padding_mode, str(dtype))
+                       groups, padding_mode, dtype)
         geometry._validate(weight_shape)
         return geometry
 
@@ -103,20 +109,20 @@ class Geometry:
             raise ValueError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
                              "image more than once: pad by at most the image's size")
 
-    @property
+    @cached_property
     def in_shape(self):
         return self.batch, self.in_channels, self.height, self.width
 
-    @property
+    @cached_property
     def weight_shape(self):
         return self.out_channels, self.in_channels // self.groups, *self.kernel
 
-    @property
+    @cached_property
     def span(self):
         """Pixels from the first to the last tap of the kernel: d (k - 1) + 1 in each direction."""
         return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
-    @property
+    @cached_property
     def padded(self):
         """Height and width of the padded image."""
         return self.height + sum(self.padding[0]), self.width + sum(self.padding[1])
@@ -140,6 +146,11 @@ class Geometry:
         out = self.out_size
         return (self.batch * self.out_channels * out[0] * out[1]
                 * (self.in_channels // self.groups) * self.kernel[0] * self.kernel[1])
+
+
+@lru_cache(maxsize=4096)
+def _geometry(*arguments):
+    return Geometry._of(*arguments)
 
 
 def pair(name, value, least) -> tuple[int, int]:
