@@ -287,3 +287,19 @@ def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypat
     g, x, weight, bias, _ = make(*GEOMETRIES[1], integers=True)
     assert np.array_equal(direct.forward(x, weight, bias, g)[0], reference(x, weight, bias, g))
     correlation_kernel.cache_clear()
+
+
+def test_two_processes_that_compile_at_once_leave_a_whole_cache(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT], env=environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
+    sums = {process.communicate()[0].split()[1] for process in both}
+    later = python(NUMBA_CACHE_DIR=str(tmp_path))
+    assert sums == {later.stdout.split()[1]} and later.stderr == "" and "True" in later.stdout
+
+
+def test_every_kernel_has_an_index_of_its_own_on_disk(tmp_path):
+    script = ("from minicnn.conv.rectify import gate_kernel; gate_kernel(32); gate_kernel(64)")
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, check=True,
+                   capture_output=True)
+    assert len(list(tmp_path.rglob("*gate*.nbi"))) == 2

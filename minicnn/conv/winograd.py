@@ -9,6 +9,7 @@ larger batch.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, lru_cache
 
 import numba
@@ -32,10 +33,10 @@ REGISTERS = 25                  # vectors that a block of sums may fill of the 3
 
 @lru_cache(maxsize=4096)
 def best_tile(geometry):
-    """The m of F(m x m, r x r) with the least predicted cost among those of bearable error, or None."""
-    r = geometry.kernel[0]
+    """The m of F(m x m, r x r) with the least predicted cost among those of bearable error: one for all batch sizes."""
+    geometry, r = replace(geometry, batch=16), geometry.kernel[0]
     able = [m for m in range(2, 8) if m + r - 1 <= 8 and predicted_error(m, r) <= LIMIT]
-    return min(able, key=lambda m: predicted_seconds(geometry, m), default=None)
+    return min(able, key=lambda m: predicted_seconds(geometry, m))
 
 
 def predicted_seconds(geometry, m):
