@@ -226,7 +226,7 @@ class Winograd(Algorithm):
         CP, KP = -(-C // u_block) * u_block, -(-K // lanes) * lanes
         u = spectra(weight, True, c_block, p.m) if needs[0] else dy
         dx = empty(image.shape, x.dtype) if needs[0] else dy
-        edges = np.zeros((groups, strips, C, p.r - 1, image.shape[2], lanes), x.dtype)
+        edges = empty((groups, strips, C, p.r - 1, image.shape[2], lanes), x.dtype)
         du = empty((jobs, p.n * p.n, CP, KP) if needs[1] else (1,), x.dtype)
         db = empty((jobs, K, lanes), x.dtype)
         vectors = backward_scratch(p.m, p.r, c_block, t_block, u_block, k_block, lanes, C, K, p.columns)
@@ -247,11 +247,18 @@ class Winograd(Algorithm):
         return grad_input, grad_weight, grad_bias
 
     def _joined(self, dx, edges, x, p, strips, g):
-        for strip in range(1, strips):
-            row = strip * p.tile_rows // strips * p.m - p.top
-            first, last = max(row, 0), min(row + p.r - 1, dx.shape[1])
-            part = edges[:, strip, :, first - row:last - row].transpose(1, 2, 3, 0, 4)
-            dx[:, first:last] += part.reshape(*part.shape[:3], -1)
+        C, H, W, _ = dx.shape
+        groups = dx.reshape(C, H, W, -1, p.lanes)
+
+        def work(start, stop):                          # on channels: add the rows that two strips share
+            for strip in range(1, strips):
+                row = strip * p.tile_rows // strips * p.m - p.top
+                first, last = max(row, 0), min(row + p.r - 1, H)
+                part = edges[:, strip, start:stop, first - row:last - row]
+                groups[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
+
+        if strips > 1:
+            parallel_for(C, work, 1 + PER_CALL * C // edges.size)
         if p.is_cut:
             dx = join(dx, x.shape, p.m, p.rows, p.geometry.padding[0][0])
         return unpad(dx, g) if g.padding_mode == "circular" else dx
