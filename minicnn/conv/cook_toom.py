@@ -16,7 +16,7 @@ from functools import cache
 from math import pi, prod, sqrt
 
 # For n - 1 finite points, those of least predicted error among 0 and multiples of 1/8. p and -p stand side by side:
-# `simd.linear_map` computes such rows together. Denominators are powers of two, so AT and BT are exact in floats.
+# `transforms.linear_map` computes such rows together. Denominators are powers of two, so AT and BT are exact in floats.
 POINTS = {n: tuple(map(Fraction, points.split())) for n, points in {
     2: "0", 3: "0 1", 4: "0 1 -1", 5: "0 3/4 -3/4 7/4", 6: "0 5/8 -5/8 3/2 -3/2", 7: "0 7/8 -7/8 2 -2 3/8",
     8: "0 1 -1 2 -2 1/2 -1/2", 9: "0 3/8 -3/8 7/8 -7/8 2 -2 5/4", 10: "0 3/8 -3/8 7/8 -7/8 5/4 -5/4 2 -2"}.items()}

@@ -54,7 +54,7 @@ VECTOR = {bits: Vector(bits) for bits in (32, 64)}
 
 # The LLVM code that the intrinsics below are made of. `b` is llvmlite's builder, which appends to a kernel.
 
-def _call(b, name, arguments, result):
+def call_llvm(b, name, arguments, result):
     """Call an LLVM intrinsic; LLVM itself corrects the part of a name that says how pointers are written."""
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
@@ -79,7 +79,7 @@ def _splat(b, kind, scalar):
     return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
 
 
-def _zero(vector):
+def zero_vector(vector):
     return ir.Constant(vector.llvm, [0.0] * vector.lanes)
 
 
@@ -93,8 +93,8 @@ def _load(b, vector, base, index, count=None):
     pointer, align = _pointer(b, vector, base, index, vector.llvm), vector.bits // 8
     if count is None:
         return b.load(pointer, align=align)
-    arguments = [pointer, ir.Constant(I32, align), _mask(b, vector, count), _zero(vector)]
-    return _call(b, f"llvm.masked.load.{vector.code}.p0{vector.code}", arguments, vector.llvm)
+    arguments = [pointer, ir.Constant(I32, align), _mask(b, vector, count), zero_vector(vector)]
+    return call_llvm(b, f"llvm.masked.load.{vector.code}.p0{vector.code}", arguments, vector.llvm)
 
 
 def _store(b, vector, base, index, value, count=None):
@@ -103,7 +103,7 @@ def _store(b, vector, base, index, value, count=None):
         b.store(value, pointer, align=align)
     else:
         arguments = [value, pointer, ir.Constant(I32, align), _mask(b, vector, count)]
-        _call(b, f"llvm.masked.store.{vector.code}.p0{vector.code}", arguments, ir.VoidType())
+        call_llvm(b, f"llvm.masked.store.{vector.code}.p0{vector.code}", arguments, ir.VoidType())
 
 
 def _count_type(count):
@@ -124,7 +124,7 @@ def zeros(typing, bits, rows, columns):
     tile = types.UniTuple(vector, rows.literal_value * columns.literal_value)
 
     def generate(context, b, signature, arguments):
-        return context.make_tuple(b, tile, [_zero(vector)] * tile.count)
+        return context.make_tuple(b, tile, [zero_vector(vector)] * tile.count)
     return tile(bits, rows, columns), generate
 
 
@@ -194,7 +194,7 @@ def add_outer(typing, tile, left, right):
         sums, left, right = ([b.extract_value(value, i) for i in range(kind.count)]
                              for value, kind in zip(arguments, signature.args, strict=True))
         pairs = [(p, q) for p in left for q in right]
-        return context.make_tuple(b, tile, [_call(b, f"llvm.fmuladd.{vector.code}", [p, q, s], vector.llvm)
+        return context.make_tuple(b, tile, [call_llvm(b, f"llvm.fmuladd.{vector.code}", [p, q, s], vector.llvm)
                                             for (p, q), s in zip(pairs, sums, strict=True)])
     return tile(tile, left, right), generate
 
@@ -254,7 +254,7 @@ def column_within(typing, bits, n, base, index, step, first, size):
             row = _plus(b, first, i)
             inside = b.icmp_unsigned("<", row, size)    # unsigned: a negative number is a large one
             place = b.add(index, b.mul(step, b.select(inside, row, ir.Constant(I64, 0))))
-            vectors.append(b.select(inside, _load(b, vector, base, place), _zero(vector)))
+            vectors.append(b.select(inside, _load(b, vector, base, place), zero_vector(vector)))
         return context.make_tuple(b, tile, vectors)
     return tile(bits, n, INT, INT, INT, INT, INT), generate
 
@@ -310,7 +310,7 @@ def add_up(typing, total, tile):
 def where_positive(typing, sign, tile):
     """tile[i] in the lanes where sign[i] > 0, else 0."""
     def generate(context, b, signature, arguments):
-        zero = _zero(tile.dtype)
+        zero = zero_vector(tile.dtype)
         lanes = [(b.extract_value(arguments[0], i), b.extract_value(arguments[1], i)) for i in range(tile.count)]
         return context.make_tuple(b, tile, [b.select(b.fcmp_ordered(">", s, zero), v, zero) for s, v in lanes])
     return tile(sign, tile), generate
@@ -320,7 +320,7 @@ def where_positive(typing, sign, tile):
 def relu(typing, tile):
     """max(tile[i], 0); nan stays nan."""
     def generate(context, b, signature, arguments):
-        zero, vectors = _zero(tile.dtype), [b.extract_value(arguments[0], i) for i in range(tile.count)]
+        zero, vectors = zero_vector(tile.dtype), [b.extract_value(arguments[0], i) for i in range(tile.count)]
         return context.make_tuple(b, tile, [b.select(b.fcmp_ordered("<=", v, zero), zero, v) for v in vectors])
     return tile(tile), generate
 
@@ -341,60 +341,6 @@ def transpose(typing, tile):
             half //= 2
         return context.make_tuple(b, tile, rows)
     return tile(tile), generate
-
-
-def linear_map(b, vector, matrix, vectors):
-    """The LLVM code of matrix @ vectors for a constant matrix of fractions: the list of resulting LLVM vectors.
-
-    Two rows or two columns side by side that differ only in signs share their work, as those of points p and -p do.
-    """
-    paired = _first_pair(list(zip(*matrix, strict=True)))
-    if paired is not None:                              # columns: a x + a y = a (x + y), a x - a y = a (x - y)
-        j = paired
-        matrix = [[*row[:j], row[j] if row[j] == row[j + 1] else 0, row[j] if row[j] != row[j + 1] else 0, *row[j + 2:]]
-                  for row in matrix]
-        x, y = vectors[j:j + 2]
-        vectors = [*vectors[:j], b.fadd(x, y), b.fsub(x, y), *vectors[j + 2:]]
-        return linear_map(b, vector, matrix, vectors)
-    results, i = [], 0
-    while i < len(matrix):
-        if i + 1 < len(matrix) and _are_pair(matrix[i], matrix[i + 1]):
-            pairs = list(zip(matrix[i], matrix[i + 1], strict=True))
-            same = _combination(b, vector, [p if p == q else 0 for p, q in pairs], vectors)
-            opposite = _combination(b, vector, [p if p != q else 0 for p, q in pairs], vectors)
-            results += [b.fadd(same, opposite), b.fsub(same, opposite)]
-            i += 2
-        else:
-            results.append(_combination(b, vector, matrix[i], vectors))
-            i += 1
-    return results
-
-
-def _are_pair(row, other):
-    """Equal but for some signs, with at least two entries of either kind together."""
-    same = sum(p == q != 0 for p, q in zip(row, other, strict=True))
-    opposite = sum(p == -q != 0 for p, q in zip(row, other, strict=True))
-    nonzero = sum(p != 0 or q != 0 for p, q in zip(row, other, strict=True))
-    return same and opposite and same + opposite == nonzero
-
-
-def _first_pair(rows):
-    return next((i for i in range(len(rows) - 1) if _are_pair(rows[i], rows[i + 1])), None)
-
-
-def _combination(b, vector, coefficients, vectors):
-    """sum of coefficients[j] * vectors[j], by fused multiply-adds."""
-    total = None
-    terms = [(float(a), x) for a, x in zip(coefficients, vectors, strict=True) if a]
-    for a, x in sorted(terms, key=lambda term: abs(term[0]) != 1):
-        constant = ir.Constant(vector.llvm, [a] * vector.lanes)
-        if total is None:
-            total = x if a == 1 else b.fmul(constant, x)
-        elif abs(a) == 1:
-            total = b.fadd(total, x) if a == 1 else b.fsub(total, x)
-        else:
-            total = _call(b, f"llvm.fmuladd.{vector.code}", [constant, x, total], vector.llvm)
-    return _zero(vector) if total is None else total
 
 
 # Compiling a kernel.

@@ -30,7 +30,8 @@ from .simd import (
     where_positive,
     zeros,
 )
-from .winograd_kernels import SIZES, half_transform, multiply, pixels, transform
+from .transforms import transform
+from .winograd_kernels import SIZES, half_transform, multiply, pixels
 
 # Parts of the backward kernel, inlined; each ends with where it reads from and writes to in the scratch memory.
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 import functools
 
 from numba import njit, types
-from numba.extending import intrinsic
 
-from .cook_toom import cook_toom
 from .simd import (
     INT,
     VECTOR,
@@ -26,7 +24,6 @@ from .simd import (
     column,
     column_within,
     compiled,
-    linear_map,
     load_tile,
     loads,
     relu,
@@ -36,23 +33,10 @@ from .simd import (
     store_within,
     zeros,
 )
+from .transforms import transform
 
 CHAIN = 64                      # products that are summed one by one; a longer sum is made of such sums
 SIZES = types.int64[::1]
-
-
-@intrinsic(prefer_literal=True)
-def transform(typing, name, m, r, tile):
-    """The matrix of F(m, r) called "AT", "G" or "BT", or its transpose "A", "GT" or "B", times the tile."""
-    AT, G, BT = cook_toom(m.literal_value, r.literal_value)
-    turned = {name: list(zip(*matrix, strict=True)) for name, matrix in (("A", AT), ("GT", G), ("B", BT))}
-    matrix = ({"AT": AT, "G": G, "BT": BT} | turned)[name.literal_value]
-    result = types.UniTuple(tile.dtype, len(matrix))
-
-    def generate(context, b, signature, arguments):
-        vectors = [b.extract_value(arguments[-1], i) for i in range(tile.count)]
-        return context.make_tuple(b, result, linear_map(b, tile.dtype, matrix, vectors))
-    return result(name, m, r, tile), generate
 
 
 # Parts of the kernels, inlined. `bits`, `m`, `r` and the numbers of rows and columns are constants of the machine code.

@@ -1,0 +1,78 @@
+"""The Cook-Toom transforms on vectors: a constant matrix of fractions times a tile, written out in machine code."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from .cook_toom import cook_toom
+from .simd import call_llvm, zero_vector
+
+
+@intrinsic(prefer_literal=True)
+def transform(typing, name, m, r, tile):
+    """The matrix of F(m, r) called "AT", "G" or "BT", or its transpose "A", "GT" or "B", times the tile."""
+    AT, G, BT = cook_toom(m.literal_value, r.literal_value)
+    turned = {name: list(zip(*matrix, strict=True)) for name, matrix in (("A", AT), ("GT", G), ("B", BT))}
+    matrix = ({"AT": AT, "G": G, "BT": BT} | turned)[name.literal_value]
+    result = types.UniTuple(tile.dtype, len(matrix))
+
+    def generate(context, b, signature, arguments):
+        vectors = [b.extract_value(arguments[-1], i) for i in range(tile.count)]
+        return context.make_tuple(b, result, linear_map(b, tile.dtype, matrix, vectors))
+    return result(name, m, r, tile), generate
+
+
+def linear_map(b, vector, matrix, vectors):
+    """The LLVM code of matrix @ vectors for a constant matrix of fractions: the list of resulting LLVM vectors.
+
+    Two rows or two columns side by side that differ only in signs share their work, as those of points p and -p do.
+    """
+    paired = _first_pair(list(zip(*matrix, strict=True)))
+    if paired is not None:                              # columns: a x + a y = a (x + y), a x - a y = a (x - y)
+        j = paired
+        matrix = [[*row[:j], row[j] if row[j] == row[j + 1] else 0, row[j] if row[j] != row[j + 1] else 0, *row[j + 2:]]
+                  for row in matrix]
+        x, y = vectors[j:j + 2]
+        vectors = [*vectors[:j], b.fadd(x, y), b.fsub(x, y), *vectors[j + 2:]]
+        return linear_map(b, vector, matrix, vectors)
+    results, i = [], 0
+    while i < len(matrix):
+        if i + 1 < len(matrix) and _are_pair(matrix[i], matrix[i + 1]):
+            pairs = list(zip(matrix[i], matrix[i + 1], strict=True))
+            same = _combination(b, vector, [p if p == q else 0 for p, q in pairs], vectors)
+            opposite = _combination(b, vector, [p if p != q else 0 for p, q in pairs], vectors)
+            results += [b.fadd(same, opposite), b.fsub(same, opposite)]
+            i += 2
+        else:
+            results.append(_combination(b, vector, matrix[i], vectors))
+            i += 1
+    return results
+
+
+def _are_pair(row, other):
+    """Equal but for some signs, with at least two entries of either kind together."""
+    same = sum(p == q != 0 for p, q in zip(row, other, strict=True))
+    opposite = sum(p == -q != 0 for p, q in zip(row, other, strict=True))
+    nonzero = sum(p != 0 or q != 0 for p, q in zip(row, other, strict=True))
+    return same and opposite and same + opposite == nonzero
+
+
+def _first_pair(rows):
+    return next((i for i in range(len(rows) - 1) if _are_pair(rows[i], rows[i + 1])), None)
+
+
+def _combination(b, vector, coefficients, vectors):
+    """sum of coefficients[j] * vectors[j], by fused multiply-adds."""
+    total = None
+    terms = [(float(a), x) for a, x in zip(coefficients, vectors, strict=True) if a]
+    for a, x in sorted(terms, key=lambda term: abs(term[0]) != 1):
+        constant = ir.Constant(vector.llvm, [a] * vector.lanes)
+        if total is None:
+            total = x if a == 1 else b.fmul(constant, x)
+        elif abs(a) == 1:
+            total = b.fadd(total, x) if a == 1 else b.fsub(total, x)
+        else:
+            total = call_llvm(b, f"llvm.fmuladd.{vector.code}", [constant, x, total], vector.llvm)
+    return zero_vector(vector) if total is None else total
