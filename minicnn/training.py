@@ -85,7 +85,7 @@ class Evaluation:
     confusion: np.ndarray = field(repr=False)
 
 
-def evaluate(model, images, labels, batch_size=1000) -> Evaluation:
+def evaluate(model, images, labels, batch_size=256) -> Evaluation:
     """Error and loss of a model in evaluation mode; its mode is put back afterwards.
 
     Parameters

@@ -56,17 +56,20 @@ def parallel_for(jobs, work, least=1):
         work(0, jobs)
         return
     size = max(least, -(-jobs // (8 * threads)))        # 8 ranges a thread: a slow core takes fewer of them
-    starts = itertools.count(0, size)                   # next() of a count is atomic
+    bounds = [jobs * n // threads for n in range(threads + 1)]
+    starts = [itertools.count(bound, size) for bound in bounds[:-1]]        # next() of a count is atomic
 
-    def drain():
-        while (start := next(starts)) < jobs:
-            work(start, min(start + size, jobs))
+    def drain(own):                                     # neighbouring jobs on one core, as they share data; then others'
+        for part in (*range(own, threads), *range(own)):
+            while not stopped and (start := next(starts[part])) < bounds[part + 1]:
+                work(start, min(start + size, bounds[part + 1]))
 
-    helpers = [_helpers().submit(drain) for _ in range(threads - 1)]
+    stopped = []
+    helpers = [_helpers().submit(drain, part) for part in range(1, threads)]
     try:
-        drain()
+        drain(0)
     except BaseException:
-        starts = itertools.count(jobs, size)            # the helpers see it: nothing more to do
+        stopped.append(True)                            # the helpers see it: nothing more to do
         raise
     finally:
         started = [helper for helper in helpers if not helper.cancel()]

@@ -26,7 +26,7 @@ from .winograd_adjoint import backward_kernel, backward_scratch, weight_gradient
 from .winograd_kernels import forward_kernel, forward_scratch, weight_kernel
 
 LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
-JOBS = 8                        # of the backward pass, at least; each sums a gradient of the weight of its own
+JOBS = 4                        # of the backward pass, at least; each sums a gradient of the weight of its own
 PER_CALL = 100_000              # numbers written that pay for handing work to a thread
 REGISTERS = 25                  # vectors that a block of sums may fill of the 32 registers of AVX-512
 
