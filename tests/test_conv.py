@@ -31,7 +31,8 @@ CASES = {
     "everything": ((3, 4, 11, 12), (6, 2, 3, 2),
                    {"stride": (2, 3), "padding": (3, 1), "dilation": (2, 1), "groups": 2, "padding_mode": "circular"}),
 }
-NAMES = ["naive", "im2col", "direct"]
+NAMES = ["naive", "im2col", "direct", "fft", "toeplitz"]
+EXACT = ["naive", "im2col", "direct", "toeplitz"]           # on integers
 
 
 def test_all_algorithms_are_tested():
@@ -53,6 +54,11 @@ def arrays(case, rng, dtype=np.float64):
     return [rng.standard_normal(s).astype(dtype) for s in (input_shape, weight_shape, weight_shape[:1])]
 
 
+def bound(name, scale):
+    """The errors to allow, in units of eps, where |weight| * |input| is `scale`; for fft one bound for all outputs."""
+    return 2 * algorithms()[name].error_bound * (scale.max() if name == "fft" else scale)
+
+
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", NAMES)
 class TestAlgorithm:
@@ -64,14 +70,9 @@ class TestAlgorithm:
         exact = expected(case, x, w, b)
         scale = expected(case, abs(x), abs(w), abs(b))
         assert out.shape == exact.shape == geometry_of(case).out_shape and out.dtype == dtype
-        assert (abs(out - exact) <= 2 * algorithms()[name].error_bound * np.finfo(dtype).eps * scale).all()
+        assert (abs(out - exact) <= bound(name, scale) * np.finfo(dtype).eps).all()
         for array, old in zip((x, w, b), before, strict=True):
             np.testing.assert_array_equal(array, old)
-
-    def test_integers_are_exact(self, name, case, rng):
-        x, w, b = (rng.integers(-9, 10, a.shape).astype(float) for a in arrays(case, rng))
-        out = F.conv2d(*map(Tensor, (x, w, b)), **CASES[case][2], algorithm=name).data
-        np.testing.assert_array_equal(out, expected(case, x, w, b))
 
     def test_gradients_are_adjoint(self, name, case, rng):
         x, w, b = (Tensor(a, requires_grad=True) for a in arrays(case, rng))
@@ -103,6 +104,14 @@ class TestAlgorithm:
                 np.testing.assert_allclose(a, c, rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", EXACT)
+def test_integers_are_exact(name, case, rng):
+    x, w, b = (rng.integers(-9, 10, a.shape).astype(float) for a in arrays(case, rng))
+    out = F.conv2d(*map(Tensor, (x, w, b)), **CASES[case][2], algorithm=name).data
+    np.testing.assert_array_equal(out, expected(case, x, w, b))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_gradients_that_are_needed(name, rng):
     geometry = geometry_of("everything")
@@ -127,7 +136,7 @@ def test_single_image(name, rng):
     assert one.grad.shape == x[0].shape
 
 
-@pytest.mark.parametrize("name", ["im2col", "direct"])
+@pytest.mark.parametrize("name", ["im2col", "direct", "fft", "toeplitz"])
 def test_a_result_stays_in_the_batch_innermost_order(name, rng):
     out = F.conv2d(Tensor(rng.standard_normal((8, 2, 6, 6))), Tensor(rng.standard_normal((3, 2, 3, 3))), algorithm=name)
     assert out.data.transpose(1, 2, 3, 0).flags.c_contiguous
