@@ -1,4 +1,4 @@
-"""The command line: `minicnn train | eval | info | data | gradcheck`. Results go to stdout, progress to stderr.
+"""The command line: `minicnn train | eval | info | data | gradcheck | bench`. Results go to stdout, progress to stderr.
 
 Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of
 an error.
@@ -46,6 +46,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def _parser():
     from . import __version__
+    from .bench import command as bench
     parser = argparse.ArgumentParser(
         prog="minicnn", description="A small deep-learning engine that shows, trains and proves what a convolution is.")
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
@@ -81,6 +82,7 @@ def _parser():
     command.add_argument("--shape", action="append", metavar="3,4", help="shape of an input of your function; repeat "
                                                                          "it for each input")
     command.add_argument("--seed", type=int, default=0, help="of the samples")
+    bench.add_parser(commands, _Help)
     return parser
 
 

@@ -40,7 +40,7 @@ class Lines(Silent):
             return
         self.told = now
         left = (now - self.clock) / (self.batch - self.first) * steps_left
-        print(f"{self.epoch}  batch {self.batch}/{self.batches}  {_numbers(running)}  about {_duration(left)} left",
+        print(f"{self.epoch}  batch {self.batch}/{self.batches}  {_numbers(running)}  about {duration(left)} left",
               file=sys.stderr, flush=True)
 
     def epoch_ends(self, record, epochs):
@@ -106,6 +106,6 @@ def _epoch_line(record, epochs):
     return f"epoch {record['epoch']}/{epochs}  {_numbers(record)}  validation error {record['val_error']:.2%}"
 
 
-def _duration(seconds):
+def duration(seconds):
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

@@ -188,10 +188,10 @@ def test_usage_errors(arguments, capsys):
     assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "info", "data", "gradcheck"])
+@pytest.mark.parametrize("command", ["train", "eval", "info", "data", "gradcheck", "bench train", "bench conv"])
 def test_help_has_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     assert stop.value.code == 0 and f"example: minicnn {command}" in capsys.readouterr().out
 
 

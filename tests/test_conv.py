@@ -1,6 +1,7 @@
 """Every algorithm against scipy's correlate2d, by adjoint identities, and through the registry."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ CASES = {
     "everything": ((3, 4, 11, 12), (6, 2, 3, 2),
                    {"stride": (2, 3), "padding": (3, 1), "dilation": (2, 1), "groups": 2, "padding_mode": "circular"}),
 }
-NAMES = ["naive", "im2col", "direct", "fft", "toeplitz"]
+NAMES = ["naive", "im2col", "direct", "fft", "toeplitz", "winograd"]
 EXACT = ["naive", "im2col", "direct", "toeplitz"]           # on integers
 
 
@@ -55,12 +56,27 @@ def arrays(case, rng, dtype=np.float64):
 
 
 def bound(name, scale):
-    """The errors to allow, in units of eps, where |weight| * |input| is `scale`; for fft one bound for all outputs."""
-    return 2 * algorithms()[name].error_bound * (scale.max() if name == "fft" else scale)
+    """The errors to allow, in units of eps, where |weight| * |input| is `scale`; of transforms, for the largest output."""
+    return 2 * algorithms()[name].error_bound * (scale.max() if name in ("fft", "winograd") else scale)
+
+
+def pairs(names):
+    """(name, case) for every case that an algorithm can compute."""
+    return [(name, case) for name in names for case in CASES
+            if algorithms()[name].unsupported(geometry_of(case)) is None]
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", NAMES)
+def test_what_an_algorithm_cannot_compute_it_refuses_with_its_reason(case, rng):
+    for name in NAMES:
+        reason = algorithms()[name].unsupported(geometry_of(case))
+        if reason:
+            x, w, b = map(Tensor, arrays(case, rng))
+            with pytest.raises(ValueError, match=f"{name!r} cannot compute this convolution: {re.escape(reason)}"):
+                F.conv2d(x, w, b, **CASES[case][2], algorithm=name)
+
+
+@pytest.mark.parametrize(("name", "case"), pairs(NAMES))
 class TestAlgorithm:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_forward(self, name, case, dtype, rng):
@@ -104,8 +120,7 @@ class TestAlgorithm:
                 np.testing.assert_allclose(a, c, rtol=1e-13, atol=1e-13)
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize(("name", "case"), pairs(EXACT))
 def test_integers_are_exact(name, case, rng):
     x, w, b = (rng.integers(-9, 10, a.shape).astype(float) for a in arrays(case, rng))
     out = F.conv2d(*map(Tensor, (x, w, b)), **CASES[case][2], algorithm=name).data
@@ -114,8 +129,9 @@ def test_integers_are_exact(name, case, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_gradients_that_are_needed(name, rng):
-    geometry = geometry_of("everything")
-    x, w, b = arrays("everything", rng)
+    case = "everything" if (name, "everything") in pairs(NAMES) else "padding"
+    geometry = geometry_of(case)
+    x, w, b = arrays(case, rng)
     algorithm = algorithms()[name]
     out, saved = algorithm.forward(x, w, b, geometry)
     full = algorithm.backward(np.cos(out), saved, (True, True, True))

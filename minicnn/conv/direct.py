@@ -210,7 +210,7 @@ def copy(target, values):
 
 @functools.lru_cache(maxsize=1024)
 def offsets(shape, channels, places):
-    """Where in a row of an array (C, H, phases, W', N) tap q = (c, j) begins, in elements; places[j]: its phase and column."""
+    """Where in a row of an array (C, H, phases, W', N) tap q = (c, j) begins; places[j] is its phase and column."""
     channel, phase, column = (math.prod(shape[n:]) for n in (1, 3, 4))
     row = np.array([p * phase + t * column for p, t in places], np.int64)
     return (np.arange(channels)[:, None] * channel + row).reshape(-1)

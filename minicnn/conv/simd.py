@@ -24,7 +24,7 @@ import pathlib
 import zlib
 
 from llvmlite import ir
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.core import event
 from numba.extending import intrinsic, models, register_model
 
@@ -343,12 +343,22 @@ def transpose(typing, tile):
     return tile(tile), generate
 
 
+@intrinsic
+def call(typing, address, arguments):
+    """Call the compiled block at `address`, a function of so many integers that returns nothing."""
+    def generate(context, b, signature, values):
+        pointer = b.inttoptr(values[0], ir.FunctionType(ir.VoidType(), [I64] * arguments.count).as_pointer())
+        b.call(pointer, [b.extract_value(values[1], i) for i in range(arguments.count)])
+        return context.get_dummy_value()
+    return types.void(address, arguments), generate
+
+
 # Compiling a kernel.
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
 
 
-def compiled(signature, kernel):
+def compiled(signature, kernel, compiler=njit):
     """The kernel in machine code, from numba's cache on disk where it is there: it runs without the GIL.
 
     numba keys its cache by its version, the processor, and the kernel's own file. That another file of this folder
@@ -359,11 +369,23 @@ def compiled(signature, kernel):
     kernel.__qualname__ = "-".join([kernel.__name__, *constants, str(FINGERPRINT)])
     with event.install_listener("numba:compile", _Announcement()):
         try:
-            return njit(signature, nogil=True, cache=True)(kernel)
+            return compiler(signature, nogil=True, cache=True)(kernel)
         except RuntimeError as error:
             if "cannot cache" not in str(error):
                 raise
-            return njit(signature, nogil=True)(kernel)  # no directory where numba may write
+            return compiler(signature, nogil=True)(kernel)     # no directory where numba may write
+
+
+def compiled_block(parameters, block):
+    """The address of a function of so many integers, in machine code: what `call` calls in a kernel.
+
+    A kernel that calls its innermost loops is compiled once for all sizes of register tiles.
+    """
+    _blocks.append(compiled(types.void(*[INT] * parameters), block, cfunc))
+    return _blocks[-1].address
+
+
+_blocks = []                    # their machine code lives as long as they do
 
 
 class _Announcement(event.Listener):

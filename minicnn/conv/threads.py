@@ -59,7 +59,7 @@ def parallel_for(jobs, work, least=1):
     bounds = [jobs * n // threads for n in range(threads + 1)]
     starts = [itertools.count(bound, size) for bound in bounds[:-1]]        # next() of a count is atomic
 
-    def drain(own):                                     # neighbouring jobs on one core, as they share data; then others'
+    def drain(own):                                     # neighbouring jobs, which share data, on one core
         for part in (*range(own, threads), *range(own)):
             while not stopped and (start := next(starts[part])) < bounds[part + 1]:
                 work(start, min(start + size, bounds[part + 1]))

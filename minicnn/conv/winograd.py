@@ -22,8 +22,8 @@ from .memory import empty, scratch
 from .registry import Algorithm, register
 from .simd import VECTOR
 from .threads import parallel_for
-from .winograd_adjoint import backward_kernel, backward_scratch, weight_gradient_kernel
-from .winograd_kernels import forward_kernel, forward_scratch, weight_kernel
+from .winograd_adjoint import backward_kernel, backward_scratch, weight_block, weight_gradient_kernel
+from .winograd_kernels import forward_kernel, forward_scratch, product_block, weight_kernel
 
 LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
 JOBS = 4                        # of the backward pass, at least; each sums a gradient of the weight of its own
@@ -198,7 +198,7 @@ class Winograd(Algorithm):
         padded = pad(x, g) if g.padding_mode == "circular" else x
         image = p.cut_input(padded)
         k_block, t_block = block_size(g.out_channels, p.columns)
-        kernel = forward_kernel(p.bits, p.m, p.r, k_block, t_block)
+        kernel, multiply = forward_kernel(p.bits, p.m, p.r), product_block(p.bits, k_block, t_block)
         u = spectra(weight, False, k_block, p.m)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
         y = empty((g.out_channels, p.out_height, g.out_size[1], p.batch), x.dtype)
@@ -206,7 +206,7 @@ class Winograd(Algorithm):
 
         def work(start, stop):
             kernel(start, stop, image.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data,
-                   scratch(vectors * 64), relu, p.sizes)
+                   scratch(vectors * 64), relu, multiply, k_block, t_block, p.sizes)
 
         parallel_for(p.batch // p.lanes * p.tile_rows * -(-p.columns // t_block), work)
         out = join(y, (g.out_channels, *g.out_size, g.batch), p.m, p.rows, 0) if p.is_cut else y
@@ -219,7 +219,8 @@ class Winograd(Algorithm):
         C, K, lanes = g.in_channels, g.out_channels, p.lanes
         c_block, t_block = block_size(C, p.columns)
         u_block, k_block = sum_block_size(C, -(-K // lanes))
-        kernel = backward_kernel(p.bits, p.m, p.r, c_block, t_block, u_block, k_block)
+        kernel = backward_kernel(p.bits, p.m, p.r)
+        multiply, add_products = product_block(p.bits, c_block, t_block), weight_block(p.bits, u_block, k_block)
         groups = p.batch // lanes
         strips = min(p.tile_rows, -(-JOBS // groups))
         jobs = min(groups * strips, 2 * JOBS)
@@ -234,7 +235,8 @@ class Winograd(Algorithm):
         def work(start, stop):
             kernel(start, stop, image.ctypes.data, dy.ctypes.data, y.ctypes.data, u.ctypes.data, dx.ctypes.data,
                    edges.ctypes.data, du.ctypes.data, db.ctypes.data, scratch(vectors * 64), out is not None,
-                   bool(needs[0]), bool(needs[1]), strips, jobs, p.sizes)
+                   bool(needs[0]), bool(needs[1]), multiply, c_block, t_block, add_products, u_block, k_block, strips,
+                   jobs, p.sizes)
 
         parallel_for(jobs, work)
         grad_input = grad_weight = grad_bias = None

@@ -19,8 +19,10 @@ from .simd import (
     add,
     add_outer,
     add_up,
+    call,
     column,
     compiled,
+    compiled_block,
     load_tile,
     loads,
     splats,
@@ -31,7 +33,7 @@ from .simd import (
     zeros,
 )
 from .transforms import transform
-from .winograd_kernels import SIZES, half_transform, multiply, pixels
+from .winograd_kernels import SIZES, half_transform, pixels
 
 # Parts of the backward kernel, inlined; each ends with where it reads from and writes to in the scratch memory.
 
@@ -54,24 +56,30 @@ def half_transform_gradient(bits, lanes, m, r, n, dy, y, rectify, at, size, step
     return total
 
 
-@njit(inline="always")
-def add_products(bits, lanes, u_block, k_block, C, K, columns, du, to, scratch, V, M, wide, T):
-    """du[c, k] += sum over tiles and images of V[c] dM[k], for one frequency.
+@functools.cache
+def weight_block(bits, rows, columns):
+    """Address of: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency, all channels, in blocks.
 
-    The sum runs over lanes, so dM is transposed first: T[tile, image, k], with output channels in the lanes.
+    The sum runs over lanes, so dM is transposed first: T[tile, image, k], with output channels in the lanes. The input
+    channels C are a multiple of `rows` and the output channels K one of `columns` vectors.
     """
-    for t in range(columns):
-        for k in range(0, K, lanes):
-            tile = column(bits, lanes, scratch, M + (k * wide + t) * lanes, wide * lanes)
-            store_column(transpose(tile), 0, scratch, T + t * lanes * K + k, K)
-    for c in range(0, C, u_block):
-        for k in range(0, K, k_block * lanes):
-            tile = zeros(bits, u_block, k_block)
-            for p in range(columns * lanes):
-                tile = add_outer(tile, splats(bits, u_block, scratch, V + c * columns * lanes + p, columns * lanes),
-                                 loads(bits, k_block, scratch, T + p * K + k, None))
-            tile = add(tile, load_tile(bits, u_block, k_block, du, to + c * K + k, K))
-            store_tile(tile, k_block, du, to + c * K + k, K, u_block, None)
+    lanes = VECTOR[bits].lanes
+
+    def add_products(C, K, tiles, du, to, scratch, v, m, wide, T):
+        for t in range(tiles):
+            for k in range(0, K, lanes):
+                tile = column(bits, lanes, scratch, m + (k * wide + t) * lanes, wide * lanes)
+                store_column(transpose(tile), 0, scratch, T + t * lanes * K + k, K)
+        for c in range(0, C, rows):
+            for k in range(0, K, columns * lanes):
+                tile = zeros(bits, rows, columns)
+                for p in range(tiles * lanes):
+                    tile = add_outer(tile, splats(bits, rows, scratch, v + c * tiles * lanes + p, tiles * lanes),
+                                     loads(bits, columns, scratch, T + p * K + k, None))
+                tile = add(tile, load_tile(bits, rows, columns, du, to + c * K + k, K))
+                store_tile(tile, columns, du, to + c * K + k, K, rows, None)
+
+    return compiled_block(10, add_products)
 
 
 @njit(inline="always")
@@ -92,11 +100,12 @@ def store_rows(bits, lanes, n, shared, scratch, spare, row, height, is_first, dx
 
 
 @functools.cache
-def backward_kernel(bits, m, r, c_block, t_block, u_block, k_block):
+def backward_kernel(bits, m, r):
     """dx, dU and the gradient of the bias, for the cotangent `dy` (which counts where `y` is positive, if `rectify`).
 
     u: (f, C / c_block, K, c_block). du: (job, f, C, K), C padded to a multiple of u_block, and K to one of k_block
-    vectors. db: (job, K, lane). `needs_x` and `needs_w` say what is wanted besides db.
+    vectors. db: (job, K, lane). `needs_x` and `needs_w` say what is wanted besides db. `multiply` is a `product_block`
+    of c_block x t_block, `add_products` a `weight_block` of u_block x k_block.
 
     The tiles of 16 images are cut into `strips` of rows, and a job is some strips. A strip overlaps the one above in
     dx: the r - 1 rows that they share go to `edges` (16 images, strip, C, r - 1, W, lane). One row of tiles at a time
@@ -104,7 +113,8 @@ def backward_kernel(bits, m, r, c_block, t_block, u_block, k_block):
     """
     lanes, n, shared = VECTOR[bits].lanes, m + r - 1, r - 1
 
-    def backward(start, stop, x, dy, y, u, dx, edges, du, db, scratch, rectify, needs_x, needs_w, strips, jobs, sizes):
+    def backward(start, stop, x, dy, y, u, dx, edges, du, db, scratch, rectify, needs_x, needs_w, multiply, c_block,
+                 t_block, add_products, u_block, k_block, strips, jobs, sizes):
         C, H, W, N, K, OH, OW, top, left = sizes
         rows, columns = -(-OH // m), -(-OW // m)
         width, wide, c_blocks = columns * m + shared, -(-columns // t_block) * t_block, -(-C // c_block)
@@ -154,16 +164,16 @@ def backward_kernel(bits, m, r, c_block, t_block, u_block, k_block):
                                     store_column(transform("BT", m, r, tile), 0,
                                                  scratch, V + (c * columns + t) * lanes, v_step)
                             for j in range(n):
-                                add_products(bits, lanes, u_block, k_block, padded_c, padded_k, columns, du,
-                                             (job * n * n + i * n + j) * padded_c * padded_k,
-                                             scratch, V + j * v_step, M + j * m_step, wide, T)
+                                call(add_products, (padded_c, padded_k, columns, du,
+                                                    (job * n * n + i * n + j) * padded_c * padded_k,
+                                                    scratch, V + j * v_step, M + j * m_step, wide, T))
                         if needs_x:
                             for j in range(n):
                                 for b in range(c_blocks):
                                     for t in range(0, columns, t_block):
-                                        multiply(bits, c_block, t_block, u, ((i * n + j) * c_blocks + b) * K * c_block,
-                                                 scratch, M + j * m_step + t * lanes, wide * lanes, K,
-                                                 D + j * d_step + (b * c_block * wide + t) * lanes, wide * lanes)
+                                        to = D + j * d_step + (b * c_block * wide + t) * lanes
+                                        call(multiply, (u, ((i * n + j) * c_blocks + b) * K * c_block, scratch,
+                                                        M + j * m_step + t * lanes, wide * lanes, K, to, wide * lanes))
                             for c in range(C):
                                 for t in range(columns):
                                     tile = column(bits, n, scratch, D + (c * wide + t) * lanes, d_step)
@@ -191,7 +201,7 @@ def backward_kernel(bits, m, r, c_block, t_block, u_block, k_block):
                                 else:
                                     store_column(tile, 0, dx, at + row * W * N, W * N)
 
-    return compiled(types.void(*[INT] * 11, *[types.boolean] * 3, INT, INT, SIZES), backward)
+    return compiled(types.void(*[INT] * 11, *[types.boolean] * 3, *[INT] * 8, SIZES), backward)
 
 
 def backward_scratch(m, r, c_block, t_block, u_block, k_block, lanes, C, K, columns):

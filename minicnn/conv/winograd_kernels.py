@@ -21,9 +21,11 @@ from .simd import (
     add,
     add_outer,
     add_rows,
+    call,
     column,
     column_within,
     compiled,
+    compiled_block,
     load_tile,
     loads,
     relu,
@@ -63,30 +65,34 @@ def half_transform(bits, lanes, n, m, r, x, at, size, step, row, left, width, sc
             store_column(zeros(bits, n, 1), 0, scratch, to + j * lanes, width * lanes)
 
 
-@njit(inline="always")
-def multiply(bits, rows, columns, u, at, scratch, v, v_step, count, to, to_step):
-    """to[a, t] = sum over c of u[c, a] v[c, t] for a block of rows x columns vectors, held in registers."""
-    for first in range(0, count, CHAIN):
-        tile = zeros(bits, rows, columns)
-        for c in range(first, min(first + CHAIN, count)):
-            tile = add_outer(tile, splats(bits, rows, u, at + c * rows, 1),
-                             loads(bits, columns, scratch, v + c * v_step, None))
-        if first:
-            tile = add(tile, load_tile(bits, rows, columns, scratch, to, to_step))
-        store_tile(tile, columns, scratch, to, to_step, rows, None)
+@functools.cache
+def product_block(bits, rows, columns):
+    """Address of: to[a, t] = sum over c of u[c, a] v[c, t] for a block of rows x columns vectors, held in registers."""
+    def multiply(u, at, scratch, v, v_step, count, to, to_step):
+        for first in range(0, count, CHAIN):
+            tile = zeros(bits, rows, columns)
+            for c in range(first, min(first + CHAIN, count)):
+                tile = add_outer(tile, splats(bits, rows, u, at + c * rows, 1),
+                                 loads(bits, columns, scratch, v + c * v_step, None))
+            if first:
+                tile = add(tile, load_tile(bits, rows, columns, scratch, to, to_step))
+            store_tile(tile, columns, scratch, to, to_step, rows, None)
+
+    return compiled_block(8, multiply)
 
 
 @functools.cache
-def forward_kernel(bits, m, r, k_block, t_block):
+def forward_kernel(bits, m, r):
     """y = conv(x, weight) + bias, then its ReLU if `rectify`. u: (f, K / k_block, C, k_block).
 
-    A job is 16 images, t_block tiles in a row, and all channels. Scratch: `forward_scratch` vectors.
+    A job is 16 images, t_block tiles in a row, and all channels. `multiply` is a `product_block` of k_block x t_block.
+    Scratch: `forward_scratch` vectors.
     """
-    lanes, n, block = VECTOR[bits].lanes, m + r - 1, k_block * t_block
-    width = t_block * m + r - 1
+    lanes, n = VECTOR[bits].lanes, m + r - 1
 
-    def forward(start, stop, x, u, bias, y, scratch, rectify, sizes):
+    def forward(start, stop, x, u, bias, y, scratch, rectify, multiply, k_block, t_block, sizes):
         C, H, W, N, K, OH, OW, top, left = sizes
+        block, width = k_block * t_block, t_block * m + r - 1
         rows, columns = -(-OH // m), -(-OW // m)
         t_blocks, k_blocks = -(-columns // t_block), -(-K // k_block)
         v_step = (C * t_block + 1) * lanes              # one more: a power of two would fill few sets of the cache
@@ -104,8 +110,8 @@ def forward_kernel(bits, m, r, k_block, t_block):
                                      scratch, V + i * n * v_step + (c * t_block + t) * lanes, v_step)
             for b in range(k_blocks):
                 for f in range(n * n):
-                    multiply(bits, k_block, t_block, u, (f * k_blocks + b) * C * k_block, scratch, V + f * v_step,
-                             t_block * lanes, C, M + f * block * lanes, t_block * lanes)
+                    call(multiply, (u, (f * k_blocks + b) * C * k_block, scratch, V + f * v_step, t_block * lanes, C,
+                                    M + f * block * lanes, t_block * lanes))
                 for k in range(b * k_block, min((b + 1) * k_block, K)):
                     for t in range(min(t_block, columns - first)):
                         at = M + ((k - b * k_block) * t_block + t) * lanes
@@ -124,7 +130,7 @@ def forward_kernel(bits, m, r, k_block, t_block):
                             else:
                                 store_within(out, y, to, OW * N, ty * m, OH)
 
-    return compiled(types.void(*[INT] * 7, types.boolean, SIZES), forward)
+    return compiled(types.void(*[INT] * 7, types.boolean, INT, INT, INT, SIZES), forward)
 
 
 def forward_scratch(m, r, k_block, t_block, C):

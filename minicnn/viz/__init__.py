@@ -2,5 +2,7 @@
 
 from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .figure import new_figure, save
+from .speed import speed_and_error
 
-__all__ = ["confusion_matrix", "learning_curve", "new_figure", "save", "worst_mistakes"]
+__all__ = ["confusion_matrix", "learning_curve", "new_figure", "save", "speed_and_error",
+           "worst_mistakes"]

@@ -1,9 +1,14 @@
-"""A LeNet training step written as the textbooks do it: NumPy, images first, im2col, no autograd.
+"""A LeNet written as the textbooks do it: NumPy, images first, im2col, no autograd.
 
-Each layer's forward and backward by hand; the same mathematics as `minicnn.models.LeNet`, for comparison.
+Each layer's forward and backward by hand; the same mathematics as `minicnn.models.LeNet`, from which it shares no code.
+In float64 it is what all competitors are checked against.
 """
 
+from __future__ import annotations
+
 import numpy as np
+
+from . import peers
 
 
 def im2col(x, k):
@@ -30,6 +35,8 @@ def col2im(columns, shape, k):
 
 
 class Conv:
+    """Kernel k x k, stride 1, no padding."""
+
     def __init__(self, weight, bias):
         self.weight, self.bias = weight, bias
 
@@ -56,6 +63,8 @@ class ReLU:
 
 
 class MaxPool:
+    """2 x 2, stride 2."""
+
     def forward(self, x):
         n, c, h, w = x.shape
         windows = x.reshape(n, c, h // 2, 2, w // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(n, c, h // 2, w // 2, 4)
@@ -69,32 +78,52 @@ class MaxPool:
 
 
 class LeNet:
-    """The network of a state dict of `minicnn.models.LeNet`; `step` is one step of plain gradient descent."""
+    """The network of a state dict of `minicnn.models.LeNet`, whose arrays it copies as `dtype`."""
 
-    def __init__(self, state):
-        state = {name: array.copy() for name, array in state.items()}
-        self.convs = [Conv(state[f"conv{i}.weight"], state[f"conv{i}.bias"]) for i in range(1, 5)]
+    def __init__(self, state, dtype=np.float32):
+        self.state = {name: array.astype(dtype) for name, array in state.items()}
+        self.convs = [Conv(self.state[f"conv{i}.weight"], self.state[f"conv{i}.bias"]) for i in range(1, 5)]
         self.layers = [layer for conv in self.convs for layer in (conv, ReLU())] + [MaxPool()]
-        self.weight, self.bias = state["fc1.weight"], state["fc1.bias"]
 
-    def step(self, x, labels, lr):
+    def forward(self, x):
+        """(N, 1, 28, 28) -> logits (N, 10)."""
         for layer in self.layers:
             x = layer.forward(x)
-        flat = x.reshape(len(x), -1)
-        logits = flat @ self.weight.T + self.bias
+        self.pooled = x
+        return x.reshape(len(x), -1) @ self.state["fc1.weight"].T + self.state["fc1.bias"]
+
+    def gradients(self, x, labels):
+        """The mean cross-entropy of a batch, and {name: its gradient}."""
+        logits = self.forward(x)
         p = np.exp(logits - logits.max(1, keepdims=True))
         p /= p.sum(1, keepdims=True)
         samples = np.arange(len(labels))
         loss = -np.log(p[samples, labels]).mean()
         p[samples, labels] -= 1
         p /= len(labels)
-        grad_weight, grad_bias = p.T @ flat, p.sum(0)
-        grad = (p @ self.weight).reshape(x.shape)
+        found = {"fc1.weight": p.T @ self.pooled.reshape(len(p), -1), "fc1.bias": p.sum(0)}
+        grad = (p @ self.state["fc1.weight"]).reshape(self.pooled.shape)
         for layer in reversed(self.layers):
             grad = layer.backward(grad)
-        self.weight -= lr * grad_weight
-        self.bias -= lr * grad_bias
-        for conv in self.convs:
-            conv.weight -= lr * conv.grad_weight
-            conv.bias -= lr * conv.grad_bias
-        return loss
+        for i, conv in enumerate(self.convs, 1):
+            found |= {f"conv{i}.weight": conv.grad_weight, f"conv{i}.bias": conv.grad_bias}
+        return loss, found
+
+    def descend(self, gradients, lr):
+        """One step of plain gradient descent."""
+        for name, gradient in gradients.items():
+            self.state[name] -= lr * gradient
+
+
+def load(threads):
+    return np.__version__
+
+
+def lenet(variant, problem):
+    model, lr = LeNet(problem.state), np.float32(problem.lr)
+
+    def step():
+        loss, gradients = model.gradients(problem.images, problem.labels)
+        model.descend(gradients, lr)
+        return float(loss)
+    return peers.LeNet(step, lambda: model.forward(problem.images), lambda: model.state)

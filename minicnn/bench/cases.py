@@ -1,0 +1,96 @@
+"""The convolution layers that are measured: those of well-known networks, with their true padding."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..conv import Geometry
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer of a network.
+
+    Attributes
+    ----------
+    network, name : str
+    source : str
+        Where the layer is described.
+    in_channels, size, out_channels, kernel : int
+        Images are `size` pixels wide and high, kernels square.
+    stride, padding, groups : int
+
+    Examples
+    --------
+    >>> case = next(case for case in CASES if str(case) == "resnet18 conv1")
+    >>> case.geometry(16).out_shape
+    (16, 64, 112, 112)
+    """
+
+    network: str
+    name: str
+    source: str
+    in_channels: int
+    size: int
+    out_channels: int
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    groups: int = 1
+
+    def __str__(self):
+        return f"{self.network} {self.name}"
+
+    def geometry(self, batch_size) -> Geometry:
+        """For so many images, in float32."""
+        return Geometry.of((batch_size, self.in_channels, self.size, self.size),
+                           (self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel),
+                           self.stride, self.padding, groups=self.groups)
+
+    def describe(self) -> str:
+        """Channels, kernel and size, as in "20->40 5x5 @24".
+
+        >>> CASES[1].describe()
+        '20->40 5x5 @24'
+        """
+        extra = f"/{self.stride}" * (self.stride > 1) + f" {self.groups} groups" * (self.groups > 1)
+        return f"{self.in_channels}->{self.out_channels} {self.kernel}x{self.kernel}{extra} @{self.size}"
+
+
+def _network(network, source, *layers):
+    return [Case(network, layer[0], source, *layer[1:]) for layer in layers]
+
+
+CASES = (
+    _network("lenet", "minicnn.models.LeNet",
+             ("conv1", 1, 28, 20, 5), ("conv2", 20, 24, 40, 5), ("conv3", 40, 20, 40, 5), ("conv4", 40, 16, 5, 5))
+    + _network("alexnet", "Krizhevsky 2014, arXiv:1404.5997, one column as in torchvision",
+               ("conv1", 3, 224, 64, 11, 4, 2), ("conv2", 64, 27, 192, 5, 1, 2), ("conv3", 192, 13, 384, 3, 1, 1),
+               ("conv4", 384, 13, 256, 3, 1, 1), ("conv5", 256, 13, 256, 3, 1, 1))
+    + _network("vgg", "Simonyan & Zisserman 2015, table 1, column D",
+               ("conv1_1", 3, 224, 64, 3, 1, 1), ("conv1_2", 64, 224, 64, 3, 1, 1), ("conv2_2", 128, 112, 128, 3, 1, 1),
+               ("conv3_2", 256, 56, 256, 3, 1, 1), ("conv4_2", 512, 28, 512, 3, 1, 1),
+               ("conv5_2", 512, 14, 512, 3, 1, 1))
+    + _network("resnet18", "He et al. 2016, table 1",
+               ("conv1", 3, 224, 64, 7, 2, 3), ("conv2_x", 64, 56, 64, 3, 1, 1), ("conv3_1", 64, 56, 128, 3, 2, 1),
+               ("conv3_1 shortcut", 64, 56, 128, 1, 2), ("conv3_x", 128, 28, 128, 3, 1, 1),
+               ("conv4_x", 256, 14, 256, 3, 1, 1), ("conv5_x", 512, 7, 512, 3, 1, 1))
+    + _network("mobilenet", "Howard et al. 2017, table 1",
+               ("depthwise 32", 32, 112, 32, 3, 1, 1, 32), ("depthwise 64/2", 64, 112, 64, 3, 2, 1, 64),
+               ("depthwise 512", 512, 14, 512, 3, 1, 1, 512), ("pointwise 32", 32, 112, 64, 1),
+               ("pointwise 512", 512, 14, 512, 1))
+)
+NETWORKS = tuple(dict.fromkeys(case.network for case in CASES))
+
+
+def parse_network(text) -> list[Case]:
+    """The layers of the networks in "lenet,vgg", or of "all".
+
+    >>> len(parse_network("lenet,alexnet"))
+    9
+    """
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in (*NETWORKS, "all"):
+            raise ValueError(f"--network {name}: choose among {', '.join(NETWORKS)}, or all")
+    return [case for case in CASES if case.network in names or "all" in names]

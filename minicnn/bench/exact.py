@@ -1,0 +1,136 @@
+"""A layer's results in float64, for a sample of its outputs, and how far float32 results are from them.
+
+The error of an element is counted in units of eps (|w| * |x|), eps being float32's machine precision: the products that
+were summed, all taken as positive. That is what rounding can be measured by, whatever the layer's size. An algorithm
+that mixes elements, as a Fourier transform does, has no bound in this unit where an element is small beside the others;
+so wrong is only what is off by much of the largest element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..conv.geometry import Geometry
+
+PRODUCTS = 30_000_000                             # of a sample, at most
+CHANNELS = 4                                      # of a sample of a weight's gradient, on either side
+
+
+def geometry_of(fields) -> Geometry:
+    """A Geometry from what `dataclasses.asdict` made of it and JSON of that.
+
+    >>> from dataclasses import asdict
+    >>> geometry = Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))
+    >>> geometry_of(asdict(geometry)) == geometry
+    True
+    """
+    tuples = {name: tuple(fields[name]) for name in ("kernel", "stride", "dilation")}
+    return Geometry(**{**fields, **tuples, "padding": tuple(map(tuple, fields["padding"]))})
+
+
+def operands(geometry, seed):
+    """Input, weight and cotangent, independent N(0, 1) in float32, (N, C, H, W) in C order."""
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape, np.float32)
+            for shape in (geometry.in_shape, geometry.weight_shape, geometry.out_shape)]
+
+
+def errors(geometry, x, weight, grad, out, grad_input, grad_weight) -> dict:
+    """The errors of the sampled elements of a layer's results.
+
+    Returns
+    -------
+    dict
+        {"forward", "grad_input", "grad_weight": (worst error in units of eps (|w| * |x|), worst error over the largest
+        element)}.
+
+    Notes
+    -----
+    The sample has whole images of some output (input) channels, the first and the last among them; of the gradient of
+    the weight some channels on both sides, summed over all images.
+    """
+    g = geometry
+    found = {}
+    images, ins, outs, part = _sample(g, "out")
+    exact, bound = _exact_and_bound(part, x[np.ix_(images, ins)], weight[_block(g, outs, ins)], None)
+    found["forward"] = _worst(out[np.ix_(images, outs)], exact, bound)
+    images, ins, outs, part = _sample(g, "in")
+    exact, bound = _exact_and_bound(part, None, weight[_block(g, outs, ins)], grad[np.ix_(images, outs)])
+    found["grad_input"] = _worst(grad_input[np.ix_(images, ins)], exact, bound)
+    images, ins, outs, part = _sample(g, "both")
+    exact, bound = _exact_and_bound(part, x[:, ins], None, grad[:, outs])
+    found["grad_weight"] = _worst(grad_weight[_block(g, outs, ins)], exact, bound)
+    return found
+
+
+def _worst(result, exact, bound):
+    difference = abs(np.asarray(result, np.float64) - exact)
+    scale = np.finfo(np.float32).eps * np.where(bound > 0, bound, bound.max())    # a pixel that no kernel reaches: 0
+    return float((difference / scale).max()), float(difference.max() / abs(exact).max())
+
+
+def _sample(geometry, side):
+    """Images, input channels, output channels, and the Geometry of the convolution that they make."""
+    g = geometry
+    in_group, out_group = g.in_channels // g.groups, g.out_channels // g.groups
+    if g.groups > 1:                              # some groups, whole
+        groups = _spaced(g.groups, 8)
+        ins = (groups[:, None] * in_group + np.arange(in_group)).ravel()
+        outs = (groups[:, None] * out_group + np.arange(out_group)).ravel()
+        parts = len(groups)
+    else:
+        ins = _spaced(in_group, in_group if side == "out" else CHANNELS)
+        outs = _spaced(out_group, out_group if side == "in" else CHANNELS)
+        parts = 1
+    part = replace(g, in_channels=len(ins), out_channels=len(outs), groups=parts)
+    if side == "both":
+        return np.arange(g.batch), ins, outs, part
+    per_image = max(1, part.multiply_adds // g.batch)
+    images = _spaced(g.batch, max(1, PRODUCTS // per_image))
+    return images, ins, outs, replace(part, batch=len(images))
+
+
+def _spaced(count, wanted):
+    """At most `wanted` of range(count), evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int))
+
+
+def _block(geometry, outs, ins):
+    """The index of the weights between these channels; with groups they are whole groups, so all inputs of each."""
+    return np.ix_(outs, ins) if geometry.groups == 1 else (outs,)
+
+
+def _exact_and_bound(geometry, x, weight, grad):
+    """A pass in float64, and the same of the absolute values."""
+    arrays = [None if a is None else a.astype(np.float64) for a in (x, weight, grad)]
+    return _pass(geometry, *arrays), _pass(geometry, *(None if a is None else abs(a) for a in arrays))
+
+
+def _pass(geometry, x, weight, grad):
+    """Of x, weight and grad the one that is None is what the others make: grad_input, grad_weight or out.
+
+    Tap by tap of the kernel, a product of matrices for each image and group; the sums over images, channels and pixels
+    are NumPy's alone, none of minicnn's code.
+    """
+    g, pixels = geometry, geometry.out_size[0] * geometry.out_size[1]
+    split = lambda array: array.reshape(len(array), g.groups, -1, pixels)         # (N, G, channels, pixels)
+    padded = np.zeros((g.batch, g.in_channels, *g.padded)) if x is None else np.pad(x, ((0, 0), (0, 0), *g.padding))
+    out, grad_weight = 0.0, np.zeros(g.weight_shape)
+    for i, j in np.ndindex(*g.kernel):
+        window = padded[(..., *(slice(tap * d, tap * d + s * o, s) for tap, d, s, o in zip(
+            (i, j), g.dilation, g.stride, g.out_size, strict=True)))]
+        if weight is None:
+            products = split(grad) @ split(window).swapaxes(2, 3)                 # (N, G, K / G, C / G)
+            grad_weight[..., i, j] = products.sum(0).reshape(grad_weight.shape[:2])
+            continue
+        tap = weight[..., i, j].reshape(g.groups, -1, weight.shape[1])            # (G, K / G, C / G)
+        if x is None:
+            window += (tap.swapaxes(1, 2) @ split(grad)).reshape(window.shape)
+        else:
+            out = out + tap @ split(window)
+    if weight is None:
+        return grad_weight
+    (top, _), (left, _) = g.padding
+    return padded[:, :, top:top + g.height, left:left + g.width] if x is None else out.reshape(len(x), -1, *g.out_size)

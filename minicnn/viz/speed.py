@@ -1,0 +1,118 @@
+"""Speed beside error, for the results of `minicnn bench`. Colours are of the Okabe-Ito set; each has its own marker."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
+          ("#000000", "X"), ("#999999", "*"))
+GRID = "0.92"
+EPS = 2.0 ** -23                                  # of float32
+
+
+def speed_and_error(results):
+    """A figure with a row of two axes for each measurement: the speed, and beside it the error or the memory.
+
+    Parameters
+    ----------
+    results : list of dict
+        As `minicnn bench train --json` and `minicnn bench conv --json` print them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        There is nothing to draw in them.
+    """
+    rows = []                                     # (what draws, what it draws, lines of text on its left)
+    for result in results:
+        if result["benchmark"] == "train":
+            rows += [(training, run, len(_ok(run["rows"]))) for run in result["runs"] if _ok(run["rows"])]
+        elif result["benchmark"] == "conv":
+            for same in _alike(result["runs"]):
+                rows.append((layers, same, len(same) + 2))
+    if not rows:
+        raise ValueError("there is nothing to draw: no measurement in these results has a speed")
+    heights = [1.2 + 0.24 * lines for _, _, lines in rows]
+    figure = Figure(figsize=(11, sum(heights)), layout="constrained")
+    axes = figure.subplots(len(rows), 2, height_ratios=heights, width_ratios=(3, 2), squeeze=False)
+    for pair, (draw, what, _) in zip(axes, rows, strict=True):
+        draw(what, pair)
+    machine = results[0]
+    figure.suptitle(f"{machine['cpu']}, {machine['cores']} cores, {machine['date'][:10]}", fontsize=9, color="0.4")
+    return figure
+
+
+def training(run, axes):
+    """One run of `bench train`: milliseconds with quartiles on the first of two axes; on the second the error of the
+    logits, or of a training step, whose error is not that of the arithmetic alone, the memory."""
+    memory = run["task"] == "train"
+    rows = sorted(_ok(run["rows"]), key=lambda row: -row["median_ms"])
+    for y, row in enumerate(rows):
+        colour, marker = STYLES[0] if row["library"] == "minicnn" else STYLES[1]
+        middle = row["median_ms"]
+        quartiles = [[middle - row["q1_ms"]], [row["q3_ms"] - middle]]
+        axes[0].errorbar(middle, y, xerr=quartiles, color=colour, marker=marker, capsize=3)
+        text = f"{middle:.3g} ms" if middle < 100 else f"{middle:.0f} ms"
+        text += "" if row["ratio_in_turn"] is None else f" ({row['ratio_in_turn']:.2f})"
+        axes[0].annotate(text, (row["q3_ms"], y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8,
+                         color=colour)
+        axes[1].plot(row["peak_mb"] if memory else row["error"] / EPS, y, color=colour, marker=marker)
+    _name_rows(axes, [row["name"] for row in rows])
+    axes[0].set(xscale="log", xlabel="median time and quartiles, ms (times that of minicnn)", title=run["title"],
+                xlim=(0.7 * min(row["q1_ms"] for row in rows), 4 * max(row["q3_ms"] for row in rows)))
+    axes[0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+    if memory:
+        axes[1].set(xlabel="most memory of the whole process, MB", title="memory", xlim=(0, None))
+    else:
+        axes[1].set(xlabel="worst logit, in eps of the largest", title="error against float64", xlim=(0, None))
+    return axes
+
+
+def layers(runs, axes):
+    """Runs of `bench conv` of one batch size and number of threads: GFLOP/s on the first axis, error on the second."""
+    names = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"]))
+    for i, name in enumerate(names):
+        colour, marker = STYLES[i % len(STYLES)]
+        found = [(row, y) for y, run in enumerate(reversed(runs)) for row in _ok(run["rows"]) if row["name"] == name]
+        if not found:
+            continue
+        style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5, "alpha": 0.85, "label": name}
+        axes[0].plot([row["both"]["gflops"] for row, _ in found], [y for _, y in found], **style)
+        axes[1].plot([max(row["errors"].values()) for row, _ in found], [y for _, y in found], **style)
+    _name_rows(axes, [f"{run['network']} {run['case']}\n{run['layer']}" for run in reversed(runs)])
+    first = runs[0]
+    title = f"single layers, batch {first['batch_size']}, {first['threads']} thread{'s' * (first['threads'] != 1)}"
+    axes[0].set(xscale="log", xlabel="GFLOP/s of the definition's work, forward and both gradients", title=title)
+    axes[1].set(xscale="log", xlabel="worst element, in eps (|w| * |x|)", title="error of output and gradients")
+    for ax in axes:
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.5, ncols=3, fontsize=8)
+    return axes
+
+
+def _ok(rows):
+    return [row for row in rows if row["status"] == "ok"]
+
+
+def _alike(runs):
+    """The runs with something to show, grouped by batch size and threads."""
+    groups = {}
+    for run in runs:
+        if _ok(run["rows"]):
+            groups.setdefault((run["threads"], run["batch_size"]), []).append(run)
+    return groups.values()
+
+
+def _name_rows(axes, names):
+    """The names on the left axis; the rows of both at the same height."""
+    for ax in axes:
+        ax.set(ylim=(-0.6, len(names) - 0.4), yticks=range(len(names)))
+        ax.grid(True, color=GRID)
+        ax.set_axisbelow(True)
+    axes[0].set_yticklabels(names, fontsize=8)
+    axes[1].set_yticklabels([])
