@@ -40,12 +40,17 @@ def scratch(size) -> int:
     """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
-        whole = mmap.mmap(-1, size + HUGE_PAGE)
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            whole.madvise(mmap.MADV_HUGEPAGE)
-        memory = np.frombuffer(whole, np.uint8)
-        _local.memory = memory = memory[-memory.ctypes.data % HUGE_PAGE:]
+        memory = np.frombuffer(_pages(size + HUGE_PAGE), np.uint8)
+        memory = _local.memory = memory[-memory.ctypes.data % HUGE_PAGE:]
     return memory.ctypes.data
+
+
+def _pages(size):
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return bytearray(size)
+    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)      # private: a forked child gets its own
+    pages.madvise(mmap.MADV_HUGEPAGE)
+    return pages
 
 
 @cache

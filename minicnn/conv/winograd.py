@@ -118,9 +118,8 @@ def cut(image, height, step, rows, top, lanes):
     pieces = np.zeros((C, height, W, -(-rows * N // lanes) * lanes), image.dtype)
     for row in range(rows):
         start = row * step - top
-        first, last = max(start, 0), min(start + height, H)
-        if first < last:
-            pieces[:, first - start:last - start, :, row * N:(row + 1) * N] = image[:, first:last]
+        first, last = (min(max(edge, 0), H) for edge in (start, start + height))
+        pieces[:, first - start:last - start, :, row * N:(row + 1) * N] = image[:, first:last]
     return pieces
 
 
@@ -130,7 +129,7 @@ def join(pieces, shape, step, rows, top):
     image = np.zeros(shape, pieces.dtype)
     for row in range(rows):
         start = row * step - top
-        first, last = max(start, 0), min(start + pieces.shape[1], H)
+        first, last = (min(max(edge, 0), H) for edge in (start, start + pieces.shape[1]))
         image[:, first:last] += pieces[:, first - start:last - start, :, row * N:(row + 1) * N]
     return image
 
@@ -255,7 +254,7 @@ class Winograd(Algorithm):
         def work(start, stop):                          # on channels: add the rows that two strips share
             for strip in range(1, strips):
                 row = strip * p.tile_rows // strips * p.m - p.top
-                first, last = max(row, 0), min(row + p.r - 1, H)
+                first, last = (min(max(edge, 0), H) for edge in (row, row + p.r - 1))
                 part = edges[:, strip, start:stop, first - row:last - row]
                 groups[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
 
