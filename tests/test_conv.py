@@ -56,7 +56,7 @@ def arrays(case, rng, dtype=np.float64):
 
 
 def bound(name, scale):
-    """The errors to allow, in units of eps, where |weight| * |input| is `scale`; of transforms, for the largest output."""
+    """The errors to allow, in units of eps, where |weight| * |input| is `scale`; of transforms, in all outputs."""
     return 2 * algorithms()[name].error_bound * (scale.max() if name in ("fft", "winograd") else scale)
 
 

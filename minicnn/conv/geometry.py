@@ -64,9 +64,9 @@ class Geometry:
             ...
         ValueError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
-        hashable = lambda value: tuple(value) if isinstance(value, list) else value
-        return _geometry(tuple(input_shape), tuple(weight_shape), *map(hashable, (stride, padding, dilation)), groups,
-                         padding_mode, str(dtype))
+        options = [tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation)]
+        kinds = tuple(type(v) for value in options for v in (value if isinstance(value, tuple) else (value,)))
+        return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options, groups, padding_mode, str(dtype))
 
     @classmethod
     def _of(cls, input_shape, weight_shape, stride, padding, dilation, groups, padding_mode, dtype):
@@ -149,7 +149,8 @@ class Geometry:
 
 
 @lru_cache(maxsize=4096)
-def _geometry(*arguments):
+def _geometry(kinds, *arguments):
+    """`kinds` tells apart what is equal but not the same: 1, 1.0 and True."""
     return Geometry._of(*arguments)
 
 
