@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import zlib
 
 import numpy as np
 
@@ -55,7 +54,10 @@ class Watched:
 
 def _checksum(array):
     flat = array.ravel(order="K")                 # a copy only where the array has gaps
-    return zlib.crc32(flat.view(np.uint8))
+    words = flat.view(f"u{flat.itemsize}")
+    total = np.add.reduce
+    # of all, of every other one and of the first half: elements that change places show as well
+    return int(total(words)), int(total(words[::2])), int(total(words[:words.size // 2]))
 
 
 def grad_enabled() -> bool:

@@ -27,3 +27,35 @@ def own_environment(monkeypatch, tmp_path):
     for name in ("MINICNN_DATA", "MINICNN_CONV_ALGO", "MINICNN_VERBOSE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MINICNN_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def few_kernels(request, monkeypatch):
+    """Winograd with one tile for each size of kernel and one size of register blocks: each takes seconds to compile.
+
+    The blocks do not fit most numbers of channels and tiles. With the interpreter, which compiles nothing, any size.
+    """
+    from minicnn.conv import winograd
+    if "interpreter" not in request.fixturenames:
+        tile = {2: 4, 3: 4, 4: 3, 5: 4, 6: 3, 7: 2}     # r -> m of F(m x m, r x r)
+        monkeypatch.setattr(winograd, "best_tile", lambda geometry: tile[geometry.kernel[0]])
+        monkeypatch.setattr(winograd, "block_size", lambda channels, columns: (3, 2))
+        monkeypatch.setattr(winograd, "sum_block_size", lambda channels, vectors: (2, 1))
+    winograd.plan_of.cache_clear()
+    yield
+    winograd.plan_of.cache_clear()
+
+
+@pytest.fixture
+def interpreter(monkeypatch):
+    from tests import simd_interpreter
+    return simd_interpreter.install(monkeypatch)
+
+
+@pytest.fixture
+def threads():
+    """set_num_threads, undone afterwards."""
+    from minicnn.conv.threads import get_num_threads, set_num_threads
+    before = get_num_threads()
+    yield set_num_threads
+    set_num_threads(before)

@@ -155,13 +155,6 @@ def test_nothing_beside_the_arrays_is_read():
         assert all(np.isfinite(a).all() for a in run(g, x, weight, bias, grad))
 
 
-@pytest.fixture
-def threads():
-    before = get_num_threads()
-    yield set_num_threads
-    set_num_threads(before)
-
-
 BIG = ((17, 10, 13, 14), (10, 10, 3, 3), {"padding": 1})     # enough work for several threads
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from minicnn.conv import Geometry, algorithms
 from minicnn.conv import fft as module
-from minicnn.conv.threads import get_num_threads, set_num_threads
 from tests.reference import conv2d
 from tests.test_conv_property import geometries
 
@@ -130,13 +129,6 @@ def test_predicted_to_win_for_large_kernels_only():
     small, medium = of((64, 16, 32, 32), (16, 16, 3, 3), padding=1), of((1, 16, 32, 32), (16, 16, 1, 1))
     large = of((4, 8, 64, 64), (8, 8, 31, 31), padding=15)
     assert all(fft.cost(g) > direct.cost(g) for g in (small, medium)) and fft.cost(large) < direct.cost(large)
-
-
-@pytest.fixture
-def threads():
-    before = get_num_threads()
-    yield set_num_threads
-    set_num_threads(before)
 
 
 def test_number_of_threads_changes_no_bit(threads):

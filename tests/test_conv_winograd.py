@@ -1,101 +1,20 @@
-"""Winograd against scipy, its adjoints, and by counting what it multiplies, loads, stores and copies.
+"""Winograd against scipy, and its adjoints; with few kernels, as `few_kernels` says."""
 
-A kernel takes seconds to compile for each size of tile, so there is one tile for each size of kernel; and one size of
-register blocks, which does not fit most numbers of channels and tiles. The sizes that are chosen are interpreted.
-"""
-
-import ctypes
 import math
-import os
-import sys
 import threading
 
 import numba
 import numpy as np
 import pytest
 
-from minicnn import Tensor, conv
+from minicnn import Tensor
 from minicnn import functional as F
-from minicnn.conv import Geometry, choose, layout, memory, winograd
+from minicnn.conv import Geometry, choose, winograd
 from minicnn.conv.cook_toom import predicted_error
-from minicnn.conv.threads import get_num_threads, set_num_threads
-from minicnn.models import LeNet
-from tests import reference, simd_interpreter
+from tests import reference
+from tests.winograd_cases import ALL, algorithm, assert_close, make, run
 
-algorithm = conv.algorithms()["winograd"]
-TILE = {2: 4, 3: 4, 4: 3, 5: 4, 6: 3, 7: 2}             # r -> m of F(m x m, r x r)
-ALL = (True, True, True)
-
-
-@pytest.fixture(autouse=True)
-def few_kernels(request, monkeypatch):
-    if "interpreter" not in request.fixturenames:         # that compiles nothing: it takes any size
-        monkeypatch.setattr(winograd, "best_tile", lambda geometry: TILE[geometry.kernel[0]])
-        monkeypatch.setattr(winograd, "block_size", lambda channels, columns: (3, 2))
-        monkeypatch.setattr(winograd, "sum_block_size", lambda channels, vectors: (2, 1))
-    winograd.plan_of.cache_clear()
-    yield
-    winograd.plan_of.cache_clear()
-
-
-@pytest.fixture
-def interpreter(monkeypatch):
-    return simd_interpreter.install(monkeypatch)
-
-
-@pytest.fixture
-def threads():
-    before = get_num_threads()
-    yield set_num_threads
-    set_num_threads(before)
-
-
-def expected(x, weight, bias, grad, g):
-    """The output and all gradients by scipy, in float64."""
-    (top, _), (left, _), r = *g.padding, g.kernel[0]
-    out = reference.conv2d(x, weight, bias, padding=g.padding, mode=g.padding_mode)
-    mode = {"zeros": "constant", "circular": "wrap"}[g.padding_mode]
-    padded = np.pad(x, ((0, 0), (0, 0), *g.padding), mode=mode)
-    grad_weight = reference.conv2d(padded.swapaxes(0, 1), grad.swapaxes(0, 1)).swapaxes(0, 1)
-    flipped = weight.swapaxes(0, 1)[:, :, ::-1, ::-1]
-    full = reference.conv2d(grad, flipped, padding=((r - 1, r - 1), (r - 1, r - 1)))
-    grad_input = full[:, :, top:top + g.height, left:left + g.width]
-    if g.padding_mode == "circular":
-        grad_input = np.zeros(g.in_shape)
-        rows, columns = (np.arange(size) for size in g.padded)
-        np.add.at(grad_input, (..., (rows[:, None] - top) % g.height, (columns - left) % g.width), full)
-    return out, grad_input, grad_weight, grad.astype(float).sum((0, 2, 3))
-
-
-def make(input_shape, weight_shape, options, dtype="float32"):
-    """Geometry, x, weight, bias, cotangent."""
-    rng = np.random.default_rng(0)
-    g = Geometry.of(input_shape, weight_shape, dtype=dtype, **options)
-    return g, *(rng.standard_normal(shape).astype(dtype)
-                for shape in (g.in_shape, g.weight_shape, (g.out_channels,), g.out_shape))
-
-
-def run(g, x, weight, bias, grad, **options):
-    out, saved = algorithm.forward(x, weight, bias, g, **options)
-    return out, *algorithm.backward(grad, saved, ALL)
-
-
-def assert_close(results, g, x, weight, bias, grad):
-    """Within twice the predicted error of scipy, were all numbers that a sum meets as large as the largest.
-
-    A tile rounds to eps of the numbers in it, even where an output at the border of an image sees few of them. The
-    gradient of the weight is made of r x r outputs for each tile of the cotangent, F(r, m), and sums as many numbers of
-    either sign as there are pixels.
-    """
-    m, r, eps = winograd.plan_of(g).m, g.kernel[0], np.finfo(g.dtype).eps
-    most_x, most_grad, pixels = abs(x).max(), abs(grad).max(), math.prod(g.out_shape) // g.out_channels
-    limits = (predicted_error(m, r) * (most_x * abs(weight).sum((1, 2, 3)).max() + abs(bias).max()),
-              predicted_error(m, r) * most_grad * abs(weight).sum((0, 2, 3)).max(),
-              predicted_error(r, m) * most_x * most_grad * math.sqrt(pixels), most_grad * pixels)
-    for result, exact, limit in zip(results, expected(x, weight, bias, grad, g), limits, strict=True):
-        assert result.shape == exact.shape and result.dtype == g.dtype
-        assert abs(result - exact).max() <= 2 * limit * eps
-
+pytestmark = pytest.mark.usefixtures("few_kernels")
 
 # input (N, C, H, W), weight (K, C, r, r), options
 PADDED = ((48, 2, 9, 11), (7, 2, 3, 3), {"padding": 1})
@@ -155,7 +74,7 @@ def test_gradients_are_the_adjoints(case):
         out, grad_input, grad_weight, grad_bias = (a.astype(float) for a in run(g, x, weight, bias, grad, relu=relu))
         grad = grad * (out > 0) if relu else grad
         linear = (out - bias[:, None, None]) * grad
-        tolerance = 3e-7 * predicted_error(TILE[g.kernel[0]], g.kernel[0]) * max(abs(linear).sum(), abs(grad).sum())
+        tolerance = 3e-7 * predicted_error(winograd.plan_of(g).m, g.kernel[0]) * max(abs(linear).sum(), abs(grad).sum())
         assert abs((grad_input * x).sum() - linear.sum()) <= tolerance
         assert abs((grad_weight * weight).sum() - linear.sum()) <= tolerance
         np.testing.assert_allclose(grad_bias, grad.sum((0, 2, 3), dtype=float), rtol=1e-5, atol=1e-4)
@@ -392,133 +311,3 @@ def test_blocks_fit_the_registers_and_waste_little(interpreter):
         for vectors in range(1, 9):
             a, b = winograd.sum_block_size(channels, vectors)
             assert a * b <= winograd.REGISTERS and vectors % b == 0
-
-
-# The kernels interpreted.
-
-INTERPRETED = [
-    ((16, 4, 6, 7), (5, 4, 2, 2), {"padding": 1}, "float64"),
-    ((3, 2, 13, 10), (20, 2, 3, 3), {}),
-    ((1, 9, 11, 5), (3, 9, 4, 4), {"padding": (4, 2)}),
-    ((16, 1, 9, 9), (17, 1, 5, 5), {}, "float64"),
-    ((2, 3, 8, 8), (2, 3, 6, 6), {"padding": "same"}),
-    ((8, 2, 7, 9), (20, 2, 7, 7), {"padding": 3, "padding_mode": "circular"}, "float64"),
-    ((16, 66, 5, 4), (2, 66, 3, 3), {}),
-]
-
-
-@pytest.mark.parametrize("case", INTERPRETED, ids=str)
-def test_interpreted_with_the_sizes_that_are_chosen(case, interpreter):
-    """And every load and store lies inside an array."""
-    operands = make(*case)
-    results = run(*operands)
-    assert_close(results, *operands)
-    out = algorithm.forward(*operands[1:4], operands[0], relu=True)[0]
-    np.testing.assert_array_equal(out, np.maximum(results[0], 0))
-
-
-@pytest.mark.parametrize("case", [
-    ((16, 5, 7, 9), (4, 5, 3, 3), {"padding": 1}), ((3, 2, 5, 4), (3, 2, 5, 5), {"padding": (5, 2)}),
-], ids=str)
-def test_compiled_and_interpreted_give_the_same_numbers(case, monkeypatch):
-    operands = make(*case)
-    compiled = run(*operands, relu=True)
-    simd_interpreter.install(monkeypatch)
-    for a, b in zip(run(*operands, relu=True), compiled, strict=True):
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * abs(b).max())
-
-
-def products(interpreter, function, *arguments):
-    """How many products a call computes, and what it returns."""
-    before = interpreter.products
-    result = function(*arguments)
-    return interpreter.products - before, result
-
-
-def test_4_products_for_an_output_and_channel_where_direct_has_25(interpreter, monkeypatch):
-    """The second convolution of LeNet made smaller: F(4 x 4, 5 x 5), forward and in either gradient."""
-    monkeypatch.setattr(winograd, "best_tile", lambda geometry: 4)          # as for the LeNet's channels
-    g, x, weight, bias, grad = make((16, 2, 12, 16), (16, 2, 5, 5), {})
-    pairs = math.prod(g.out_shape) * g.in_channels
-    for name, count in (("winograd", 4), ("direct", 25)):
-        forward, (_, saved) = products(interpreter, conv.algorithms()[name].forward, x, weight, bias, g)
-        backward = conv.algorithms()[name].backward
-        assert forward == products(interpreter, backward, grad, saved, (False, True, False))[0] == count * pairs
-        if name == "winograd":
-            assert products(interpreter, backward, grad, saved, (True, False, False))[0] == count * pairs
-
-
-@pytest.mark.parametrize("case", [
-    ((16, 3, 8, 15), (7, 3, 3, 3), {"padding": 1}), ((3, 5, 13, 10), (18, 5, 4, 4), {}),
-    ((1, 11, 9, 9), (1, 11, 2, 2), {"padding": 1}),
-], ids=str)
-def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
-    g, x, weight, bias, grad = make(*case)
-    m = winograd.best_tile(g)
-    rows, columns = (-(-size // m) for size in g.out_size)
-    up = lambda size, step: -(-size // step) * step
-    images = rows * g.batch if g.batch % 16 == 0 else up(rows * g.batch, 16)        # a row of tiles each
-    total, C, K = images * (m + g.kernel[0] - 1) ** 2, g.in_channels, g.out_channels
-    (k_block, k_tiles), (c_block, c_tiles) = winograd.block_size(K, columns), winograd.block_size(C, columns)
-    c_sums = up(C, winograd.sum_block_size(C, -(-K // 16))[0])
-    forward, (_, saved) = products(interpreter, algorithm.forward, x, weight, bias, g)
-    parts = [products(interpreter, algorithm.backward, grad, saved, needs)[0]
-             for needs in ((True, False, False), (False, True, False), (False, False, True))]
-    assert forward == total * up(K, k_block) * up(columns, k_tiles) * C
-    assert parts == [total * up(C, c_block) * up(columns, c_tiles) * K, total * c_sums * columns * up(K, 16), 0]
-
-
-# Memory.
-
-def test_how_often_images_are_read_and_written(interpreter, monkeypatch):
-    """An output is written once, a cotangent read once, and a row of the input once for each row of tiles it is in."""
-    monkeypatch.setattr(winograd, "best_tile", lambda geometry: 4)
-    g, x, weight, bias, grad = make((16, 2, 24, 24), (3, 2, 5, 5), {})
-    x, grad = (np.ascontiguousarray(a.transpose(1, 2, 3, 0)) for a in (x, grad))
-    out, saved = algorithm.forward(x.transpose(3, 0, 1, 2), weight, bias, g, relu=True)
-    out = out.transpose(1, 2, 3, 0)
-    assert interpreter.traffic(out) == (0, out.size)
-    rows = 5 * 8                                        # 5 rows of tiles of 8 x 8 pixels
-    assert interpreter.traffic(x) == (rows * 24 * 2 * 16, 0)
-    gradients = algorithm.backward(grad.transpose(3, 0, 1, 2), saved, ALL)
-    assert interpreter.traffic(out) == (out.size, out.size)
-    assert interpreter.traffic(grad) == (grad.size, 0)
-    assert interpreter.traffic(x) == (2 * rows * 24 * 2 * 16, 0)
-    stored = interpreter.traffic(gradients[0].transpose(1, 2, 3, 0))[1]
-    assert x.size <= stored <= rows * 24 * 2 * 16
-
-
-def test_padding_with_zeros_copies_nothing():
-    g, x, weight, bias, _ = make((16, 2, 9, 11), (7, 2, 3, 3), {"padding": 1})
-    x = np.ascontiguousarray(x.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)
-    _, saved = algorithm.forward(x, weight, bias, g)
-    assert [np.shares_memory(a, b) for a, b in zip(saved[:2], (x, weight), strict=True)] == [True, True]
-
-
-def test_a_training_step_does_not_copy_activations(monkeypatch, rng):
-    """LeNet on 16 images: of what the layers get, images and gradients, only the first images change their order."""
-    shared = []
-
-    def spy(x, original=layout.to_batch_last):
-        result = original(x)
-        shared.append(np.shares_memory(x, result))
-        return result
-    for module in (module for name, module in sys.modules.items() if name.startswith("minicnn.conv.")):
-        if hasattr(module, "to_batch_last"):
-            monkeypatch.setattr(module, "to_batch_last", spy)
-    logits = LeNet(rng=rng)(Tensor(rng.standard_normal((16, 1, 28, 28)).astype(np.float32)))
-    F.cross_entropy(logits, np.arange(16) % 10).backward()
-    assert shared == [False] + 3 * [True] + 4 * [True]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_has_working_memory_of_its_own():
-    numbers = np.frombuffer((ctypes.c_char * 64).from_address(memory.scratch(64)), np.uint8)
-    numbers[:] = 1
-    child = os.fork()
-    if child == 0:
-        ctypes.memset(memory.scratch(64), 2, 64)
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert (numbers == 1).all()

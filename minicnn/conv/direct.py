@@ -31,7 +31,8 @@ from .simd import INT, VECTOR, add, add_outer, add_rows, compiled, gather, loads
 from .threads import parallel_for
 
 WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register tile -> its vectors a channel: the operands need 9 more of 32
-PER_CALL = 100_000              # products that pay for handing work to a thread
+PER_CALL = 2_000_000            # products that pay for handing work to a thread
+COPIED = 200_000                # and numbers that are copied
 FLUSH = 64                      # vectors, or one row, that grad_weight sums before it goes on in float64
 
 
@@ -205,7 +206,7 @@ def copy(target, values):
     """target[...] = values, on all threads."""
     def work(start, stop):
         target[start:stop] = values[start:stop]
-    parallel_for(len(target), work, -(-len(target) * PER_CALL // max(target.size, 1)))
+    parallel_for(len(target), work, -(-len(target) * COPIED // max(target.size, 1)))
 
 
 @functools.lru_cache(maxsize=1024)

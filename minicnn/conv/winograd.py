@@ -28,6 +28,7 @@ from .winograd_kernels import forward_kernel, forward_scratch, product_block, we
 LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
 JOBS = 4                        # of the backward pass, at least; each sums a gradient of the weight of its own
 PER_CALL = 100_000              # numbers written that pay for handing work to a thread
+PRODUCTS = 2_000_000            # and products
 REGISTERS = 25                  # vectors that a block of sums may fill of the 32 registers of AVX-512
 
 
@@ -55,7 +56,9 @@ def predicted_seconds(geometry, m):
     tiles = columns * -(-rows * g.batch // lanes)
     products = n * n * g.in_channels * (g.out_channels + 2)
     transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # measured: memory, not arithmetic, limits them
-    return 60e-6 + tiles * (products + transforms) / 3.5e9 + n * n * g.in_channels * g.out_channels / 4e8
+    cut = 0 if g.batch % lanes == 0 else 150e-6 + g.batch * rows * (
+        g.in_channels * n * g.width + g.out_channels * m * g.out_size[1]) / 1e9
+    return 60e-6 + cut + tiles * (products + transforms) / 3.5e9 + n * n * g.in_channels * g.out_channels / 4e8
 
 
 @cache
@@ -223,7 +226,8 @@ class Winograd(Algorithm):
             kernel(start, stop, image.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data,
                    scratch(vectors * 64), relu, multiply, k_block, t_block, p.sizes)
 
-        parallel_for(p.batch // p.lanes * p.tile_rows * -(-p.columns // t_block), work)
+        products = (p.n * p.n) * g.in_channels * g.out_channels * t_block * p.lanes        # of a job
+        parallel_for(p.batch // p.lanes * p.tile_rows * -(-p.columns // t_block), work, 1 + PRODUCTS // products)
         out = join(y, (g.out_channels, *g.out_size, g.batch), p.m, p.rows, 0) if p.is_cut else y
         return to_batch_first(out), (padded, weight, out if relu else None, p, g)
 
