@@ -13,7 +13,8 @@ from pathlib import Path
 from ..conv.find import processor
 
 PACKAGES = ("numpy", "numba", "scipy", "torch", "tensorflow", "tensorflow_cpu", "jax", "mygrad")
-MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")      # in the environment
+# environment variables
+MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")
 
 
 def describe() -> dict:
