@@ -44,7 +44,7 @@ def run(g, x, weight, bias, grad, **options):
 
 
 def assert_close(results, g, x, weight, bias, grad):
-    """Within twice the predicted error of scipy, were all numbers that a sum meets as large as the largest.
+    """Within three times the predicted error of scipy (twice, with fused multiply-adds), were all numbers that a sum meets as large as the largest.
 
     A tile rounds to eps of the numbers in it, even where an output at the border of an image sees few of them. The
     gradient of the weight is made of r x r outputs for each tile of the cotangent, F(r, m), and sums as many numbers of
@@ -52,9 +52,10 @@ def assert_close(results, g, x, weight, bias, grad):
     """
     m, r, eps = winograd.plan_of(g).m, g.kernel[0], np.finfo(g.dtype).eps
     most_x, most_grad, pixels = abs(x).max(), abs(grad).max(), math.prod(g.out_shape) // g.out_channels
-    limits = (predicted_error(m, r) * (most_x * abs(weight).sum((1, 2, 3)).max() + abs(bias).max()),
-              predicted_error(m, r) * most_grad * abs(weight).sum((0, 2, 3)).max(),
+    channels = min(g.in_channels, g.out_channels)
+    limits = (predicted_error(m, r, channels) * (most_x * abs(weight).sum((1, 2, 3)).max() + abs(bias).max()),
+              predicted_error(m, r, channels) * most_grad * abs(weight).sum((0, 2, 3)).max(),
               predicted_error(r, m) * most_x * most_grad * math.sqrt(pixels), most_grad * pixels)
     for result, exact, limit in zip(results, expected(x, weight, bias, grad, g), limits, strict=True):
         assert result.shape == exact.shape and result.dtype == g.dtype
-        assert abs(result - exact).max() <= 2 * limit * eps
+        assert abs(result - exact).max() <= 3 * limit * eps
