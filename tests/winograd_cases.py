@@ -44,7 +44,8 @@ def run(g, x, weight, bias, grad, **options):
 
 
 def assert_close(results, g, x, weight, bias, grad):
-    """Within three times the predicted error of scipy (twice, with fused multiply-adds), were all numbers that a sum meets as large as the largest.
+    """Within three times the predicted error of scipy (twice, with fused multiply-adds), were all numbers that a sum
+    meets as large as the largest.
 
     A tile rounds to eps of the numbers in it, even where an output at the border of an image sees few of them. The
     gradient of the weight is made of r x r outputs for each tile of the cotangent, F(r, m), and sums as many numbers of
