@@ -1,4 +1,5 @@
-"""Oracles that the package does not ship: central differences, and convolution by scipy.signal.correlate2d."""
+"""Oracles that the package does not ship: central differences, and convolution by scipy.signal.correlate2d; and the
+memory orders in which every result must be the same."""
 
 import numpy as np
 from scipy.signal import correlate2d
@@ -39,3 +40,16 @@ def conv2d(x, weight, bias=None, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         sum(correlate2d(image[o // per_group * c + i], spread[o, i], mode="valid") for i in range(c))
         [::stride[0], ::stride[1]] for o in range(k)]) for image in x])
     return out if bias is None else out + np.asarray(bias, np.float64)[:, None, None]
+
+
+def unaligned(a):
+    """A copy that begins one byte beyond where its dtype would like to."""
+    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
+    raw[...] = a
+    return raw
+
+
+ORDERS = [              # functions that give the same numbers in another memory order
+    np.asfortranarray, unaligned, lambda a: a.repeat(2, -1)[..., ::2], lambda a: a[..., ::-1].copy()[..., ::-1],
+    lambda a: np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2),
+    lambda a: unaligned(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)]

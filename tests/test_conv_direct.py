@@ -11,6 +11,7 @@ from scipy.signal import correlate2d
 
 from minicnn.conv import Geometry, choose
 from minicnn.conv.threads import get_num_threads, parallel_for, set_num_threads
+from tests.reference import ORDERS
 
 direct = choose("direct", Geometry.of((1, 1, 1, 1), (1, 1, 1, 1)))
 
@@ -105,16 +106,7 @@ def test_only_the_gradients_that_are_needed():
         assert np.array_equal(gradients[n], everything[n])
 
 
-def unaligned(a):
-    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-@pytest.mark.parametrize("order", [
-    np.asfortranarray, unaligned, lambda a: a.repeat(2, -1)[..., ::2], lambda a: a[..., ::-1].copy()[..., ::-1],
-    lambda a: np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2),
-    lambda a: unaligned(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)])
+@pytest.mark.parametrize("order", ORDERS)
 def test_every_memory_order_and_inputs_unchanged(order):
     for case in GEOMETRIES[1:3]:
         g, *arrays = make(*case, "float32")

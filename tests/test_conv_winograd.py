@@ -94,16 +94,7 @@ def test_gradients_against_differences_with_eps_1(case, rng):
 
 # What a result does not depend on.
 
-def unaligned(a):
-    raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
-    raw[...] = a
-    return raw
-
-
-@pytest.mark.parametrize("order", [
-    np.asfortranarray, unaligned, lambda a: a.repeat(2, -1)[..., ::2], lambda a: a[..., ::-1].copy()[..., ::-1],
-    lambda a: np.ascontiguousarray(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2),
-    lambda a: unaligned(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2)])
+@pytest.mark.parametrize("order", reference.ORDERS)
 def test_every_memory_order_and_inputs_unchanged(order):
     for case in PADDED, CUT:
         g, x, weight, bias, grad = make(*case)

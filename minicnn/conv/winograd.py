@@ -121,6 +121,15 @@ def readonly(array):
 
 # A batch that does not fill the lanes.
 
+def inside(start, count, height):
+    """The rows from `start` on, `count` of them, that lie in the image: first and last + 1.
+
+    >>> inside(-1, 4, 10), inside(9, 4, 10), inside(12, 4, 10)
+    ((0, 3), (9, 10), (10, 10))
+    """
+    return tuple(min(max(edge, 0), height) for edge in (start, start + count))
+
+
 def cut(image, height, step, rows, top, lanes):
     """(C, H, W, N) -> (C, height, W, rows N): image (row, n) is `height` rows of image n from row * step - top on.
 
@@ -130,7 +139,7 @@ def cut(image, height, step, rows, top, lanes):
     pieces = np.zeros((C, height, W, -(-rows * N // lanes) * lanes), image.dtype)
     for row in range(rows):
         start = row * step - top
-        first, last = (min(max(edge, 0), H) for edge in (start, start + height))
+        first, last = inside(start, height, H)
         pieces[:, first - start:last - start, :, row * N:(row + 1) * N] = image[:, first:last]
     return pieces
 
@@ -141,7 +150,7 @@ def join(pieces, shape, step, rows, top):
     image = np.zeros(shape, pieces.dtype)
     for row in range(rows):
         start = row * step - top
-        first, last = (min(max(edge, 0), H) for edge in (start, start + pieces.shape[1]))
+        first, last = inside(start, pieces.shape[1], H)
         image[:, first:last] += pieces[:, first - start:last - start, :, row * N:(row + 1) * N]
     return image
 
@@ -274,7 +283,7 @@ class Winograd(Algorithm):
         def work(start, stop):                          # on channels: add the rows that two strips share
             for strip in range(1, strips):
                 row = strip * p.tile_rows // strips * p.m - p.top
-                first, last = (min(max(edge, 0), H) for edge in (row, row + p.r - 1))
+                first, last = inside(row, p.r - 1, H)
                 part = edges[:, strip, start:stop, first - row:last - row]
                 groups[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
 
