@@ -11,10 +11,10 @@ import ctypes
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from minicnn.conv import direct, layout, winograd, winograd_adjoint, winograd_kernels
+from minicnn.conv import direct, layout, tiles, winograd, winograd_adjoint, winograd_kernels
 from minicnn.conv.cook_toom import cook_toom
 
-MODULES = (direct, layout, winograd, winograd_adjoint, winograd_kernels)
+MODULES = (direct, layout, tiles, winograd, winograd_adjoint, winograd_kernels)
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
               "transpose", "transform")

@@ -78,7 +78,11 @@ def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
     m = winograd.best_tile(g)
     rows, columns = (-(-size // m) for size in g.out_size)
     up = lambda size, step: -(-size // step) * step
-    images = rows * g.batch if g.batch % 16 == 0 else up(rows * g.batch, 16)        # a row of tiles each
+    images = rows * g.batch                             # a row of tiles each
+    if g.batch % 16:
+        groups = up(rows * columns * g.batch, 16) // 16
+        columns = min(columns, max(1, groups // 8))     # side by side in the larger batch
+        images = up(groups, columns) // columns * 16
     total, C, K = images * (m + g.kernel[0] - 1) ** 2, g.in_channels, g.out_channels
     (k_block, k_tiles), (c_block, c_tiles) = winograd.block_size(K, columns), winograd.block_size(C, columns)
     c_sums = up(C, winograd.sum_block_size(C, -(-K // 16))[0])

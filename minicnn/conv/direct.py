@@ -322,7 +322,9 @@ class Direct(Algorithm):
         taps = g.in_channels // g.groups * g.kernel[0] * g.kernel[1]
         products = g.groups * -(-channels // block) * (block + 1) * vectors * taps          # as in `block_size`
         copied = 0 if g.stride[1] == 1 and g.padding[1] == (0, 0) else math.prod(g.in_shape)
-        return 40e-6 + products / 3.7e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
+        weights = math.prod(g.weight_shape)
+        packed = weights / (1e9 if weights < 100_000 else 3e8)          # in the cache, or not
+        return 40e-6 + products / 3.7e9 + copied / 2e9 + packed + math.prod(g.out_shape) / 4e9
 
     def forward(self, x, weight, bias, geometry, relu=False):
         x, g = to_batch_last(x), geometry

@@ -20,6 +20,13 @@ def to_batch_first(x):
     return x.transpose(3, 0, 1, 2)
 
 
+def readonly(array):
+    """A view that cannot be written to: a kernel is compiled for one kind of array."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
 def pad(x, geometry):
     """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded with zeros or around the torus."""
     if not any(map(any, geometry.padding)):

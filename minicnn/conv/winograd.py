@@ -3,8 +3,8 @@
 A tile of m x m outputs costs n x n products for each pair of channels, n = m + r - 1, instead of m^2 r^2: 64 instead of
 400 for F(4 x 4, 5 x 5). The kernels are in `winograd_kernels`, the transforms and their error in `cook_toom`.
 
-Lanes run over images. A batch that does not fill the lanes is cut into rows of tiles, which then are the images of a
-larger batch.
+Lanes run over images. A batch that does not fill the lanes is cut into tiles, which then are the images of a larger
+batch: `tiles`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import numpy as np
 
 from .cook_toom import predicted_error
 from .direct import padded_geometry
-from .layout import pad, to_batch_first, to_batch_last, unpad
+from .layout import pad, readonly, to_batch_first, to_batch_last, unpad
 from .memory import empty, scratch
 from .registry import Algorithm, register
 from .simd import VECTOR
 from .threads import parallel_for
+from .tiles import Grid
 from .winograd_adjoint import backward_kernel, backward_scratch, weight_block, weight_gradient_kernel
 from .winograd_kernels import forward_kernel, forward_scratch, product_block, weight_kernel
 
@@ -53,12 +54,13 @@ def predicted_seconds(geometry, m):
     """Of a forward pass with F(m x m, r x r), on one core."""
     g, n, lanes = geometry, m + geometry.kernel[0] - 1, 64 // np.dtype(geometry.dtype).itemsize
     rows, columns = (-(-size // m) for size in g.out_size)
-    tiles = columns * -(-rows * g.batch // lanes)
+    tiles = -(-rows * columns * g.batch // lanes)
     products = n * n * g.in_channels * (g.out_channels + 2)
     transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # measured: memory, not arithmetic, limits them
-    cut = 0 if g.batch % lanes == 0 else 150e-6 + g.batch * rows * (
-        g.in_channels * n * g.width + g.out_channels * m * g.out_size[1]) / 1e9
-    return 60e-6 + cut + tiles * (products + transforms) / 3.5e9 + n * n * g.in_channels * g.out_channels / 4e8
+    moved = lambda numbers: numbers / (3e9 if numbers < 250_000 else 1e9)           # in the cache, or not
+    cut = 0 if g.batch % lanes == 0 else 10e-6 + moved(
+        tiles * lanes * (g.in_channels * n * n + g.out_channels * m * m))
+    return 30e-6 + cut + tiles * (products + transforms) / 3.5e9 + moved(n * n * g.in_channels * g.out_channels)
 
 
 @cache
@@ -112,15 +114,6 @@ def weight_gradient(du, shape, m):
     return out.reshape(shape)
 
 
-def readonly(array):
-    """A view that cannot be written to: a kernel is compiled for one kind of array."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-# A batch that does not fill the lanes.
-
 def inside(start, count, height):
     """The rows from `start` on, `count` of them, that lie in the image: first and last + 1.
 
@@ -128,31 +121,6 @@ def inside(start, count, height):
     ((0, 3), (9, 10), (10, 10))
     """
     return tuple(min(max(edge, 0), height) for edge in (start, start + count))
-
-
-def cut(image, height, step, rows, top, lanes):
-    """(C, H, W, N) -> (C, height, W, rows N): image (row, n) is `height` rows of image n from row * step - top on.
-
-    Zeros outside of the image, and more images of zeros up to a multiple of the lanes.
-    """
-    C, H, W, N = image.shape
-    pieces = np.zeros((C, height, W, -(-rows * N // lanes) * lanes), image.dtype)
-    for row in range(rows):
-        start = row * step - top
-        first, last = inside(start, height, H)
-        pieces[:, first - start:last - start, :, row * N:(row + 1) * N] = image[:, first:last]
-    return pieces
-
-
-def join(pieces, shape, step, rows, top):
-    """The adjoint of `cut`, (C, height, W, rows N) -> `shape` (C, H, W, N): overlapping rows are added."""
-    C, H, W, N = shape
-    image = np.zeros(shape, pieces.dtype)
-    for row in range(rows):
-        start = row * step - top
-        first, last = inside(start, pieces.shape[1], H)
-        image[:, first:last] += pieces[:, first - start:last - start, :, row * N:(row + 1) * N]
-    return image
 
 
 class Plan:
@@ -163,27 +131,35 @@ class Plan:
         self.m, self.r = best_tile(geometry), g.kernel[0]
         self.bits = 8 * np.dtype(g.dtype).itemsize
         self.lanes = VECTOR[self.bits].lanes
-        self.rows, self.columns = (-(-size // self.m) for size in g.out_size)
-        self.is_cut = g.batch % self.lanes != 0
-        (top, _), (left, _) = g.padding
         self.n = self.m + self.r - 1
+        self.rows, self.columns = (-(-size // self.m) for size in g.out_size)
+        self.batch, self.size, self.out_size, self.pitch = g.batch, (g.height, g.width), g.out_size, self.m
+        self.origin = tuple(before for before, _ in g.padding)
+        self.is_cut = g.batch % self.lanes != 0
         if self.is_cut:
-            self.batch = -(-self.rows * g.batch // self.lanes) * self.lanes
-            self.height, self.out_height, self.top, self.tile_rows = self.n, self.m, 0, 1
-        else:
-            self.batch, self.height, self.out_height, self.top = g.batch, g.height, g.out_size[0], top
-            self.tile_rows = self.rows
-        self.sizes = np.array([g.in_channels, self.height, g.width, self.batch, g.out_channels, self.out_height,
-                               g.out_size[1], self.top, left])
+            self._cut(self.rows * self.columns * g.batch)
+        self.sizes = np.array([g.in_channels, *self.size, self.batch, g.out_channels, *self.out_size, *self.origin,
+                               self.pitch])
+
+    def _cut(self, tiles):
+        groups = -(-tiles // self.lanes)                # that fill the lanes: some side by side, but enough jobs
+        columns = min(self.columns, max(1, groups // (2 * JOBS)))
+        self.batch, self.pitch = -(-groups // columns) * self.lanes, self.n
+        grid, place = (self.rows, self.columns), (columns, self.batch)
+        N = self.geometry.batch
+        self.inputs = Grid((*self.size, N), self.n, self.m, self.origin, grid, place)
+        self.outputs = Grid((*self.out_size, N), self.m, self.m, (0, 0), grid, place)
+        self.rows, self.columns, self.origin = 1, columns, (0, 0)
+        self.size, self.out_size = (self.n, columns * self.n), (self.m, columns * self.m)
 
     def cut_input(self, x):
-        return cut(x, self.n, self.m, self.rows, self.geometry.padding[0][0], self.lanes) if self.is_cut else x
+        return self.inputs.cut(x) if self.is_cut else x
 
     def cut_output(self, y):
-        return cut(y, self.m, self.m, self.rows, 0, self.lanes) if self.is_cut else y
+        return self.outputs.cut(y) if self.is_cut else y
 
 
-plan_of = lru_cache(maxsize=1024)(Plan)
+plan_of = lru_cache(maxsize=128)(Plan)       # a plan that cuts has tables of the size of an image batch
 
 
 @register
@@ -228,7 +204,7 @@ class Winograd(Algorithm):
         kernel, multiply = forward_kernel(p.bits, p.m, p.r), product_block(p.bits, k_block, t_block)
         u = spectra(weight, False, k_block, p.m)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
-        y = empty((g.out_channels, p.out_height, g.out_size[1], p.batch), x.dtype)
+        y = empty((g.out_channels, *p.out_size, p.batch), x.dtype)
         vectors = forward_scratch(p.m, p.r, k_block, t_block, g.in_channels)
 
         def work(start, stop):
@@ -236,8 +212,8 @@ class Winograd(Algorithm):
                    scratch(vectors * 64), relu, multiply, k_block, t_block, p.sizes)
 
         products = (p.n * p.n) * g.in_channels * g.out_channels * t_block * p.lanes        # of a job
-        parallel_for(p.batch // p.lanes * p.tile_rows * -(-p.columns // t_block), work, 1 + PRODUCTS // products)
-        out = join(y, (g.out_channels, *g.out_size, g.batch), p.m, p.rows, 0) if p.is_cut else y
+        parallel_for(p.batch // p.lanes * p.rows * -(-p.columns // t_block), work, 1 + PRODUCTS // products)
+        out = p.outputs.join(y) if p.is_cut else y
         return to_batch_first(out), (padded, weight, out if relu else None, p, g)
 
     def backward(self, grad, saved, needs):
@@ -250,7 +226,7 @@ class Winograd(Algorithm):
         kernel = backward_kernel(p.bits, p.m, p.r)
         multiply, add_products = product_block(p.bits, c_block, t_block), weight_block(p.bits, u_block, k_block)
         groups = p.batch // lanes
-        strips = min(p.tile_rows, -(-JOBS // groups))
+        strips = min(p.rows, -(-JOBS // groups))
         jobs = min(groups * strips, 2 * JOBS)
         CP, KP = -(-C // u_block) * u_block, -(-K // lanes) * lanes
         u = spectra(weight, True, c_block, p.m) if needs[0] else dy
@@ -258,7 +234,7 @@ class Winograd(Algorithm):
         edges = empty((groups, strips, C, p.r - 1, image.shape[2], lanes), x.dtype)
         du = empty((jobs, p.n * p.n, CP, KP) if needs[1] else (1,), x.dtype)
         db = empty((jobs, K, lanes), x.dtype)
-        vectors = backward_scratch(p.m, p.r, c_block, t_block, u_block, k_block, lanes, C, K, p.columns)
+        vectors = backward_scratch(p.m, p.r, p.pitch, c_block, t_block, u_block, k_block, lanes, C, K, p.columns)
 
         def work(start, stop):
             kernel(start, stop, image.ctypes.data, dy.ctypes.data, y.ctypes.data, u.ctypes.data, dx.ctypes.data,
@@ -282,7 +258,7 @@ class Winograd(Algorithm):
 
         def work(start, stop):                          # on channels: add the rows that two strips share
             for strip in range(1, strips):
-                row = strip * p.tile_rows // strips * p.m - p.top
+                row = strip * p.rows // strips * p.m - p.origin[0]
                 first, last = inside(row, p.r - 1, H)
                 part = edges[:, strip, start:stop, first - row:last - row]
                 groups[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
@@ -290,5 +266,5 @@ class Winograd(Algorithm):
         if strips > 1:
             parallel_for(C, work, 1 + PER_CALL * C // edges.size)
         if p.is_cut:
-            dx = join(dx, x.shape, p.m, p.rows, p.geometry.padding[0][0])
+            dx = p.inputs.join(dx)
         return unpad(dx, g) if g.padding_mode == "circular" else dx

@@ -115,9 +115,9 @@ def backward_kernel(bits, m, r):
 
     def backward(start, stop, x, dy, y, u, dx, edges, du, db, scratch, rectify, needs_x, needs_w, multiply, c_block,
                  t_block, add_products, u_block, k_block, strips, jobs, sizes):
-        C, H, W, N, K, OH, OW, top, left = sizes
+        C, H, W, N, K, OH, OW, top, left, pitch = sizes
         rows, columns = -(-OH // m), -(-OW // m)
-        width, wide, c_blocks = columns * m + shared, -(-columns // t_block) * t_block, -(-C // c_block)
+        width, wide, c_blocks = (columns - 1) * pitch + n, -(-columns // t_block) * t_block, -(-C // c_block)
         padded_c, padded_k = -(-C // u_block) * u_block, -(-K // (k_block * lanes)) * k_block * lanes
         x_half = n * lanes                              # before it, one column of a tile
         y_half = x_half + C * n * width * lanes
@@ -159,7 +159,7 @@ def backward_kernel(bits, m, r):
                         if needs_w:
                             for c in range(C):
                                 for t in range(columns):
-                                    at = x_half + ((c * n + i) * width + t * m) * lanes
+                                    at = x_half + ((c * n + i) * width + t * pitch) * lanes
                                     tile = column(bits, n, scratch, at, lanes)
                                     store_column(transform("BT", m, r, tile), 0,
                                                  scratch, V + (c * columns + t) * lanes, v_step)
@@ -178,8 +178,8 @@ def backward_kernel(bits, m, r):
                                 for t in range(columns):
                                     tile = column(bits, n, scratch, D + (c * wide + t) * lanes, d_step)
                                     tile = transform("B", m, r, tile)
-                                    to = d_half + ((c * n + i) * width + t * m) * lanes
-                                    if t:
+                                    to = d_half + ((c * n + i) * width + t * pitch) * lanes
+                                    if t and pitch < n:
                                         store_column(tile, shared, scratch, to, lanes)
                                     else:
                                         store_column(tile, 0, scratch, to, lanes)
@@ -204,9 +204,10 @@ def backward_kernel(bits, m, r):
     return compiled(types.void(*[INT] * 11, *[types.boolean] * 3, *[INT] * 8, SIZES), backward)
 
 
-def backward_scratch(m, r, c_block, t_block, u_block, k_block, lanes, C, K, columns):
+def backward_scratch(m, r, pitch, c_block, t_block, u_block, k_block, lanes, C, K, columns):
     """Vectors of scratch memory that a thread of the backward kernel needs."""
-    n, width, wide = m + r - 1, columns * m + r - 1, -(-columns // t_block) * t_block
+    n, wide = m + r - 1, -(-columns // t_block) * t_block
+    width = (columns - 1) * pitch + n
     c_padded, u_padded = -(-C // c_block) * c_block, -(-C // u_block) * u_block
     padded_k = -(-K // (k_block * lanes)) * k_block * lanes
     return (n + C * n * width * 2 + K * n * columns * m + n * (u_padded * columns + padded_k * wide + c_padded * wide)

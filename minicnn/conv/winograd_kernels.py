@@ -5,8 +5,9 @@ Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencie
     U = G weight G^T        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
 
 Arrays lie in the order (C, H, W, N) and N is a multiple of the lanes of a vector: a vector holds one pixel of 16 images
-(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW and the
-padding at the top and left.
+(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW, the padding
+at the top and left, and the pitch: how many pixels of x a tile lies from the one before, m or, where tiles do not
+overlap, n.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ def forward_kernel(bits, m, r):
     lanes, n = VECTOR[bits].lanes, m + r - 1
 
     def forward(start, stop, x, u, bias, y, scratch, rectify, multiply, k_block, t_block, sizes):
-        C, H, W, N, K, OH, OW, top, left = sizes
-        block, width = k_block * t_block, t_block * m + r - 1
+        C, H, W, N, K, OH, OW, top, left, pitch = sizes
+        block, width = k_block * t_block, (t_block - 1) * pitch + n
         rows, columns = -(-OH // m), -(-OW // m)
         t_blocks, k_blocks = -(-columns // t_block), -(-K // k_block)
         v_step = (C * t_block + 1) * lanes              # one more: a power of two would fill few sets of the cache
@@ -102,10 +103,10 @@ def forward_kernel(bits, m, r):
             n0, ty, first = job // t_blocks // rows * lanes, job // t_blocks % rows, job % t_blocks * t_block
             for c in range(C):
                 half_transform(bits, lanes, n, m, r, x, c * H * W * N + n0, (H, W), (W * N, N), ty * m - top,
-                               left - first * m, width, scratch, 0)
+                               left - first * pitch, width, scratch, 0)
                 for t in range(t_block):
                     for i in range(n):
-                        tile = column(bits, n, scratch, (i * width + t * m) * lanes, lanes)
+                        tile = column(bits, n, scratch, (i * width + t * pitch) * lanes, lanes)
                         store_column(transform("BT", m, r, tile), 0,
                                      scratch, V + i * n * v_step + (c * t_block + t) * lanes, v_step)
             for b in range(k_blocks):
@@ -136,7 +137,7 @@ def forward_kernel(bits, m, r):
 def forward_scratch(m, r, k_block, t_block, C):
     """Vectors of scratch memory that a thread of the forward kernel needs."""
     n = m + r - 1
-    return n * (t_block * m + n) + n * n * (C * t_block + 1) + n * n * k_block * t_block
+    return n * (t_block * n + 1) + n * n * (C * t_block + 1) + n * n * k_block * t_block
 
 
 @functools.cache
