@@ -57,7 +57,7 @@ def predicted_seconds(geometry, m):
     tiles = -(-rows * columns * g.batch // lanes)
     products = n * n * g.in_channels * (g.out_channels + 2)
     transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # measured: memory, not arithmetic, limits them
-    moved = lambda numbers: numbers / (3e9 if numbers < 250_000 else 1e9)           # in the cache, or not
+    moved = lambda numbers: numbers / (3e9 if numbers < 250_000 else 0.7e9)         # in the cache, or not
     cut = 0 if g.batch % lanes == 0 else 10e-6 + moved(
         tiles * lanes * (g.in_channels * n * n + g.out_channels * m * m))
     return 30e-6 + cut + tiles * (products + transforms) / 3.5e9 + moved(n * n * g.in_channels * g.out_channels)
