@@ -1,0 +1,106 @@
+"""What `verify_convolution` found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .impulse import ImpulseResponse
+from .witness import Witness
+
+
+@dataclass(frozen=True)
+class Check:
+    """One law, tried on some inputs: the largest error, and the tolerance there."""
+
+    name: str
+    passed: bool
+    error: float
+    tolerance: float
+    says: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an operator is, as far as it was checked; true if it is a convolution (plus a constant for each channel).
+
+    Attributes
+    ----------
+    verdict : str
+        In words.
+    deterministic : bool
+        The same input gives the same result, whatever other images are in the batch.
+    linear, affine : bool
+        op, or L = op - op(0), is homogeneous and additive.
+    equivariant : bool
+        op(S f) = S op(f) for all shifts by whole pixels.
+    convolution : bool
+        Equivariant and affine, and op(f) = op(0) + h * f. What bool(report) is.
+    lattice : (int or None, int or None) or None
+        (s_y, s_x): the smallest shifts to which it is equivariant down and to the right, and so all their multiples.
+        None for a direction without any.
+    impulse_response : ImpulseResponse or None
+    offset : ndarray, shape (C_out,), or None
+        op(0), if it is one number for each channel.
+    error, tolerance : float
+        The largest |op(f) - op(0) - h * f|, and what rounding could explain there.
+    witness : Witness or None
+        The smallest input found that breaks the first law that is broken.
+    halo : (int, int, int, int) or None
+        Widths (top, bottom, left, right) of a border outside of which it is a convolution.
+    failing : ndarray of bool, shape (H', W'), or None
+        The output pixels at which op(f) = op(0) + h * f is broken.
+    checks : list of Check
+        Every law that was tried, in order.
+    proof : bool
+        All basis vectors were tried, so for a linear operator nothing is left open; else a pass means that some tries
+        did not refute it.
+    """
+
+    verdict: str
+    domain: str
+    size: tuple[int, int]
+    dtype: str
+    images: int
+    deterministic: bool = True
+    linear: bool = False
+    affine: bool = False
+    equivariant: bool = False
+    convolution: bool = False
+    lattice: tuple | None = None
+    impulse_response: ImpulseResponse | None = None
+    offset: np.ndarray | None = None
+    error: float = 0.0
+    tolerance: float = 0.0
+    witness: Witness | None = None
+    halo: tuple | None = None
+    failing: np.ndarray | None = None
+    checks: list[Check] = field(default_factory=list)
+    proof: bool = False
+
+    def __bool__(self):
+        return self.convolution
+
+    def to_dict(self):
+        """For JSON."""
+        names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
+                 "convolution", "lattice", "error", "tolerance", "halo", "proof")
+        record = {name: getattr(self, name) for name in names}
+        record["offset"] = None if self.offset is None else self.offset.tolist()
+        record["checks"] = [vars(check) for check in self.checks]
+        record["witness"] = self.witness and self.witness.to_dict()
+        record["failing"] = None if self.failing is None else [[int(y), int(x)] for y, x in np.argwhere(self.failing)]
+        h = self.impulse_response
+        record["impulse_response"] = h and {"kernel": h.kernel.tolist(), "origin": h.origin}
+        return record
+
+    def __str__(self):
+        tried = "proved with all basis vectors" if self.proof else f"{self.images} images tried"
+        lines = [f"{self.verdict} (on the {self.domain}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"]
+        for check in self.checks:
+            lines.append(f"  {'ok  ' if check.passed else 'FAIL'} {check.says:<40} error {check.error:.1e}, tolerance "
+                         f"{check.tolerance:.1e}")
+        if self.witness:
+            lines.append(f"  witness: {self.witness}")
+        return "\n".join(lines)
