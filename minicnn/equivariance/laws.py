@@ -17,11 +17,24 @@ from .impulse import responses
 
 @dataclass(frozen=True)
 class Setting:
-    """What the laws are about: an Operator, its domain, op(0), the rates, and the margin of the images of a window."""
+    """What the laws are about.
+
+    Attributes
+    ----------
+    operator : Operator
+    domain : str
+    offset : ndarray, shape (C', H', W')
+        op(0).
+    gain : ndarray, shape (C',)
+        How large L(f) is in each channel for images f of size 1: an algorithm may round as if a pixel were that large,
+        also where it is not.
+    rates : pair of (alpha, beta)
+    """
 
     operator: object
     domain: str
     offset: np.ndarray
+    gain: np.ndarray
     rates: tuple = ((1, 1), (1, 1))
 
     @property
@@ -121,7 +134,7 @@ class Difference:
     error : ndarray, shape (N, C', H', W')
         |left - right|, 0 where they cannot be compared.
     tolerance : ndarray, shape (N, C', 1, 1)
-        What rounding may do: bound eps times the largest value in the image's channel.
+        What rounding may do: bound eps times the largest value that is, or might be, in the image's channel.
     """
 
     left: np.ndarray
@@ -162,4 +175,6 @@ def check(law, setting, inputs, bound, **more):
         error = np.where(known, error, 0.0)
     size = np.maximum(np.abs(left), np.abs(right)) if terms is None else terms
     size = np.maximum(size.max((2, 3), keepdims=True), np.abs(setting.offset).max((1, 2))[:, None, None])
+    largest = sum(np.abs(f).max((1, 2, 3)) for f in inputs) * max(1, abs(getattr(law, "factor", 1)))
+    size = np.maximum(size, np.multiply.outer(largest, setting.gain)[:, :, None, None])
     return Difference(left, right, error, bound * setting.operator.eps * size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .black_box import TIME_LIMIT, Operator
@@ -90,8 +92,10 @@ class _Examination:
 
     def __init__(self, operator, domain, trials, rng, integers, bound):
         self.operator, self.domain, self.rng, self.integers, self.bound = operator, domain, rng, integers, bound
-        self.setting = Setting(operator, domain, operator(np.zeros((1, *operator.in_shape)))[0])
         self.count, self.checks, self.witness = trials + 1, [], None
+        offset, images = operator(np.zeros((1, *operator.in_shape)))[0], self.images(self.count)
+        gain = np.abs(operator(images) - offset).max((2, 3)) / np.abs(images).max((1, 2, 3))[:, None]
+        self.setting = Setting(operator, domain, offset, gain.max(0))
 
     def report(self, exhaustive):
         facts = {"domain": self.domain, "size": self.operator.in_shape[1:], "dtype": self.operator.dtype.name,
@@ -101,7 +105,7 @@ class _Examination:
             return Report(changing, **facts, deterministic=False, checks=self.checks)
         affine = self.is_affine()
         lattice, rates = self.find_lattice()
-        self.setting = Setting(self.operator, self.domain, self.setting.offset, rates)
+        self.setting = replace(self.setting, rates=rates)
         equivariant = lattice == (1, 1) and rates == ((1, 1), (1, 1))
         h = responses(self.operator, self.setting.offset, self.setting.axes)
         found, failing = self.is_response(h, affine, exhaustive)
@@ -172,6 +176,7 @@ class _Examination:
         fields = self.images(self.count, self.setting.shape)
         fields = np.concatenate([fields, dirac(fields.shape[2:], tuple(n // 2 + 1 for n in fields.shape[2:]),
                                                channels=fields.shape[1])])
+        fields = np.concatenate([fields, -3 * fields])  # a kink may lie beyond what the first ones reach
         steps, rates = [], []
         for axis in (0, 1):
             candidates, default = self.candidates(axis)

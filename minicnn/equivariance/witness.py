@@ -43,13 +43,13 @@ class Witness:
     bound: float
 
     def holds(self, op, time_limit=TIME_LIMIT):
-        """Whether `op` still breaks the law at this input, computed afresh."""
+        """Whether `op` still breaks the law at this input and pixel, computed afresh."""
         in_channels = self.inputs[0].shape[0]
         operator = Operator(op, in_channels, self.size, self.dtype, time_limit)
         offset = operator(np.zeros((1, *operator.in_shape)))[0]
-        setting = Setting(operator, self.domain, offset, self.rates)
+        setting = Setting(operator, self.domain, offset, np.zeros(len(offset)), self.rates)
         found = check(self.law, setting, tuple(f[None] for f in self.inputs), self.bound)
-        return bool(found.error[(0, *self.pixel)] > found.tolerance[0, self.pixel[0], 0, 0])
+        return bool(found.error[(0, *self.pixel)] > self.tolerance)
 
     def to_dict(self):
         """For JSON; an input as its non-zero pixels [channel, y, x, value]."""
