@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from .tensor import Tensor
@@ -161,6 +163,35 @@ class Module:
         for prefix, module in self.named_modules():
             for name in module.buffers:
                 yield f"{prefix}.{name}" if prefix else name, getattr(module, name)
+
+
+@contextlib.contextmanager
+def recorded_calls(model):
+    """Context manager: a list that fills with (name, module, input, output) as the innermost modules are called.
+
+    >>> from minicnn.nn import ReLU
+    >>> model = Sequential(ReLU())
+    >>> with recorded_calls(model) as calls:
+    ...     _ = model(Tensor([-1.0]))
+    >>> [(name, out.data) for name, module, x, out in calls]
+    [('0', array([0.], dtype=float32))]
+    """
+    calls = []
+    leaves = [(name, m) for name, m in model.named_modules() if not list(m._children())]
+
+    def watch(name, module, forward):
+        def call(x, **options):
+            out = forward(x, **options)
+            calls.append((name, module, x, out))
+            return out
+        return call
+    try:
+        for name, module in leaves:
+            module.forward = watch(name, module, module.forward)        # hides the method of the class
+        yield calls
+    finally:
+        for _, module in leaves:
+            vars(module).pop("forward", None)
 
 
 class Sequential(Module):

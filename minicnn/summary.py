@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from .autograd import no_grad
 from .conv import Geometry, choose
 from .conv.geometry import pair
+from .module import recorded_calls
 from .nn import AvgPool2d, Conv2d, Linear, MaxPool2d
 from .tensor import Tensor
 
@@ -54,38 +54,17 @@ def summarize(model, input_shape) -> list[Layer]:
     [('conv1', 5), ('conv2', 9), ('conv3', 13), ('conv4', 17), ('pool', 18), ('fc1', None)]
     """
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    with _recorded_calls(model) as calls, no_grad():
+    with recorded_calls(model) as calls, no_grad():
         model(Tensor(np.zeros(input_shape, dtype)))
     layers, field, jump = [], 1, 1
-    for name, module, in_shape, out_shape in calls:
+    for name, module, x, out in calls:
         span, stride = _window(module)
         field = None if isinstance(module, Linear) or field is None else field + (span - 1) * jump
         jump *= stride
-        products, algorithm = _products(module, in_shape, str(dtype))
+        products, algorithm = _products(module, x.shape, str(dtype))
         parameters = sum(p.size for p in module.parameters())
-        layers.append(Layer(name, repr(module), out_shape[1:], parameters, products, field, algorithm))
+        layers.append(Layer(name, repr(module), out.shape[1:], parameters, products, field, algorithm))
     return layers
-
-
-@contextlib.contextmanager
-def _recorded_calls(model):
-    """The calls of the model's innermost modules: (name, module, input shape, output shape)."""
-    calls = []
-    leaves = [(name, m) for name, m in model.named_modules() if not list(m._children())]
-
-    def watch(name, module, forward):
-        def call(x, **options):
-            out = forward(x, **options)
-            calls.append((name, module, x.shape, out.shape))
-            return out
-        return call
-    try:
-        for name, module in leaves:
-            module.forward = watch(name, module, module.forward)        # hides the method of the class
-        yield calls
-    finally:
-        for _, module in leaves:
-            vars(module).pop("forward", None)
 
 
 def _window(module):

@@ -206,8 +206,8 @@ def defect(rng, dtype):
 
 def activated(rng, dtype):
     op, channels, size = conv(rng, dtype)
-    act = [lambda y: np.maximum(y, 0), abs, np.tanh, np.square, np.sin, lambda y: np.where(y > 0, y, y / 100), lambda y: np.exp(y / 50),
-           lambda y: np.clip(y, -100, 100), lambda y: y / (1 + abs(y)), np.round,
+    act = [lambda y: np.maximum(y, 0), abs, np.tanh, np.square, np.sin, lambda y: np.where(y > 0, y, y / 100),
+           lambda y: np.exp(y / 50), lambda y: np.clip(y, -100, 100), lambda y: y / (1 + abs(y)), np.round,
            lambda y: np.sort(y, 1) if y.shape[1] > 1 else abs(y)][rng.integers(11)]
     return (lambda f: act(op(f))), channels, size, "torus", False, (1, 1), False
 

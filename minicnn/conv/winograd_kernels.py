@@ -5,9 +5,9 @@ Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencie
     U = G weight G^T        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
 
 Arrays lie in the order (C, H, W, N) and N is a multiple of the lanes of a vector: a vector holds one pixel of 16 images
-(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW, the padding
-at the top and left, and the pitch: how many pixels of x a tile lies from the one before, m or, where tiles do not
-overlap, n.
+(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW, the
+padding at the top and left, and the pitch: how many pixels of x a tile lies from the one before, m or, where tiles do
+not overlap, n.
 """
 
 from __future__ import annotations

@@ -20,6 +20,10 @@ class OperatorError(ValueError):
     """The operator cannot be judged: it raised, changed its input, or returned what is no image batch."""
 
 
+class _RaisedError(OperatorError):
+    """The operator raised."""
+
+
 class Operator:
     """`op` as a function from arrays (N, C, H, W) to float64 arrays (N, C', H', W').
 
@@ -51,8 +55,8 @@ class Operator:
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype must be float32 or float64, not {self.dtype}")
         self.op = _in_dtype(op, self.dtype) if isinstance(op, Module) else op
-        self.out_shape, self.seconds = None, 0.0
-        first = self._call(np.zeros((1, *self.in_shape), self.dtype))
+        self.out_shape, self.seconds, self.wrap = None, 0.0, np.asarray
+        first = self._first_call()
         self.out_shape = first.shape[1:]
         self.eps = float(max(np.finfo(self.dtype).eps, np.finfo(first.dtype).eps))
 
@@ -63,22 +67,30 @@ class Operator:
         parts = [self._call(images[i:i + at_once]) for i in range(0, len(images), at_once)]
         return np.concatenate(parts).astype(np.float64)
 
-    def repeated(self, images):
-        """The results for one batch, called twice."""
-        return self(images), self(images)
+    def _first_call(self):
+        """The result for 0; what cannot take an array gets a Tensor from now on."""
+        zero = np.zeros((1, *self.in_shape), self.dtype)
+        try:
+            return self._call(zero)
+        except _RaisedError as error:
+            self.wrap = Tensor
+            try:
+                return self._call(zero)
+            except _RaisedError:
+                raise error from error.__cause__
 
     def _call(self, images):
         if self.seconds > self.time_limit:
-            raise OperatorError(f"the operator is too slow: its calls took {self.seconds:.0f} s, more than the limit of "
-                                f"{self.time_limit:.0f} s; give a smaller size or a larger time_limit")
+            raise OperatorError(f"the operator is too slow: its calls took {self.seconds:.0f} s, more than the limit "
+                                f"of {self.time_limit:.0f} s; give a smaller size or a larger time_limit")
         given, start = images.copy(order="C"), time.perf_counter()
         try:
             with no_grad(), np.errstate(all="ignore"):
-                out = self.op(given)
+                out = self.op(self.wrap(given))
         except Exception as error:
             hint = " (a smaller size than it needs?)" if self.out_shape is None else ""
-            raise OperatorError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
-                                f"{images.dtype}: {error}{hint}") from error
+            raise _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
+                               f"{images.dtype}: {error}{hint}") from error
         self.seconds += time.perf_counter() - start
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")
@@ -99,8 +111,8 @@ class Operator:
                                 f"{(count, *self.in_shape)}: give a larger size")
         if not np.isfinite(out).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
-            raise OperatorError(f"the operator returned {out[where]} at pixel (channel, y, x) = {where[1:]} for a finite "
-                                "input")
+            raise OperatorError(f"the operator returned {out[where]} at pixel (channel, y, x) = {where[1:]} for a "
+                                "finite input")
         return out.copy()
 
 
@@ -120,6 +132,6 @@ def _in_dtype(module, dtype):
 def _image_shape(in_channels, size):
     numbers = (in_channels, *(size if isinstance(size, (tuple, list)) else (size, size)))
     if len(numbers) != 3 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
-        raise ValueError(f"in_channels must be a positive integer and size two of them, (H, W), not {in_channels!r} and "
-                         f"{size!r}")
+        raise ValueError(f"in_channels must be a positive integer and size two of them, (H, W), not {in_channels!r} "
+                         f"and {size!r}")
     return tuple(int(n) for n in numbers)

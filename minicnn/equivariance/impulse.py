@@ -107,10 +107,7 @@ def impulse_response(op, in_channels=1, size=(16, 16), domain="torus", *, stride
     """
     check_domain(domain)
     operator = Operator(op, in_channels, size, dtype, time_limit)
-    if domain == "torus":
-        rates = torus_rates(operator)
-    else:
-        rates = tuple((s, 1) for s in stride)
+    rates = torus_rates(operator) if domain == "torus" else tuple((s, 1) for s in stride)
     axes = axes_of(operator.in_shape, operator.out_shape, rates, domain == "torus")
     offset = operator(np.zeros((1, *operator.in_shape)))[0]
     return ImpulseResponse(responses(operator, offset, axes), offset, axes)

@@ -45,12 +45,14 @@ class Report:
         op(0), if it is one number for each channel.
     error, tolerance : float
         The largest |op(f) - op(0) - h * f|, and what rounding could explain there.
-    witness : Witness or None
-        The smallest input found that breaks the first law that is broken.
+    witnesses : dict of Witness
+        For each kind of law that is broken, by name, the smallest input found that breaks it. `witness` is the first.
     halo : (int, int, int, int) or None
         Widths (top, bottom, left, right) of a border outside of which it is a convolution.
     failing : ndarray of bool, shape (H', W'), or None
         The output pixels at which op(f) = op(0) + h * f is broken.
+    shift_failing : ndarray of bool, shape (H', W'), or None
+        The output pixels at which op(S f) = S op(f) is broken for a unit shift S.
     checks : list of Check
         Every law that was tried, in order.
     proof : bool
@@ -73,14 +75,20 @@ class Report:
     offset: np.ndarray | None = None
     error: float = 0.0
     tolerance: float = 0.0
-    witness: Witness | None = None
+    witnesses: dict[str, Witness] = field(default_factory=dict)
     halo: tuple | None = None
     failing: np.ndarray | None = None
+    shift_failing: np.ndarray | None = None
     checks: list[Check] = field(default_factory=list)
     proof: bool = False
 
     def __bool__(self):
         return self.convolution
+
+    @property
+    def witness(self):
+        """The witness against the first law that is broken, or None."""
+        return next(iter(self.witnesses.values()), None)
 
     def to_dict(self):
         """For JSON."""
@@ -89,7 +97,7 @@ class Report:
         record = {name: getattr(self, name) for name in names}
         record["offset"] = None if self.offset is None else self.offset.tolist()
         record["checks"] = [vars(check) for check in self.checks]
-        record["witness"] = self.witness and self.witness.to_dict()
+        record["witnesses"] = [witness.to_dict() for witness in self.witnesses.values()]
         record["failing"] = None if self.failing is None else [[int(y), int(x)] for y, x in np.argwhere(self.failing)]
         h = self.impulse_response
         record["impulse_response"] = h and {"kernel": h.kernel.tolist(), "origin": h.origin}
@@ -101,6 +109,5 @@ class Report:
         for check in self.checks:
             lines.append(f"  {'ok  ' if check.passed else 'FAIL'} {check.says:<40} error {check.error:.1e}, tolerance "
                          f"{check.tolerance:.1e}")
-        if self.witness:
-            lines.append(f"  witness: {self.witness}")
+        lines += [f"  witness: {witness}" for witness in self.witnesses.values()]
         return "\n".join(lines)

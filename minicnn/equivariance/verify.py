@@ -51,8 +51,8 @@ def verify_convolution(op, in_channels=1, size=(16, 16), domain="torus", dtype=n
     integers : bool
         Images and factors are integers: an operator of integer weights then has no rounding error at all.
     bound : float, optional
-        Rounding errors up to bound eps (|h| * |f|), the largest in a channel, pass; before h is known, bound eps |op(f)|.
-        1e4 in float64, 1e3 in float32.
+        Rounding errors up to bound eps (|h| * |f|), the largest in a channel, pass; before h is known, up to
+        bound eps |op(f)|. 1e4 in float64, 1e3 in float32.
     time_limit : float
         Seconds that calls of the operator may take in all.
 
@@ -77,7 +77,7 @@ def verify_convolution(op, in_channels=1, size=(16, 16), domain="torus", dtype=n
     'a convolution'
     >>> report = verify_convolution(F.relu)
     >>> report.verdict, report.equivariant, str(report.witness.law)
-    ('not linear', True, 'L(-1 f) = -1 L(f)')
+    ('not linear; equivariant to all shifts', True, 'L(-1 f) = -1 L(f)')
     """
     check_domain(domain)
     if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 1:
@@ -92,7 +92,7 @@ class _Examination:
 
     def __init__(self, operator, domain, trials, rng, integers, bound):
         self.operator, self.domain, self.rng, self.integers, self.bound = operator, domain, rng, integers, bound
-        self.count, self.checks, self.witness = trials + 1, [], None
+        self.count, self.checks, self.witnesses, self.shift_failing = trials + 1, [], {}, None
         offset, images = operator(np.zeros((1, *operator.in_shape)))[0], self.images(self.count)
         gain = np.abs(operator(images) - offset).max((2, 3)) / np.abs(images).max((1, 2, 3))[:, None]
         self.setting = Setting(operator, domain, offset, gain.max(0))
@@ -116,8 +116,9 @@ class _Examination:
             verdict, **facts, affine=affine, linear=affine and not offset.any(), equivariant=equivariant,
             convolution=affine and equivariant and matches, lattice=lattice,
             impulse_response=ImpulseResponse(h, offset, self.setting.axes),
-            offset=offset[:, 0, 0] if constant else None, error=found[0], tolerance=found[1], witness=self.witness,
-            halo=self.halo(failing), failing=failing, checks=self.checks, proof=exhaustive and affine)
+            offset=offset[:, 0, 0] if constant else None, error=found[0], tolerance=found[1],
+            witnesses=self.witnesses, halo=self.halo(failing), failing=failing, shift_failing=self.shift_failing,
+            checks=self.checks, proof=exhaustive and affine)
 
     # The laws, one after the other.
 
@@ -129,17 +130,17 @@ class _Examination:
         return np.concatenate([impulse, modest_images(self.rng, count - 1, shape, np.float64, self.integers)])
 
     def try_law(self, law, *inputs, **more):
-        """The Difference; where the law is broken a witness, if it is the first one."""
+        """The Difference; where a law of this name is broken for the first time, a witness."""
         inputs = tuple(f.astype(self.operator.dtype).astype(np.float64) for f in inputs)
         found = check(law, self.setting, inputs, self.bound, **more)
-        if not found.passed and self.witness is None:
-            self.witness = find_witness(law, self.setting, inputs, found, self.bound, **more)
+        if not found.passed and law.name not in self.witnesses:
+            self.witnesses[law.name] = find_witness(law, self.setting, inputs, found, self.bound, **more)
         return found
 
     def note(self, name, says, found):
         n, channel, *_ = where = found.worst()
-        self.checks.append(Check(name, found.passed, float(found.error[where]), float(found.tolerance[n, channel, 0, 0]),
-                                 says))
+        error, tolerance = float(found.error[where]), float(found.tolerance[n, channel, 0, 0])
+        self.checks.append(Check(name, found.passed, error, tolerance, says))
         return found.passed
 
     def nondeterministic(self):
@@ -151,7 +152,7 @@ class _Examination:
         for name, other, why in (("determinism", twice, "op(f) = op(f), twice"),
                                  ("independence", alone, "op(f) = op(f), alone and in a batch")):
             error = float(np.abs(once - other).max())
-            self.checks.append(Check(name, error <= scale, error, float(scale), why))
+            self.checks.append(Check(name, bool(error <= scale), error, float(scale), why))
         if not self.checks[0].passed:
             return "not deterministic: the same input gives different results"
         if not self.checks[1].passed:
@@ -185,6 +186,9 @@ class _Examination:
             for n, (a, b) in enumerate(candidates):
                 law = Equivariance(along(a), along(b))
                 found = self.try_law(law, fields) if n == 0 else check(law, self.setting, (fields,), self.bound)
+                if n == 0 and not found.passed:
+                    before = False if self.shift_failing is None else self.shift_failing
+                    self.shift_failing = before | found.failing
                 if n == 0 or found.passed:
                     self.note("equivariance", str(law), found)
                 if found.passed:
@@ -197,7 +201,7 @@ class _Examination:
         return tuple(steps), tuple(rates)
 
     def candidates(self, axis):
-        """Pairs (shift of the input, shift of the output) to try, the smallest first; and the rate, where sizes say it."""
+        """Pairs (shift of the input, of the output) to try, the smallest first; and the rate, where sizes say it."""
         size, out = self.operator.in_shape[1 + axis], self.operator.out_shape[1 + axis]
         if self.domain == "torus":
             alpha, beta = torus_rates(self.operator)[axis]
@@ -205,9 +209,10 @@ class _Examination:
             unit = [] if found and found[0][0] == 1 else [(1, beta // alpha)]
             return unit + found or [(1, 1)], (alpha, beta)
         near = size / out
-        slopes = [(1, 1), *sorted(((s, 1) for s in range(2, int(near) + 2) if near > 1), key=lambda s: abs(s[0] - near)),
-                  *((1, s) for s in range(2, int(1 / near) + 2) if near < 1)]
-        found = [(m * a, m * b) for m in range(1, size) for a, b in slopes if m * a <= max(1, size // 2) and m * b < out]
+        strides = sorted(range(2, int(near) + 2) if near > 1 else (), key=lambda s: abs(s - near))
+        slopes = [(1, 1), *((s, 1) for s in strides), *((1, s) for s in range(2, int(1 / near) + 2) if near < 1)]
+        most = max(1, size // 2)
+        found = [(m * a, m * b) for m in range(1, size) for a, b in slopes if m * a <= most and m * b < out]
         return sorted(found, key=lambda pair: pair != (1, 1)) or [(1, 1)], None
 
     def is_response(self, h, affine, exhaustive):
@@ -228,19 +233,37 @@ class _Examination:
         return (last.error, last.tolerance), failing if affine and failing.any() else None
 
     def basis_failing(self, h):
-        """Try every basis vector; the pixels that do not answer with h moved there."""
-        shape, failing, at_once = self.setting.shape, 0, 256
-        count, worst = int(np.prod(shape)), None
-        for start in range(0, count, at_once):
-            numbers = np.arange(start, min(start + at_once, count))
-            basis = np.zeros((len(numbers), count))
-            basis[np.arange(len(numbers)), numbers] = 1
-            found = self.try_law(Convolution(), basis.reshape(-1, *shape), h=h)
-            failing = failing | found.failing
-            if worst is None or not found.passed:
-                worst = found
-        self.note("basis", f"op(e) = op(0) + h * e, all {count} e", worst)
+        """Try every basis vector, in a window those around it too; the pixels that do not answer with h moved there."""
+        setting, (channels, height, width) = self.setting, self.setting.shape
+        failing, count = np.zeros(setting.operator.out_shape[1:], bool), channels * height * width
+        tolerance = self.bound * self.operator.eps * np.maximum(np.abs(h).max((1, 2, 3)),
+                                                                np.abs(setting.offset).max((1, 2)))
+        tolerance = np.maximum(tolerance, np.finfo(float).tiny)
+        worst = 0.0, float(tolerance.max())
+        for channel, y in np.ndindex(channels, height):
+            basis = np.zeros((width, *setting.shape))
+            basis[np.arange(width), channel, y, np.arange(width)] = 1
+            answers = self.operator(setting.moves(basis).crop())
+            error = np.abs(answers - setting.offset - self.moved_response(h, channel, y))
+            ratio = error / tolerance[:, None, None]
+            failing |= (ratio > 1).any((0, 1))
+            if ratio.max() > worst[0] / worst[1]:
+                n, k, *_ = where = np.unravel_index(np.argmax(ratio), ratio.shape)
+                worst = float(error[where]), float(tolerance[k])
+                if ratio.max() > 1:
+                    self.try_law(Convolution(), basis[n:n + 1], h=h)
+        self.checks.append(Check("basis", bool(worst[0] <= worst[1]), *worst, f"op(e) = op(0) + h * e, all {count} e"))
         return failing
+
+    def moved_response(self, h, channel, y):
+        """h * e for the basis vectors e of one row of a channel, (W, C', H', W')."""
+        indices, known = [], []
+        for axis, margin, size in zip(self.setting.axes, self.setting.margin, self.setting.shape[1:], strict=True):
+            d = np.stack([axis.displacements(p - margin) for p in range(size)])         # (size, out)
+            known.append((d >= 0) & (d < axis.count))
+            indices.append(np.clip(d, 0, axis.count - 1))
+        answer = h[:, channel][:, indices[0][y]][:, :, indices[1]]                      # (C', H', W, W')
+        return np.where(known[0][y][:, None, None] & known[1], answer, 0).transpose(2, 0, 1, 3)
 
     def halo(self, failing):
         """(top, bottom, left, right) of the border that holds all failing pixels, or None."""
@@ -265,6 +288,8 @@ def _verdict(affine, lattice, setting, matches, halo):
     constant = " plus a constant" if setting.offset.any() else ""
     if (ay, by, ax, bx) == (1, 1, 1, 1) and lattice == (1, 1):
         return f"a convolution{constant}" if matches else "linear and equivariant, but not h * f"
+    if matches and (ay, by, ax, bx) == (1, 1, 1, 1):
+        return f"not a convolution, but one plus an image that is not constant; {shifts}"
     if setting.operator.out_shape[1:] == (1, 1):
         return f"not a convolution: one number for an image; {shifts}"
     if matches and (by, bx) == (1, 1):

@@ -78,8 +78,8 @@ class Witness:
 
     def __str__(self):
         names = [f"{name} = {_describe(f)}" for name, f in zip("fg", self.inputs, strict=False)]
-        return (f"{self.law} is broken at output pixel {self.pixel}: {self.left:.6g} against {self.right:.6g}, for "
-                f"{' and '.join(names)}")
+        return (f"{self.law} is broken at output pixel {self.pixel}: {self.left + 0.0:.6g} against "
+                f"{self.right + 0.0:.6g}, for {' and '.join(names)}")
 
 
 def _pixels(f):
@@ -110,7 +110,7 @@ def find_witness(law, setting, inputs, difference, bound, **more):
 
 
 def _shrink(start, breaks):
-    """Fewer pixels, then simpler values, as long as the law stays broken (delta debugging, Zeller & Hildebrandt 2002)."""
+    """Fewer pixels, then simpler values, while the law stays broken: delta debugging, Zeller & Hildebrandt 2002."""
     places, parts = np.flatnonzero(start), 2
     keep = lambda chosen: np.where(np.isin(np.arange(start.size), chosen), start.ravel(), 0).reshape(start.shape)
     for _ in range(ROUNDS):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 
 from ..module import Module
+from ..user_code import attribute, load_file
 from .cases import Record
 from .check import largest_error
 from .samples import safe_inputs
@@ -65,12 +63,8 @@ def check_user_function(spec, shapes=None, seed=0, **options):
         ...
     ValueError: no_such_file.py: there is no such file
     """
-    path, name = _split(spec)
-    module = _load(path)
-    if not hasattr(module, name):
-        near = [n for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise ValueError(f"{path} has no {name}; it has {', '.join(near) or 'no functions'}")
-    target = getattr(module, name)
+    module, name = load_file(spec)
+    target = attribute(module, name, spec.rpartition(":")[0])
     if isinstance(target, type) or not (callable(target) or is_pair(target)):
         raise ValueError(f"{spec} is a {type(target).__name__}: name a function of Tensors, a Module made already, or "
                          "a pair (forward, backward) of functions on arrays")
@@ -92,30 +86,6 @@ def _record(spec, target, inputs, shapes, options):
     except Exception as wrong:                      # forward ran, so this comes from backward
         reason = f"backward raised {type(wrong).__name__}: {wrong}"
     return Record(spec, tuple(shapes), error, error is not None, reason, time.perf_counter() - start)
-
-
-def _split(spec):
-    path, colon, name = spec.rpartition(":")
-    if not (colon and name.isidentifier() and path.endswith(".py")):
-        raise ValueError(f"{spec!r}: write path/to/file.py:function")
-    if not Path(path).is_file():
-        raise ValueError(f"{path}: there is no such file")
-    return Path(path), name
-
-
-def _load(path):
-    """The file as a module; what lies beside it can be imported, as when it is run."""
-    spec = importlib.util.spec_from_file_location(f"gradcheck_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise ValueError(f"{path} does not run: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
-    return module
 
 
 def _default_shapes(target):

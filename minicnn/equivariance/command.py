@@ -1,0 +1,113 @@
+"""`minicnn verify` on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+import numpy as np
+
+EXAMPLE = """example: minicnn verify my_filters.py:sharpen --size 32,32 --domain window
+
+The function takes an array (images, channels, H, W) and returns one. A file with only
+
+    import numpy as np
+
+    def sharpen(f):
+        return 2 * f - np.roll(f, 1, axis=3)
+
+is enough. Domains: torus, what leaves on one side enters on the other (circular padding); plane, the image is zero
+outside; window, the image goes on outside, unseen (no padding)."""
+
+
+def add_parser(commands, formatter):
+    """Add `verify` to the commands."""
+    command = commands.add_parser(
+        "verify", help="prove or refute that an operator is a convolution",
+        description="Prove or refute that an operator on images is a convolution: linear, and equivariant to shifts. "
+                    "Without an argument well-known operators are judged, those that are and those that are not.",
+        epilog=EXAMPLE, formatter_class=type("Formatter", (formatter, argparse.RawDescriptionHelpFormatter), {}),
+        allow_abbrev=False)
+    command.set_defaults(run=verify)
+    option = command.add_argument
+    option("target", nargs="?", metavar="FILE.py:FUNCTION", help="your operator, in a file or as module:attribute: a "
+                                                                 "function of arrays or Tensors, or a Module")
+    option("--channels", type=int, default=1, metavar="N", help="of the images that it takes")
+    option("--size", default="16,16", metavar="H,W", help="of the images")
+    option("--domain", choices=("torus", "plane", "window"), default="torus", help="what is beyond the border")
+    option("--dtype", choices=("float64", "float32"), default="float64", help="of the images")
+    option("--trials", type=int, default=8, metavar="N", help="images for each law")
+    option("--exhaustive", action="store_true", help="try every basis vector: a proof, if the operator is linear")
+    option("--layers", action="store_true", help="of a Module: judge it up to each of its layers")
+    option("--seed", type=int, default=0, help="of the images")
+    option("--time-limit", type=float, default=60.0, metavar="S", help="seconds that calls of your operator may take")
+    option("--json", action="store_true", help="print the result as one line of JSON")
+
+
+def verify(arguments):
+    """minicnn verify: 0 if it is a convolution, or all known operators were judged rightly; 1 if not."""
+    return _one(arguments) if arguments.target else _catalogue(arguments)
+
+
+def _one(arguments):
+    from ..module import Module
+    from ..user_code import load
+    from .layers import layer_reports
+    from .verify import verify_convolution
+    size = _size(arguments.size)
+    op = load(arguments.target)
+    if not callable(op) or isinstance(op, type):
+        raise ValueError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
+                         "arrays, or a Module made already")
+    options = {"domain": arguments.domain, "dtype": np.dtype(arguments.dtype), "trials": arguments.trials,
+               "exhaustive": arguments.exhaustive, "time_limit": arguments.time_limit,
+               "rng": np.random.default_rng(arguments.seed)}
+    if arguments.layers:
+        if not isinstance(op, Module):
+            raise ValueError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
+        found = layer_reports(op, arguments.channels, size, **options)
+        if arguments.json:
+            print(json.dumps([{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found]))
+        else:
+            print("\n".join(map(str, found)))
+        return 0 if found and all(one.report for one in found) else 1
+    report = verify_convolution(op, arguments.channels, size, **options)
+    print(json.dumps({"target": arguments.target, **report.to_dict()}) if arguments.json else report)
+    return 0 if report else 1
+
+
+def _size(text):
+    numbers = text.split(",")
+    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
+        raise ValueError(f"--size must be two positive integers, as in 16,16, not {text!r}")
+    return tuple(int(n) for n in numbers)
+
+
+def _catalogue(arguments):
+    from ..progress import counter
+    from ..report import print_table
+    from .catalogue import catalogue, run_catalogue
+    defaults = {"channels": 1, "size": "16,16", "domain": "torus", "dtype": "float64", "trials": 8, "exhaustive": False,
+                "layers": False, "seed": 0}
+    given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
+    if given:
+        raise ValueError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
+    with counter(len(list(catalogue()))) as tell:
+        outcomes = run_catalogue(tell)
+    right = sum(outcome.right for outcome in outcomes)
+    if arguments.json:
+        print(json.dumps({"right": right, "operators": [outcome.to_dict() for outcome in outcomes]}))
+    else:
+        rows = [[outcome.name, outcome.entry.domain, "" if outcome.right else "WRONG",
+                 outcome.report.verdict, _witness(outcome.report)] for outcome in outcomes]
+        print_table("operator", ["domain", "", "verdict", "witness: the smallest input found"], rows,
+                    left=(0, 1, 2, 3, 4), fold=(3, 4))
+        print(f"{right} of {len(outcomes)} operators judged rightly")
+    if right < len(outcomes):
+        print("minicnn verify: the verifier itself is wrong on those marked WRONG", file=sys.stderr)
+    return 0 if right == len(outcomes) else 1
+
+
+def _witness(report):
+    return "" if report.witness is None else str(report.witness).replace(" is broken at output pixel", " fails at")
