@@ -28,7 +28,8 @@ def print_table(corner, header, rows, left=(0,), fold=()):
         table.add_column(str(title), justify="left" if i in left else "right", no_wrap=i not in fold)
     for row in rows:
         table.add_row(*row)
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    wide = 120 if fold else 200                         # in a file or pipe
+    console = Console(width=None if sys.stdout.isatty() else wide, highlight=False)
     console.print(table)
 
 

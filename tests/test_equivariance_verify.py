@@ -86,6 +86,13 @@ def test_every_algorithm_is_accepted_at_its_own_error_bound(name, dtype, rng):
     assert verify_convolution(op, 5, (9, 8), "window", dtype, trials=4 if name == "naive" else 8, bound=bound)
 
 
+def test_float32_inside_is_noticed(rng):
+    weight = rng.standard_normal((2, 1, 3, 3)).astype(np.float32)
+    op = lambda f: F.conv2d(f.astype(np.float32), weight).data.astype(np.float64)
+    assert verify_convolution(op, domain="window")
+    assert not verify_convolution(lambda f: np.round(op(f)), domain="window")
+
+
 def test_a_millionth_at_one_pixel_of_one_channel_is_located(rng):
     conv = Conv2d(2, 3, 3, padding=1, padding_mode="circular", dtype=np.float64, rng=rng)
     wrong = abs(conv.weight.data[1]).max() * 1e-6

@@ -39,6 +39,8 @@ def add_parser(commands, formatter):
     option("--dtype", choices=("float64", "float32"), default="float64", help="of the images")
     option("--trials", type=int, default=8, metavar="N", help="images for each law")
     option("--exhaustive", action="store_true", help="try every basis vector: a proof, if the operator is linear")
+    option("--picture", metavar="FILE", help="draw the steps from linear and equivariant to h * f for a digit, where "
+                                             "your operator keeps the size (png, pdf or svg)")
     option("--layers", action="store_true", help="of a Module: judge it up to each of its layers")
     option("--seed", type=int, default=0, help="of the images")
     option("--time-limit", type=float, default=60.0, metavar="S", help="seconds that calls of your operator may take")
@@ -72,9 +74,24 @@ def _one(arguments):
         else:
             print("\n".join(map(str, found)))
         return 0 if found and all(one.report for one in found) else 1
+    if arguments.picture:
+        _draw(op, arguments, size)
     report = verify_convolution(op, arguments.channels, size, **options)
     print(json.dumps({"target": arguments.target, **report.to_dict()}) if arguments.json else report)
     return 0 if report else 1
+
+
+def _draw(op, arguments, size):
+    from .. import viz
+    from ..data import load
+    from .derivation import derivation
+    digit = load("mnist5k").train_images[3, 4:24:2, 6:26:2] / 255.0                     # 10 x 10
+    image = np.zeros(tuple(max(n, 10) for n in size))
+    image[:10, :10] = digit
+    image = (image - np.roll(image, 4, 1))[:size[0], :size[1]]      # signed: for light alone a ReLU is linear
+    found = derivation(op, np.stack([image] * arguments.channels), time_limit=arguments.time_limit)
+    viz.save(viz.derivation(found), arguments.picture)
+    print(f"the derivation: {arguments.picture}", file=sys.stderr)
 
 
 def _size(text):
@@ -89,7 +106,7 @@ def _catalogue(arguments):
     from ..report import print_table
     from .catalogue import catalogue, run_catalogue
     defaults = {"channels": 1, "size": "16,16", "domain": "torus", "dtype": "float64", "trials": 8, "exhaustive": False,
-                "layers": False, "seed": 0}
+                "layers": False, "picture": None, "seed": 0}
     given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
     if given:
         raise ValueError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
