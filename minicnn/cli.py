@@ -1,4 +1,5 @@
-"""The command line: `minicnn train | eval | info | data | gradcheck | bench`. Results go to stdout, progress to stderr.
+"""The command line: `minicnn train | eval | info | data | gradcheck | verify | bench`. Results go to stdout, progress
+to stderr.
 
 Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of
 an error.
@@ -47,6 +48,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 def _parser():
     from . import __version__
     from .bench import command as bench
+    from .equivariance import command as verify
     parser = argparse.ArgumentParser(
         prog="minicnn", description="A small deep-learning engine that shows, trains and proves what a convolution is.")
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
@@ -82,6 +84,7 @@ def _parser():
     command.add_argument("--shape", action="append", metavar="3,4", help="shape of an input of your function; repeat "
                                                                          "it for each input")
     command.add_argument("--seed", type=int, default=0, help="of the samples")
+    verify.add_parser(commands, _Help)
     bench.add_parser(commands, _Help)
     return parser
 
@@ -97,7 +100,8 @@ def _data_options(command, default="auto"):
 
 
 def _model_option(command):
-    command.add_argument("--model", choices=("lenet", "mlp"), default="lenet", help="which network")
+    from .models import MODELS
+    command.add_argument("--model", choices=tuple(MODELS), default="lenet", help="which network")
 
 
 def _train_options(command):
@@ -228,7 +232,7 @@ def _model(name, algorithm="auto", seed=0):
     import numpy as np
 
     from .models import MODELS
-    options = {"algorithm": algorithm} if name == "lenet" else {}
+    options = {} if name == "mlp" else {"algorithm": algorithm}
     return MODELS[name](rng=np.random.default_rng(seed), **options)
 
 

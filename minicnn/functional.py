@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .blurpool import blur_pool2d
 from .conv import Geometry, choose
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
 from .tensor import Tensor, as_tensor, record
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "conv2d", "cross_entropy", "dropout",
-    "flatten", "leaky_relu", "linear", "log_softmax", "max_pool2d", "mse_loss", "relu", "sigmoid", "tanh",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
+    "dropout", "flatten", "leaky_relu", "linear", "log_softmax", "max_pool2d", "mse_loss", "relu", "sigmoid", "tanh",
 ]
 
 tanh = Tensor.tanh

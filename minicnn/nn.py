@@ -10,8 +10,8 @@ from .conv.geometry import pair
 from .module import Module, Parameter, Sequential
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout",
-    "Flatten", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "Parameter", "ReLU",
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "BlurPool2d", "Conv2d", "CrossEntropyLoss",
+    "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "Parameter", "ReLU",
     "Sequential", "Sigmoid", "Tanh",
 ]
 
@@ -188,6 +188,23 @@ class AvgPool2d(Module):
                             self.divisor_override)
 
     extra_repr = MaxPool2d.extra_repr
+
+
+class BlurPool2d(AvgPool2d):
+    """`functional.blur_pool2d`: an average with binomial weights. `MaxPool2d(2, 1)` and then this one is MaxBlurPool.
+
+    >>> Sequential(MaxPool2d(2, 1), BlurPool2d(3))[1]
+    BlurPool2d(kernel_size=3, stride=2)
+    """
+
+    def __init__(self, kernel_size=4, stride=2):
+        self.kernel_size, self.stride = kernel_size, stride
+
+    def forward(self, x):
+        return F.blur_pool2d(x, self.kernel_size, self.stride)
+
+    def extra_repr(self):
+        return f"kernel_size={self.kernel_size}, stride={self.stride}"
 
 
 class AdaptiveAvgPool2d(Module):
