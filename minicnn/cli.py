@@ -1,5 +1,5 @@
-"""The command line: `minicnn train | eval | info | data | gradcheck | verify | bench`. Results go to stdout, progress
-to stderr.
+"""The command line: `minicnn train | eval | info | data | gradcheck | verify | animate | bench`. Results go to stdout,
+progress to stderr.
 
 Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of
 an error.
@@ -47,6 +47,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 def _parser():
     from . import __version__
+    from .animation import command as animation
     from .bench import command as bench
     from .equivariance import command as verify
     parser = argparse.ArgumentParser(
@@ -85,6 +86,7 @@ def _parser():
                                                                          "it for each input")
     command.add_argument("--seed", type=int, default=0, help="of the samples")
     verify.add_parser(commands, _Help)
+    animation.add_parser(commands, _Help)
     bench.add_parser(commands, _Help)
     return parser
 

@@ -1,0 +1,126 @@
+"""The animation: maps that move along exactly, every format, every misuse."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn.animation import LAYERS, PATHS, Clusters, Scene, feature_map, path
+from minicnn.animation.figure import equivariance_figure
+from minicnn.cli import main
+from minicnn.data import load, normalize
+from minicnn.equivariance.placing import place, placements
+from minicnn.models import lenet
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lenet(pretrained=True, algorithm="direct").eval()
+
+
+@pytest.mark.parametrize("layer", ["conv1", "conv4"])
+def test_the_coloured_map_moves_along_exactly_at_all_121_places(layer, model):
+    data = load("mnist5k")
+    clusters = Clusters.fit(feature_map(model, layer, normalize(data.train_images[:50])))
+    offsets = placements()
+    images = place(np.repeat(data.val_images[:1], len(offsets), 0), 38, offsets)
+    colours = np.concatenate([clusters(feature_map(model, layer, normalize(images[i:i + 16])))
+                              for i in range(0, len(images), 16)])
+    first, size = colours[0], colours.shape[1]
+    assert len(np.unique(first)) > 2
+    for (dy, dx), moved in zip(offsets, colours, strict=True):
+        np.testing.assert_array_equal(moved[dy:, dx:], first[:size - dy, :size - dx])
+
+
+def test_clusters_are_ordered_and_fitted_once(model):
+    data = load("mnist5k")
+    clusters = Clusters.fit(feature_map(model, "conv4", normalize(data.train_images[:50])))
+    assert (np.diff((clusters.centroids ** 2).sum(1)) > 0).all()
+    empty = feature_map(model, "conv4", normalize(np.zeros((1, 38, 38), np.uint8)))
+    assert len(np.unique(clusters(empty))) == 1
+    with pytest.raises(ValueError, match="cannot be told apart"):
+        Clusters.fit(np.zeros((1, 2, 3, 3)), 3)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_paths_stay_on_the_canvas(name):
+    for reach in (1, 4, 10):
+        steps = path(name, reach)
+        assert steps.min() >= 0
+        assert steps.max() <= reach
+    if name in ("circle", "square", "all"):             # neighbours: nothing jumps
+        assert np.abs(np.diff(path(name), axis=0)).max() == 1
+    assert len(np.unique(path("all"), axis=0)) == 121
+
+
+def test_scene(model):
+    told = []
+    scene = Scene.compute(model, (4, 9), "square", "conv2", 3, 32, lambda done, total: told.append((done, total)))
+    assert scene.images.shape == (32, 32, 32)
+    assert scene.colours.shape == (32, 24, 24)
+    assert scene.labels.tolist() == 16 * [4] + 16 * [9]
+    assert told[-1] == (32, 32)
+    single = Scene.compute(model, (4,), canvas=28)
+    assert len(single.images) == 1
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_figure_shows_no_difference(layer, model):
+    figure, largest = equivariance_figure(model, 5, layer)
+    assert largest == 0.0
+    assert "at most 0" in figure.axes[5].get_title()
+
+
+def test_the_figure_shows_the_difference_of_an_algorithm_that_rounds():
+    _, largest = equivariance_figure(lenet(pretrained=True, algorithm="fft").eval(), 5)
+    assert 0 < largest < 1e-3
+
+
+def test_formats(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    short = ["animate", "--digits", "5", "--canvas", "30", "--path", "square"]
+    for out in ("a.gif", "a.html", "frames"):
+        assert main([*short, "--out", out, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["frames"] == 8
+    with Image.open("a.gif") as image:
+        assert image.n_frames == 8
+    assert (tmp_path / "a.html").read_text().count("iVBOR") == 8
+    assert len(list((tmp_path / "frames").glob("*.png"))) == 8
+    assert main(["animate", "--figure", "a.pdf", "--layer", "conv1"]) == 0
+    assert "differ by at most 0" in capsys.readouterr().out
+    assert not list(tmp_path.glob(".minicnn*"))
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    (["--out", "a.txt"], "must end in .gif, .mp4, .html"), (["--out", "nowhere/a.gif"], "no directory"),
+    (["--out", "full"], "there already"), (["--digits", "3;4"], "--digits must be integers"),
+    (["--digits", "12"], "there is no digit 12"), (["--canvas", "20"], "at least 28 pixels"),
+    (["--clusters", "1"], "cannot be told apart"), (["--clusters", "20"], "at most 9 clusters"),
+    (["--weights", "nowhere"], "there is no such file"), (["--weights", "mlp.safetensors"], "does not fit LeNet"),
+    (["--fps", "0"], "--fps must be"),
+    (["--figure", "a.txt", "--canvas", "38"], "must end in .png"),
+    (["--figure", "a.png", "--by", "3"], "--by must be two integers"),
+    (["--figure", "a.png", "--by", "11,3"], "cannot move by"), (["--algo", "magic"], "no convolution algorithm"),
+])
+def test_misuse(options, text, tmp_path, capsys, monkeypatch):
+    from safetensors.numpy import save_file
+
+    from minicnn.models import MLP
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine").write_text("")
+    save_file(MLP(4).state_dict(), "mlp.safetensors")
+    before = {p.name for p in tmp_path.iterdir()}
+    assert main(["animate", "--canvas", "28", *options]) == 2
+    captured = capsys.readouterr()
+    assert text in captured.err
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+    assert {p.name for p in tmp_path.iterdir()} == before
+
+
+def test_mp4_without_ffmpeg(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert main(["animate", "--out", str(tmp_path / "a.mp4")]) == 2
+    assert "needs the program ffmpeg" in capsys.readouterr().err
