@@ -19,6 +19,9 @@ def brightest(f):
 def noise(f):
     return f + np.random.default_rng().random(f.shape)
 
+def leaves(f):
+    raise SystemExit(0)
+
 def raises(f):
     raise KeyError("no such pixel")
 
@@ -52,7 +55,7 @@ def test_the_catalogue_as_json(capsys):
     ("sharpen", ["--exhaustive", "--size", "5,6"], 0, "proved with all basis vectors"),
     ("brightest", [], 1, "not linear; equivariant to all shifts"),
     ("noise", [], 1, "not deterministic"),
-    ("network", ["--domain", "window", "--layers", "--dtype", "float32"], 1, "2: not linear; equivariant to shifts by"),
+    ("network", ["--domain", "window", "--layers", "--dtype", "float32"], 1, "2: not linear; equivariant to multiples"),
 ])
 def test_your_own(name, options, status, text, mine, capsys):
     assert main(["verify", f"{mine}:{name}", *options]) == status
@@ -68,6 +71,14 @@ def test_your_own_as_json(mine, capsys):
     assert [layer["layer"] for layer in json.loads(capsys.readouterr().out)] == ["0", "1", "2"]
 
 
+def test_what_the_operator_prints_is_not_the_result(tmp_path, capsys):
+    (tmp_path / "loud.py").write_text("print('hello')\ndef same(f):\n    print('again')\n    return f\n")
+    assert main(["verify", f"{tmp_path / 'loud.py'}:same", "--json"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["convolution"] is True
+    assert "hello" in captured.err
+
+
 def test_a_module_of_the_path(capsys):
     assert main(["verify", "minicnn.functional:relu"]) == 1
     assert "L(-1 f) = -1 L(f)" in capsys.readouterr().out
@@ -80,6 +91,7 @@ def test_picture(mine, tmp_path, capsys):
 
 @pytest.mark.parametrize(("arguments", "text"), [
     (["{mine}:raises"], "raised KeyError for an input of shape"),
+    (["{mine}:leaves"], "raised SystemExit"), ([""], "write path/to/file.py"),
     (["{mine}:nothing"], "has no nothing; it has sharpen"),
     (["{mine}:number"], "is no operator but of type int"), (["nowhere.py:f"], "there is no such file"),
     (["no.module:f"], "cannot be imported"), (["nonsense"], "write path/to/file.py:function or module:attribute"),

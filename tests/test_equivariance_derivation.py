@@ -118,6 +118,13 @@ def test_what_is_none_breaks_at_its_step(op, step, rng):
     assert derivation(op, rng.standard_normal((6, 6))).breaks == step
 
 
+def test_derivation_of_nothing():
+    found = derivation(lambda f: f + 1.0, np.zeros((3, 4)))
+    assert found.breaks is None
+    with pytest.raises(ValueError, match="not finite"):
+        derivation(np.abs, np.full((3, 4), np.nan))
+
+
 def test_derivation_refuses_what_it_cannot_do(rng):
     with pytest.raises(OperatorError, match="keep the size"):
         derivation(Conv2d(1, 1, 3, dtype=np.float64), rng.standard_normal((6, 6)))

@@ -4,6 +4,8 @@ import json
 
 import numpy as np
 import pytest
+from scipy import ndimage
+from scipy.signal import convolve2d
 
 from minicnn import functional as F
 from minicnn.conv import algorithms
@@ -62,6 +64,68 @@ def test_halo_of_two_padded_layers_is_44_of_144_pixels(rng):
     assert report.failing.sum() == 44
     assert verify_convolution(layers, size=(12, 12)).halo == (2, 2, 2, 2)
     assert verify_convolution(layers[:1], size=(12, 12), domain="plane")
+
+
+def each_image(filtered):
+    return lambda f: np.stack([[filtered(channel) for channel in image] for image in f])
+
+
+K = np.random.default_rng(3).standard_normal((3, 3))
+
+
+@pytest.mark.parametrize("op", [
+    lambda f: 0.001 * f + 100, lambda f: 1e-6 * f + 1, lambda f: f + 1e6,
+    lambda f: f * np.float32(0.01) + np.float32(1e4),
+], ids=["0.001 f + 100", "f / 1e6 + 1", "f + 1e6", "float32"])
+def test_a_large_constant_is_a_constant(op):
+    assert verify_convolution(op).verdict == "a convolution plus a constant"
+    assert verify_convolution(op, dtype=np.float32)
+
+
+@pytest.mark.parametrize("mode", ["wrap", "constant", "reflect"])
+def test_every_padding_in_a_window_has_its_halo_and_its_kernel(mode):
+    report = verify_convolution(each_image(lambda c: ndimage.convolve(c, K, mode=mode)), domain="window")
+    assert report.halo == (1, 1, 1, 1)
+    np.testing.assert_allclose(report.impulse_response.kernel[0, 0], K, atol=1e-12)
+    assert report.impulse_response.origin == (1, 1)
+    assert report.verdict.endswith("but one inside")
+
+
+@pytest.mark.parametrize("domain", ["torus", "window"])
+def test_stride_and_border_are_both_told(domain, rng):
+    conv = Conv2d(1, 1, 3, stride=2, padding=1, dtype=np.float64, rng=rng)
+    report = verify_convolution(conv, domain=domain)
+    assert report.halo == (1, 0, 1, 0)
+    assert "every 2 x 2-th pixel of one plus a constant inside" in report.verdict
+    np.testing.assert_allclose(report.impulse_response.kernel, conv.weight.data[..., ::-1, ::-1], atol=1e-12)
+
+
+def test_transposed_convolution():
+    up = lambda c: np.kron(c, [[1, 0], [0, 0]])[:-1, :-1]
+    op = each_image(lambda c: convolve2d(up(c), K))
+    assert "but one after 2 x 2 upsampling with zeros;" in verify_convolution(op, domain="plane").verdict
+    assert "but one after 2 x 2 upsampling with zeros inside" in verify_convolution(op, domain="window").verdict
+
+
+def test_a_mirror_has_no_vertical_shifts():
+    assert verify_convolution(lambda f: f[:, :, ::-1], domain="plane").lattice == (None, 1)
+
+
+def test_what_only_bright_images_show():
+    mean = lambda f: f.mean((1, 2, 3), keepdims=True)
+    report = verify_convolution(lambda f: np.where(mean(f) > f.std((1, 2, 3), keepdims=True), 0, f))
+    assert not report.affine
+
+
+def test_a_circular_filter_on_the_plane_comes_with_a_warning():
+    report = verify_convolution(lambda f: np.roll(f, 1, 3), domain="plane")
+    assert "another size may tell more" in report.verdict
+
+
+@pytest.mark.parametrize("domain", ["torus", "plane", "window"])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 2), (3, 1)])
+def test_tiny_images(size, domain):
+    assert verify_convolution(lambda f: 2 * f - 1, size=size, domain=domain, exhaustive=True)
 
 
 # Exactness.
@@ -199,7 +263,7 @@ def changes(f):
     (lambda f: f > 0, "returned bool"),
     (lambda f: f.tolist(), "returned a list"),
     (lambda f: f[:, :, :5], r"on the torus .* must return as many"),
-    (Conv2d(1, 1, 9), "a smaller size than it needs"),
+    (Conv2d(1, 1, 9), "a smaller size, or other channels, than it needs"),
     (Conv2d(3, 1, 3), "raised ValueError"),
 ])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -221,6 +285,8 @@ def test_too_slow():
     ({"size": (0, 3)}, ValueError, "must be a positive integer"),
     ({"dtype": int}, TypeError, "float32 or float64"),
     ({"trials": 0}, ValueError, "trials must be a positive integer"),
+    ({"bound": -1}, ValueError, "bound must be a positive number"), ({"rng": 3}, TypeError, "rng must be"),
+    ({"time_limit": 0}, ValueError, "time_limit must be a positive"),
 ])
 def test_misuse(arguments, error, message):
     with pytest.raises(error, match=message):
@@ -253,6 +319,17 @@ def test_check_equivariance(rng):
         check_equivariance(Sequential(ReLU(), MaxPool2d(2)), 1, (8, 8), "window")
     with pytest.raises(ValueError, match="as large as the input"):
         check_equivariance(conv, 2, (9, 9))
+
+
+def test_layers_of_another_dtype_and_what_is_no_module(rng):
+    model = Sequential(Conv2d(1, 1, 3, stride=2, rng=rng))
+    assert [layer.report.lattice for layer in layer_reports(model, 1, (9, 9), dtype=np.float64)] == [(2, 2)]
+    with pytest.raises(EquivarianceError, match="first layer whose map does not move along is 0"):
+        check_equivariance(model, 1, (9, 9), "window")
+    with pytest.raises(TypeError, match="takes a Module"):
+        layer_reports(F.relu)
+    with pytest.raises(ValueError, match="smaller than the image"):
+        check_equivariance(F.relu, shifts=[(100, 0)])
 
 
 def test_layers_end_where_maps_end(rng):

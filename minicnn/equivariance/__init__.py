@@ -3,6 +3,7 @@
 from .black_box import OperatorError
 from .derivation import derivation
 from .impulse import ImpulseResponse, impulse_response
+from .invariance import consistency, invariance_map
 from .layers import EquivarianceError, check_equivariance, layer_reports
 from .report import Report
 from .signals import dirac, shift
@@ -10,4 +11,5 @@ from .verify import verify_convolution
 from .witness import Witness
 
 __all__ = ["EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness", "check_equivariance",
-           "derivation", "dirac", "impulse_response", "layer_reports", "shift", "verify_convolution"]
+           "consistency", "derivation", "dirac", "impulse_response", "invariance_map", "layer_reports", "shift",
+           "verify_convolution"]

@@ -51,10 +51,12 @@ class Operator:
     def __init__(self, op, in_channels, size, dtype=np.float64, time_limit=TIME_LIMIT):
         if not callable(op):
             raise TypeError(f"the operator must be callable, not a {type(op).__name__}")
+        if not time_limit > 0:
+            raise ValueError(f"time_limit must be a positive number of seconds, not {time_limit}")
         self.in_shape, self.time_limit, self.dtype = _image_shape(in_channels, size), time_limit, np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
             raise TypeError(f"dtype must be float32 or float64, not {self.dtype}")
-        self.op = _in_dtype(op, self.dtype) if isinstance(op, Module) else op
+        self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape, self.seconds, self.wrap = None, 0.0, np.asarray
         first = self._first_call()
         self.out_shape = first.shape[1:]
@@ -87,8 +89,9 @@ class Operator:
         try:
             with no_grad(), np.errstate(all="ignore"):
                 out = self.op(self.wrap(given))
-        except Exception as error:
-            hint = " (a smaller size than it needs?)" if self.out_shape is None else ""
+        except (Exception, SystemExit) as error:
+            small = self.out_shape is None and isinstance(error, ValueError)
+            hint = " (a smaller size, or other channels, than it needs?)" if small else ""
             raise _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
                                f"{images.dtype}: {error}{hint}") from error
         self.seconds += time.perf_counter() - start
@@ -108,7 +111,7 @@ class Operator:
                                 f"{(count, *self.in_shape)}; it must be {wanted}")
         if 0 in out.shape:
             raise OperatorError(f"the operator returned an empty array, shape {out.shape}, for an input of shape "
-                                f"{(count, *self.in_shape)}: give a larger size")
+                                f"{(count, *self.in_shape)}: give a larger size, or the channels that it needs")
         if not np.isfinite(out).all():
             where = tuple(int(i) for i in np.argwhere(~np.isfinite(out))[0])
             raise OperatorError(f"the operator returned {out[where]} at pixel (channel, y, x) = {where[1:]} for a "
@@ -116,7 +119,7 @@ class Operator:
         return out.copy()
 
 
-def _in_dtype(module, dtype):
+def in_dtype(module, dtype):
     """The module itself, or a copy with parameters and buffers of that dtype."""
     if all(parameter.data.dtype == dtype for parameter in module.parameters()):
         return module

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 
@@ -49,7 +50,7 @@ def add_parser(commands, formatter):
 
 def verify(arguments):
     """minicnn verify: 0 if it is a convolution, or all known operators were judged rightly; 1 if not."""
-    return _one(arguments) if arguments.target else _catalogue(arguments)
+    return _one(arguments) if arguments.target is not None else _catalogue(arguments)
 
 
 def _one(arguments):
@@ -58,7 +59,8 @@ def _one(arguments):
     from .layers import layer_reports
     from .verify import verify_convolution
     size = _size(arguments.size)
-    op = load(arguments.target)
+    with contextlib.redirect_stdout(sys.stderr):        # what the file prints is not our result
+        op = load(arguments.target)
     if not callable(op) or isinstance(op, type):
         raise ValueError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
                          "arrays, or a Module made already")
@@ -68,7 +70,8 @@ def _one(arguments):
     if arguments.layers:
         if not isinstance(op, Module):
             raise ValueError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
-        found = layer_reports(op, arguments.channels, size, **options)
+        with contextlib.redirect_stdout(sys.stderr):
+            found = layer_reports(op, arguments.channels, size, **options)
         if arguments.json:
             print(json.dumps([{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found]))
         else:
@@ -76,12 +79,14 @@ def _one(arguments):
         return 0 if found and all(one.report for one in found) else 1
     if arguments.picture:
         _draw(op, arguments, size)
-    report = verify_convolution(op, arguments.channels, size, **options)
+    with contextlib.redirect_stdout(sys.stderr):
+        report = verify_convolution(op, arguments.channels, size, **options)
     print(json.dumps({"target": arguments.target, **report.to_dict()}) if arguments.json else report)
     return 0 if report else 1
 
 
 def _draw(op, arguments, size):
+    """The derivation of the operator for a digit, as a picture."""
     from .. import viz
     from ..data import load
     from .derivation import derivation

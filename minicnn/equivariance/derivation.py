@@ -23,35 +23,36 @@ def response(L, f):
 
 def decomposition(L, f):
     """L(sum over n of f[n] delta_n): every image is a sum of impulses."""
-    return L(sum(value * impulse for value, impulse in _impulses(f)))[0]
+    return L(sum((value * impulse for value, impulse in _impulses(f)), np.zeros((1, *f.shape))))[0]
 
 
 def linearity(L, f):
     """sum over n of f[n] L(delta_n): a linear operator goes into the sum."""
-    return sum(value * L(impulse)[0] for value, impulse in _impulses(f))
+    return _sum(L, f, (value * L(impulse)[0] for value, impulse in _impulses(f)))
 
 
 def translation(L, f):
     """sum over n of f[n] L(S_n delta): each impulse is the one at the origin, shifted by n."""
-    return sum(f[c, y, x] * L(shift(_origin(f, c), (y, x)))[0] for c, y, x in _places(f))
+    return _sum(L, f, (f[c, y, x] * L(shift(_origin(f, c), (y, x)))[0] for c, y, x in _places(f)))
 
 
 def equivariance(L, f):
     """sum over n of f[n] S_n L(delta): an equivariant operator changes places with the shift."""
-    return sum(f[c, y, x] * shift(L(_origin(f, c))[0], (y, x)) for c, y, x in _places(f))
+    return _sum(L, f, (f[c, y, x] * shift(L(_origin(f, c))[0], (y, x)) for c, y, x in _places(f)))
 
 
 def naming(L, f):
     """sum over n of f[n] S_n h: L(delta) gets the name h, the impulse response."""
     h = impulse_responses(L, f)
-    return sum(f[c, y, x] * shift(h[:, c], (y, x)) for c, y, x in _places(f))
+    return _sum(L, f, (f[c, y, x] * shift(h[:, c], (y, x)) for c, y, x in _places(f)))
 
 
 def argument(L, f):
     """sum over n of f[n] h[y - n]: to shift h is to shift its argument."""
     h, (_, height, width) = impulse_responses(L, f), f.shape
     rows, columns = np.arange(height), np.arange(width)
-    return sum(f[c, y, x] * h[:, c][:, (rows - y)[:, None] % height, (columns - x) % width] for c, y, x in _places(f))
+    return _sum(L, f, (f[c, y, x] * h[:, c][:, (rows - y)[:, None] % height, (columns - x) % width]
+                       for c, y, x in _places(f)))
 
 
 def change_of_variables(L, f):
@@ -74,6 +75,10 @@ STEPS = (response, decomposition, linearity, translation, equivariance, naming, 
 def impulse_responses(L, f):
     """h, (C_out, C_in, H, W): L of the impulse at the origin of each channel."""
     return np.stack([L(_origin(f, c))[0] for c in range(len(f))], 1)
+
+
+def _sum(L, f, terms):
+    return sum(terms, np.zeros_like(L(np.zeros((1, *f.shape)))[0]))
 
 
 def _origin(f, channel):
@@ -164,6 +169,8 @@ def derivation(op, f, *, time_limit=TIME_LIMIT):
     f = np.atleast_3d(np.asarray(f, np.float64).T).T                                    # (H, W) -> (1, H, W)
     if f.ndim != 3:
         raise ValueError(f"derivation: the image must have shape (C, H, W) or (H, W), not {f.shape}")
+    if not np.isfinite(f).all():
+        raise ValueError("derivation: the image has pixels that are not finite")
     operator = Operator(op, len(f), f.shape[1:], np.float64, time_limit)
     if operator.out_shape[1:] != f.shape[1:]:
         raise OperatorError(f"the derivation is for operators that keep the size, {f.shape[1:]}; this one returns "

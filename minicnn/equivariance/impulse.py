@@ -21,6 +21,8 @@ class ImpulseResponse:
         For every displacement that there is between an input and an output pixel.
     offset : ndarray, shape (C_out, H', W')
         op(0): what a bias adds.
+    rounding : float
+        What is smaller counts for nothing when `kernel` is cut out: an FFT leaves its rounding error everywhere.
     axes : (Axis, Axis)
         Domain, sizes, and the rates alpha (how many pixels a stride goes on) and beta (of a transposed convolution).
     """
@@ -28,10 +30,11 @@ class ImpulseResponse:
     values: np.ndarray
     offset: np.ndarray
     axes: tuple[Axis, Axis]
+    rounding: float = 0.0
 
     @property
     def kernel(self):
-        """`values` without the zeros around, (C_out, C_in, kh, kw)."""
+        """`values` without the zeros (up to `rounding`) around, (C_out, C_in, kh, kw)."""
         (y, x), values = self._boxes(), self.values
         for axis, (start, count, length) in ((-2, y), (-1, x)):
             values = np.take(values, np.arange(start, start + count) % length, axis)
@@ -43,7 +46,7 @@ class ImpulseResponse:
         return tuple(self._origin(axis, start) for axis, (start, _, _) in zip(self.axes, self._boxes(), strict=True))
 
     def _boxes(self):
-        nonzero = np.any(self.values, (0, 1))
+        nonzero = (np.abs(self.values) > self.rounding).any((0, 1))
         return tuple(_box(np.any(nonzero, 1 - i), axis.periodic) for i, axis in enumerate(self.axes))
 
     def _origin(self, axis, start):
@@ -110,7 +113,13 @@ def impulse_response(op, in_channels=1, size=(16, 16), domain="torus", *, stride
     rates = torus_rates(operator) if domain == "torus" else tuple((s, 1) for s in stride)
     axes = axes_of(operator.in_shape, operator.out_shape, rates, domain == "torus")
     offset = operator(np.zeros((1, *operator.in_shape)))[0]
-    return ImpulseResponse(responses(operator, offset, axes), offset, axes)
+    h = responses(operator, offset, axes)
+    return ImpulseResponse(h, offset, axes, dust(operator, h))
+
+
+def dust(operator, h):
+    """How large a rounding error in h may be."""
+    return 64 * operator.eps * float(np.abs(h).max())
 
 
 def check_domain(domain):
@@ -131,22 +140,23 @@ def torus_rates(operator):
     return tuple(rates)
 
 
-def responses(operator, offset, axes, moved=0):
+def responses(operator, offset, axes, moved=0, one=False):
     """h for every displacement, (C_out, C_in, Dy, Dx), from impulses at the places of the axes, `moved` pixels on.
 
-    nan where a moved impulse does not show it.
+    With `one`, from the first place alone. nan where the impulses do not show it.
     """
     (y, x), (channels, *size) = axes, operator.in_shape
+    places = [axis.places[:1] if one else axis.places for axis in axes]
     seen = []
-    for axis in axes:
+    for axis, own in zip(axes, places, strict=True):
         found = np.full((2, axis.count), -1)
-        for i, p in reversed(list(enumerate(axis.places))):
+        for i, p in reversed(list(enumerate(own))):
             p = (p + moved) % axis.size
             found[:, axis.displacements(p)] = [np.full(axis.out, i), np.arange(axis.out)]
         seen.append(found)
-    spots = [((py + moved) % y.size, (px + moved) % x.size) for py in y.places for px in x.places]
+    spots = [((py + moved) % y.size, (px + moved) % x.size) for py in places[0] for px in places[1]]
     images = np.concatenate([dirac(size, at, channels=channels, channel=c) for at in spots for c in range(channels)])
-    answers = (operator(images) - offset).reshape(len(y.places), len(x.places), channels, *operator.out_shape)
+    answers = (operator(images) - offset).reshape(len(places[0]), len(places[1]), channels, *operator.out_shape)
     (iy, oy), (ix, ox) = seen
     h = answers[iy[:, None], ix[None, :], :, :, oy[:, None], ox[None, :]]               # (Dy, Dx, C_in, C_out)
     h[(iy < 0)[:, None] | (ix < 0)[None, :]] = np.nan

@@ -135,12 +135,15 @@ class Difference:
         |left - right|, 0 where they cannot be compared.
     tolerance : ndarray, shape (N, C', 1, 1)
         What rounding may do: bound eps times the largest value that is, or might be, in the image's channel.
+    known : ndarray of bool, shape (H', W')
+        Where they can be compared.
     """
 
     left: np.ndarray
     right: np.ndarray
     error: np.ndarray
     tolerance: np.ndarray
+    known: np.ndarray
 
     @property
     def passed(self):
@@ -170,11 +173,11 @@ class Difference:
 def check(law, setting, inputs, bound, **more):
     """The Difference of the law's two sides; `more` goes to the law."""
     left, right, known, terms = law.sides(setting, inputs, **more)
-    error = np.abs(left - right)
-    if known is not None:
-        error = np.where(known, error, 0.0)
+    known = np.ones(left.shape[2:], bool) if known is None else known
+    error = np.where(known, np.abs(left - right), 0.0)
     size = np.maximum(np.abs(left), np.abs(right)) if terms is None else terms
-    size = np.maximum(size.max((2, 3), keepdims=True), np.abs(setting.offset).max((1, 2))[:, None, None])
-    largest = sum(np.abs(f).max((1, 2, 3)) for f in inputs) * max(1, abs(getattr(law, "factor", 1)))
+    factor = max(1, abs(getattr(law, "factor", 1)))     # it multiplies what op(0) has rounded away, too
+    size = np.maximum(size.max((2, 3), keepdims=True), factor * np.abs(setting.offset).max((1, 2))[:, None, None])
+    largest = sum(np.abs(f).max((1, 2, 3)) for f in inputs) * factor
     size = np.maximum(size, np.multiply.outer(largest, setting.gain)[:, :, None, None])
-    return Difference(left, right, error, bound * setting.operator.eps * size)
+    return Difference(left, right, error, bound * setting.operator.eps * size, known)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..autograd import no_grad
 from ..module import Module, recorded_calls
 from ..tensor import Tensor
-from .black_box import TIME_LIMIT, Operator
+from .black_box import TIME_LIMIT, Operator, in_dtype
 from .domains import Moves, compare
 from .impulse import check_domain
 from .report import Report
@@ -60,7 +61,7 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
     Traceback (most recent call last):
         ...
     minicnn.equivariance.layers.EquivarianceError: not equivariant to the shift (0, 1): at the output pixel (0, 1, \
-15) op(S f) is 7, S op(f) is -9
+15) op(S f) is 7, S op(f) is -9, error 1.6e+01
     """
     check_domain(domain)
     operator = Operator(op, in_channels, size, dtype, time_limit)
@@ -70,6 +71,10 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
     if domain == "torus" and operator.out_shape[1:] != operator.in_shape[1:]:
         raise ValueError(f"on the torus the output must be as large as the input, {operator.in_shape[1:]}, not "
                          f"{operator.out_shape[1:]}; verify_convolution finds the shifts that a stride allows")
+    size = operator.in_shape[1:]
+    for by in shifts:
+        if not all(isinstance(d, (int, np.integer)) and abs(d) < n for d, n in zip(by, size, strict=True)):
+            raise ValueError(f"a shift must be two integers smaller than the image, {size}, not {by}")
     margin = tuple(max(abs(by[i]) for by in shifts) for i in (0, 1)) if domain == "window" else (0, 0)
     shape = (in_channels, *(n + 2 * m for n, m in zip(operator.in_shape[1:], margin, strict=True)))
     moves = Moves(domain, operator.in_shape, modest_images(rng, 3, shape, dtype).astype(np.float64), margin)
@@ -84,7 +89,8 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
             value = after[(n, *pixel)]
             raise EquivarianceError(
                 f"not equivariant to the shift {by}: at the output pixel {pixel} op(S f) is {value:.3g}, S op(f) is "
-                f"{value - difference[(n, *pixel)]:.3g}" + _first_layer(op, in_channels, size, domain, dtype))
+                f"{value - difference[(n, *pixel)]:.3g}, error {error.max():.1e}"
+                + _first_layer(op, in_channels, size, domain, dtype))
         found.append((by, float(error.max())))
     return found
 
@@ -135,10 +141,13 @@ def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=n
     def up_to(number):
         def prefix(images):
             with recorded_calls(module) as calls:
-                module(Tensor(images))
+                module(images if isinstance(images, Tensor) else Tensor(images))
             return calls[number][3].data
         return prefix
-    with recorded_calls(module) as calls:
+    if not isinstance(module, Module):
+        raise TypeError(f"layer_reports takes a Module, not a {type(module).__name__}")
+    module = in_dtype(module, np.dtype(dtype))
+    with recorded_calls(module) as calls, no_grad():
         module(Tensor(np.zeros((1, in_channels, *size), dtype)))
     found = []
     for number, (name, layer, _, out) in enumerate(calls):

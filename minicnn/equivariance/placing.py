@@ -128,9 +128,13 @@ class Shifts:
 
     @property
     def parity(self):
-        """{"both even", "otherwise"} -> mask (size, size) of the places whose dy and dx are even, or not; no centre."""
+        """{"both even": mask, "otherwise": mask} of the places at `distance` 2, 4, ..., by the parity of dy and dx.
+
+        Each has half of these places, so the two kinds are equally far away; at odd distances dy or dx is odd always.
+        """
         even = (np.abs(np.indices((self.size, self.size)) - self.reach) % 2 == 0).all(0)
-        return {"both even": even & (self.distance > 0), "otherwise": ~even}
+        counted = (self.distance > 0) & (self.distance % 2 == 0)
+        return {"both even": counted & even, "otherwise": counted & ~even}
 
     def images(self, images, dy, dx):
         """(n, digit, digit) -> what is seen of the digits moved by (dy, dx), (n, view, view)."""

@@ -21,7 +21,7 @@ class Check:
     says: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
     """What an operator is, as far as it was checked; true if it is a convolution (plus a constant for each channel).
 
@@ -38,8 +38,8 @@ class Report:
     convolution : bool
         Equivariant and affine, and op(f) = op(0) + h * f. What bool(report) is.
     lattice : (int or None, int or None) or None
-        (s_y, s_x): the smallest shifts to which it is equivariant down and to the right, and so all their multiples.
-        None for a direction without any.
+        (s_y, s_x): the smallest shift down and the smallest to the right to which it is equivariant, and so it is to
+        their multiples and sums. None for a direction without any. Diagonal shifts are not tried.
     impulse_response : ImpulseResponse or None
     offset : ndarray, shape (C_out,), or None
         op(0), if it is one number for each channel.
@@ -105,9 +105,14 @@ class Report:
 
     def __str__(self):
         tried = "proved with all basis vectors" if self.proof else f"{self.images} images tried"
-        lines = [f"{self.verdict} (on the {self.domain}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"]
+        where = "in a window" if self.domain == "window" else f"on the {self.domain}"
+        lines = [f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"]
         for check in self.checks:
             lines.append(f"  {'ok  ' if check.passed else 'FAIL'} {check.says:<40} error {check.error:.1e}, tolerance "
                          f"{check.tolerance:.1e}")
+        h = self.impulse_response
+        if h is not None and self.affine:
+            (outs, ins, height, width), at = h.kernel.shape, h.origin
+            lines.append(f"  h: {outs} x {ins} kernels of {height} x {width} pixels, the origin at {at}")
         lines += [f"  witness: {witness}" for witness in self.witnesses.values()]
         return "\n".join(lines)

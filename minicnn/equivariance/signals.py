@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 DOMAINS = ("torus", "plane", "window")
-SCALES = (1e-3, 1e3, 1e6)       # of the images that look for thresholds and saturation
 
 
 def shift(x, by, domain="torus"):
@@ -58,20 +57,13 @@ def dirac(size, at=(0, 0), *, channels=1, channel=0, height=1.0, dtype=np.float6
 
 
 def modest_images(rng, count, shape, dtype, integers=False):
-    """(count, *shape): signed images of size 1 or so: Gaussian, integers from -9 to 9, and a few pixels, in turn.
+    """(count, *shape): images of size 1 or so: Gaussian, integers from -9 to 9, few pixels, and bright, in turn.
 
     Signed, since on non-negative images a ReLU is the identity; integers, since sums of them are exact; few pixels,
-    since a sum of many hides what one does.
+    since a sum of many hides what one does; and bright all over, as photographs are.
     """
-    kinds = (_integers,) if integers else (_gaussian, _integers, _few)
+    kinds = (_integers,) if integers else (_gaussian, _integers, _few, _bright)
     return np.stack([kinds[i % len(kinds)](rng, shape) for i in range(count)]).astype(dtype)
-
-
-def scaled_images(rng, shape, dtype, integers=False):
-    """(len(SCALES), *shape): images a thousand times smaller, and a thousand and a million times larger."""
-    if integers:
-        return modest_images(rng, len(SCALES), shape, dtype, True)
-    return np.stack([scale * _gaussian(rng, shape) for scale in SCALES]).astype(dtype)
 
 
 def _gaussian(rng, shape):
@@ -80,6 +72,10 @@ def _gaussian(rng, shape):
 
 def _integers(rng, shape):
     return rng.integers(-9, 10, shape).astype(np.float64)
+
+
+def _bright(rng, shape):
+    return 1 + rng.random(shape)
 
 
 def _few(rng, shape):

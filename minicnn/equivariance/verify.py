@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from .black_box import TIME_LIMIT, Operator
-from .impulse import ImpulseResponse, check_domain, responses, torus_rates
+from .impulse import ImpulseResponse, check_domain, dust, responses, torus_rates
 from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, check
 from .report import Check, Report
 from .signals import dirac, modest_images
@@ -82,8 +84,12 @@ def verify_convolution(op, in_channels=1, size=(16, 16), domain="torus", dtype=n
     check_domain(domain)
     if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 1:
         raise ValueError(f"trials must be a positive integer, not {trials!r}")
-    operator = Operator(op, in_channels, size, dtype, time_limit)
+    if bound is not None and not bound > 0:
+        raise ValueError(f"bound must be a positive number, not {bound!r}")
     rng = np.random.default_rng(0) if rng is None else rng
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(f"rng must be a numpy.random.Generator, as numpy.random.default_rng(3) makes, not {rng!r}")
+    operator = Operator(op, in_channels, size, dtype, time_limit)
     return _Examination(operator, domain, trials, rng, integers, bound).report(exhaustive)
 
 
@@ -98,7 +104,8 @@ class _Examination:
         if not integers and answers.any() and np.array_equal(answers, answers.astype(np.float32)):
             operator.eps = float(np.finfo(np.float32).eps)          # it computes in float32, whatever it returns
         self.bound = bound or BOUND[np.dtype(np.float32 if operator.eps > 1e-10 else np.float64)]
-        gain = np.abs(answers - offset).max((2, 3)) / np.abs(images).max((1, 2, 3))[:, None]
+        largest = np.maximum(np.abs(images).max((1, 2, 3)), np.finfo(np.float32).tiny)
+        gain = np.abs(answers - offset).max((2, 3)) / largest[:, None]
         self.setting = Setting(operator, domain, offset, gain.max(0))
 
     def report(self, exhaustive):
@@ -111,17 +118,16 @@ class _Examination:
         lattice, rates = self.find_lattice()
         self.setting = replace(self.setting, rates=rates)
         equivariant = lattice == (1, 1) and rates == ((1, 1), (1, 1))
-        h = responses(self.operator, self.setting.offset, self.setting.axes)
-        found, failing = self.is_response(h, affine, exhaustive)
-        matches = self.checks[-1].passed
+        found, failing, h = self.is_response(affine, exhaustive)
+        matches = all(check.passed for check in self.checks if check.name in ("convolution", "basis"))
         offset, constant = self.setting.offset, np.ptp(self.setting.offset, (1, 2)).max() == 0
-        verdict = _verdict(affine, lattice, self.setting, matches, self.halo(failing))
+        h, halo = ImpulseResponse(h, offset, self.setting.axes, dust(self.operator, h)), self.halo(failing)
         return Report(
-            verdict, **facts, affine=affine, linear=affine and not offset.any(), equivariant=equivariant,
-            convolution=affine and equivariant and matches, lattice=lattice,
-            impulse_response=ImpulseResponse(h, offset, self.setting.axes),
+            _verdict(affine, lattice, self.setting, matches, halo, h), **facts, affine=affine,
+            linear=affine and not offset.any(), equivariant=equivariant,
+            convolution=affine and equivariant and matches, lattice=lattice, impulse_response=h,
             offset=offset[:, 0, 0] if constant else None, error=found[0], tolerance=found[1],
-            witnesses=self.witnesses, halo=self.halo(failing), failing=failing, shift_failing=self.shift_failing,
+            witnesses=self.witnesses, halo=halo, failing=failing, shift_failing=self.shift_failing,
             checks=self.checks, proof=exhaustive and affine)
 
     # The laws, one after the other.
@@ -179,29 +185,32 @@ class _Examination:
     def find_lattice(self):
         """((s_y, s_x), the rates of both axes)."""
         fields = self.images(self.count, self.setting.shape)
-        fields = np.concatenate([fields, dirac(fields.shape[2:], tuple(n // 2 + 1 for n in fields.shape[2:]),
+        fields = np.concatenate([fields, dirac(fields.shape[2:], tuple((n // 2 + 1) % n for n in fields.shape[2:]),
                                                channels=fields.shape[1])])
         fields = np.concatenate([fields, -3 * fields])  # a kink may lie beyond what the first ones reach
         steps, rates = [], []
+        rate_of = lambda a, b: (a // math.gcd(a, b), b // math.gcd(a, b))
         for axis in (0, 1):
             candidates, default = self.candidates(axis)
             along = lambda n: tuple(n if i == axis else 0 for i in (0, 1))              # noqa: B023
-            step, rate = None, default
+            step, rate, inside = None, default, None
             for n, (a, b) in enumerate(candidates):
                 law = Equivariance(along(a), along(b))
                 found = self.try_law(law, fields) if n == 0 else check(law, self.setting, (fields,), self.bound)
                 if n == 0 and not found.passed:
                     before = False if self.shift_failing is None else self.shift_failing
                     self.shift_failing = before | found.failing
+                if default is None and inside is None and self.halo(found.failing | ~found.known):
+                    inside = rate_of(a, b)              # it holds but for a border
                 if n == 0 or found.passed:
                     self.note("equivariance", str(law), found)
                 if found.passed:
                     step = a
                     if b and default is None:
-                        rate = (a // np.gcd(a, b), b // np.gcd(a, b))
+                        rate = rate_of(a, b)
                     break
             steps.append(step)
-            rates.append(tuple(int(n) for n in rate or (1, 1)))
+            rates.append(rate or inside or (1, 1))
         return tuple(steps), tuple(rates)
 
     def candidates(self, axis):
@@ -215,26 +224,33 @@ class _Examination:
         near = size / out
         strides = sorted(range(2, int(near) + 2) if near > 1 else (), key=lambda s: abs(s - near))
         slopes = [(1, 1), *((s, 1) for s in strides), *((1, s) for s in range(2, int(1 / near) + 2) if near < 1)]
-        most = max(1, size // 2)
+        most = max(1, size // 3)                        # more would leave little to compare
         found = [(m * a, m * b) for m in range(1, size) for a, b in slopes if m * a <= most and m * b < out]
         return sorted(found, key=lambda pair: pair != (1, 1)) or [(1, 1)], None
 
-    def is_response(self, h, affine, exhaustive):
-        """op(f) = op(0) + h * f: the largest error and its tolerance, and the pixels where it is broken, if affine."""
-        fields = self.images(self.count, self.setting.shape)
+    def is_response(self, affine, exhaustive):
+        """op(f) = op(0) + h * f: (the largest error, its tolerance); where it is broken, if affine; and h."""
+        respond = partial(responses, self.operator, self.setting.offset, self.setting.axes)
+        h, fields = respond(), self.images(self.count, self.setting.shape)
         difference = self.try_law(Convolution(), fields, h=h)
         self.note("convolution", str(Convolution()), difference)
         failing = difference.failing
         if exhaustive and affine:
             failing = failing | self.basis_failing(h)
-        if affine and failing.any():                    # one pixel that is seen by the impulse would blame all others
-            centre = min(self.operator.in_shape[1:]) // 2 if self.domain == "torus" else 0
-            several = np.stack([responses(self.operator, self.setting.offset, self.setting.axes, moved)
-                                for moved in (centre, centre + 1, centre - 1)])
-            middle = np.where(np.isnan(several).any(0), h, np.median(np.nan_to_num(several), 0))
-            failing = check(Convolution(), self.setting, (fields,), self.bound, h=middle).failing
+        if affine and failing.any():
+            blamed = lambda other: check(Convolution(), self.setting, (fields,), self.bound, h=other).failing
+            h, failing = min(((other, blamed(other)) for other in self.other_responses(h, respond)),
+                             key=lambda pair: pair[1].sum())
         last = self.checks[-1]
-        return (last.error, last.tolerance), failing if affine and failing.any() else None
+        return (last.error, last.tolerance), failing if affine and failing.any() else None, h
+
+    def other_responses(self, h, respond):
+        """h, and what impulses elsewhere say: one pixel that is off, or a border, must not spoil all others."""
+        yield h
+        centre = min(self.operator.in_shape[1:]) // 2 if self.domain == "torus" else 0
+        several = np.stack([respond(moved=moved) for moved in (centre, centre + 1, centre - 1)])
+        yield np.where(np.isnan(several).any(0), h, np.median(np.nan_to_num(several), 0))
+        yield np.nan_to_num(respond(moved=centre, one=True))
 
     def basis_failing(self, h):
         """Try every basis vector, in a window those around it too; the pixels that do not answer with h moved there."""
@@ -271,35 +287,54 @@ class _Examination:
 
     def halo(self, failing):
         """(top, bottom, left, right) of the border that holds all failing pixels, or None."""
-        if failing is None:
+        if failing is None or not failing.any():
             return None
         rows, columns = failing.all(1), failing.all(0)
         leading = lambda flags: int(np.argmin(flags)) if not flags.all() else len(flags)
         top, bottom, left, right = (leading(f) for f in (rows, rows[::-1], columns, columns[::-1]))
         height, width = failing.shape
         inside = failing[top:height - bottom, left:width - right]
-        is_border = top + bottom <= height / 2 and left + right <= width / 2 and not inside.any()
+        is_border = top + bottom < height / 2 and left + right < width / 2 and not inside.any()
         return (top, bottom, left, right) if is_border else None
 
 
-def _verdict(affine, lattice, setting, matches, halo):
+def _verdict(affine, lattice, setting, matches, halo, h):
     """In words what was found."""
-    (ay, by), (ax, bx) = setting.rates
-    shifts = {(1, 1): "equivariant to all shifts", (None, None): "equivariant to no shift"}.get(
-        lattice, f"equivariant to shifts by {lattice} only")
     if not affine:
-        return f"not linear; {shifts}"
+        return f"not linear; {_shifts(lattice)}"
+    (ay, by), (ax, bx) = setting.rates
     constant = " plus a constant" if setting.offset.any() else ""
-    if (ay, by, ax, bx) == (1, 1, 1, 1) and lattice == (1, 1):
-        return f"a convolution{constant}" if matches else "linear and equivariant, but not h * f"
-    if matches and (ay, by, ax, bx) == (1, 1, 1, 1):
-        return f"not a convolution, but one plus an image that is not constant; {shifts}"
+    if (by, bx) != (1, 1):
+        kind = f"one after {by} x {bx} upsampling with zeros{constant}"
+    elif (ay, ax) != (1, 1):
+        kind = f"every {ay} x {ax}-th pixel of one{constant}"
+    else:
+        kind = f"one{constant}"
+    if kind == f"one{constant}" and lattice == (1, 1):
+        return f"a convolution{constant}{_wide(h)}" if matches else "linear and equivariant, but not h * f"
+    if matches and kind == f"one{constant}":
+        return f"not a convolution, but one plus an image that is not constant; {_shifts(lattice)}"
     if setting.operator.out_shape[1:] == (1, 1):
-        return f"not a convolution: one number for an image; {shifts}"
-    if matches and (by, bx) == (1, 1):
-        return f"not a convolution, but every {ay} x {ax}-th pixel of one{constant}; {shifts}"
-    if matches and (ay, ax) == (1, 1):
-        return f"not a convolution, but one after {by} x {bx} upsampling with zeros{constant}"
+        return f"not a convolution: one number for an image; {_shifts(lattice)}"
+    if matches:
+        return f"not a convolution, but {kind}; {_shifts(lattice)}"
     if halo:
-        return f"not a convolution at the border, {halo} pixels (top, bottom, left, right), but one inside"
-    return f"linear; {shifts}"
+        return f"not a convolution at the border, {halo} pixels (top, bottom, left, right), but {kind} inside"
+    return f"linear{constant}; {_shifts(lattice)}"
+
+
+def _shifts(lattice):
+    if lattice == (1, 1):
+        return "equivariant to all shifts"
+    if lattice == (None, None):
+        return "equivariant to no shift down or across"
+    down, across = ("no shift" if s is None else "all shifts" if s == 1 else f"multiples of {s}" for s in lattice)
+    return f"equivariant to {down} down, {across} across"
+
+
+def _wide(h):
+    """A warning for plane and window, where a kernel as wide as the image may be a border that was taken for one."""
+    (y, x), (height, width) = h.axes, h.kernel.shape[2:]
+    reaches = any(not axis.periodic and axis.count > 3 and n > 0.5 * axis.count
+                  for axis, n in ((y, height), (x, width)))
+    return ", with a kernel that reaches across the image: another size may tell more" if reaches else ""

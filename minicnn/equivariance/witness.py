@@ -12,7 +12,7 @@ from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, c
 ROUNDS = 60                     # of shrinking, each one call of the operator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Witness:
     """Where and by how much a law is broken.
 
@@ -47,6 +47,8 @@ class Witness:
         in_channels = self.inputs[0].shape[0]
         operator = Operator(op, in_channels, self.size, self.dtype, time_limit)
         offset = operator(np.zeros((1, *operator.in_shape)))[0]
+        if any(n >= size for n, size in zip(self.pixel, offset.shape, strict=True)):
+            return False                                # it returns another size
         setting = Setting(operator, self.domain, offset, np.zeros(len(offset)), self.rates)
         found = check(self.law, setting, tuple(f[None] for f in self.inputs), self.bound)
         return bool(found.error[(0, *self.pixel)] > self.tolerance)
@@ -77,17 +79,19 @@ class Witness:
                    rates=tuple(pair(rate) for rate in record["rates"]), **numbers)
 
     def __str__(self):
-        names = [f"{name} = {_describe(f)}" for name, f in zip("fg", self.inputs, strict=False)]
+        seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)
+        names = [f"{name} = {_describe(f, seen)}" for name, f in zip("fg", self.inputs, strict=False)]
         return (f"{self.law} is broken at output pixel {self.pixel}: {self.left + 0.0:.6g} against "
-                f"{self.right + 0.0:.6g}, for {' and '.join(names)}")
+                f"{self.right + 0.0:.6g} (error {self.error:.1e}), for {' and '.join(names)}")
 
 
 def _pixels(f):
     return [[*(int(i) for i in where), float(f[tuple(where)])] for where in np.argwhere(f)]
 
 
-def _describe(f):
-    pixels = _pixels(f)
+def _describe(f, seen):
+    """In words; places are counted from what the operator sees of f."""
+    pixels = [(c, y - seen[0], x - seen[1], value) for c, y, x, value in _pixels(f)]
     if not pixels:
         return "0"
     if len(pixels) > 3:

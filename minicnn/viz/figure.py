@@ -17,6 +17,15 @@ def new_figure(width=6.0, height=4.0, columns=1):
     return figure, figure.subplots(1, columns)
 
 
+def check_picture(path):
+    """Raise what `save` would for this path, before long work."""
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
+    if not path.parent.is_dir():
+        raise OSError(f"the picture {path} could not be written: there is no directory {path.parent}")
+
+
 def save(figure, path):
     """Write a figure as PNG, PDF or SVG by the path's ending; an old file is replaced only by a whole new one.
 
@@ -27,9 +36,8 @@ def save(figure, path):
     OSError
         The directory is not there or cannot be written.
     """
+    check_picture(path)
     path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         figure.savefig(part, dpi=150)

@@ -1,0 +1,84 @@
+"""How far a classifier's answer depends on the place: a map over the shifts, and networks side by side."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+
+from .speed import GRID, STYLES
+
+QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
+    "accuracy": ("accuracy", "Accuracy", "cividis", (0, 100)),
+    "same_class": ("same class", "Share with the class of the middle", "cividis", (0, 100)),
+    "feature_distance": ("distance", "Distance of the features from the middle, relative", "cividis_r", None),
+}
+
+
+def invariance_map(found, ax, quantity="accuracy", title=None):
+    """The percents at every shift as a map; the shifts with dy and dx even are framed.
+
+    Parameters
+    ----------
+    found : minicnn.equivariance.invariance.InvarianceMap
+    ax : matplotlib.axes.Axes
+        At least about 4 inches wide, for the numbers to fit.
+    quantity : {"accuracy", "same_class", "feature_distance"}
+    title : str, optional
+
+    Raises
+    ------
+    ValueError
+        There is no such quantity.
+    """
+    if quantity not in QUANTITIES:
+        raise ValueError(f"invariance_map: quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
+    label, words, colours, limits = QUANTITIES[quantity]
+    values = 100 * getattr(found, quantity)
+    low, high = limits or (0, max(values.max(), 1e-9))
+    reach, steps = found.shifts.reach, list(found.shifts.steps)
+    half = reach + 0.5
+    picture = ax.imshow(values, cmap=colours, vmin=low, vmax=high, extent=(-half, half, half, -half))
+    for (i, j), value in np.ndenumerate(values):
+        red, green, blue, _ = picture.cmap(picture.norm(value))
+        dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
+        ax.text(j - reach, i - reach, f"{value:.0f}", ha="center", va="center", fontsize=7,
+                color="white" if dark else "black")
+        if steps[i] % 2 == steps[j] % 2 == 0:
+            ax.plot(*_square(j - reach, i - reach), color="white" if dark else "black", linewidth=0.8)
+    ax.figure.colorbar(picture, ax=ax, label=f"{label} (%)", shrink=0.85)
+    model = textwrap.fill(f"{found.shifts}. Framed: dy and dx even.", 62)
+    ax.set(xticks=steps, yticks=steps, ylabel="dy (pixels, positive: down)")
+    ax.set_title(title or f"{words}, {len(found.labels)} digits", fontsize=10)
+    ax.set_xlabel(f"dx (pixels, positive: right)\n{model}", fontsize=9)
+    return ax
+
+
+def model_comparison(results, ax):
+    """Accuracy in percent against the distance of the shift, a line for each network of `compare_models`.
+
+    Parameters
+    ----------
+    results : list of minicnn.equivariance.comparison.ModelResult
+        At most as many as there are styles, 8.
+    ax : matplotlib.axes.Axes
+    """
+    if not 1 <= len(results) <= len(STYLES):
+        raise ValueError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
+    for result, (colour, marker) in zip(results, STYLES, strict=False):
+        ax.plot(100 * result.accuracy, color=colour, marker=marker, markersize=5,
+                label=f"{result.title} pixels (consistency {result.consistency:.0%})")
+    reach = max(result.shifts.reach for result in results)
+    first = results[0].maps[0]
+    ax.set(xlabel="shift, max(|dy|, |dx|), pixels", ylabel="accuracy (%)", ylim=(0, 104), xticks=range(reach + 1),
+           title=f"Trained on digits in the middle, asked about moved ones ({len(first.labels)} digits)")
+    ax.grid(True, color=GRID)
+    ax.set_axisbelow(True)
+    ax.legend(loc="lower left", fontsize=8)
+    return ax
+
+
+def _square(x, y, half=0.44):
+    """The outline of a cell."""
+    return np.array([x, x, x, x, x]) + half * np.array([-1, 1, 1, -1, -1]), \
+        np.array([y, y, y, y, y]) + half * np.array([-1, -1, 1, 1, -1])
