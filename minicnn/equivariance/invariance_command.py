@@ -18,7 +18,7 @@ def add_parser(commands, formatter):
     option = command.add_argument
     option("--models", default="mlp,lenet,lenet-global", metavar="NAMES", help="with commas: lenet, lenet-average, "
                                                                                "lenet-blur, lenet-global, mlp")
-    option("--epochs", type=int, default=5, metavar="N", help="of training on the embedded digits")
+    option("--epochs", type=int, default=8, metavar="N", help="of training on the embedded digits")
     option("--seeds", default="1", metavar="N,N", help="each trains every network once; results are their means")
     option("--images", type=int, default=300, metavar="N", help="digits that are moved")
     option("--pools-only", action="store_true", help="train nothing, compare the pools")

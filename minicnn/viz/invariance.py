@@ -67,7 +67,7 @@ def model_comparison(results, ax):
         raise ValueError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
     for result, (colour, marker) in zip(results, STYLES, strict=False):
         ax.plot(100 * result.accuracy, color=colour, marker=marker, markersize=5,
-                label=f"{result.title} pixels (consistency {result.consistency:.0%})")
+                label=f"{result.title} pixels (consistency {result.consistency:.1%})")
     reach = max(result.shifts.reach for result in results)
     first = results[0].maps[0]
     ax.set(xlabel="shift, max(|dy|, |dx|), pixels", ylabel="accuracy (%)", ylim=(0, 104), xticks=range(reach + 1),
