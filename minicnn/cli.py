@@ -1,8 +1,7 @@
-"""The command line: `minicnn train | eval | info | data | gradcheck | verify | animate | bench`. Results go to stdout,
-progress to stderr.
+"""The command line: train, eval, info, data, gradcheck, verify, invariance, animate, explore and bench.
 
-Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of
-an error.
+Results go to stdout, progress to stderr. Exit status: 0 done, 1 a check failed, 2 bad input or usage, 130 interrupted.
+MINICNN_VERBOSE=1 shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -50,6 +49,8 @@ def _parser():
     from .animation import command as animation
     from .bench import command as bench
     from .equivariance import command as verify
+    from .equivariance import invariance_command as invariance
+    from .explore import command as explore
     parser = argparse.ArgumentParser(
         prog="minicnn", description="A small deep-learning engine that shows, trains and proves what a convolution is.")
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
@@ -86,8 +87,10 @@ def _parser():
                                                                          "it for each input")
     command.add_argument("--seed", type=int, default=0, help="of the samples")
     verify.add_parser(commands, _Help)
+    invariance.add_parser(commands, _Help)
     animation.add_parser(commands, _Help)
     bench.add_parser(commands, _Help)
+    explore.add_parser(commands, _Help)
     return parser
 
 

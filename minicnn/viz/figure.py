@@ -23,7 +23,7 @@ def check_picture(path):
     if path.suffix.lower() not in FORMATS:
         raise ValueError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
     if not path.parent.is_dir():
-        raise OSError(f"the picture {path} could not be written: there is no directory {path.parent}")
+        raise OSError(f"the picture {path} could not be written: No such file or directory: {path.parent}")
 
 
 def save(figure, path):

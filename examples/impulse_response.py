@@ -1,0 +1,43 @@
+# %% [markdown]
+# # What is a convolution, really?
+# Show a linear, shift-equivariant operator one bright pixel. Its answer, the impulse response, is all there is to know:
+# every image is a sum of shifted bright pixels, so every answer is a sum of shifted impulse responses.
+
+# %%
+import sys
+
+import numpy as np
+
+from minicnn import viz
+from minicnn.equivariance import derivation, impulse_response, verify_convolution
+from minicnn.nn import Conv2d
+
+conv = Conv2d(1, 1, 3, padding=1, padding_mode="circular", dtype=np.float64, rng=np.random.default_rng(3))
+h = impulse_response(conv, size=(12, 12))
+print("weight:\n", conv.weight.data[0, 0].round(2))
+print("impulse response, the weight turned by 180 degrees:\n", h.kernel[0, 0].round(2), "origin at", h.origin)
+
+# %% [markdown]
+# ## The derivation, step by step, on numbers
+
+# %%
+image = np.zeros((12, 12))
+image[3:9, 5:7], image[3:5, 3:9] = 1, -1
+found = derivation(conv, image)
+print(found)
+viz.save(viz.derivation(found), sys.argv[1] if len(sys.argv) > 1 else "derivation.png")
+
+# %% [markdown]
+# ## Who is a convolution, and who is not?
+
+# %%
+operators = {
+    "this layer": conv, "a blur": lambda f: (np.roll(f, 1, 3) + 2 * f + np.roll(f, -1, 3)) / 4,
+    "a ReLU": lambda f: np.maximum(f, 0), "a mirror": lambda f: f[..., ::-1],
+    "a vignette": lambda f: f * np.linspace(0.5, 1, 16), "every other pixel": lambda f: f[:, :, ::2, ::2],
+}
+for name, op in operators.items():
+    report = verify_convolution(op)
+    print(f"{name:18} {report.verdict}")
+    if report.witness:
+        print(f"{'':18} {report.witness}")

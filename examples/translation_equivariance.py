@@ -1,0 +1,44 @@
+# %% [markdown]
+# # The feature map moves along
+# Shift the digit, then compute its map; or compute the map, then shift it: the same, to the last bit.
+
+# %%
+import sys
+
+import numpy as np
+
+from minicnn import viz
+from minicnn.animation import feature_map
+from minicnn.animation.figure import equivariance_figure
+from minicnn.data import load, normalize
+from minicnn.equivariance.placing import place, placements
+from minicnn.models import lenet
+
+model = lenet(pretrained=True, algorithm="direct").eval()
+digit = load("mnist5k").val_images[:1]
+
+# %% [markdown]
+# ## All 121 places on a 38x38 canvas
+
+# %%
+offsets = placements(28, 38)
+maps = feature_map(model, "conv4", normalize(place(np.repeat(digit, len(offsets), 0), 38, offsets)))
+first, size = maps[0], maps.shape[-1]
+exact = [np.array_equal(moved[:, dy:, dx:], first[:, :size - dy, :size - dx])
+         for moved, (dy, dx) in zip(maps, offsets, strict=True)]
+print(f"conv4 moves along exactly at {sum(exact)} of {len(exact)} places")
+
+# %% [markdown]
+# ## What pooling forgets: odd shifts
+
+# %%
+pooled = model.pool(maps).data
+for by in (1, 2, 3, 4):
+    moved = pooled[by]                                                  # offset (0, by)
+    step = by // 2
+    error = abs(moved[..., step + 1:-1] - pooled[0][..., 1:pooled.shape[-1] - step - 1]).max()
+    print(f"moved by {by}: the pooled map differs from the pooled map moved by {step} by at most {error:.2f}")
+
+# %%
+figure, largest = equivariance_figure(model)
+viz.save(figure, sys.argv[1] if len(sys.argv) > 1 else "equivariance.png")

@@ -1,0 +1,64 @@
+# %% [markdown]
+# # Add a convolution algorithm: one class
+# Under `@register` it is found by name everywhere: conv2d, the layers, gradcheck, the benchmarks, the verifier.
+# Here: one product for each tap of the kernel, on a shifted view of the image, and nothing else.
+
+# %%
+import math
+
+import numpy as np
+
+from minicnn import functional as F
+from minicnn.conv import algorithms
+from minicnn.conv.registry import Algorithm, register
+from minicnn.equivariance import verify_convolution
+
+
+@register
+class Shifts(Algorithm):
+    """out = sum over taps (i, j) of weight[:, :, i, j] @ the image shifted by (i, j)."""
+
+    name = "shifts"
+    reference = "this example"
+    error_bound = 30.0
+
+    def unsupported(self, geometry):
+        g = geometry
+        plain = g.stride == g.dilation == (1, 1) and g.groups == 1 and not any(map(any, g.padding))
+        return None if plain else "it is for stride 1, dilation 1, one group and no padding"
+
+    def cost(self, geometry):
+        return math.inf                                 # "auto" never takes it
+
+    def forward(self, x, weight, bias, geometry):
+        out = sum(np.einsum("kc,nchw->nkhw", weight[:, :, i, j], view) for i, j, view in self.views(x, geometry))
+        return out if bias is None else out + bias[:, None, None], (x, weight)
+
+    def backward(self, grad, saved, needs):
+        x, weight = saved
+        (height, width), (kh, kw) = grad.shape[2:], weight.shape[2:]
+        grad_input, grad_weight = np.zeros_like(x), np.zeros_like(weight)
+        for i, j in np.ndindex(kh, kw):
+            grad_input[:, :, i:i + height, j:j + width] += np.einsum("kc,nkhw->nchw", weight[:, :, i, j], grad)
+            grad_weight[:, :, i, j] = np.einsum("nkhw,nchw->kc", grad, x[:, :, i:i + height, j:j + width])
+        return grad_input, grad_weight, grad.sum((0, 2, 3))
+
+    def views(self, x, geometry):
+        height, width = geometry.out_size
+        for i, j in np.ndindex(*geometry.kernel):
+            yield i, j, x[:, :, i:i + height, j:j + width]
+
+
+# %%
+rng = np.random.default_rng(0)
+image, weight = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2))
+print("known algorithms:", ", ".join(algorithms()))
+difference = F.conv2d(image, weight, algorithm="shifts").data - F.conv2d(image, weight, algorithm="naive").data
+print(f"differs from the definition by at most {abs(difference).max():.1e}")
+
+# %%
+print("the verifier says:", verify_convolution(lambda f: F.conv2d(f, weight, algorithm="shifts"), 3, domain="window"))
+try:
+    F.conv2d(image, weight, padding=1, algorithm="shifts")
+except ValueError as error:
+    print("what it cannot compute it refuses:", error)

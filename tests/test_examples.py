@@ -1,0 +1,30 @@
+"""Every example runs from beginning to end, is short, and stands in the list."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "examples"
+PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "invariance_and_pooling"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", sorted(FOLDER.glob("*.py")), ids=lambda path: path.stem)
+def test_example(script, tmp_path):
+    picture = tmp_path / "picture.png"
+    process = subprocess.run([sys.executable, "-W", "error", script, picture], cwd=tmp_path, capture_output=True,
+                             text=True, timeout=300)
+    assert process.returncode == 0, process.stderr
+    assert picture.exists() == (script.stem in PICTURES)
+    assert "nan" not in process.stdout.split()
+
+
+def test_the_list_is_complete_and_examples_are_short():
+    listed = (FOLDER / "README.md").read_text()
+    for script in FOLDER.glob("*.py"):
+        assert f"`{script.name}`" in listed
+        lines = script.read_text().splitlines()
+        assert len(lines) <= 80, script.name
+        assert lines[0] == "# %% [markdown]", script.name
