@@ -4,7 +4,10 @@ from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .derivation import derivation
 from .figure import new_figure, save
 from .invariance import invariance_map, model_comparison
+from .network import computation_graph, feature_maps, filters, gradient_flow, graph_source, graph_text
+from .operators import singular_values, toeplitz_matrix, transfer
 from .speed import speed_and_error
 
-__all__ = ["confusion_matrix", "derivation", "invariance_map", "learning_curve", "model_comparison", "new_figure",
-           "save", "speed_and_error", "worst_mistakes"]
+__all__ = ["computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters", "gradient_flow",
+           "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison", "new_figure", "save",
+           "singular_values", "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes"]
