@@ -69,7 +69,8 @@ def gradient_flow(model, ax):
     ax.plot(sizes, range(len(found)), "o", color=BLUE)
     positive = [size for size in sizes if size > 0] or [1.0]
     decades = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)) + 0.01)
-    ax.set(xlim=10 ** np.array(decades), yticks=range(len(found)), yticklabels=[name for name, _ in found], xscale="log",
+    ax.set(xlim=10 ** np.array(decades),
+           yticks=range(len(found)), yticklabels=[name for name, _ in found], xscale="log",
            xlabel="root mean square of the gradient", title="Gradients, from the first layer (top) to the last")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.invert_yaxis()
