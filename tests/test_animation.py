@@ -1,6 +1,7 @@
 """The animation: maps that move along exactly, every format, every misuse."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -118,6 +119,12 @@ def test_misuse(options, text, tmp_path, capsys, monkeypatch):
     assert captured.out == ""
     assert "Traceback" not in captured.err
     assert {p.name for p in tmp_path.iterdir()} == before
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_mp4(tmp_path):
+    assert main(["animate", "--digits", "5", "--canvas", "30", "--path", "square", "--out", str(tmp_path / "a.mp4")]) == 0
+    assert b"ftyp" in (tmp_path / "a.mp4").read_bytes()[:16]
 
 
 def test_mp4_without_ffmpeg(tmp_path, capsys, monkeypatch):
