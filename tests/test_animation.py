@@ -123,7 +123,8 @@ def test_misuse(options, text, tmp_path, capsys, monkeypatch):
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 def test_mp4(tmp_path):
-    assert main(["animate", "--digits", "5", "--canvas", "30", "--path", "square", "--out", str(tmp_path / "a.mp4")]) == 0
+    arguments = ["animate", "--digits", "5", "--canvas", "30", "--path", "square", "--out", str(tmp_path / "a.mp4")]
+    assert main(arguments) == 0
     assert b"ftyp" in (tmp_path / "a.mp4").read_bytes()[:16]
 
 
