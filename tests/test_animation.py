@@ -9,6 +9,7 @@ from PIL import Image
 
 from minicnn.animation import LAYERS, PATHS, Clusters, Scene, feature_map, path
 from minicnn.animation.figure import equivariance_figure
+from minicnn.animation.scene import fit_clusters
 from minicnn.cli import main
 from minicnn.data import load, normalize
 from minicnn.equivariance.placing import place, placements
@@ -23,7 +24,7 @@ def model():
 @pytest.mark.parametrize("layer", ["conv1", "conv4"])
 def test_the_coloured_map_moves_along_exactly_at_all_121_places(layer, model):
     data = load("mnist5k")
-    clusters = Clusters.fit(feature_map(model, layer, normalize(data.train_images[:50])))
+    clusters = fit_clusters(model, layer, 6)
     offsets = placements()
     images = place(np.repeat(data.val_images[:1], len(offsets), 0), 38, offsets)
     colours = np.concatenate([clusters(feature_map(model, layer, normalize(images[i:i + 16])))
@@ -35,13 +36,22 @@ def test_the_coloured_map_moves_along_exactly_at_all_121_places(layer, model):
 
 
 def test_clusters_are_ordered_and_fitted_once(model):
-    data = load("mnist5k")
-    clusters = Clusters.fit(feature_map(model, "conv4", normalize(data.train_images[:50])))
-    assert (np.diff((clusters.centroids ** 2).sum(1)) > 0).all()
-    empty = feature_map(model, "conv4", normalize(np.zeros((1, 38, 38), np.uint8)))
-    assert len(np.unique(clusters(empty))) == 1
-    with pytest.raises(ValueError, match="cannot be told apart"):
-        Clusters.fit(np.zeros((1, 2, 3, 3)), 3)
+    for layer in LAYERS:
+        clusters = fit_clusters(model, layer, 6)
+        away = clusters.centroids - clusters.centroids[0]
+        assert (np.diff((away ** 2).sum(1)) > 0).all()
+        empty = feature_map(model, layer, normalize(np.zeros((1, 38, 38), np.uint8)))
+        assert not clusters(empty).any()
+    with pytest.raises(ValueError, match="too few different activations"):
+        Clusters.fit(np.zeros((1, 2, 3, 3)), np.zeros(2), 3)
+    with pytest.raises(ValueError, match="not finite"):
+        Clusters.fit(np.full((1, 2, 3, 3), np.nan), np.zeros(2), 3)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_every_digit_is_seen(digit, model):
+    colours = Scene.compute(model, (digit,), "square", canvas=30).colours
+    assert (colours > 0).mean() > 0.05
 
 
 @pytest.mark.parametrize("name", PATHS)
@@ -96,11 +106,14 @@ def test_formats(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize(("options", "text"), [
     (["--out", "a.txt"], "must end in .gif, .mp4, .html"), (["--out", "nowhere/a.gif"], "no directory"),
     (["--out", "full"], "there already"), (["--digits", "3;4"], "--digits must be integers"),
-    (["--digits", "12"], "there is no digit 12"), (["--canvas", "20"], "at least 28 pixels"),
-    (["--clusters", "1"], "cannot be told apart"), (["--clusters", "20"], "at most 9 clusters"),
+    (["--digits", "12"], "there is no digit 12"), (["--canvas", "20"], "28 pixels wide"),
+    (["--clusters", "1"], "at least 2 clusters"), (["--clusters", "20"], "at most 9 clusters"),
     (["--weights", "nowhere"], "there is no such file"), (["--weights", "mlp.safetensors"], "does not fit LeNet"),
     (["--fps", "0"], "--fps must be"),
     (["--figure", "a.txt", "--canvas", "38"], "must end in .png"),
+    (["--figure", ""], "must end in .png"), (["--weights", ""], "directory"), (["--out", ""], "there already"),
+    (["--figure", "a.png", "--out", "a.gif"], "give one of them"), (["--by", "1,2"], "--by is about --figure"),
+    (["--canvas", "1000000"], "to 200"), (["--figure", "a.png", "--by=-1,2"], "--by must be integers from 0 on"),
     (["--figure", "a.png", "--by", "3"], "--by must be two integers"),
     (["--figure", "a.png", "--by", "11,3"], "cannot move by"), (["--algo", "magic"], "no convolution algorithm"),
 ])

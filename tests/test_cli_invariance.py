@@ -29,7 +29,7 @@ def test_models_and_picture(capsys, tmp_path):
 
 @pytest.mark.parametrize(("options", "text"), [
     (["--models", "vgg"], "models must be some of"), (["--epochs", "0"], "--epochs must be at least 1"),
-    (["--seeds", "a"], "--seeds must be integers"), (["--images", "0"], "at least one seed and one image"),
+    (["--seeds", "a"], "--seeds must be integers"), (["--images", "0"], "--images must be 1 to 1000"),
     (["--pools-only", "--picture", "a.png"], "leave out one of them"), (["--picture", "a.txt"], "must end in .png"),
     (["--picture", "nowhere/a.png"], "nowhere"),
 ])

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Clusters:
-    """Centroids of activation vectors, the weakest first: colour 0 is where the network sees nothing.
+    """Centroids of activation vectors, that of an empty canvas first, then the nearest to it: colour 0 is "nothing".
 
     Attributes
     ----------
@@ -19,24 +19,36 @@ class Clusters:
     centroids: np.ndarray
 
     @classmethod
-    def fit(cls, maps, k=6, seed=0):
-        """k centroids of the pixels of feature maps (N, C, H, W), by k-means (scipy.cluster.vq).
+    def fit(cls, maps, background, k=6, seed=0):
+        """The background and k - 1 centroids of what differs from it, by k-means (scipy.cluster.vq).
 
         They are fitted on one batch and kept for all frames: fitted again for each, they would change their order, and
         a map that moves along would seem to change.
 
+        Parameters
+        ----------
+        maps : ndarray, shape (N, C, H, W)
+        background : ndarray, shape (C,)
+            The activations of an empty canvas.
+
         Raises
         ------
         ValueError
-            There are fewer than k different activation vectors.
+            Fewer than 2 clusters; activations that are not finite, or all like the background.
         """
         from scipy.cluster.vq import kmeans2
+        if k < 2:
+            raise ValueError(f"at least 2 clusters are needed, not {k}")
         vectors = maps.transpose(0, 2, 3, 1).reshape(-1, maps.shape[1]).astype(np.float64)
-        if not 2 <= k <= len(np.unique(vectors[:10_000], axis=0)):
-            raise ValueError(f"{k} clusters cannot be told apart: give 2 or more, and fewer than there are different "
-                             "activations")
-        found, _ = kmeans2(vectors, k, minit="++", rng=np.random.default_rng(seed))
-        return cls(found[np.argsort((found ** 2).sum(1))])
+        if not np.isfinite(vectors).all():
+            raise ValueError("the feature maps have values that are not finite: are these weights trained?")
+        distance = np.sqrt(((vectors - background) ** 2).sum(1))
+        vectors = vectors[distance > 0.1 * distance.max()]
+        if len(np.unique(vectors, axis=0)) < k:
+            raise ValueError(f"the feature maps have too few different activations for {k} clusters")
+        found, _ = kmeans2(vectors, k - 1, minit="++", rng=np.random.default_rng(seed))
+        order = np.argsort(((found - background) ** 2).sum(1))
+        return cls(np.concatenate([np.asarray(background, np.float64)[None], found[order]]))
 
     def __call__(self, maps):
         """The nearest centroid of each pixel: (N, C, H, W) -> int array (N, H, W).

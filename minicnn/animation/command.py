@@ -19,10 +19,11 @@ def add_parser(commands, formatter):
         allow_abbrev=False)
     command.set_defaults(run=animate)
     option = command.add_argument
-    option("--out", default="animation.gif", metavar="FILE", help="a .gif, .mp4 (needs ffmpeg) or .html file, or a new "
-                                                                  "directory for PNG frames")
+    option("--out", metavar="FILE", help="a .gif, .mp4 (needs ffmpeg) or .html file, or a new directory for PNG "
+                                         "frames; animation.gif where not given")
     option("--figure", metavar="FILE", help="instead, X1, T X1 and their feature maps as a picture (png, pdf or svg)")
-    option("--by", default="6,4", metavar="Y,X", help="how far the digit of --figure moves, in pixels")
+    option("--by", metavar="Y,X", help="how far down and to the right the digit of --figure moves, in pixels; 6,4 "
+                                       "where not given")
     option("--digits", default="3,7,0", metavar="D,D", help="classes, one after the other; of --figure the first")
     option("--path", choices=PATHS, default="circle", help="which way they go; all: every place once")
     option("--layer", choices=LAYERS, default="conv4", help="whose feature map")
@@ -41,32 +42,39 @@ def animate(arguments):
     from .scene import Scene
     start, digits = time.perf_counter(), _numbers("--digits", arguments.digits)
     if not 0 < arguments.fps <= 100:
-        raise ValueError(f"--fps must be between 0 and 100, not {arguments.fps}")
+        raise ValueError(f"--fps must be above 0 and at most 100, not {arguments.fps}")
+    if arguments.figure is not None and arguments.out is not None:
+        raise ValueError("--figure draws one picture instead of --out: give one of them")
+    if arguments.figure is None and arguments.by is not None:
+        raise ValueError("--by is about --figure, which was not given")
+    out = "animation.gif" if arguments.out is None else arguments.out
     palette(arguments.clusters)
-    if not arguments.figure:
-        check_format(arguments.out)
+    if arguments.figure is None:
+        check_format(out)
     model = _model(arguments)
-    if arguments.figure:
+    if arguments.figure is not None:
         return _figure(arguments, model, digits[0])
     with _progress(arguments.quiet) as tell:
         scene = Scene.compute(model, digits, arguments.path, arguments.layer, arguments.clusters, arguments.canvas,
                               lambda done, total: tell("feature maps", done, 4 * total))
         count = len(scene.images)
         pictures = _told(frames(scene), lambda done: tell("frames", count + 3 * done, 4 * count))
-        write(arguments.out, pictures, arguments.fps)
-    result = {"out": arguments.out, "frames": count, "layer": arguments.layer, "digits": digits,
+        write(out, pictures, arguments.fps)
+    result = {"out": out, "frames": count, "layer": arguments.layer, "digits": digits,
               "seconds": time.perf_counter() - start}
     print(json.dumps(result) if arguments.json else
-          f"{arguments.out}: {result['frames']} frames, {result['seconds']:.1f} s")
+          f"{out}: {result['frames']} frames, {result['seconds']:.1f} s")
     return 0
 
 
 def _figure(arguments, model, digit):
     from ..viz import save
+    from ..viz.figure import check_picture
     from .figure import equivariance_figure
-    by = _numbers("--by", arguments.by)
+    by = _numbers("--by", "6,4" if arguments.by is None else arguments.by)
     if len(by) != 2:
         raise ValueError(f"--by must be two integers, as in 6,4, not {arguments.by!r}")
+    check_picture(arguments.figure)
     figure, largest = equivariance_figure(model, digit, arguments.layer, tuple(by), arguments.clusters,
                                           arguments.canvas)
     save(figure, arguments.figure)
@@ -81,8 +89,8 @@ def _model(arguments):
     from ..checkpoint import load, load_into
     from ..models import PRETRAINED, LeNet
     model = LeNet(algorithm=arguments.algo).eval()
-    path = Path(arguments.weights) if arguments.weights else PRETRAINED
-    if arguments.weights and path.is_dir():
+    path = PRETRAINED if arguments.weights is None else Path(arguments.weights)
+    if arguments.weights is not None and path.is_dir():
         path = path / "best.safetensors"
     load_into(load(path), model)
     return model
@@ -91,7 +99,7 @@ def _model(arguments):
 def _numbers(name, text):
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):
-        raise ValueError(f"{name} must be integers with commas between them, as in 3,7, not {text!r}")
+        raise ValueError(f"{name} must be integers from 0 on with commas between them, as in 3,7, not {text!r}")
     return [int(part) for part in parts]
 
 

@@ -18,19 +18,29 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 FORMATS = (".gif", ".mp4", ".html")
-# Weakest first: light grey, then colours of the Okabe-Ito set, which colour-blind readers can tell apart.
+# Nothing: light grey; then colours of the Okabe-Ito set, which colour-blind readers can tell apart.
 COLOURS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
 
 
 def palette(k):
-    """k colours, the weakest cluster's first.
+    """k colours, that of an empty canvas first; what is not known is dark grey.
 
     >>> palette(2).N
     2
     """
     if k > len(COLOURS):
         raise ValueError(f"at most {len(COLOURS)} clusters have a colour of their own, not {k}")
-    return ListedColormap(COLOURS[:k])
+    return ListedColormap(COLOURS[:k]).with_extremes(bad="#7f7f7f")
+
+
+def centred(size, canvas):
+    """Where imshow must put a map of `size` pixels so that each lies in the middle of what it sees on the canvas.
+
+    >>> centred(22, 38)
+    (7.5, 29.5, 29.5, 7.5)
+    """
+    start = (canvas - size) / 2 - 0.5
+    return start, start + size, start + size, start
 
 
 def frames(scene, dpi=80):
@@ -40,12 +50,13 @@ def frames(scene, dpi=80):
     left, right = figure.subplots(1, 2)
     k, size = len(scene.clusters.centroids), scene.images.shape[1]
     digit = left.imshow(scene.images[0], cmap="gray_r", vmin=0, vmax=255)
-    colours = right.imshow(scene.colours[0], cmap=palette(k), vmin=-0.5, vmax=k - 0.5, interpolation="nearest")
+    colours = right.imshow(scene.colours[0], cmap=palette(k), vmin=-0.5, vmax=k - 0.5, interpolation="nearest",
+                           extent=centred(scene.colours.shape[1], size))
     left.set(title=f"a digit on {size} x {size} pixels", xticks=[], yticks=[])
     right.set(title=f"feature map of {scene.layer}, {scene.colours.shape[1]} x {scene.colours.shape[2]}", xticks=[],
-              yticks=[])
+              yticks=[], xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
     bar = figure.colorbar(colours, ax=right, ticks=range(k), shrink=0.8)
-    bar.set_label("cluster of the activations, weakest first")
+    bar.set_label("cluster of the activations, 0: as of an empty canvas")
     text = left.set_xlabel(" ")
     for image, clusters, label, (y, x) in zip(scene.images, scene.colours, scene.labels, scene.offsets, strict=True):
         digit.set_data(image)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from ..data import load, normalize
 from ..equivariance.domains import compare
 from ..equivariance.placing import place
-from .clusters import Clusters
-from .draw import palette
-from .scene import BATCH, CANVAS, DIGIT, _digit, feature_map
+from .draw import centred, palette
+from .scene import CANVAS, DIGIT, check_canvas, feature_map, find_digit, fit_clusters
 
 
 def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CANVAS):
@@ -31,13 +31,14 @@ def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CA
         And the largest difference |F2 - T F1| at the pixels that both know: 0.0 with an algorithm that is equivariant
         to the bit.
     """
-    if canvas < DIGIT or not all(0 <= d <= canvas - DIGIT for d in by):
+    check_canvas(canvas)
+    if not all(0 <= d <= canvas - DIGIT for d in by):
         raise ValueError(f"a digit of {DIGIT} pixels cannot move by {by} on a canvas of {canvas}: down and to the "
                          f"right by 0 to {canvas - DIGIT}")
     data = load("mnist5k")
-    pixels = np.concatenate([place(_digit(data, digit)[None], canvas, offset) for offset in ((0, 0), by)])
+    pixels = np.concatenate([place(find_digit(data, digit)[None], canvas, offset) for offset in ((0, 0), by)])
     maps = feature_map(model, layer, normalize(pixels))
-    clusters = Clusters.fit(feature_map(model, layer, normalize(data.train_images[:BATCH])), k)
+    clusters = fit_clusters(model, layer, k)
     difference, known = compare(maps[0], maps[1], by, "window")
     first, second = clusters(maps)
     moved = np.full(first.shape, np.nan)
@@ -46,7 +47,8 @@ def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CA
 
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     top, bottom = figure.subplots(2, 3)
-    colours = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, "interpolation": "nearest"}
+    where = {"interpolation": "nearest", "extent": centred(first.shape[0], canvas)}
+    colours = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
     for ax, image, title in ((top[0], pixels[0], "X1, a digit"), (bottom[0], pixels[1], f"X2 = T X1, moved by {by}")):
         ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         ax.set_title(title)
@@ -55,13 +57,13 @@ def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CA
     bottom[1].imshow(second, **colours)
     bottom[1].set_title("F2 = phi(X2)")
     shown = top[2].imshow(moved, **colours)
-    top[2].set_facecolor("white")
-    top[2].set_title("T F1 (white: not known)")
+    top[2].set_title("T F1 (dark grey: not known)")
     errors = np.where(known, np.abs(difference).max(0), np.nan)
-    image = bottom[2].imshow(errors, cmap="viridis", vmin=0, vmax=max(largest, 1e-6), interpolation="nearest")
+    scale = colormaps["viridis"].with_extremes(bad="#7f7f7f")
+    image = bottom[2].imshow(errors, cmap=scale, vmin=0, vmax=largest or 1.0, **where)
     bottom[2].set_title(f"|F2 - T F1|: at most {largest:.2g}\non the {known.sum()} pixels that both know")
     for ax in (*top, *bottom):
-        ax.set(xticks=[], yticks=[])
-    figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations")
+        ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
+    figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")
     figure.colorbar(image, ax=list(bottom), shrink=0.8, label="difference, largest of the channels")
     return figure, largest

@@ -12,7 +12,7 @@ from ..equivariance.placing import place, placements
 from ..tensor import Tensor
 from .clusters import Clusters
 
-CANVAS, DIGIT = 38, 28
+CANVAS, DIGIT, LARGEST = 38, 28, 200
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
 PATHS = ("circle", "square", "zigzag", "all")
 BATCH = 50                      # images that the clusters are fitted on
@@ -97,12 +97,11 @@ class Scene:
         ValueError
             A layer, a route or a digit that is not there; a canvas smaller than a digit.
         """
-        if canvas < DIGIT:
-            raise ValueError(f"the canvas must be at least {DIGIT} pixels wide, as a digit is, not {canvas}")
+        check_canvas(canvas)
         data = load("mnist5k")
-        clusters = Clusters.fit(feature_map(model, layer, normalize(data.train_images[:BATCH])), k)
+        clusters = fit_clusters(model, layer, k)
         steps = path(route, canvas - DIGIT) if canvas > DIGIT else np.zeros((1, 2), int)
-        images = np.concatenate([place(np.repeat(_digit(data, digit)[None], len(steps), 0), canvas, steps)
+        images = np.concatenate([place(np.repeat(find_digit(data, digit)[None], len(steps), 0), canvas, steps)
                                  for digit in digits])
         colours = []
         for start in range(0, len(images), 16):
@@ -113,7 +112,20 @@ class Scene:
                    np.concatenate(colours), clusters)
 
 
-def _digit(data, label):
+def check_canvas(canvas):
+    """ValueError for a canvas on which no digit fits, or that nobody can see."""
+    if not DIGIT <= canvas <= LARGEST:
+        raise ValueError(f"the canvas must be {DIGIT} pixels wide, as a digit is, to {LARGEST}, not {canvas}")
+
+
+def fit_clusters(model, layer, k):
+    """Clusters of the first embedded digits, and of an empty canvas."""
+    empty = feature_map(model, layer, normalize(np.zeros((1, DIGIT, DIGIT), np.uint8)))
+    maps = feature_map(model, layer, normalize(load("mnist5k").train_images[:BATCH]))
+    return Clusters.fit(maps, empty[0, :, 0, 0], k)
+
+
+def find_digit(data, label):
     found = np.flatnonzero(data.val_labels == label)
     if len(found) == 0:
         raise ValueError(f"there is no digit {label}: choose among 0 to 9")

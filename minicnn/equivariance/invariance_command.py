@@ -38,6 +38,9 @@ def invariance(arguments):
         raise ValueError(f"--epochs must be at least 1, not {arguments.epochs}")
     if not all(seed.strip().isdecimal() for seed in arguments.seeds.split(",")):
         raise ValueError(f"--seeds must be integers with commas between them, as in 1,2,3, not {arguments.seeds!r}")
+    most = len(load("mnist5k").val_images)
+    if not 1 <= arguments.images <= most:
+        raise ValueError(f"--images must be 1 to {most}, the digits that there are, not {arguments.images}")
     if arguments.pools_only and arguments.picture:
         raise ValueError("--picture draws the networks, and --pools-only trains none: leave out one of them")
     if arguments.picture:
