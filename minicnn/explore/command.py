@@ -103,7 +103,7 @@ def _model(weights):
     from ..checkpoint import CheckpointError, load, load_into
     from ..models import PRETRAINED, LeNet
     from ..training import BEST
-    path = Path(weights or PRETRAINED)
+    path = Path(PRETRAINED if weights is None else weights)
     path = path / BEST if path.is_dir() else path
     saved, model = load(path), LeNet(algorithm="direct")
     name = saved.meta.get("settings", {}).get("model", "lenet")
