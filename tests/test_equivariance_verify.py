@@ -213,7 +213,9 @@ def test_a_defect_that_no_random_image_shows_is_found_by_all_basis_vectors():
         out[:, 0, 3, 4] += 2e-11 * f[:, 0, 6, 6]
         return out
     assert verify_convolution(op, size=(8, 9), bound=1e6)
-    assert not verify_convolution(op, size=(8, 9), exhaustive=True, bound=1e4)
+    report = verify_convolution(op, size=(8, 9), exhaustive=True, bound=1e4)
+    assert not report
+    assert np.argwhere(report.failing).tolist() == [[3, 4]]
 
 
 def test_no_proof_without_linearity():

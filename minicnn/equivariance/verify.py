@@ -239,8 +239,9 @@ class _Examination:
             failing = failing | self.basis_failing(h)
         if affine and failing.any():
             blamed = lambda other: check(Convolution(), self.setting, (fields,), self.bound, h=other).failing
-            h, failing = min(((other, blamed(other)) for other in self.other_responses(h, respond)),
-                             key=lambda pair: pair[1].sum())
+            h, least = min(((other, blamed(other)) for other in self.other_responses(h, respond)),
+                           key=lambda pair: pair[1].sum())
+            failing = least if least.any() else failing
         last = self.checks[-1]
         return (last.error, last.tolerance), failing if affine and failing.any() else None, h
 
