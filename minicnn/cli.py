@@ -250,9 +250,7 @@ def evaluate(arguments):
     from . import training, viz
     from .checkpoint import load, load_into
     from .data import load as load_data
-    from .models import PRETRAINED
-    path = Path(arguments.checkpoint or PRETRAINED)
-    path = path / training.BEST if path.is_dir() else path
+    path = training.weights_file(arguments.checkpoint or None)
     saved = load(path)
     name, trained_on = saved.meta.get("settings", {}).get("model", "lenet"), saved.meta.get("dataset", "mnist")
     model = _model(name)

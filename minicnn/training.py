@@ -16,11 +16,22 @@ from . import checkpoint
 from . import functional as F
 from .autograd import no_grad
 from .data import DataLoader
+from .models import PRETRAINED
 from .optim import AdamW, OneCycleLR
 from .progress import Silent
 from .tensor import Tensor
 
 LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.jsonl"
+
+
+def weights_file(given=None):
+    """The file that a user means: a checkpoint, the best of a run's directory, or the package's where none is given.
+
+    >>> weights_file("runs/a.safetensors").name, weights_file().name
+    ('a.safetensors', 'lenet.safetensors')
+    """
+    path = Path(PRETRAINED if given is None else given)
+    return path / BEST if path.is_dir() else path
 
 
 class TrainingError(RuntimeError):

@@ -59,3 +59,19 @@ def threads():
     before = get_num_threads()
     yield set_num_threads
     set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory):
+    """The page of `minicnn explore` with its default digits, as the command writes it."""
+    from minicnn.cli import main
+    path = tmp_path_factory.mktemp("explore") / "explore.html"
+    assert main(["explore", "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="session")
+def contents(page):
+    """The numbers in that page."""
+    from minicnn.explore import embedded
+    return embedded(page.read_text(encoding="utf-8"))

@@ -27,19 +27,6 @@ def model():
     return lenet(pretrained=True, algorithm="direct")
 
 
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    """The page with its default digits, as the command writes it."""
-    path = tmp_path_factory.mktemp("explore") / "explore.html"
-    assert main(["explore", "--out", str(path)]) == 0
-    return path
-
-
-@pytest.fixture(scope="module")
-def contents(page):
-    return embedded(page.read_text(encoding="utf-8"))
-
-
 def canvas(image, dy, dx):
     return normalize(place(image[None], 38, (dy, dx)))
 

@@ -7,8 +7,6 @@ import tempfile
 import numpy as np
 import pytest
 
-from minicnn.cli import main
-from minicnn.explore import embedded
 from minicnn.explore.data import quantise
 from minicnn.models import lenet
 
@@ -21,18 +19,6 @@ CHROMIUM = ("headless", "no-sandbox", "disable-gpu", "disable-background-network
 @pytest.fixture(scope="module")
 def model():
     return lenet(pretrained=True, algorithm="direct")
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    path = tmp_path_factory.mktemp("explore") / "explore.html"
-    assert main(["explore", "--out", str(path)]) == 0
-    return path
-
-
-@pytest.fixture(scope="module")
-def contents(page):
-    return embedded(page.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 
 def add_parser(commands, formatter):
@@ -87,12 +86,10 @@ def _figure(arguments, model, digit):
 
 def _model(arguments):
     from ..checkpoint import load, load_into
-    from ..models import PRETRAINED, LeNet
+    from ..models import LeNet
+    from ..training import weights_file
     model = LeNet(algorithm=arguments.algo).eval()
-    path = PRETRAINED if arguments.weights is None else Path(arguments.weights)
-    if arguments.weights is not None and path.is_dir():
-        path = path / "best.safetensors"
-    load_into(load(path), model)
+    load_into(load(weights_file(arguments.weights)), model)
     return model
 
 

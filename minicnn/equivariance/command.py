@@ -115,7 +115,7 @@ def _catalogue(arguments):
     given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
     if given:
         raise ValueError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
-    with counter(len(list(catalogue()))) as tell:
+    with counter(len(catalogue())) as tell:
         outcomes = run_catalogue(tell)
     right = sum(outcome.right for outcome in outcomes)
     if arguments.json:

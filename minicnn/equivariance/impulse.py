@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .black_box import TIME_LIMIT, Operator
+from .black_box import TIME_LIMIT, Operator, OperatorError
 from .domains import Axis, axes_of
 from .signals import DOMAINS, dirac
 
@@ -129,7 +129,6 @@ def check_domain(domain):
 
 def torus_rates(operator):
     """(alpha, beta) of each axis from the sizes; OperatorError where they do not fit."""
-    from .black_box import OperatorError
     rates = []
     for size, out in zip(operator.in_shape[1:], operator.out_shape[1:], strict=True):
         if size % out and out % size:

@@ -101,10 +101,9 @@ def _wanted(text):
 def _model(weights):
     """(LeNet, whose weights it has), computed by the algorithm that is equivariant to the last bit."""
     from ..checkpoint import CheckpointError, load, load_into
-    from ..models import PRETRAINED, LeNet
-    from ..training import BEST
-    path = Path(PRETRAINED if weights is None else weights)
-    path = path / BEST if path.is_dir() else path
+    from ..models import LeNet
+    from ..training import weights_file
+    path = weights_file(weights)
     saved, model = load(path), LeNet(algorithm="direct")
     name = saved.meta.get("settings", {}).get("model", "lenet")
     if name != "lenet":
