@@ -63,7 +63,7 @@ def main():
     seconds = {"minicnn": [], "PyTorch channels_last": []}
     with tempfile.TemporaryDirectory() as out:
         for n in range(arguments.repeats):
-            commands = {"minicnn": [sys.executable, "-m", "minicnn.cli", "train", "--dataset", "mnist", "--epochs", "1",
+            commands = {"minicnn": [sys.executable, "-m", "minicnn", "train", "--dataset", "mnist", "--epochs", "1",
                                     "--seed", "1", "--quiet", "--json", "--out", f"{out}/{n}", *place],
                         "PyTorch channels_last": [sys.executable, __file__, "--torch", *place]}
             for name, command in commands.items():

@@ -28,7 +28,7 @@ def main():
     results = []
     for arguments in STANDARD:
         others = "installed" if arguments[0] == "conv" else against
-        command = [sys.executable, "-m", "minicnn.cli", "bench", *arguments, "--against", others, "--json"]
+        command = [sys.executable, "-m", "minicnn", "bench", *arguments, "--against", others, "--json"]
         print(" ".join(command[2:]), file=sys.stderr)
         process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         if not process.stdout:

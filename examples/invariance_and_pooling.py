@@ -7,9 +7,9 @@ import sys
 
 from minicnn import viz
 from minicnn.data import load
-from minicnn.equivariance.comparison import compare_models, comparison_table
-from minicnn.equivariance.invariance import parameter_argument
-from minicnn.equivariance.pools import compare_pools
+from minicnn.invariance.maps import parameter_argument
+from minicnn.invariance.networks import compare_models, comparison_table
+from minicnn.invariance.pooling import compare_pools
 
 print(parameter_argument())
 

@@ -8,11 +8,11 @@ import sys
 import numpy as np
 
 from minicnn import viz
-from minicnn.animation import feature_map
-from minicnn.animation.figure import equivariance_figure
 from minicnn.data import load, normalize
-from minicnn.equivariance.placing import place, placements
+from minicnn.data.placement import place, placements
 from minicnn.models import lenet
+from minicnn.moving_digit import feature_map
+from minicnn.moving_digit.figure import equivariance_figure
 
 model = lenet(pretrained=True, algorithm="direct").eval()
 digit = load("mnist5k").val_images[:1]

@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.conv import algorithms
-from minicnn.conv.registry import Algorithm, register
+from minicnn.conv.algorithm import Algorithm, register
 from minicnn.equivariance import verify_convolution
 
 

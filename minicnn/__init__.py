@@ -2,8 +2,9 @@
 
 __version__ = "0.1.0"
 
-from . import functional, init, models, nn, optim
+from . import functional, models, nn, optim
 from .autograd import no_grad
+from .nn import init
 from .tensor import Tensor, as_tensor, record
 
 __all__ = ["Tensor", "as_tensor", "functional", "init", "models", "nn", "no_grad", "optim", "record"]

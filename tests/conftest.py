@@ -35,7 +35,7 @@ def few_kernels(request, monkeypatch):
 
     The blocks do not fit most numbers of channels and tiles. With the interpreter, which compiles nothing, any size.
     """
-    from minicnn.conv import winograd
+    from minicnn.conv.algorithms import winograd
     if "interpreter" not in request.fixturenames:
         tile = {2: 4, 3: 4, 4: 3, 5: 4, 6: 3, 7: 2}     # r -> m of F(m x m, r x r)
         monkeypatch.setattr(winograd, "best_tile", lambda geometry: tile[geometry.kernel[0]])
@@ -48,14 +48,14 @@ def few_kernels(request, monkeypatch):
 
 @pytest.fixture
 def interpreter(monkeypatch):
-    from tests import simd_interpreter
+    from tests.conv import simd_interpreter
     return simd_interpreter.install(monkeypatch)
 
 
 @pytest.fixture
 def threads():
     """set_num_threads, undone afterwards."""
-    from minicnn.conv.threads import get_num_threads, set_num_threads
+    from minicnn.conv.runtime.threads import get_num_threads, set_num_threads
     before = get_num_threads()
     yield set_num_threads
     set_num_threads(before)
@@ -64,7 +64,7 @@ def threads():
 @pytest.fixture(scope="session")
 def page(tmp_path_factory):
     """The page of `minicnn explore` with its default digits, as the command writes it."""
-    from minicnn.cli import main
+    from minicnn.cli.main import main
     path = tmp_path_factory.mktemp("explore") / "explore.html"
     assert main(["explore", "--out", str(path)]) == 0
     return path
@@ -73,5 +73,5 @@ def page(tmp_path_factory):
 @pytest.fixture(scope="session")
 def contents(page):
     """The numbers in that page."""
-    from minicnn.explore import embedded
+    from minicnn.moving_digit import embedded
     return embedded(page.read_text(encoding="utf-8"))

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict
 
 from ..conv import Geometry, algorithms, choose
-from . import machine, peers, turns
-from .processes import Failed, Worker
+from . import libraries, machine, round_robin
+from .worker_process import Failed, Worker
 
 PASSES = ("forward", "grad_input", "grad_weight", "both")
 SECONDS = 0.03                                    # of a turn, for each pass
@@ -49,13 +49,13 @@ def competitors(names, geometry, others):
     names : list of str
         Algorithms; "all" stands for auto and those that it chooses among.
     geometry : minicnn.conv.Geometry
-    others : list of minicnn.bench.peers.Competitor
+    others : list of minicnn.bench.libraries.Competitor
     """
     if names == ["all"]:
         names = ["auto", *(name for name, known in algorithms().items() if known.cost(ORDINARY) < math.inf)]
     chosen = choose("auto", geometry).name if "auto" in names else None
     names = dict.fromkeys(name for name in [*names, chosen] if name not in ("auto", None))
-    return [*map(peers.minicnn, names), *others], chosen
+    return [*map(libraries.with_algorithm, names), *others], chosen
 
 
 def run(case, batch_size, crew, names, others, rounds, tell=lambda done, what: None) -> dict:
@@ -63,7 +63,7 @@ def run(case, batch_size, crew, names, others, rounds, tell=lambda done, what: N
 
     Parameters
     ----------
-    case : minicnn.bench.cases.Case
+    case : minicnn.bench.network_layers.Case
     batch_size : int
     crew : Crew
     names, others
@@ -79,7 +79,7 @@ def run(case, batch_size, crew, names, others, rounds, tell=lambda done, what: N
         The layer; "auto": the algorithm that auto takes and "ratio_to_best", its time over that of minicnn's fastest;
         and "rows": for each competitor name, library, variant, version, status ("ok", "wrong", "failed" or "skipped"),
         reason, errors and relative_errors (see `exact.errors`), error_bound (that the algorithm states, of its output),
-        and for each of PASSES the statistics of `turns.spread`, gflops (of the definition's multiplications and
+        and for each of PASSES the statistics of `round_robin.spread`, gflops (of the definition's multiplications and
         additions) and, where auto's choice was measured, ratio_in_turn to it.
     """
     geometry = case.geometry(batch_size)
@@ -90,8 +90,8 @@ def run(case, batch_size, crew, names, others, rounds, tell=lambda done, what: N
     workers, seconds = _open(geometry, present, crew, rows, lambda i, what: tell(0.3 * i / len(present), what))
     _leave_out_slow(workers, seconds, rows)
     rounds = max(1, min(rounds, int(BUDGET / max(_turn(seconds), 1e-9))))
-    results, failures = turns.take_turns(workers, rounds, lambda worker: worker.ask("passes", seconds=SECONDS),
-                                         turns.part(tell, 0.3, 1))
+    results, failures = round_robin.take_turns(workers, rounds, lambda worker: worker.ask("passes", seconds=SECONDS),
+                                         round_robin.part(tell, 0.3, 1))
     for name, failure in failures.items():
         rows[name] |= _status(failure)
     base = results.get(f"minicnn {chosen}")
@@ -110,7 +110,7 @@ def find(case, batch_size, crew, names, repeats, tell=lambda done, what: None) -
     tell(0, "find")
     geometry = case.geometry(batch_size)
     only = None if names == ["all"] else [name for name in names if name != "auto"]
-    answer = crew.worker(peers.minicnn("auto")).ask("find", geometry=asdict(geometry), names=only, repeats=repeats)
+    answer = crew.worker(libraries.with_algorithm("auto")).ask("find", geometry=asdict(geometry), names=only, repeats=repeats)
     return {**_layer(case, geometry, crew), "auto": choose("auto", geometry).name, **answer}
 
 
@@ -194,11 +194,11 @@ def _turn(seconds):
 
 def _statistics(one, turn, base, geometry):
     rounds = [passes[one] for passes in turn]
-    found = turns.spread(rounds)
+    found = round_robin.spread(rounds)
     work = 2 * geometry.multiply_adds * (3 if one == "both" else 1)
     same = base is not None and len(base) == len(turn)
     return {**found, "gflops": work / found["median_ms"] / 1e6,
-            "ratio_in_turn": turns.ratio(rounds, [passes[one] for passes in base]) if same else None}
+            "ratio_in_turn": round_robin.ratio(rounds, [passes[one] for passes in base]) if same else None}
 
 
 def _ratio_to_best(chosen, results):
@@ -208,4 +208,4 @@ def _ratio_to_best(chosen, results):
     if base is None:
         return None
     both = lambda turn: [passes["both"] for passes in turn]
-    return max(1.0, *(turns.ratio(both(base), both(turn)) for turn in ours.values()))
+    return max(1.0, *(round_robin.ratio(both(base), both(turn)) for turn in ours.values()))

@@ -17,7 +17,7 @@ from .. import functional as F
 from ..conv import Geometry, choose
 from ..models import LeNet
 from ..optim import SGD
-from .problem import Problem
+from .lenet_step import Problem
 
 FORWARD, BACKWARD = "forward_ms", "backward_ms"
 

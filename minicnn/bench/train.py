@@ -6,9 +6,9 @@ import contextlib
 import math
 from dataclasses import dataclass
 
-from . import turns
-from .problem import LR, Problem, judge, solve
-from .processes import Failed, Worker
+from . import round_robin
+from .lenet_step import LR, Problem, judge, solve
+from .worker_process import Failed, Worker
 
 LEAST = 3                                         # timed steps of a turn; quick ones get more,
 SECONDS = 0.05                                    # in all about so many seconds
@@ -33,7 +33,7 @@ def run(task, competitors, rounds, tell=lambda done, what: None) -> dict:
     Parameters
     ----------
     task : Task
-    competitors : list of minicnn.bench.peers.Competitor
+    competitors : list of minicnn.bench.libraries.Competitor
         The first of minicnn's is what the others are compared with.
     rounds : int
         Turns of each competitor.
@@ -46,7 +46,7 @@ def run(task, competitors, rounds, tell=lambda done, what: None) -> dict:
         The task, and "rows": for each competitor name, library, variant, version, status ("ok", "wrong" or "failed"),
         reason, error (see `problem.judge`), first_step_s, import_mb, peak_mb, and where it is ok steps (how many were
         timed), min_ms, q1_ms, median_ms, q3_ms, ratio (its median over the base's) and ratio_in_turn (see
-        `turns.ratio`).
+        `round_robin.ratio`).
     """
     solution = solve(Problem.make(task.batch_size))
     rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, "version": None, "status": "ok",
@@ -60,17 +60,17 @@ def run(task, competitors, rounds, tell=lambda done, what: None) -> dict:
             worker = _start(competitor, task, solution, rows[competitor.name], stack)
             if worker is not None:
                 workers[competitor.name] = worker
-        results, failures = turns.take_turns(workers, rounds, lambda worker: worker.ask(
-            "steps", least=LEAST, seconds=SECONDS)["seconds"], turns.part(tell, 0.3, 1))
+        results, failures = round_robin.take_turns(workers, rounds, lambda worker: worker.ask(
+            "steps", least=LEAST, seconds=SECONDS)["seconds"], round_robin.part(tell, 0.3, 1))
         for name in results:
-            rows[name] |= {"steps": sum(map(len, results[name])), **turns.spread(results[name]),
+            rows[name] |= {"steps": sum(map(len, results[name])), **round_robin.spread(results[name]),
                            **workers[name].ask("memory")}
         for name, failure in failures.items():
             rows[name] |= {"status": "failed", "reason": str(failure)}
     base = next((c.name for c in competitors if c.library == "minicnn" and c.name in results), None)
     for name in results if base else ():
         rows[name]["ratio"] = rows[name]["median_ms"] / rows[base]["median_ms"]
-        rows[name]["ratio_in_turn"] = turns.ratio(results[name], results[base])
+        rows[name]["ratio_in_turn"] = round_robin.ratio(results[name], results[base])
     return {"task": "train" if task.training else "forward", "title": str(task), "batch_size": task.batch_size,
             "threads": task.threads, "lr": LR, "rounds": rounds, "base": base, "rows": list(rows.values())}
 

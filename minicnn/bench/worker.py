@@ -33,7 +33,7 @@ class Session:
 
         -> their results (losses and then weights, or logits) and the seconds of the first.
         """
-        from .problem import Problem
+        from .lenet_step import Problem
         self.subject = self.implementation.lenet(variant, Problem.make(batch_size))
         self.step = self.subject.step if training else self.subject.forward
         start = time.perf_counter()
@@ -64,7 +64,7 @@ class Session:
     def find(self, geometry, names, repeats):
         """-> the records of `minicnn.conv.find`, as dicts."""
         from ..conv import find
-        from .exact import geometry_of
+        from .reference import geometry_of
         return {"records": [asdict(record) for record in find(geometry_of(geometry), repeats=repeats, names=names)]}
 
     def open_layer(self, variant, geometry, seed):
@@ -72,16 +72,16 @@ class Session:
 
         -> the shape of its output, the errors of its results, and the seconds of a second time.
         """
-        from . import exact
+        from . import reference
         limit_memory()
         self.layer = None                         # the last one's arrays
-        geometry = exact.geometry_of(geometry)
-        x, weight, grad = exact.operands(geometry, seed)
+        geometry = reference.geometry_of(geometry)
+        x, weight, grad = reference.operands(geometry, seed)
         self.layer = self.implementation.layer(variant, geometry, x, weight, grad)
         out, saved = self.layer.forward()
         results = [self.layer.array(result) for result in (out, *self.layer.backward(saved, (True, True)))]
         del out, saved
-        errors = exact.errors(geometry, x, weight, grad, *results)
+        errors = reference.errors(geometry, x, weight, grad, *results)
         shape = results[0].shape
         del x, weight, grad, results
         self.seconds, = _timed(self._both, 1)

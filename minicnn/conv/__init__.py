@@ -1,7 +1,8 @@
-"""Convolution on plain arrays: one file an algorithm. Nothing here knows of Tensor."""
+"""Convolution on plain arrays. Nothing here knows of Tensor."""
 
-from .find import Record, fastest, find
+from . import algorithms as _folder  # noqa: F401 (first: importing it later would put the folder in the function's place)
+from .algorithm import Algorithm, algorithms, choose, register
 from .geometry import Geometry
-from .registry import Algorithm, algorithms, choose, register
+from .measure import Record, fastest, find
 
 __all__ = ["Algorithm", "Geometry", "Record", "algorithms", "choose", "fastest", "find", "register"]

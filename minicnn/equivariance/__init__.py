@@ -1,13 +1,13 @@
 """What a convolution is: shifts, impulses, and a verifier that takes any operator on images and says what it is."""
 
-from .black_box import OperatorError
-from .derivation import derivation
+from ..invariance.maps import consistency, invariance_map
 from .impulse import ImpulseResponse, impulse_response
-from .invariance import consistency, invariance_map
-from .layers import EquivarianceError, check_equivariance, layer_reports
+from .layerwise import EquivarianceError, check_equivariance, layer_reports
+from .operator import OperatorError
+from .proof import derivation
 from .report import Report
 from .signals import dirac, shift
-from .verify import verify_convolution
+from .verifier import verify_convolution
 from .witness import Witness
 
 __all__ = ["EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness", "check_equivariance",

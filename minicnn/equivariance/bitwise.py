@@ -26,10 +26,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import functional as F
+from ..cli.output import print_table
 from ..conv import Geometry, algorithms
 from ..data import load, normalize
 from ..models import lenet
-from ..report import print_table
 from ..tensor import Tensor
 
 SLOW = {"naive": 7e7, "toeplitz": 4e8}      # products of one case, with toeplitz of one image each time: a minute

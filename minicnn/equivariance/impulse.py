@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .black_box import TIME_LIMIT, Operator, OperatorError
 from .domains import Axis, axes_of
+from .operator import TIME_LIMIT, Operator, OperatorError
 from .signals import DOMAINS, dirac
 
 

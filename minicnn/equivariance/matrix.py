@@ -16,7 +16,8 @@ import math
 import numpy as np
 from scipy import fft, sparse
 
-from ..conv import Geometry, choose, toeplitz
+from ..conv import Geometry, choose
+from ..conv.algorithms import toeplitz
 from ..conv.geometry import pair
 from ..nn import Conv2d
 

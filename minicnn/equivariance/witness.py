@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .black_box import TIME_LIMIT, Operator
 from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, check
+from .operator import TIME_LIMIT, Operator
 
 ROUNDS = 60                     # of shrinking, each one call of the operator
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .subject import GradcheckError
+from .target import GradcheckError
 
 
 def adjoint_test(forward, adjoint, in_shape, *, rng, rtol=1e-10):

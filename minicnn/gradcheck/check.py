@@ -6,7 +6,7 @@ import numpy as np
 
 from .diagnosis import Mismatch, explain
 from .differences import central, unit
-from .subject import ArrayPair, GradcheckError, TensorFunction, is_pair
+from .target import ArrayPair, GradcheckError, TensorFunction, is_pair
 
 TINY = np.finfo(float).tiny
 DIRECTIONS = 3              # random projections of each input in fast mode
@@ -84,7 +84,7 @@ def gradcheck(func, inputs, *, eps=1e-6, atol=1e-8, rtol=1e-5, raise_exception=T
     >>> gradcheck(square, Tensor(np.array([1.0, 3.0]), requires_grad=True))
     Traceback (most recent call last):
         ...
-    minicnn.gradcheck.subject.GradcheckError: gradcheck: the gradient of input 0, shape (2,), is wrong at its element (1,): d output 0 (1,) is analytically 3, numerically 6, relative error 5.0e-01. 2 of 4 entries of its Jacobian differ.
+    minicnn.gradcheck.target.GradcheckError: gradcheck: the gradient of input 0, shape (2,), is wrong at its element (1,): d output 0 (1,) is analytically 3, numerically 6, relative error 5.0e-01. 2 of 4 entries of its Jacobian differ.
     analytic = 0.5 x numeric everywhere: is a factor missing or one too many?
     >>> gradcheck((np.tanh, lambda grad, x: grad * (1 - np.tanh(x) ** 2)), np.array([0.5, -1.0]))
     True

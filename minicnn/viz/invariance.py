@@ -20,7 +20,7 @@ def invariance_map(found, ax, quantity="accuracy", title=None):
 
     Parameters
     ----------
-    found : minicnn.equivariance.invariance.InvarianceMap
+    found : minicnn.invariance.maps.InvarianceMap
     ax : matplotlib.axes.Axes
         At least about 4 inches wide, for the numbers to fit.
     quantity : {"accuracy", "same_class", "feature_distance"}
@@ -59,7 +59,7 @@ def model_comparison(results, ax):
 
     Parameters
     ----------
-    results : list of minicnn.equivariance.comparison.ModelResult
+    results : list of minicnn.invariance.networks.ModelResult
         At most as many as there are styles, 8.
     ax : matplotlib.axes.Axes
     """

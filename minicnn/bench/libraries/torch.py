@@ -1,0 +1,61 @@
+"""PyTorch: eager with images first or channels last, and compiled."""
+
+from __future__ import annotations
+
+from .. import libraries
+
+
+def load(threads):
+    import torch
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)              # the step is one chain of operations
+    return torch.__version__
+
+
+def lenet(variant, problem):
+    """`compiled` is channels last too, which is no slower."""
+    import torch
+    from torch import nn
+    model = nn.Sequential(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Conv2d(20, 40, 5), nn.ReLU(), nn.Conv2d(40, 40, 5),
+                          nn.ReLU(), nn.Conv2d(40, 5, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(180, 10))
+    model.load_state_dict({theirs: torch.from_numpy(array) for theirs, array in zip(
+        model.state_dict(), problem.state.values(), strict=True)})
+    order = torch.contiguous_format if variant == "nchw" else torch.channels_last
+    model = model.to(memory_format=order)
+    images = torch.from_numpy(problem.images).to(memory_format=order, copy=True)    # in torch's own, aligned memory
+    labels = torch.from_numpy(problem.labels)
+    optimizer = torch.optim.SGD(model.parameters(), problem.lr)
+    network = torch.compile(model) if variant == "compiled" else model
+
+    def step():
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def forward():
+        with torch.no_grad():
+            return network(images).numpy()
+
+    def weights():
+        arrays = (tensor.numpy() for tensor in model.state_dict().values())
+        return dict(zip(problem.state, arrays, strict=True))
+    return libraries.LeNet(step, forward, weights)
+
+
+def layer(variant, geometry, x, weight, grad):
+    import torch
+    order = torch.channels_last if variant == "channels_last" else torch.contiguous_format
+    x, weight, grad = (torch.from_numpy(array).to(memory_format=order, copy=True) for array in (x, weight, grad))
+    stride, dilation, groups = list(geometry.stride), list(geometry.dilation), geometry.groups
+    padding = [before for before, _ in geometry.padding]
+
+    def forward():
+        with torch.no_grad():
+            return torch.nn.functional.conv2d(x, weight, None, stride, padding, dilation, groups), None
+
+    def backward(saved, needs):
+        return torch.ops.aten.convolution_backward(grad, x, weight, None, stride, padding, dilation, False, [0, 0],
+                                                   groups, [*needs, False])[:2]
+    return libraries.Layer(forward, backward, lambda tensor: tensor.numpy())

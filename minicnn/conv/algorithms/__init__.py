@@ -1,0 +1,1 @@
+"""The convolution algorithms: one file each, and only this folder is scanned."""

@@ -1,0 +1,153 @@
+"""The convolution theorem: a cross-correlation is one small matrix product at each frequency.
+
+With the spectra X (C, N) of the input, W (K, C) of the weight and Y (K, N) of the output at one frequency,
+
+    Y = conj(W) X,      grad_X = W^T grad_Y,      grad_W = conj(grad_Y) X^T.
+
+On a torus of L1 x L2 pixels this is exact. Circular padding is that torus; for padding with zeros the torus is made so
+large that what goes round it meets zeros. The input keeps its place, and the taps of the kernel are shifted by the
+padding. A dilated kernel has zeros between its taps; a stride leaves out pixels of the output with stride 1.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from scipy import fft
+
+from ..algorithm import Algorithm, register
+from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.memory import empty
+from ..runtime.threads import get_num_threads, parallel_for
+
+PER_CALL = 100_000              # products that pay for handing work to a thread
+
+
+def reach(geometry):
+    """The pixels that a torus must have: for the kernel, and for the outputs that a stride of 1 would give."""
+    g = geometry
+    return tuple(max(span, (out - 1) * stride + 1)
+                 for span, out, stride in zip(g.span, g.out_size, g.stride, strict=True))
+
+
+def is_torus(geometry):
+    """Padding is circular and the image is as large as the torus must be."""
+    g = geometry
+    return g.padding_mode == "circular" and reach(g)[0] <= g.height and reach(g)[1] <= g.width
+
+
+def torus(geometry):
+    """(L1, L2): the image's own size, or the least that is quick to transform and has room for the zeros of one side.
+
+    >>> from minicnn.conv import Geometry
+    >>> torus(Geometry.of((1, 1, 28, 28), (1, 1, 5, 5), padding=2, padding_mode="circular"))
+    (28, 28)
+    >>> torus(Geometry.of((1, 1, 28, 28), (1, 1, 5, 5), padding=2))     # 28 + 2 pixels
+    (30, 30)
+    >>> torus(Geometry.of((1, 1, 29, 29), (1, 1, 5, 5), padding=2))     # 31 is prime
+    (32, 32)
+    """
+    g = geometry
+    if is_torus(g):
+        return g.height, g.width
+    return tuple(fft.next_fast_len(max(size + max(padding), least), real=True)
+                 for size, padding, least in zip((g.height, g.width), g.padding, reach(g), strict=True))
+
+
+def on_torus(x, geometry):
+    """x (C, H, W, N) and its geometry, padded beforehand where the padding is circular and the image too small."""
+    g = geometry
+    if g.padding_mode == "zeros" or is_torus(g):
+        return x, g
+    return pad(x, g), replace(g, height=g.padded[0], width=g.padded[1], padding=((0, 0), (0, 0)), padding_mode="zeros")
+
+
+def places(geometry):
+    """Where on the torus each tap of the kernel lies: an index of (K, L1, L2, C) that gives (K, kh, kw, C)."""
+    g = geometry
+    rows, columns = ((np.arange(k) * d - before) % size for k, d, (before, _), size in zip(
+        g.kernel, g.dilation, g.padding, torus(g), strict=True))
+    return slice(None), rows[:, None], columns
+
+
+def transform(x, geometry):
+    """(G C, H, W, N), zeros up to the size of the torus -> the matrices (L1, L2 / 2 + 1, G, C, N) of its spectrum."""
+    spectrum = fft.rfft2(x, torus(geometry), axes=(1, 2), workers=get_num_threads())
+    return spectrum.reshape(geometry.groups, -1, *spectrum.shape[1:]).transpose(2, 3, 0, 1, 4)
+
+
+def multiply(a, b, geometry):
+    """a (L1, L2 / 2 + 1, G, M, T) @ b (L1, L2 / 2 + 1, G, T, N), transformed back -> (G M, L1, L2, N)."""
+    rows, columns, groups, m, _ = a.shape
+    out = empty((groups, m, rows, columns, b.shape[-1]), a.dtype)
+    target = out.transpose(2, 3, 0, 1, 4)
+
+    def work(start, stop):
+        np.matmul(a[start:stop], b[start:stop], out=target[start:stop])
+
+    parallel_for(rows, work, 1 + PER_CALL // (a[0].size * b.shape[-1]))
+    out = out.reshape(groups * m, rows, columns, b.shape[-1])
+    return fft.irfft2(out, torus(geometry), axes=(1, 2), overwrite_x=True, workers=get_num_threads())
+
+
+def crop(y, geometry):
+    """The pixels of the output (K, OH, OW, N) among those that a stride of 1 would give: a view."""
+    (sy, sx), (oh, ow) = geometry.stride, geometry.out_size
+    return y[:, :(oh - 1) * sy + 1:sy, :(ow - 1) * sx + 1:sx]
+
+
+def spread(grad, geometry):
+    """The adjoint of `crop`: zeros between the pixels."""
+    if geometry.stride == (1, 1):
+        return grad
+    (sy, sx), (oh, ow) = geometry.stride, geometry.out_size
+    out = np.zeros((len(grad), (oh - 1) * sy + 1, (ow - 1) * sx + 1, geometry.batch), grad.dtype)
+    out[:, ::sy, ::sx] = grad
+    return out
+
+
+@register
+class Fft(Algorithm):
+    """Products at each frequency instead of sums over taps: the larger the kernel, the more they save.
+
+    Every result is computed from all pixels of its images. So a nan or inf, in the input, the weight or the cotangent,
+    spreads over whole images; and `error_bound` is one of norms: max |error| / (eps max(|weight| * |input|)) is about
+    1 for operands of both signs, and up to 6 for 512 channels of one sign.
+    """
+
+    name = "fft"
+    reference = "Mathieu, Henaff & LeCun 2014, section 2"
+    error_bound = 3.0
+
+    def cost(self, geometry):
+        g = geometry
+        points, pairs = math.prod(torus(g)), g.out_channels * g.in_channels // g.groups
+        images = g.batch * (g.in_channels + g.out_channels) + pairs
+        wide = 2 if g.dtype == "float64" else 1
+        return 150e-6 + wide * points * (images * math.log2(points + 1) / 2.4e9 + g.batch * pairs / 6.3e9)
+
+    def forward(self, x, weight, bias, geometry):
+        x, g = on_torus(to_batch_last(x), geometry)
+        taps = np.zeros((g.out_channels, *torus(g), weight.shape[1]), weight.dtype)
+        taps[places(g)] = weight.transpose(0, 2, 3, 1)
+        weight, x = transform(taps, g), transform(x, g)
+        out = crop(multiply(weight.conj(), x, g), g) + (0 if bias is None else bias[:, None, None, None])
+        return to_batch_first(out), (weight, x, g, geometry)
+
+    def backward(self, grad, saved, needs):
+        weight, x, g, geometry = saved
+        grad = to_batch_last(grad)
+        grad_input = grad_weight = grad_bias = None
+        if needs[0] or needs[1]:
+            spectrum = transform(spread(grad, g), g)
+        if needs[0]:
+            image = multiply(weight.swapaxes(3, 4), spectrum, g)[:, :g.height, :g.width]
+            grad_input = to_batch_first(np.ascontiguousarray(image if g == geometry else unpad(image, geometry)))
+        if needs[1]:
+            taps = multiply(spectrum.conj(), x.swapaxes(3, 4), g)[places(g)]            # (K, kh, kw, C / G)
+            grad_weight = np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
+        if needs[2]:
+            grad_bias = grad.sum((1, 2, 3))
+        return grad_input, grad_weight, grad_bias

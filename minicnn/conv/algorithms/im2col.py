@@ -1,0 +1,147 @@
+"""Windows and matrix products: each output pixel's receptive field becomes a column.
+
+Some rows of output pixels at a time, so that their columns stay in the cache. The gradient of the weight makes them
+again: to keep them all would take kh kw times the memory of the input, and hardly less time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..algorithm import Algorithm, register
+from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.memory import empty
+
+BLOCK = 1 << 20                 # elements of the columns that are made at once, unless one row has more
+PIECE = 32                      # products that are summed one after the other, where there are few
+
+
+def is_its_own_columns(geometry):
+    """A 1x1 kernel that meets every pixel of the image once: the columns are the image."""
+    g = geometry
+    return g.kernel == g.stride == (1, 1) and not any(map(any, g.padding))
+
+
+def blocks(geometry):
+    """The output rows in ranges (start, stop) whose columns are made at once.
+
+    >>> from minicnn.conv import Geometry
+    >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 5, 5)))[-2:]
+    [(18, 19), (19, 20)]
+    >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 1, 1)))           # the columns are the image
+    [(0, 24)]
+    """
+    g = geometry
+    rows = g.out_size[0]
+    step = max(1, BLOCK // (g.in_channels * g.kernel[0] * g.kernel[1] * g.out_size[1] * g.batch))
+    step = rows if is_its_own_columns(g) else step
+    return [(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def overlap(geometry, axis, tap, start, stop):
+    """Of output rows start..stop (axis 0; columns: 1), those in which `tap` of the kernel meets the image, not padding.
+
+    Two slices: the rows, counted from start, and the rows of the image that they meet, o s + tap d - padding.
+    """
+    g = geometry
+    stride, shift = g.stride[axis], tap * g.dilation[axis] - g.padding[axis][0]
+    first = min(max(start, -(shift // stride)), stop)                   # -(a // b) is ceil(-a / b)
+    last = max(first, min(stop, ((g.height, g.width)[axis] - 1 - shift) // stride + 1))
+    return slice(first - start, last - start), slice(first * stride + shift, last * stride + shift, stride)
+
+
+def unfold(x, geometry, start, stop):
+    """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the pixel that each tap meets."""
+    g = geometry
+    if is_its_own_columns(g):
+        return x.reshape(g.groups, -1, g.height * g.width * g.batch)
+    shape = g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch
+    out = (np.zeros if any(map(any, g.padding)) else np.empty)(shape, x.dtype)
+    for i in range(g.kernel[0]):
+        rows, image_rows = overlap(g, 0, i, start, stop)
+        for j in range(g.kernel[1]):
+            columns, image_columns = overlap(g, 1, j, 0, g.out_size[1])
+            out[:, i, j, rows, columns] = x[:, image_rows, image_columns]
+    return out.reshape(g.groups, -1, (stop - start) * g.out_size[1] * g.batch)
+
+
+def fold(columns, geometry, start, stop, image):
+    """The adjoint of `unfold`, added to `image` (C, H, W, N): first along the rows, so the error grows with kh + kw."""
+    g = geometry
+    if is_its_own_columns(g):
+        image[...] = columns.reshape(image.shape)
+        return
+    columns = columns.reshape(g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch)
+    line = np.empty((g.in_channels, stop - start, g.width, g.batch), columns.dtype)
+    for i in range(g.kernel[0]):
+        rows, image_rows = overlap(g, 0, i, start, stop)
+        line[...] = 0
+        for j in range(g.kernel[1]):
+            pixels, image_pixels = overlap(g, 1, j, 0, g.out_size[1])
+            line[:, rows, image_pixels] += columns[:, i, j, rows, pixels]
+        image[:, image_rows] += line[:, rows]
+
+
+def product(a, b, out=None, piece=None):
+    """a (..., M, T) @ b (..., T, P), the sum cut into pieces of about 4 sqrt(T) that are added in pairs, as in np.sum.
+
+    One chain of T additions, all of one sign, has an error of about sqrt(T) / 3 units in the last place; this, 2 or 3.
+    """
+    terms = a.shape[-1]
+    piece = piece or max(PIECE, int(4 * terms ** 0.5))
+    if terms <= piece:
+        return np.matmul(a, b, out=out)
+    half = -(-terms // piece) // 2 * piece
+    out = product(a[..., :half], b[..., :half, :], out, piece)
+    out += product(a[..., half:], b[..., half:, :], None, piece)
+    return out
+
+
+@register
+class Im2col(Algorithm):
+    """out = weight (K, C kh kw) @ columns (C kh kw, OH OW N), group by group; the gradients are two more products.
+
+    `error_bound` is for operands of any sign: sums are cut into pieces, see `product`.
+    """
+
+    name = "im2col"
+    reference = "Chellapilla, Puri & Simard 2006, section 3"
+    error_bound = 3.0
+
+    def cost(self, geometry):
+        g, taps = geometry, geometry.kernel[0] * geometry.kernel[1]
+        copied = 0 if is_its_own_columns(g) else g.batch * g.in_channels * taps * g.out_size[0] * g.out_size[1]
+        wide = 2 if g.dtype == "float64" else 1
+        return 20e-6 + len(blocks(g)) * taps * 2.5e-6 + wide * (g.multiply_adds / 30e9 + copied / 3.2e9)
+
+    def forward(self, x, weight, bias, geometry):
+        x, g = to_batch_last(x), geometry
+        if g.padding_mode == "circular":
+            x, (height, width) = pad(x, g), g.padded
+            g = replace(g, height=height, width=width, padding=((0, 0), (0, 0)))
+        matrix, row = weight.reshape(g.groups, g.out_channels // g.groups, -1), g.out_size[1] * g.batch
+        out = empty((*matrix.shape[:2], g.out_size[0] * row), x.dtype)                  # (G, K / G, OH OW N)
+        for start, stop in blocks(g):
+            product(matrix, unfold(x, g, start, stop), out[..., start * row:stop * row])
+        if bias is not None:
+            out += bias.reshape(g.groups, -1, 1)
+        return to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)), (x, matrix, g, geometry)
+
+    def backward(self, grad, saved, needs):
+        x, matrix, g, geometry = saved
+        grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
+        grad_input = np.zeros_like(x) if needs[0] else None
+        grad_weight = np.zeros(matrix.shape) if needs[1] else None      # float64: many blocks may be summed
+        for start, stop in blocks(g):
+            part = grad[..., start * row:stop * row]
+            if needs[0]:
+                fold(product(matrix.swapaxes(1, 2), part), g, start, stop, grad_input)
+            if needs[1]:
+                grad_weight += product(part, unfold(x, g, start, stop).swapaxes(1, 2))
+        if needs[0]:
+            grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
+        if needs[1]:
+            grad_weight = grad_weight.astype(x.dtype).reshape(g.weight_shape)
+        return grad_input, grad_weight, grad.sum(2).reshape(-1) if needs[2] else None

@@ -1,0 +1,165 @@
+"""The convolution as one sparse matrix, for the eye and for proofs.
+
+A convolution is linear: out = A x + bias with a matrix A of K OH OW rows, one for each output pixel, and C H W columns,
+one for each input pixel. It is made of K x C blocks, one for each pair of channels. With stride and dilation 1 a block
+is doubly Toeplitz: itself made of blocks of OW x W that depend only on iy - oy, with entries that depend only on
+ix - ox. With circular padding that keeps the size it is doubly circulant: the same modulo H and W. A stride takes rows
+out of such a matrix, dilation puts zeros between its diagonals, and a block that would join two groups is zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import sparse
+
+from ..algorithm import Algorithm, register
+from ..layout import to_batch_first, to_batch_last
+
+LIMIT = 2e9                     # bytes that a matrix may need while it is made
+
+
+def met(geometry, axis):
+    """(out, kernel): the row of the image (axis 0; columns: 1) that each tap of each output meets; -1: padding.
+
+    >>> from minicnn.conv import Geometry
+    >>> met(Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1, padding_mode="circular"), 0).tolist()
+    [[3, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 0]]
+    """
+    g = geometry
+    size = (g.height, g.width)[axis]
+    outputs, taps = np.arange(g.out_size[axis])[:, None], np.arange(g.kernel[axis])
+    place = outputs * g.stride[axis] + taps * g.dilation[axis] - g.padding[axis][0]
+    return place % size if g.padding_mode == "circular" else np.where((place >= 0) & (place < size), place, -1)
+
+
+def entries(geometry):
+    """What stands in the block of one output and one input channel: rows, columns and taps, 0 to kh kw - 1.
+
+    Two taps that meet the same pixel, as with circular padding of a small image, are two entries at one place.
+    """
+    y, x = met(geometry, 0)[:, None, :, None], met(geometry, 1)[None, :, None, :]       # (OH, 1, kh, 1), (1, OW, 1, kw)
+    inside = (y >= 0) & (x >= 0)
+    rows, taps = np.divmod(np.flatnonzero(inside), math.prod(geometry.kernel))
+    return rows, (y * geometry.width + x)[inside], taps
+
+
+def matrix(weight, geometry):
+    """The matrix of a convolution: out.reshape(N, -1).T = matrix @ x.reshape(N, -1).T, without the bias.
+
+    Its row (k OH + oy) OW + ox has weight[k, c, i, j] in the column (c H + iy) W + ix of the pixel
+    iy = oy sy + i dy - top, ix = ox sx + j dx - left that the tap meets; c counts all channels here. Taps in padding
+    with zeros have no entry; with circular padding iy is modulo H, ix modulo W, and what meets the same pixel is added.
+
+    Parameters
+    ----------
+    weight : ndarray, shape (K, C / G, kh, kw)
+    geometry : Geometry
+        The batch does not matter.
+
+    Returns
+    -------
+    scipy.sparse.csr_array, shape (K OH OW, C H W), of the weight's dtype
+        Each block of channels is doubly Toeplitz if stride and dilation are 1, and doubly circulant if circular padding
+        keeps the size. A weight of 0 is an entry too.
+
+    Raises
+    ------
+    ValueError
+        The weight does not have the geometry's shape.
+
+    References
+    ----------
+    Gray 2006, "Toeplitz and Circulant Matrices: A Review"; Sedghi, Gupta & Long 2019, section 2, for the doubly
+    circulant case.
+
+    Examples
+    --------
+    >>> from minicnn.conv import Geometry
+    >>> weight = np.array([[[[1, 2, 3]]]])
+    >>> matrix(weight, Geometry.of((1, 1, 1, 4), weight.shape, padding=(0, 1))).toarray()
+    array([[2, 3, 0, 0],
+           [1, 2, 3, 0],
+           [0, 1, 2, 3],
+           [0, 0, 1, 2]])
+    >>> matrix(weight, Geometry.of((1, 1, 1, 4), weight.shape, padding=(0, 1), padding_mode="circular")).toarray()
+    array([[2, 3, 0, 1],
+           [1, 2, 3, 0],
+           [0, 1, 2, 3],
+           [3, 0, 1, 2]])
+    """
+    g = geometry
+    if weight.shape != g.weight_shape:
+        raise ValueError(f"the weight must have shape {g.weight_shape}, not {weight.shape}")
+    pixels, image = math.prod(g.out_size), g.height * g.width
+    shape = g.out_channels * pixels, g.in_channels * image
+    index = np.int32 if max(shape) < 2**31 else np.int64
+    rows, columns, taps = (a.astype(index) for a in entries(g))                         # (E,)
+    k = np.arange(g.out_channels, dtype=index)[:, None]
+    c = k // (g.out_channels // g.groups) * (g.in_channels // g.groups) + np.arange(weight.shape[1], dtype=index)
+    values = weight.reshape(*c.shape, -1)[..., taps]                                    # (K, C / G, E)
+    rows = np.broadcast_to(k[..., None] * pixels + rows, values.shape)
+    columns = c[..., None] * image + columns
+    return sparse.coo_array((values.ravel(), (rows.ravel(), columns.ravel())), shape).tocsr()
+
+
+@register
+class Toeplitz(Algorithm):
+    """out = A x, grad_input = A^T grad; the gradient of a weight is the sum of grad[row] x[column] over its entries.
+
+    To look at: never chosen by "auto". All is summed in float64, so that also float32 has one rounding only. Padding
+    with zeros has no entries, so an inf or nan of the weight does not meet it.
+    """
+
+    name = "toeplitz"
+    reference = "Gray 2006; Sedghi, Gupta & Long 2019, section 2"
+    error_bound = 1.0
+
+    def unsupported(self, geometry):
+        g = geometry
+        inside = math.prod(int((met(g, axis) >= 0).sum()) for axis in (0, 1))
+        count = inside * g.out_channels * (g.in_channels // g.groups)
+        if 32 * count > LIMIT:
+            return (f"its sparse matrix has {count:.1e} entries and needs {32 * count / 1e9:.1f} GB while it is made, "
+                    f"more than {LIMIT / 1e9:.0f}: take a smaller image or fewer channels")
+        return None
+
+    def cost(self, geometry):
+        return math.inf
+
+    def forward(self, x, weight, bias, geometry):
+        g = geometry
+        a, x = matrix(weight.astype(np.float64), g), to_batch_last(x).reshape(-1, g.batch)
+        out = (a @ x).reshape(g.out_channels, *g.out_size, g.batch)
+        if bias is not None:
+            out += bias[:, None, None, None]
+        return to_batch_first(out.astype(x.dtype)), (x, a, g)
+
+    def backward(self, grad, saved, needs):
+        x, a, g = saved
+        grad = to_batch_last(grad)
+        grad_input = grad_weight = grad_bias = None
+        if needs[0]:
+            image = a.T @ grad.reshape(-1, g.batch)                                     # (C H W, N)
+            grad_input = to_batch_first(image.reshape(g.in_channels, g.height, g.width, g.batch).astype(x.dtype))
+        if needs[1]:
+            grad_weight = sum_entries(grad, x, g).astype(x.dtype)
+        if needs[2]:
+            grad_bias = grad.sum((1, 2, 3))
+        return grad_input, grad_weight, grad_bias
+
+
+def sum_entries(grad, x, geometry):
+    """(K, OH, OW, N), (C H W, N) -> (K, C / G, kh, kw) in float64, one tap after the other."""
+    g = geometry
+    grad = grad.reshape(g.groups, g.out_channels // g.groups, -1, g.batch).astype(np.float64)
+    x = x.reshape(g.groups, g.in_channels // g.groups, -1, g.batch).astype(np.float64)
+    rows, columns, taps = entries(g)
+    out = np.empty((*grad.shape[:2], x.shape[1], math.prod(g.kernel)))
+    for tap in range(out.shape[-1]):
+        there = taps == tap
+        left = grad[:, :, rows[there]].reshape(*grad.shape[:2], -1)                     # (G, K / G, E N)
+        right = x[:, :, columns[there]].reshape(*x.shape[:2], -1)                       # (G, C / G, E N)
+        out[..., tap] = left @ right.swapaxes(1, 2)
+    return out.reshape(g.weight_shape)

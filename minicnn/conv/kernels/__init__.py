@@ -1,0 +1,1 @@
+"""Machine code: addresses exist only here, and only these files decide whether kernels compile again."""

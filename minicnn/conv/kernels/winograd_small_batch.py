@@ -1,0 +1,93 @@
+"""A batch that does not fill the lanes: its images are cut into tiles, which are the images of a larger batch."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from numba import types
+
+from ..layout import readonly
+from ..runtime.memory import empty
+from ..runtime.threads import parallel_for
+from .simd import INT, compiled
+
+PER_CALL = 50_000               # numbers that pay for handing work to a thread
+
+
+@functools.cache
+def gather_kernel(bits):
+    """target[c, p] = the sum over k of source[c, table[k, p]], without those where table[k, p] is negative."""
+    def gather(start, stop, source, target, table):
+        for c in range(start, stop):
+            for p in range(target.shape[1]):
+                at = table[0, p]
+                target[c, p] = source[c, at] if at >= 0 else 0
+            for k in range(1, len(table)):
+                for p in range(target.shape[1]):
+                    at = table[k, p]
+                    if at >= 0:
+                        target[c, p] += source[c, at]
+
+    element = types.Float(f"float{bits}")
+    source = types.Array(element, 2, "C", readonly=True)
+    return compiled(types.void(INT, INT, source, element[:, ::1], types.int32[:, ::1]), gather)
+
+
+class Grid:
+    """Tiles of size x size pixels, one every `step` pixels from (-top, -left) on, of images (C, H, W, N).
+
+    `cut` makes pieces of them, of shape (C, size, T size, B): tile (y, x, n), in this order, is image b of T b's beside
+    each other. What lies outside of the images is 0, and so are the pieces beyond the last tile.
+
+    >>> grid = Grid((8, 8, 1), size=4, step=2, origin=(0, 0), tiles=(3, 3), place=(1, 16))
+    >>> pieces = grid.cut(np.ones((2, 8, 8, 1), np.float32))
+    >>> pieces.shape, grid.join(pieces)[0, 0, :, 0]
+    ((2, 4, 4, 16), array([1., 1., 2., 2., 2., 2., 1., 1.], dtype=float32))
+    """
+
+    def __init__(self, pixels, size, step, origin, tiles, place):
+        (H, W, N), (rows, columns), (T, B) = pixels, tiles, place
+        self.pixels, self.pieces = pixels, (size, T * size, B)
+        number = np.arange(H * W * N, dtype=np.int32).reshape(pixels)
+        around = [(before, max(0, (count - 1) * step + size - before - length))
+                  for before, count, length in zip(origin, tiles, (H, W), strict=True)]
+        number = np.pad(number, (*around, (0, 0)), constant_values=-1)
+        windows = np.lib.stride_tricks.sliding_window_view(number, (size, size), axis=(0, 1))
+        windows = windows[:rows * step:step, :columns * step:step].transpose(3, 4, 0, 1, 2)     # (i, j, y, x, n)
+        places = np.full((size, size, T * B), -1, np.int32)
+        places[..., :rows * columns * N] = windows.reshape(size, size, -1)
+        places = places.reshape(size, size, T, B).swapaxes(1, 2)                                # (i, t, j, b)
+        self.table = np.ascontiguousarray(places).reshape(1, -1)
+        self.adjoint = _adjoint(self.table[0], H * W * N)
+
+    def cut(self, image):
+        return _gather(image, self.pieces, self.table)
+
+    def join(self, pieces):
+        """The adjoint of `cut`: pixels that tiles share are added up."""
+        return _gather(pieces, self.pixels, self.adjoint)
+
+
+def _adjoint(table, size):
+    """Row k says for each pixel where the table has it the k-th time, or -1.
+
+    >>> _adjoint(np.array([1, 0, -1, 1]), 3)
+    array([[ 1,  0, -1],
+           [-1,  3, -1]], dtype=int32)
+    """
+    order = np.argsort(table, kind="stable")
+    order = order[np.searchsorted(table[order], 0):]                    # without what is outside
+    first = np.searchsorted(table[order], np.arange(size + 1))
+    times = np.arange(len(order)) - first[table[order]]
+    adjoint = np.full((max(1, np.diff(first).max()), size), -1, np.int32)
+    adjoint[times, table[order]] = order
+    return adjoint
+
+
+def _gather(source, shape, table):
+    C = len(source)
+    kernel, source = gather_kernel(8 * source.itemsize), readonly(source.reshape(C, -1))
+    target = empty((C, table.shape[1]), source.dtype)
+    parallel_for(C, lambda start, stop: kernel(start, stop, source, target, table), 1 + PER_CALL // table.size)
+    return target.reshape(C, *shape)

@@ -1,0 +1,37 @@
+"""Waiting without sleeping. The next kernel often comes within a fraction of a millisecond; a thread that slept would
+need as long to wake, and Linux may wake it on the very core that the waker is about to use.
+"""
+
+from __future__ import annotations
+
+import functools
+import platform
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from ..kernels.simd import I64, INT, call_llvm, compiled
+
+X86 = platform.machine() in ("x86_64", "AMD64")
+
+
+@intrinsic
+def _read(typing, address):
+    """The integer at an address that another thread may write to, after telling the processor that this is a wait."""
+    def generate(context, b, signature, arguments):
+        if X86:
+            call_llvm(b, "llvm.x86.sse2.pause", [], ir.VoidType())
+        return b.load_atomic(b.inttoptr(arguments[0], I64.as_pointer()), "acquire", 8)
+    return INT(address), generate
+
+
+@functools.cache
+def wait_kernel():
+    """wait(address, value, turns): return when the integer there is at least `value`, or after so many turns."""
+    def wait(address, value, turns):
+        for _ in range(turns):
+            if _read(address) >= value:
+                return
+
+    return compiled(types.void(INT, INT, INT), wait)

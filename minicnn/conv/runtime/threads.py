@@ -1,0 +1,177 @@
+"""A few Python threads for kernels that release the GIL.
+
+Why not numba's own parallel loops: the threading layer that it comes with aborts the process where two Python threads
+use it at once, and its parallel functions are slow to compile.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import sys
+import threading
+from concurrent.futures import Future
+from queue import SimpleQueue
+
+import numpy as np
+
+_threads: int | None = None
+_helpers: list[_Helper] = []
+_lock = threading.Lock()
+_core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
+AWAKE = 20_000                  # turns of a waiting loop: about a millisecond
+
+
+def get_num_threads() -> int:
+    """How many threads a convolution uses: what `set_num_threads` said, else the environment variable
+    NUMBA_NUM_THREADS, else OMP_NUM_THREADS, else as many as the process may use cores."""
+    if _threads is not None:
+        return _threads
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
+        first = os.environ.get(name, "").split(",")[0].strip()     # OMP_NUM_THREADS may be a list, one item a level
+        if first.isdecimal() and int(first) > 0:
+            return int(first)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_num_threads(n: int) -> None:
+    """Use n threads from the next convolution on. No result depends on it.
+
+    Raises
+    ------
+    ValueError
+        If n is not an integer of at least 1.
+    """
+    global _threads
+    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
+        raise ValueError(f"the number of threads must be an integer of at least 1, not {n!r}")
+    _threads = int(n)
+
+
+def parallel_for(jobs, work, least=1):
+    """Call work(start, stop) on ranges that together are range(jobs), on several threads at once.
+
+    `work` must give the same result however the jobs are cut. An exception in it is raised here, after every running
+    call has returned.
+
+    Parameters
+    ----------
+    least : int
+        The fewest jobs that are worth a call; up to twice as many run on the calling thread alone.
+    """
+    threads = min(get_num_threads(), jobs // max(least, 1))
+    if threads <= 1:
+        work(0, jobs)
+        return
+    size = max(least, -(-jobs // (8 * threads)))        # 8 ranges a thread: a slow core takes fewer of them
+    bounds = [jobs * n // threads for n in range(threads + 1)]
+    starts = [itertools.count(bound, size) for bound in bounds[:-1]]        # next() of a count is atomic
+
+    def drain(own):                                     # neighbouring jobs, which share data, on one core
+        for part in (*range(own, threads), *range(own)):
+            while not stopped and (start := next(starts[part])) < bounds[part + 1]:
+                work(start, min(start + size, bounds[part + 1]))
+
+    stopped = []
+    helpers = _crew(threads - 1)
+    _keep_apart(helpers)
+    calls = [helper.call(drain, part) for part, helper in enumerate(helpers, 1)]
+    try:
+        drain(0)
+    except BaseException:
+        stopped.append(True)                            # the helpers see it: nothing more to do
+        raise
+    finally:
+        errors = [error for call in calls if (error := call.error())]
+    if errors:
+        raise errors[0]
+
+
+class _Helper:
+    """A thread that runs what it is given, in order. Between calls it waits awake for a moment, then it sleeps."""
+
+    def __init__(self):
+        self.given, self.calls, self.cores, self.turns = np.zeros(1, np.int64), SimpleQueue(), None, 0
+        self.wait = _wait_kernel()
+        self.thread = threading.Thread(target=self._run, name="minicnn", daemon=True)
+        self.thread.start()
+
+    def call(self, function, *arguments):
+        call = _Call(self, function, arguments)
+        self.calls.put(call)
+        self.given[0] += 1                              # wakes nobody who sleeps: the queue does
+        return call
+
+    def _run(self):
+        address = self.given.ctypes.data
+        for taken in itertools.count(1):
+            self.wait(address, taken, self.turns)
+            self.calls.get().run()
+
+
+class _Call:
+    """One call on a helper's thread."""
+
+    def __init__(self, helper, function, arguments):
+        self.helper, self.function, self.arguments = helper, function, arguments
+        self.future, self.finished = Future(), np.zeros(1, np.int64)
+
+    def run(self):
+        if self.future.set_running_or_notify_cancel():
+            try:
+                self.function(*self.arguments)
+                self.future.set_result(None)
+            except BaseException as error:
+                self.future.set_exception(error)
+            self.finished[0] = 1
+
+    def error(self):
+        """What it raised, or None, after it has returned; it will not run any more if it has not begun."""
+        if self.future.cancel():
+            return None
+        self.helper.wait(self.finished.ctypes.data, 1, self.helper.turns)
+        return self.future.exception()
+
+
+def _wait_kernel():
+    import numba
+    if numba.config.DISABLE_JIT:
+        return lambda address, value, turns: None
+    from .spin_wait import wait_kernel
+    return wait_kernel()
+
+
+def _keep_apart(helpers):
+    """Keep the helpers off the core on which the caller runs, where Linux lets them be.
+
+    Linux likes to wake a thread on the core of the one that wakes it, and then both take turns while another core has
+    nothing to do. With a core for each, they may also wait awake.
+    """
+    if _core is None:
+        return
+    allowed = os.sched_getaffinity(0)
+    others = allowed - {_core()} or allowed
+    for helper in helpers:
+        helper.turns = AWAKE if len(helpers) < len(allowed) else 0
+        if helper.cores != others:
+            os.sched_setaffinity(helper.thread.native_id, others)
+            helper.cores = others
+
+
+def _crew(n):
+    """The first n helpers; they are made on first use and kept."""
+    with _lock:
+        while len(_helpers) < n:
+            _helpers.append(_Helper())
+        return _helpers[:n]
+
+
+def _forget_helpers():
+    """A forked child has the helpers but not their threads."""
+    global _helpers, _lock
+    _helpers, _lock = [], threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)

@@ -1,0 +1,152 @@
+"""Digits at places: on a canvas, and moved within a view, the shift model of `minicnn.invariance.maps`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..conv.geometry import pair
+
+
+def placements(digit=28, canvas=38):
+    """All offsets (y, x) at which a digit fits on a canvas, row by row: int array ((canvas - digit + 1)^2, 2).
+
+    >>> offsets = placements()
+    >>> len(offsets), offsets[0].tolist(), offsets[-1].tolist()
+    (121, [0, 0], [10, 10])
+    """
+    if not 1 <= digit <= canvas:
+        raise ValueError(f"placements: a digit of {digit} pixels does not fit on a canvas of {canvas}: give "
+                         "1 <= digit <= canvas")
+    count = canvas - digit + 1
+    return np.indices((count, count)).reshape(2, -1).T
+
+
+def place(images, canvas, offsets):
+    """Digits on a black canvas: out[i, y + dy, x + dx] = images[i, y, x] with (dy, dx) = offsets[i], else 0.
+
+    Parameters
+    ----------
+    images : ndarray, shape (n, H, W)
+        Pixels of which 0 is the background: not normalised yet.
+    canvas : int or (int, int)
+    offsets : (int, int), or ndarray of int, shape (n, 2)
+        Of the digit's upper left corner, for all digits or for each.
+
+    Returns
+    -------
+    ndarray, shape (n, *canvas), dtype of `images`
+
+    Raises
+    ------
+    ValueError
+        A digit would not lie on the canvas as a whole; the shapes do not fit; the offsets are no integers.
+
+    Examples
+    --------
+    >>> place(np.array([[[5]]]), (2, 3), (1, 2))
+    array([[[0, 0, 0],
+            [0, 0, 5]]])
+    """
+    images, offsets, size = np.asarray(images), np.asarray(offsets), pair("place: canvas", canvas, 1)
+    if images.ndim != 3:
+        raise ValueError(f"place: the images must have shape (n, H, W), not {images.shape}")
+    if offsets.shape not in ((2,), (len(images), 2)) or offsets.dtype.kind not in "iu":
+        raise ValueError(f"place: the offsets must be integers of shape (2,) or {(len(images), 2)}, not "
+                         f"{offsets.dtype} of shape {offsets.shape}")
+    each = np.broadcast_to(offsets, (len(images), 2))
+    most = np.subtract(size, images.shape[1:])
+    wrong = each[((each < 0) | (each > most)).any(1)]
+    if len(wrong):
+        raise ValueError(f"place: a digit of shape {images.shape[1:]} at {tuple(wrong[0].tolist())} does not lie on a "
+                         f"canvas of shape {size}: offsets go from 0 to {tuple(most.tolist())}")
+    out = np.zeros((len(images), *size), images.dtype)
+    rows, columns = (each[:, axis, None] + np.arange(images.shape[1 + axis]) for axis in (0, 1))        # (n, H), (n, W)
+    out[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]] = images
+    return out
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """The shift model: a digit in the middle of a black square, moved by dy and dx from -reach to reach.
+
+    The network sees the middle view x view pixels. With the digit's 28 pixels and reach 5 there are 121 places, and
+
+    * view 38 shows the whole digit at each of them: the 121 placements on a 38x38 canvas;
+    * view 28 is for networks that take nothing else: background moves in on one side, and what leaves on the other is
+      lost. MNIST centres a 20x20 box by its centre of mass, so a margin of about 4 pixels is empty; `ink_lost` tells
+      what a shift costs. All networks that are compared at view 28 are given the same pixels;
+    * view 28 + 2 * 5 + 2 * (r - 1), that is 70 for a receptive field of r = 17, has all windows that see any of the
+      digit in view at each place: there a global max-pool is exactly invariant. At view 38 it is not: at different
+      places the frame cuts off different windows that see the digit in part.
+
+    Attributes
+    ----------
+    reach : int
+    view : int
+        Differs from `digit` by an even number, so that there is a middle.
+    digit : int
+
+    Examples
+    --------
+    >>> print(Shifts(view=28))
+    28x28 digits moved by -5..5 each way (121 places), zeros moving in; seen are 28x28 pixels, the rest is cut off
+    >>> Shifts(1, 6, digit=2).images(np.array([[[1, 2], [3, 4]]]), 0, -1)[0, 2:4]
+    array([[0, 1, 2, 0, 0, 0],
+           [0, 3, 4, 0, 0, 0]])
+    """
+
+    reach: int = 5
+    view: int = 38
+    digit: int = 28
+
+    def __post_init__(self):
+        if self.reach < 0 or self.digit < 1 or self.view < self.digit or (self.view - self.digit) % 2:
+            raise ValueError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
+                             "least 0, the view the digit's size plus an even number, so that there is a middle")
+
+    def __str__(self):
+        cut = "all of it in view" if self.view >= self.digit + 2 * self.reach else "the rest is cut off"
+        return (f"{self.digit}x{self.digit} digits moved by -{self.reach}..{self.reach} each way ({self.size ** 2} "
+                f"places), zeros moving in; seen are {self.view}x{self.view} pixels, {cut}")
+
+    @property
+    def size(self):
+        """Places along one axis."""
+        return 2 * self.reach + 1
+
+    @property
+    def steps(self):
+        """dy, and dx, in the order of every map's axes."""
+        return range(-self.reach, self.reach + 1)
+
+    @property
+    def distance(self):
+        """max(|dy|, |dx|) of every place, shape (size, size)."""
+        return np.abs(np.indices((self.size, self.size)) - self.reach).max(0)
+
+    @property
+    def parity(self):
+        """{"both even": mask, "otherwise": mask} of the places at `distance` 2, 4, ..., by the parity of dy and dx.
+
+        Each has half of these places, so the two kinds are equally far away; at odd distances dy or dx is odd always.
+        """
+        even = (np.abs(np.indices((self.size, self.size)) - self.reach) % 2 == 0).all(0)
+        counted = (self.distance > 0) & (self.distance % 2 == 0)
+        return {"both even": counted & even, "otherwise": counted & ~even}
+
+    def images(self, images, dy, dx):
+        """(n, digit, digit) -> what is seen of the digits moved by (dy, dx), (n, view, view)."""
+        images = np.asarray(images)
+        if images.ndim != 3 or images.shape[1:] != (self.digit, self.digit):
+            raise ValueError(f"Shifts: the images must have shape (n, {self.digit}, {self.digit}), not {images.shape}")
+        canvas = max(self.view, self.digit + 2 * self.reach)
+        corner, edge = (canvas - self.digit) // 2, (canvas - self.view) // 2
+        placed = place(images, canvas, (corner + dy, corner + dx))
+        return placed[:, edge:edge + self.view, edge:edge + self.view]
+
+    def ink_lost(self, images):
+        """Share of the sum of all pixels that is out of view, for every place: shape (size, size)."""
+        seen = [[self.images(images, dy, dx).sum(dtype=np.float64) for dx in self.steps] for dy in self.steps]
+        return 1 - np.array(seen) / np.asarray(images).sum(dtype=np.float64)

@@ -1,0 +1,187 @@
+"""From "linear and shift-equivariant" to "a convolution", one step at a time, on numbers.
+
+Every step is a function of L and f that computes its formula as it is written, on the torus. For a convolution all
+agree. An operator that is not linear breaks at `linearity`, one that is not equivariant at `equivariance`. Channels:
+n runs over pixels and input channels, and h is a matrix of responses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .operator import TIME_LIMIT, Operator, OperatorError
+from .signals import dirac, shift
+from .verifier import BOUND
+
+
+def response(L, f):
+    """L(f): what the operator does with the image."""
+    return L(f[None])[0]
+
+
+def decomposition(L, f):
+    """L(sum over n of f[n] delta_n): every image is a sum of impulses."""
+    return L(sum((value * impulse for value, impulse in _impulses(f)), np.zeros((1, *f.shape))))[0]
+
+
+def linearity(L, f):
+    """sum over n of f[n] L(delta_n): a linear operator goes into the sum."""
+    return _sum(L, f, (value * L(impulse)[0] for value, impulse in _impulses(f)))
+
+
+def translation(L, f):
+    """sum over n of f[n] L(S_n delta): each impulse is the one at the origin, shifted by n."""
+    return _sum(L, f, (f[c, y, x] * L(shift(_origin(f, c), (y, x)))[0] for c, y, x in _places(f)))
+
+
+def equivariance(L, f):
+    """sum over n of f[n] S_n L(delta): an equivariant operator changes places with the shift."""
+    return _sum(L, f, (f[c, y, x] * shift(L(_origin(f, c))[0], (y, x)) for c, y, x in _places(f)))
+
+
+def naming(L, f):
+    """sum over n of f[n] S_n h: L(delta) gets the name h, the impulse response."""
+    h = impulse_responses(L, f)
+    return _sum(L, f, (f[c, y, x] * shift(h[:, c], (y, x)) for c, y, x in _places(f)))
+
+
+def argument(L, f):
+    """sum over n of f[n] h[y - n]: to shift h is to shift its argument."""
+    h, (_, height, width) = impulse_responses(L, f), f.shape
+    rows, columns = np.arange(height), np.arange(width)
+    return _sum(L, f, (f[c, y, x] * h[:, c][:, (rows - y)[:, None] % height, (columns - x) % width]
+                       for c, y, x in _places(f)))
+
+
+def change_of_variables(L, f):
+    """sum over n' of h[n'] f[y - n'], with n' = y - n."""
+    h = impulse_responses(L, f)
+    return sum(np.tensordot(h[:, :, y, x], shift(f, (y, x)), 1) for y, x in np.ndindex(*f.shape[1:]))
+
+
+def convolution(L, f):
+    """h * f, by the convolution theorem: the product of the Fourier transforms."""
+    h = impulse_responses(L, f)
+    product = np.einsum("oihw,ihw->ohw", np.fft.fft2(h), np.fft.fft2(f))
+    return np.fft.ifft2(product).real
+
+
+STEPS = (response, decomposition, linearity, translation, equivariance, naming, argument, change_of_variables,
+         convolution)
+
+
+def impulse_responses(L, f):
+    """h, (C_out, C_in, H, W): L of the impulse at the origin of each channel."""
+    return np.stack([L(_origin(f, c))[0] for c in range(len(f))], 1)
+
+
+def _sum(L, f, terms):
+    return sum(terms, np.zeros_like(L(np.zeros((1, *f.shape)))[0]))
+
+
+def _origin(f, channel):
+    return dirac(f.shape[1:], channels=len(f), channel=channel)
+
+
+def _places(f):
+    return [tuple(int(i) for i in n) for n in np.argwhere(f)]
+
+
+def _impulses(f):
+    """(f[n], delta_n) for all n with f[n] != 0."""
+    for c, y, x in _places(f):
+        yield f[c, y, x], dirac(f.shape[1:], (y, x), channels=len(f), channel=c)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the derivation.
+
+    Attributes
+    ----------
+    name, formula : str
+    value : ndarray, shape (C_out, H, W)
+    difference : float
+        The largest one from the line before.
+    holds : bool
+        The difference is no more than rounding can explain.
+    """
+
+    name: str
+    formula: str
+    value: np.ndarray
+    difference: float
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """All steps for one operator and one image."""
+
+    image: np.ndarray
+    impulse_response: np.ndarray
+    steps: list[Step]
+    tolerance: float
+
+    @property
+    def breaks(self):
+        """The name of the first step that does not hold, or None: then the operator is h * f, for this image."""
+        return next((step.name for step in self.steps if not step.holds), None)
+
+    def __str__(self):
+        lines = [f"{'step':<20} {'difference':>10}      formula"]
+        for step in self.steps:
+            lines.append(f"{step.name:<20} {step.difference:>10.1e} {'ok  ' if step.holds else 'FAIL'} {step.formula}")
+        return "\n".join(lines)
+
+
+def derivation(op, f, *, time_limit=TIME_LIMIT):
+    """Every step from op(f) to h * f, and by how much each differs from the one before.
+
+    Of L = op - op(0): a constant that is added, as a bias is, is split off first.
+
+    Parameters
+    ----------
+    op : callable
+        (N, C_in, H, W) -> (N, C_out, H, W), float64; a Module or function of Tensors as it stands.
+    f : array, shape (C_in, H, W) or (H, W)
+        Small: the operator is called three times for each pixel.
+
+    Returns
+    -------
+    Derivation
+
+    Raises
+    ------
+    OperatorError
+        The operator cannot be called, or returns another size: on a torus all images have one.
+
+    Examples
+    --------
+    >>> f = np.random.default_rng(0).standard_normal((4, 5))
+    >>> derivation(lambda f: np.roll(f, 1, 3) - f, f).breaks is None
+    True
+    >>> derivation(np.abs, f).breaks, derivation(lambda f: f[..., ::-1], f).breaks
+    ('linearity', 'equivariance')
+    """
+    f = np.atleast_3d(np.asarray(f, np.float64).T).T                                    # (H, W) -> (1, H, W)
+    if f.ndim != 3:
+        raise ValueError(f"derivation: the image must have shape (C, H, W) or (H, W), not {f.shape}")
+    if not np.isfinite(f).all():
+        raise ValueError("derivation: the image has pixels that are not finite")
+    operator = Operator(op, len(f), f.shape[1:], np.float64, time_limit)
+    if operator.out_shape[1:] != f.shape[1:]:
+        raise OperatorError(f"the derivation is for operators that keep the size, {f.shape[1:]}; this one returns "
+                            f"{operator.out_shape[1:]}")
+    offset = operator(np.zeros((1, *f.shape)))[0]
+    L = lambda images: operator(images) - offset                                        # noqa: E731
+    h = impulse_responses(L, f)
+    values = [step(L, f) for step in STEPS]
+    size = max(float(np.abs(np.stack(values)).max()), float(np.abs(offset).max()))
+    tolerance = BOUND[np.dtype(np.float64)] * operator.eps * size
+    differences = [0.0, *(float(np.abs(b - a).max()) for a, b in zip(values, values[1:], strict=False))]
+    steps = [Step(step.__name__.replace("_", " "), step.__doc__, value, difference, difference <= tolerance)
+             for step, value, difference in zip(STEPS, values, differences, strict=True)]
+    return Derivation(f, h, steps, tolerance)

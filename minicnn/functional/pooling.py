@@ -1,0 +1,184 @@
+"""Pooling: the maximum or the mean of windows; part of `minicnn.functional`.
+
+Images have shape (N, C, H, W) or (C, H, W). The windows are walked tap by tap, each tap one strided slice of the whole
+batch, so any memory order is kept and the work is plain array arithmetic.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from ..conv.geometry import pair
+from ..tensor import Tensor, as_tensor, record  # noqa: F401 (Tensor: for the examples)
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
+    """The largest element of each window; padding counts as -inf.
+
+    The gradient goes to the first maximum of a window in row-major order; NaN wins over every number.
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C, H, W) or (C, H, W)
+    kernel_size, stride, padding, dilation : int or (int, int)
+        The stride is the kernel size by default; padding is at most half the kernel.
+    ceil_mode : bool
+        Also keep a last window that starts inside the padded image but ends outside.
+
+    Examples
+    --------
+    >>> max_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
+    Tensor([[[4.]]])
+    """
+    input = as_tensor(input)
+    pool = _Windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
+    padded = pool.pad(input.data, -np.inf)
+    out = functools.reduce(np.maximum, (padded[view] for view in pool.slices))
+    if len(pool.slices) == 1:
+        out = out.copy(order="K")                                       # a window of one pixel: not a view of the input
+
+    def vjp(grad):
+        full, nans = np.zeros_like(padded), np.isnan(out).any()
+        unclaimed = np.ones_like(out, bool)
+        for view in pool.slices:
+            first = padded[view] == out
+            if nans:
+                first |= np.isnan(padded[view])
+            first &= unclaimed
+            unclaimed ^= first
+            full[view] += grad * first
+        return (pool.crop(full),)
+    return record(out, (input,), vjp)
+
+
+def avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True,
+               divisor_override=None):
+    """The mean of each window; zeros of the padding count unless `count_include_pad` is False.
+
+    Parameters as in `max_pool2d`; `divisor_override` replaces the number of pixels that the sum is divided by.
+
+    >>> avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
+    Tensor([[[2.5]]])
+    """
+    input = as_tensor(input)
+    x = input.data
+    pool = _Windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    total = lambda image: sum(image[view] for view in pool.slices)
+    counted = np.ones(x.shape[-2:], x.dtype) if not count_include_pad else np.ones(pool.declared, x.dtype)
+    inverse = 1 / total(pool.pad(counted, 0)) if divisor_override is None else x.dtype.type(1 / divisor_override)
+    out = total(pool.pad(x, 0)) * inverse
+
+    def vjp(grad):
+        scaled = grad * inverse
+        full = np.zeros(scaled.shape[:-2] + pool.padded, scaled.dtype)
+        for view in pool.slices:
+            full[view] += scaled
+        return (pool.crop(full),)
+    return record(out, (input,), vjp)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """The mean over windows chosen so that the output has `output_size`; 1 is global average pooling.
+
+    Window o of O over length L runs from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch.
+
+    >>> adaptive_avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
+    Tensor([[[2.5]]])
+    """
+    input = as_tensor(input)
+    x = input.data
+    windows = _adaptive_windows(x, output_size)
+    shape = x.shape[:-2] + tuple(windows.shape)
+    out = np.empty(shape, x.dtype)
+    for cell in np.ndindex(*windows.shape):
+        out[(..., *cell)] = x[(..., *windows[cell])].mean((-2, -1))
+
+    def vjp(grad):
+        full = np.zeros(x.shape, x.dtype)
+        for cell in np.ndindex(*windows.shape):
+            part = full[(..., *windows[cell])]
+            part += (grad[(..., *cell)] / (part.shape[-1] * part.shape[-2]))[..., None, None]
+        return (full,)
+    return record(out, (input,), vjp)
+
+
+def adaptive_max_pool2d(input, output_size):
+    """The maximum over the windows of `adaptive_avg_pool2d`; 1 is global max pooling. The first of a tie wins.
+
+    >>> adaptive_max_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
+    Tensor([[[4.]]])
+    """
+    input = as_tensor(input)
+    x = input.data
+    windows = _adaptive_windows(x, output_size)
+    flat = lambda array, cell: array[(..., *windows[cell])].reshape(*x.shape[:-2], -1)
+    out = np.empty(x.shape[:-2] + tuple(windows.shape), x.dtype)
+    for cell in np.ndindex(*windows.shape):
+        out[(..., *cell)] = flat(x, cell).max(-1)
+
+    def vjp(grad):
+        full = np.zeros(x.shape, x.dtype)
+        for cell in np.ndindex(*windows.shape):
+            values, part = flat(x, cell), full[(..., *windows[cell])]
+            first = np.arange(values.shape[-1]) == values.argmax(-1)[..., None]
+            part += (first * grad[(..., *cell)][..., None]).reshape(part.shape)
+        return (full,)
+    return record(out, (input,), vjp)
+
+
+class _Windows:
+    """The windows of a pool over the last two axes: each tap of the kernel as one strided slice of the padded image."""
+
+    def __init__(self, name, x, kernel_size, stride, padding, dilation, ceil_mode):
+        if x.ndim not in (3, 4):
+            raise ValueError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+        kernel, (dy, dx) = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: dilation", dilation, 1)
+        sy, sx = kernel if stride is None else pair(f"{name}: stride", stride, 1)
+        self.size, self.padding = x.shape[-2:], pair(f"{name}: padding", padding, 0)
+        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
+            raise ValueError(f"{name}: padding {self.padding} must be at most half the kernel {kernel}")
+        span = dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1
+        self.declared = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
+        if any(s > n for s, n in zip(span, self.declared, strict=True)):
+            raise ValueError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
+        oh, ow = (self._length(*a, ceil_mode) for a in zip(self.declared, span, (sy, sx), self.padding, self.size,
+                                                           strict=True))
+        self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), (sy, sx), span,
+                                                                         strict=True))
+        rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
+        columns = [slice(j * dx, j * dx + (ow - 1) * sx + 1, sx) for j in range(kernel[1])]
+        self.slices = [(..., row, column) for row in rows for column in columns]
+
+    @staticmethod
+    def _length(padded, span, stride, padding, size, ceil_mode):
+        length = (padded - span) // stride + 1
+        extra = ceil_mode and (padded - span) % stride and length * stride < size + padding
+        return length + bool(extra)
+
+    def pad(self, image, value):
+        """Padded at the top and left by the padding and at the bottom and right to the end of the last window."""
+        if self.padded == image.shape[-2:]:
+            return image
+        top, left = (self.padding if image.shape[-2:] == self.size else (0, 0))
+        bottom, right = (n - m - p for n, m, p in zip(self.padded, image.shape[-2:], (top, left), strict=True))
+        widths = [(0, 0)] * (image.ndim - 2) + [(top, bottom), (left, right)]
+        return np.pad(image, widths, constant_values=value)
+
+    def crop(self, padded):
+        (top, left), (height, width) = self.padding, self.size
+        return padded[..., top:top + height, left:left + width]
+
+
+def _adaptive_windows(x, output_size):
+    """An object array (O_y, O_x) of (row slice, column slice)."""
+    if x.ndim not in (3, 4):
+        raise ValueError(f"adaptive pooling: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+    size = pair("adaptive pooling: output_size", output_size, 1)
+    rows, columns = ([slice(o * n // count, -(-(o + 1) * n // count)) for o in range(count)]
+                     for n, count in zip(x.shape[-2:], size, strict=True))
+    windows = np.empty(size, object)
+    for cell in np.ndindex(*size):
+        windows[cell] = rows[cell[0]], columns[cell[1]]
+    return windows

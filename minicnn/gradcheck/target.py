@@ -1,0 +1,243 @@
+"""What `gradcheck` looks at: a function of Tensors, a Module, or a pair of functions on arrays, all as one interface.
+
+To the check, everything is a function from a list of float64 arrays (the checked inputs, `points`) to one flat vector
+(all outputs, one after the other). The arrays that the caller gave are copied and never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..nn.module import Module
+from ..tensor import Tensor, record
+
+
+class GradcheckError(RuntimeError):
+    """A gradient is wrong, or could not be judged; the message says where and why."""
+
+
+class GradcheckWarning(UserWarning):
+    """Something makes the check less telling than it looks."""
+
+
+class Subject:
+    """A function under test.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the checked inputs: "input 0", or "parameter 'weight'" of a Module.
+    points : list of ndarray
+        Their values in float64, in the memory order that the caller chose.
+    out_shapes, out_dtypes : list
+        Of the outputs, known after the first call of `value`.
+    """
+
+    def __init__(self, named):
+        for name, array in named:
+            if not np.isfinite(array).all():
+                where = _index(~np.isfinite(array))
+                raise ValueError(f"gradcheck: {name} is {array[where]} at {where}; differences need finite samples")
+        _refuse_overlap(named)
+        small = [name for name, array in named if array.dtype != np.float64]
+        if small:
+            warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too small a dtype for differences (they would be "
+                          "good to 3 digits at best), so float64 copies are checked; give float64 to be sure that the "
+                          "code that you use is the code that is checked",
+                          GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
+        self.names = [name for name, _ in named]
+        self.points = [np.array(array, np.float64, order="K") for _, array in named]
+        self.out_shapes = self.out_dtypes = None
+
+    def borrowed(self):
+        """Context manager in which the subject may change what belongs to the caller; on leaving, all is put back."""
+        return contextlib.nullcontext()
+
+    def outputs(self, points):
+        """The outputs, a list of arrays, for fresh arrays `points`, which stay as they are if the function is pure."""
+        raise NotImplementedError
+
+    def gradients(self, points, cotangents):
+        """The gradient of sum over k of <cotangents[k], output k> for each checked input: an array or None."""
+        raise NotImplementedError
+
+    def value(self, points=None):
+        """All outputs at `points` (by default those of the caller) as one flat float64 vector."""
+        points = self.points if points is None else points
+        given = _copies(points)
+        outputs = self.outputs(given)
+        self._refuse_change(points, given)
+        self.out_shapes, self.out_dtypes = [out.shape for out in outputs], [out.dtype for out in outputs]
+        for k, out in enumerate(outputs):
+            if not np.isfinite(out).all():
+                where = _index(~np.isfinite(out))
+                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at the sample or within eps "
+                                     "of it, so there is no difference to take. Draw the sample further from the edge "
+                                     "of the function's domain, or choose a smaller eps.")
+        return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
+
+    def vjp(self, cotangent):
+        """The gradient of <cotangent, value()> for each checked input: an array of its shape, or None."""
+        parts = np.split(cotangent, np.cumsum([int(np.prod(shape)) for shape in self.out_shapes])[:-1])
+        given = [part.reshape(shape).astype(dtype)
+                 for part, shape, dtype in zip(parts, self.out_shapes, self.out_dtypes, strict=True)]
+        cotangents, points = _copies(given), _copies(self.points)
+        gradients = self.gradients(points, cotangents)
+        self._refuse_change(self.points, points)
+        if any(not np.array_equal(a, b) for a, b in zip(given, cotangents, strict=True)):
+            raise GradcheckError("gradcheck: backward changed the cotangent that it was given in place; others may "
+                                 "still need it. Compute a new array.")
+        return [self._fitting(k, gradient) for k, gradient in enumerate(gradients)]
+
+    def _fitting(self, k, gradient):
+        if gradient is None:
+            return None
+        gradient, shape = np.asarray(gradient), self.points[k].shape
+        if gradient.shape != shape:
+            repeated = gradient.ndim >= len(shape) and gradient.shape != shape and all(
+                n in (1, m) for n, m in zip(shape[::-1], gradient.shape[::-1], strict=False))
+            hint = ": sum it over the axes along which the input was broadcast" if repeated else ""
+            raise GradcheckError(f"gradcheck: the gradient of {self.names[k]} has shape {gradient.shape}, but the "
+                                 f"input has shape {shape}{hint}")
+        return gradient
+
+    def _refuse_change(self, before, after):
+        for name, a, b in zip(self.names, before, after, strict=True):
+            if not np.array_equal(a, b):
+                where = _index(a != b)
+                raise GradcheckError(f"gradcheck: the function changed {name} in place, at {where} from {a[where]:.6g} "
+                                     f"to {b[where]:.6g}. Compute a new array, or work on a copy.")
+
+    def locate(self, j):
+        """(output, index tuple) of element j of the flat vector of all outputs."""
+        for k, shape in enumerate(self.out_shapes):
+            size = int(np.prod(shape))
+            if j < size:
+                return k, tuple(int(i) for i in np.unravel_index(j, shape))
+            j -= size
+        raise IndexError(j)
+
+
+class TensorFunction(Subject):
+    """A callable on Tensors. Of a Module the parameters are checked too."""
+
+    def __init__(self, func, inputs):
+        self.func, self.inputs = func, inputs
+        self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
+        self.checked = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
+        named = [(f"input {i}", inputs[i].data) for i in self.checked]
+        named += [(f"parameter {name!r}", p.data) for name, p in self.parameters if p.requires_grad]
+        if not named:
+            raise ValueError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
+                             "(safe_inputs() makes such), or a pair (forward, backward) to check functions on arrays")
+        super().__init__(named)
+
+    @contextlib.contextmanager
+    def borrowed(self):
+        kept = [(p, p.data, p.grad) for _, p in self.parameters]
+        state = self.func.state_dict() if self.parameters else {}
+        try:
+            yield
+        finally:
+            for parameter, data, grad in kept:
+                parameter.data, parameter.grad = data, grad
+            if state:
+                self.func.load_state_dict(state)        # the running means, which training mode moves
+
+    def outputs(self, points):
+        with no_grad():
+            return [out.data for out in self._call(points)[1]]
+
+    def gradients(self, points, cotangents):
+        leaves, outputs = self._call(points)
+        joined = record(np.zeros(()), outputs, lambda grad: tuple(cotangents), "gradcheck")
+        if joined.requires_grad:
+            joined.backward()
+        return [leaf.grad for leaf in leaves]
+
+    def _call(self, points):
+        """(the checked leaves, the outputs): fresh Tensors for the inputs, `points` put into the parameters."""
+        given = [Tensor(np.array(t.data, np.float64, order="K")) if isinstance(t, Tensor) else t for t in self.inputs]
+        leaves, points = [], iter(points)
+        for i in self.checked:
+            given[i] = Tensor(next(points), requires_grad=True)
+            leaves.append(given[i])
+        for _, parameter in self.parameters:
+            parameter.data = next(points) if parameter.requires_grad else parameter.data.astype(np.float64)
+            parameter.grad = None
+        leaves += [parameter for _, parameter in self.parameters if parameter.requires_grad]
+        outputs = self.func(*given)
+        outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
+        for out in outputs:
+            if not isinstance(out, Tensor):
+                raise TypeError(f"gradcheck: the function must return a Tensor or a tuple of Tensors, not a "
+                                f"{type(out).__name__}; a function on arrays is checked as a pair (forward, backward)")
+        return leaves, outputs
+
+
+class ArrayPair(Subject):
+    """forward(*arrays) -> array and backward(cotangent, *arrays) -> the gradient of each array."""
+
+    def __init__(self, pair, inputs):
+        self.forward, self.backward = pair
+        self.inputs = [np.asarray(value) if isinstance(value, (list, float)) else value for value in inputs]
+        self.checked = [i for i, a in enumerate(self.inputs) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        if not self.checked:
+            raise ValueError("gradcheck: nothing to check: a pair (forward, backward) needs at least one array of "
+                             "floating-point numbers")
+        super().__init__([(f"input {i}", self.inputs[i]) for i in self.checked])
+
+    def outputs(self, points):
+        return [np.asarray(self.forward(*self._arguments(points)))]
+
+    def gradients(self, points, cotangents):
+        gradients = self.backward(*cotangents, *self._arguments(points))
+        if not isinstance(gradients, (tuple, list)):
+            gradients = (gradients,)
+        if len(gradients) != len(self.inputs):
+            raise GradcheckError(f"gradcheck: backward returned {len(gradients)} gradient(s) for {len(self.inputs)} "
+                                 "input(s); return one for each, None where there is none")
+        return [gradients[i] for i in self.checked]
+
+    def _arguments(self, points):
+        arguments = list(self.inputs)
+        for i, point in zip(self.checked, points, strict=True):
+            arguments[i] = point
+        return arguments
+
+
+def is_pair(func):
+    """Whether func is (forward, backward)."""
+    return isinstance(func, tuple) and len(func) == 2 and all(map(callable, func))
+
+
+def _copies(arrays):
+    return [array.copy(order="K") for array in arrays]
+
+
+def _index(mask):
+    """The first index tuple where the mask is True."""
+    return tuple(int(i) for i in np.argwhere(mask)[0])
+
+
+def _refuse_overlap(named):
+    owner = {}
+    for name, array in named:
+        for address in _addresses(array).tolist():
+            if address in owner:
+                what = f"elements of {name} share" if owner[address] == name else f"{owner[address]} and {name} share"
+                raise GradcheckError(f"gradcheck: {what} memory, so one cannot change without the other and their "
+                                     "gradients cannot be told apart. Copy the array.")
+            owner[address] = name
+
+
+def _addresses(array):
+    """The address of every element."""
+    offsets = np.zeros((), np.int64)
+    for length, stride in zip(array.shape, array.strides, strict=True):
+        offsets = offsets[..., None] + stride * np.arange(length)
+    return array.ctypes.data + offsets.ravel()

@@ -1,0 +1,1 @@
+"""Experiments with trained networks: how far they are invariant to shifts."""

@@ -1,0 +1,235 @@
+"""What the page shows, computed by the engine, and the proof that the page may shift maps instead of storing them all.
+
+The digit stands on a canvas of 38 x 38 pixels, at 11 x 11 places. Each canvas is a part of one scene of 48 x 48 pixels
+with the digit in the middle: where the digit lies at (dy, dx) on the canvas, the canvas begins at (10 - dy, 10 - dx) in
+the scene. So if a layer is equivariant, its map of the canvas is that part of its map of the scene. This is compared
+for every layer, channel and place, float by float, before anything is stored:
+
+- conv1 to conv3: the scene's map once, some channels. The page cuts out the part.
+- conv4: the map of every canvas, for the page is to compare maps that were computed apart.
+- max-pool and class scores: for every place, they are not equivariant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import functional as F
+from ..autograd import no_grad
+from ..data import normalize
+from ..data.placement import place, placements
+from ..equivariance.signals import dirac
+from ..tensor import Tensor
+
+CANVAS, DIGIT = 38, 28
+ROOM = CANVAS - DIGIT                   # so far a digit can move: 10 pixels down and to the right
+SCENE = CANVAS + ROOM
+CENTRE = ROOM // 2                      # the middle place; the 28 x 28 window that is classified begins here, too
+CHANNELS = 6                            # that are shown of a layer with more
+NAMES = ("conv1", "conv2", "conv3", "conv4")
+REACH = (5, 9, 13, 17)                  # pixels of the canvas that a pixel of the layer's map sees, each way
+POOL_REACH = 18
+DIRAC = DIGIT // 2                      # where in the 28 x 28 pixels that are moved the impulse is
+
+
+@dataclass(frozen=True, eq=False)
+class Exploration:
+    """All that a page holds.
+
+    Attributes
+    ----------
+    labels, indices : list of int
+        Of the D digits: the class, and the number among the validation images.
+    channels : list of list of int
+        Which channels of conv1 to conv4 are shown.
+    counts : list of int
+        How many channels each of them has.
+    scales : list of list of float
+        For each digit and layer the value that is stored as 255; 0 is stored as 0. The pool has that of conv4.
+    arrays : dict of ndarray
+        "images" uint8 (D, 28, 28); "conv1", "conv2", "conv3" uint8 (D, 6, n, n), of the scene; "conv4" uint8
+        (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas; "logits" float32 (D, 121, 10), of the
+        28 x 28 window in the middle of each canvas; "impulse1" to "impulse4" float32 (channels, r, r), r = 5, 9, 13,
+        17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
+    compared : int
+        How many pairs of floats were compared, and found equal, to prove that the maps may be shifted.
+    """
+
+    labels: list
+    indices: list
+    channels: list
+    counts: list
+    scales: list
+    arrays: dict
+    compared: int
+
+
+def explore(model, images, labels, indices, tell=None):
+    """Compute what the page shows of each digit.
+
+    Parameters
+    ----------
+    model : minicnn.models.LeNet
+        With a max-pool, and an algorithm for which equality to the last bit can be asked: "direct".
+    images : ndarray of uint8, shape (D, 28, 28)
+    labels, indices : list of int, of length D
+        What the digits are, and their numbers among the validation images.
+    tell : callable, optional
+        Called with each digit's `Finished` record.
+
+    Returns
+    -------
+    Exploration
+
+    Raises
+    ------
+    ValueError
+        The images have another shape or dtype, or weights or maps are not finite.
+    RuntimeError
+        A map of a moved digit is not the moved map: the algorithm rounds differently at different places.
+
+    Examples
+    --------
+    >>> from minicnn.models import lenet
+    >>> image = np.zeros((1, 28, 28), np.uint8)
+    >>> found = explore(lenet(pretrained=True, algorithm="direct"), image, [0], [0])
+    >>> found.arrays["conv4"].shape, found.arrays["logits"].shape, found.compared > 0
+    ((1, 121, 5, 22, 22), (1, 121, 10), True)
+    """
+    images = np.asarray(images)
+    if images.shape != (len(labels), DIGIT, DIGIT) or images.dtype != np.uint8 or not len(images):
+        raise ValueError(f"explore: images {images.dtype} {images.shape} for {len(labels)} labels: give one uint8 "
+                         "image of 28 x 28 pixels for each label, and at least one")
+    if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
+        raise ValueError("explore: some of the weights are not finite (inf or nan): take other weights")
+    with no_grad():
+        impulses, compared = _impulses(model)
+        digits = []
+        for image, label, index in zip(images, labels, indices, strict=True):
+            digits.append(_Maps.of(model, image, f"digit {label} (validation image {index})"))
+            if tell:
+                tell(Finished(f"digit {label}"))
+    channels = [_strongest([digit.scene[layer] for digit in digits]) for layer in range(4)]
+    arrays = {"logits": np.stack([digit.logits for digit in digits])}
+    arrays |= {f"impulse{layer + 1}": h[channels[layer]] for layer, h in enumerate(impulses)}
+    arrays["images"], scales, stored = images, [], []
+    for digit in digits:
+        shown = [scene[chosen] for scene, chosen in zip(digit.scene, channels, strict=True)]
+        scales.append([float(maps.max()) or 1.0 for maps in shown])
+        stored.append([quantise(maps, scale) for maps, scale in zip(
+            [*shown[:3], digit.conv4[:, channels[3]], digit.pool[:, channels[3]]], [*scales[-1], scales[-1][3]],
+            strict=True)])
+    for name, parts in zip((*NAMES, "pool"), zip(*stored, strict=True), strict=True):
+        arrays[name] = np.stack(parts)
+    return Exploration(list(map(int, labels)), list(map(int, indices)), channels,
+                       [conv.out_channels for conv in _convolutions(model)], scales, arrays,
+                       compared + sum(digit.compared for digit in digits))
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is told of a digit that is done."""
+
+    name: str
+
+
+def quantise(values, scale):
+    """Values from 0 to `scale` as uint8 from 0 to 255, rounded. It keeps the order: a maximum stays the maximum.
+
+    >>> quantise(np.array([0.0, 1.0, 2.0]), 2.0).tolist()
+    [0, 128, 255]
+    """
+    return np.rint(np.clip(values / np.float32(scale), 0, 1) * 255).astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Maps:
+    """Of one digit: the float maps of its scene by layer, those of all canvases where they are needed."""
+
+    scene: list             # (20, 44, 44), (40, 40, 40), (40, 36, 36), (5, 32, 32)
+    conv4: np.ndarray       # (121, 5, 22, 22)
+    pool: np.ndarray        # (121, 5, 11, 11)
+    logits: np.ndarray      # (121, 10)
+    compared: int
+
+    @classmethod
+    def of(cls, model, image, name):
+        places = placements(DIGIT, CANVAS)
+        canvases = normalize(place(np.repeat(image[None], len(places), 0), CANVAS, places))     # (121, 1, 38, 38)
+        scene = [maps[0] for maps in _responses(model, normalize(place(image[None], SCENE, (ROOM, ROOM))))]
+        compared = 0
+        for layer, maps in enumerate(_responses(model, canvases)):
+            for (dy, dx), found in zip(places, maps, strict=True):
+                top, left, size = ROOM - dy, ROOM - dx, found.shape[-1]
+                if not np.array_equal(found, scene[layer][:, top:top + size, left:left + size]):
+                    raise RuntimeError(f"explore: {NAMES[layer]} of {name} at ({dy}, {dx}) is not the shifted map of "
+                                       "the digit elsewhere: the convolution's algorithm is not exactly equivariant; "
+                                       'make the model with algorithm="direct"')
+            compared += maps.size
+        pool = model.pool(Tensor(maps)).data
+        window = slice(CENTRE, CENTRE + DIGIT)
+        logits = _finite(model(Tensor(np.ascontiguousarray(canvases[:, :, window, window]))).data, "fc1")
+        return cls(scene, maps, pool, logits, compared)
+
+
+def _convolutions(model):
+    return model.conv1, model.conv2, model.conv3, model.conv4
+
+
+def _responses(model, x):
+    """The map of each layer after its ReLU, one after the other."""
+    x = Tensor(x)
+    for name, conv in zip(NAMES, _convolutions(model), strict=True):
+        x = conv(x, relu=True)
+        yield _finite(x.data, name)
+
+
+def _linear_responses(model, x):
+    """The map of each layer, one after the other, without biases and ReLUs."""
+    x = Tensor(x)
+    for name, conv in zip(NAMES, _convolutions(model), strict=True):
+        x = F.conv2d(x, conv.weight, algorithm=conv.algorithm)
+        yield _finite(x.data, name)
+
+
+def _finite(maps, name):
+    if not np.isfinite(maps).all():
+        raise ValueError(f"explore: the map of {name} is not finite (inf or nan): the weights are too large; take "
+                         "other weights")
+    return maps
+
+
+def _impulses(model):
+    """h of conv1, conv2 after conv1, ..., (C, r, r) each, without biases and ReLUs; and how many floats were compared.
+
+    An impulse in the middle of 33 x 33 pixels meets every tap. It must be the weight of conv1, turned round, and the
+    response to the impulse elsewhere must be h elsewhere.
+    """
+    middle, found = REACH[-1] - 1, []
+    x = dirac((2 * middle + 1,) * 2, (middle, middle), dtype=np.float32)
+    for reach, maps in zip(REACH, _linear_responses(model, x), strict=True):
+        part = slice(middle - reach + 1, middle + 1)
+        found.append(maps[0, :, part, part].copy())
+    if not np.array_equal(found[0], model.conv1.weight.data[:, 0, ::-1, ::-1]):
+        raise RuntimeError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
+                           'algorithm rounds; make the model with algorithm="direct"')
+    places, compared = placements(DIGIT, CANVAS), 0
+    canvases = np.concatenate([dirac((CANVAS, CANVAS), at, dtype=np.float32) for at in places + DIRAC])
+    for h, maps in zip(found, _linear_responses(model, canvases), strict=True):
+        reach, size = h.shape[-1], maps.shape[-1]
+        for (y, x), response in zip(places + DIRAC, maps, strict=True):
+            room = np.zeros((len(h), CANVAS + reach, CANVAS + reach), np.float32)   # h from (y - reach + 1) to y, cut
+            room[:, y:y + reach, x:x + reach] = h
+            if not np.array_equal(response, room[:, reach - 1:reach - 1 + size, reach - 1:reach - 1 + size]):
+                raise RuntimeError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; "
+                                   'make the model with algorithm="direct"')
+        compared += maps.size
+    return found, compared
+
+
+def _strongest(maps, most=CHANNELS):
+    """The channels with most energy, in their order: what all digits' maps differ from their background, squared."""
+    energy = sum(np.square(one - one[:, :1, :1], dtype=np.float64).sum((1, 2)) for one in maps)
+    return sorted(np.argsort(-energy, kind="stable")[:most].tolist())

@@ -1,0 +1,98 @@
+"""The HTML file: the page's three parts, and the numbers of an `Exploration`, put into one text."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import zlib
+from importlib.resources import files
+
+import numpy as np
+
+from .exploration import CANVAS, CENTRE, DIGIT, DIRAC, NAMES, POOL_REACH, REACH, Exploration
+
+LIMIT = 3_000_000               # bytes of the file
+SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # the data and maps, what is drawn, what is heard
+
+
+def build(found: Exploration, source):
+    """The page as text, complete in itself: it asks for no other file and no network.
+
+    The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
+    block of JSON before says where each begins.
+
+    Parameters
+    ----------
+    found : Exploration
+    source : str
+        Whose weights these are, in a few words; the page says so.
+
+    Raises
+    ------
+    ValueError
+        The page would have more than 3 MB.
+
+    Examples
+    --------
+    >>> from minicnn.moving_digit import explore
+    >>> from minicnn.models import lenet
+    >>> model = lenet(pretrained=True, algorithm="direct")
+    >>> text = build(explore(model, np.zeros((1, 28, 28), np.uint8), [0], [0]), "an example")
+    >>> meta, arrays = embedded(text)
+    >>> meta["source"], arrays["pool"].shape
+    ('an example', (1, 121, 5, 11, 11))
+    """
+    arrays, parts, begin = {}, [], 0
+    for name, array in sorted(found.arrays.items(), key=lambda item: -item[1].itemsize):
+        little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        arrays[name] = {"type": array.dtype.name, "shape": list(array.shape), "begin": begin}
+        parts.append(little.tobytes())
+        begin += little.nbytes
+    meta = {"source": source, "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
+            "digits": [{"label": label, "index": index} for label, index in zip(found.labels, found.indices,
+                                                                               strict=True)],
+            "layers": [{"name": name, "sees": sees, "channels": channels, "of": count} for name, sees, channels, count
+                       in zip(NAMES, REACH, found.channels, found.counts, strict=True)],
+            "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays}
+    page = _part("page.html")
+    for mark, text in (("css", _part("page.css")), ("js", "\n".join(map(_part, SCRIPTS))),
+                       ("meta", json.dumps(meta).replace("<", "\\u003c")),
+                       ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
+        page = page.replace("{{" + mark + "}}", text)
+    if len(page.encode()) > LIMIT:
+        raise ValueError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB: name "
+                         f"fewer than {len(found.labels)} digits")
+    return page
+
+
+def embedded(text):
+    """Read the numbers out of a page.
+
+    Returns
+    -------
+    meta : dict
+        The block of JSON: digits, layers with their channels, scales, where the arrays begin.
+    arrays : dict of ndarray
+        As in `Exploration.arrays`.
+
+    Raises
+    ------
+    ValueError
+        The text is no page that `build` made.
+    """
+    found = [re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)
+             for name in ("meta", "blob")]
+    if not all(found):
+        raise ValueError("embedded: this is no page of minicnn explore: its data are not there")
+    meta, raw = json.loads(found[0][1]), zlib.decompress(base64.b64decode(found[1][1]))
+    arrays = {}
+    for name, one in meta["arrays"].items():
+        dtype = np.dtype(one["type"]).newbyteorder("<")
+        arrays[name] = np.frombuffer(raw, dtype, math.prod(one["shape"]), one["begin"]).reshape(one["shape"])
+    return meta, arrays
+
+
+def _part(name):
+    return (files("minicnn.moving_digit") / name).read_text(encoding="utf-8")

@@ -1,0 +1,156 @@
+"""Initial values of weights, drawn in place from a generator that the caller gives.
+
+Each function fills a Tensor or an array, whatever its memory order, and returns it. Numbers are drawn in float64 and
+rounded, so that a float32 and a float64 layer made from the same seed start from the same weights.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..tensor import Tensor
+
+__all__ = [
+    "calculate_gain", "constant_", "default_bound", "fans", "kaiming_normal_", "kaiming_uniform_", "normal_",
+    "uniform_", "xavier_normal_", "xavier_uniform_",
+]
+
+
+def default_bound(fan_in):
+    """The bound b of U(-b, b) from which Linear and Conv2d draw weight and bias: b = 1 / sqrt(fan_in).
+
+    PyTorch writes the weight's as `kaiming_uniform_(weight, a=sqrt(5))`. With gain^2 = 2 / (1 + a^2) = 1/3 its bound
+    gain * sqrt(3 / fan_in) is 1 / sqrt(fan_in): the sqrt(5) is there to get this older rule (LeCun et al. 1998,
+    Efficient BackProp, section 4.6, up to a factor) and describes no leaky ReLU.
+
+    >>> default_bound(25)
+    0.2
+    """
+    if not fan_in >= 1:
+        raise ValueError(f"default_bound: fan_in must be at least 1, not {fan_in}")
+    return 1 / math.sqrt(fan_in)
+
+
+def fans(shape):
+    """(fan_in, fan_out) of a weight of shape (C_out, C_in, *kernel): what one output sums over, what one input feeds.
+
+    In a convolution with groups, C_in is the number of input channels of one group, as it is in the weight's shape.
+
+    >>> fans((40, 20, 5, 5)), fans((10, 180))
+    ((500, 1000), (180, 10))
+    """
+    if len(shape) < 2:
+        raise ValueError(f"fans: a weight of shape {tuple(shape)} has no fan_in and fan_out; it needs two axes or "
+                         "more, (C_out, C_in, ...)")
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] * kernel
+
+
+def calculate_gain(nonlinearity, a=0):
+    """Factor on the standard deviation that keeps the size of a signal through `nonlinearity`.
+
+    sqrt(2) after a ReLU, which halves the second moment (He et al. 2015, equation 10); sqrt(2 / (1 + a^2)) after a
+    leaky ReLU with slope a (equation 15); 5/3 after tanh; 1 after "linear", "conv2d" and "sigmoid".
+
+    >>> round(calculate_gain("relu"), 4)
+    1.4142
+    """
+    gains = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
+             "leaky_relu": math.sqrt(2 / (1 + a * a))}
+    if nonlinearity not in gains:
+        raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; there are {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def constant_(tensor, value):
+    """Set every element to `value`.
+
+    >>> constant_(np.empty(2), 0.5)
+    array([0.5, 0.5])
+    """
+    return _fill(tensor, value)
+
+
+def uniform_(tensor, low=0.0, high=1.0, *, rng):
+    """Draw from U(low, high).
+
+    >>> uniform_(np.empty(2), -1, 1, rng=np.random.default_rng(0)).round(3)
+    array([ 0.274, -0.46 ])
+    """
+    return _fill(tensor, rng.uniform(low, high, tensor.shape))
+
+
+def normal_(tensor, mean=0.0, std=1.0, *, rng):
+    """Draw from the normal distribution N(mean, std^2).
+
+    >>> normal_(np.empty(2), rng=np.random.default_rng(0)).round(3)
+    array([ 0.126, -0.132])
+    """
+    return _fill(tensor, rng.normal(mean, std, tensor.shape))
+
+
+def xavier_uniform_(tensor, gain=1.0, *, rng):
+    """Draw from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16)."""
+    bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
+    return uniform_(tensor, -bound, bound, rng=rng)
+
+
+def xavier_normal_(tensor, gain=1.0, *, rng):
+    """Draw from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 12)."""
+    return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), rng=rng)
+
+
+def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rng):
+    """Draw from U(-b, b), b = gain * sqrt(3 / fan), which has the variance of `kaiming_normal_`.
+
+    >>> weight = kaiming_uniform_(np.empty((40, 20, 5, 5)), a=math.sqrt(5), rng=np.random.default_rng(0))
+    >>> bool(abs(weight).max() <= default_bound(20 * 5 * 5))
+    True
+    """
+    bound = math.sqrt(3) * _kaiming_std(tensor.shape, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound, rng=rng)
+
+
+def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rng):
+    """Draw from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015, equations 10, 14 and 15).
+
+    Parameters
+    ----------
+    tensor : Tensor or ndarray
+        Of shape (C_out, C_in, ...), filled in place.
+    a : float
+        Slope of the leaky ReLU that follows; 0 is ReLU.
+    mode : {"fan_in", "fan_out"}
+        Keep the size of the signal on its way forward, or of the gradient on its way back.
+    nonlinearity : str
+        See `calculate_gain`.
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    ValueError
+        Fewer than two axes, an empty weight, an unknown mode or nonlinearity.
+    TypeError
+        Something that does not hold floating-point numbers.
+    """
+    return normal_(tensor, 0, _kaiming_std(tensor.shape, a, mode, nonlinearity), rng=rng)
+
+
+def _kaiming_std(shape, a, mode, nonlinearity):
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+    fan = fans(shape)[mode == "fan_out"]
+    if fan == 0:
+        raise ValueError(f"a weight of shape {tuple(shape)} is empty: its {mode} is 0")
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+
+
+def _fill(tensor, values):
+    array = tensor.data if isinstance(tensor, Tensor) else tensor
+    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+        kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(tensor).__name__
+        raise TypeError(f"weights are filled in place in a Tensor or an array of floats, not in a(n) {kind}")
+    array[...] = values
+    return tensor

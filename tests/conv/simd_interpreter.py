@@ -1,0 +1,204 @@
+"""The compiled kernels of `direct` and `winograd` as plain Python, on real memory, with every product counted.
+
+`install` replaces the primitives of `minicnn.conv.kernels.simd` by the methods of an Interpreter,
+and takes the compiler away: the kernels then are the Python functions that they are written as. A tile is an array
+(vectors, lanes). Every load and store must lie inside an array that the algorithm made or was given.
+"""
+
+import bisect
+import ctypes
+
+import numpy as np
+from numba.core.dispatcher import Dispatcher
+
+from minicnn.conv import layout
+from minicnn.conv.algorithms import direct, winograd
+from minicnn.conv.kernels import (
+    winograd_backward as winograd_adjoint,
+)
+from minicnn.conv.kernels import (
+    winograd_forward as winograd_kernels,
+)
+from minicnn.conv.kernels import (
+    winograd_small_batch as tiles,
+)
+from minicnn.conv.kernels.cook_toom import cook_toom
+
+MODULES = (direct, layout, tiles, winograd, winograd_adjoint, winograd_kernels)
+PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
+              "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
+              "transpose", "transform")
+
+
+def install(monkeypatch):
+    """Interpret all kernels until the end of the test; the Interpreter that does it."""
+    interpreter = Interpreter()
+    for module in MODULES:
+        for name, value in list(vars(module).items()):
+            if name in PRIMITIVES:
+                monkeypatch.setattr(module, name, getattr(interpreter, name))
+            elif isinstance(value, Dispatcher):         # a part of a kernel, inlined by the compiler
+                monkeypatch.setattr(module, name, value.py_func)
+            elif name in ("compiled", "compiled_block"):
+                monkeypatch.setattr(module, name, lambda signature, kernel: kernel)
+            elif name.endswith(("_kernel", "_block")):  # cached: not what has been compiled before
+                monkeypatch.setattr(module, name, value.__wrapped__)
+            elif name == "call":
+                monkeypatch.setattr(module, name, lambda block, arguments: block(*arguments))
+            elif name == "parallel_for":
+                monkeypatch.setattr(module, name, lambda jobs, work, least=1: work(0, jobs))
+            elif name == "np":
+                monkeypatch.setattr(module, name, _Recording(interpreter))
+            elif name == "empty":
+                monkeypatch.setattr(module, name, interpreter.empty)
+            elif name == "scratch":
+                monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float).ctypes.data)
+    return interpreter
+
+
+class _Recording:
+    """numpy, but the interpreter knows the arrays that it makes."""
+
+    def __init__(self, interpreter):
+        self.interpreter = interpreter
+
+    def __getattr__(self, name):
+        function = getattr(np, name)
+        if name == "empty":
+            return lambda shape, dtype=float: self.interpreter.empty(shape, dtype)
+        if name not in ("zeros", "ascontiguousarray", "pad"):
+            return function
+        return lambda *arguments, **options: self.interpreter.allow(function(*arguments, **options))
+
+
+class Interpreter:
+    """The primitives, as `minicnn.conv.kernels.simd` documents them.
+
+    Attributes
+    ----------
+    products : int
+        Multiply-adds of single numbers, those of `transform` not among them.
+    """
+
+    def __init__(self):
+        self.products = 0
+        self._starts, self._arrays = [], []             # sorted by address; [array, numbers loaded, numbers stored]
+
+    def allow(self, array):
+        """Let kernels use the memory of the array, which is returned."""
+        assert array.flags.c_contiguous
+        place = bisect.bisect_left(self._starts, array.ctypes.data)
+        if array.size and self._starts[place:place + 1] != [array.ctypes.data]:
+            self._starts.insert(place, array.ctypes.data)
+            self._arrays.insert(place, [array, 0, 0])
+        return array
+
+    def empty(self, shape, dtype):
+        """An array that holds nothing to rely on."""
+        array = np.empty(shape, dtype)
+        array.fill(np.nan if array.dtype.kind == "f" else -2 ** 31)
+        return self.allow(array)
+
+    def traffic(self, array):
+        """(numbers loaded from the memory of the array, numbers stored to it)."""
+        return tuple(self._arrays[self._starts.index(array.ctypes.data)][1:])
+
+    def _memory(self, dtype, base, index, size=None, stores=False):
+        """The vector, or the `size` numbers, from element base[index] on, to be read or to be written to."""
+        dtype = np.dtype(dtype)
+        size = 64 // dtype.itemsize if size is None else size
+        address = int(base) + int(index) * dtype.itemsize
+        found = bisect.bisect_right(self._starts, address) - 1
+        array = self._arrays[found][0] if found >= 0 else None
+        assert array is not None and address + size * dtype.itemsize <= array.ctypes.data + array.nbytes, (
+            f"{size} numbers at element {index} of the array at {base:#x} lie outside of every array")
+        self._arrays[found][2 if stores else 1] += size
+        return np.frombuffer((ctypes.c_char * (size * dtype.itemsize)).from_address(address), dtype)
+
+    def _load(self, bits, base, index, count=None):
+        dtype, lanes = f"f{bits // 8}", 512 // bits
+        if count is None:
+            return self._memory(dtype, base, index).copy()
+        vector, left = np.zeros(lanes, dtype), min(max(count, 0), lanes)
+        if left:
+            vector[:left] = self._memory(dtype, base, index, left)
+        return vector
+
+    def _store(self, vector, base, index, count=None):
+        left = vector.size if count is None else min(max(count, 0), vector.size)
+        if left:
+            self._memory(vector.dtype, base, index, left, stores=True)[:] = vector[:left]
+
+    def zeros(self, bits, rows, columns):
+        return np.zeros((rows * columns, 512 // bits), f"f{bits // 8}")
+
+    def splats(self, bits, n, base, index, step):
+        numbers = [self._memory(f"f{bits // 8}", base, index + i * step, 1) for i in range(n)]
+        return np.repeat(numbers, 512 // bits, axis=1)
+
+    def loads(self, bits, n, base, index, count):
+        lanes = 512 // bits
+        left = [None if count is None else count - i * lanes for i in range(n)]
+        return np.stack([self._load(bits, base, index + i * lanes, left[i]) for i in range(n)])
+
+    def load_tile(self, bits, rows, columns, base, index, step):
+        return np.concatenate([self.loads(bits, columns, base, index + i * step, None) for i in range(rows)])
+
+    def gather(self, bits, n, base, index, table, count):
+        offsets = self._memory(np.int64, table, 0, n)
+        return np.stack([self._load(bits, base, index + offset, count) for offset in offsets])
+
+    def column(self, bits, n, base, index, step):
+        return np.stack([self._load(bits, base, index + i * step) for i in range(n)])
+
+    def column_within(self, bits, n, base, index, step, first, size):
+        none = np.zeros(512 // bits, f"f{bits // 8}")
+        return np.stack([self._load(bits, base, index + i * step) if 0 <= i < size else none
+                         for i in range(first, first + n)])
+
+    def store_tile(self, tile, columns, base, index, step, rows, count):
+        lanes = tile.shape[1]
+        for i, vector in enumerate(tile):
+            row, column = divmod(i, columns)
+            if row < rows:
+                self._store(vector, base, index + row * step + column * lanes,
+                            None if count is None else count - column * lanes)
+
+    def store_column(self, tile, added, base, index, step):
+        for i, vector in enumerate(tile):
+            place = index + i * step
+            self._store(vector + self._load(8 * tile.itemsize, base, place) if i < added else vector, base, place)
+
+    def store_within(self, tile, base, index, step, first, size):
+        for i, vector in enumerate(tile, first):
+            if 0 <= i < size:
+                self._store(vector, base, index + i * step)
+
+    def add_outer(self, tile, left, right):
+        self.products += tile.size
+        return tile + (left[:, None] * right).reshape(tile.shape)
+
+    def add_rows(self, tile, left):
+        return tile + np.repeat(left, len(tile) // len(left), axis=0)
+
+    def add(self, left, right):
+        return left + right
+
+    def add_up(self, total, tile):
+        return total + tile.sum(0)
+
+    def where_positive(self, sign, tile):
+        return np.where(sign > 0, tile, tile.dtype.type(0))
+
+    def relu(self, tile):
+        return np.maximum(tile, 0)
+
+    def transpose(self, tile):
+        assert tile.shape[0] == tile.shape[1]
+        return tile.T.copy()
+
+    def transform(self, name, m, r, tile):
+        matrices = dict(zip(("AT", "G", "BT"), cook_toom(m, r), strict=True))
+        known = {key: np.array([list(map(float, row)) for row in matrix]) for key, matrix in matrices.items()}
+        known |= {"A": known["AT"].T, "GT": known["G"].T, "B": known["BT"].T}
+        return (known[name] @ tile).astype(tile.dtype)

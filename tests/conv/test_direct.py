@@ -1,0 +1,290 @@
+"""The direct algorithm against scipy, its adjoints, and what only machine code can get wrong."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from scipy.signal import correlate2d
+
+from minicnn.conv import Geometry, choose
+from minicnn.conv.runtime.threads import get_num_threads, parallel_for, set_num_threads
+from tests.reference import ORDERS
+
+direct = choose("direct", Geometry.of((1, 1, 1, 1), (1, 1, 1, 1)))
+
+
+def reference(x, weight, bias, g):
+    """scipy's two-dimensional correlation in float64: dilated by a kernel with holes, strided by leaving out pixels."""
+    mode = {"zeros": "constant", "circular": "wrap"}[g.padding_mode]
+    padded = np.pad(x.astype(float), ((0, 0), (0, 0), *g.padding), mode=mode)
+    holes = np.zeros((*weight.shape[:2], *g.span))
+    holes[:, :, ::g.dilation[0], ::g.dilation[1]] = weight
+    out = np.zeros(g.out_shape)
+    in_group, out_group = g.in_channels // g.groups, g.out_channels // g.groups
+    for n, k, c in np.ndindex(g.batch, g.out_channels, in_group):
+        full = correlate2d(padded[n, k // out_group * in_group + c], holes[k, c], "valid")
+        out[n, k] += full[::g.stride[0], ::g.stride[1]]
+    return out + (0 if bias is None else bias[:, None, None])
+
+
+# input (N, C, H, W), weight (K, C / G, kh, kw), options
+GEOMETRIES = [
+    ((1, 1, 1, 1), (1, 1, 1, 1), {}),
+    ((1, 1, 28, 28), (5, 1, 5, 5), {}),                                     # lanes run over columns
+    ((17, 3, 9, 7), (5, 3, 3, 3), {"padding": 1}),
+    ((16, 2, 6, 6), (4, 2, 2, 4), {"padding": "same"}),
+    ((3, 4, 5, 6), (10, 4, 5, 6), {}),                                      # the kernel is the image
+    ((2, 5, 11, 13), (7, 5, 1, 1), {"stride": (3, 2)}),                     # stride > kernel, taps of one phase only
+    ((5, 2, 12, 15), (3, 2, 3, 2), {"stride": (1, 3), "padding": (2, 1), "dilation": (2, 2)}),
+    ((2, 6, 9, 10), (6, 1, 3, 3), {"groups": 6, "padding": 1, "stride": 2}),
+    ((2, 6, 9, 10), (9, 2, 3, 5), {"groups": 3, "dilation": (1, 2)}),
+    ((3, 4, 8, 9), (5, 4, 4, 3), {"padding": 3, "padding_mode": "circular", "stride": (2, 3)}),
+    ((4, 2, 5, 4), (2, 2, 3, 3), {"padding": (5, 4)}),                      # rows and columns that see padding only
+    ((2, 1, 4, 3), (1, 1, 2, 2), {"padding": 4, "stride": 3}),
+    ((33, 2, 3, 40), (6, 2, 1, 7), {"padding": (0, 3)}),
+    ((1, 3, 40, 2), (4, 3, 9, 2), {"dilation": (4, 1), "padding": (7, 0)}),
+]
+
+
+def make(input_shape, weight_shape, options, dtype="float64", integers=False):
+    """Geometry, x, weight, bias, cotangent; integers are small enough for every sum to be exact."""
+    rng = np.random.default_rng(0)
+    g = Geometry.of(input_shape, weight_shape, dtype=dtype, **options)
+    draw = (lambda shape: rng.integers(-4, 5, shape)) if integers else rng.standard_normal
+    return g, *(draw(s).astype(dtype) for s in (g.in_shape, g.weight_shape, (g.out_channels,), g.out_shape))
+
+
+def run(g, x, weight, bias, grad):
+    out, saved = direct.forward(x, weight, bias, g)
+    return out, *direct.backward(grad, saved, (True, True, True))
+
+
+@pytest.mark.parametrize("case", GEOMETRIES, ids=str)
+def test_equals_scipy_exactly_on_integers(case):
+    g, x, weight, bias, grad = make(*case, integers=True)
+    assert np.array_equal(direct.forward(x, weight, bias, g)[0], reference(x, weight, bias, g))
+    assert np.array_equal(direct.forward(x, weight, None, g)[0], reference(x, weight, None, g))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", GEOMETRIES, ids=str)
+def test_error_in_units_of_the_last_place(case, dtype):
+    g, x, weight, bias, grad = make(*case, dtype)
+    out, grad_input, grad_weight, grad_bias = run(g, x, weight, bias, grad)
+    size = reference(abs(x), abs(weight), abs(bias), g)
+    assert (abs(out - reference(x, weight, bias, g)) <= direct.error_bound * np.finfo(dtype).eps * size).all()
+    assert [a.dtype for a in (out, grad_input, grad_weight, grad_bias)] == [dtype] * 4
+    assert [a.shape for a in (grad_input, grad_weight, grad_bias)] == [x.shape, weight.shape, bias.shape]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", GEOMETRIES, ids=str)
+def test_gradients_are_the_adjoints(case, dtype):
+    """<g, conv(x, w)> = <grad_input, x> = <grad_weight, w>, in either dtype on integers, where nothing is rounded."""
+    for integers in (True, False):
+        g, x, weight, bias, grad = make(*case, dtype, integers)
+        out = reference(x, weight, None, g)
+        _, grad_input, grad_weight, grad_bias = (a.astype(float) for a in run(g, x, weight, bias, grad))
+        value, scale = (grad * out).sum(), (abs(grad) * abs(out)).sum()
+        tolerance = 0 if integers else scale * {"float32": 1e-5, "float64": 1e-12}[dtype]
+        assert abs((grad_input * x).sum() - value) <= tolerance
+        assert abs((grad_weight * weight).sum() - value) <= tolerance
+        assert abs(grad_bias - grad.astype(float).sum((0, 2, 3))).max() <= tolerance
+
+
+def test_only_the_gradients_that_are_needed():
+    g, x, weight, bias, grad = make(*GEOMETRIES[2])
+    _, saved = direct.forward(x, weight, bias, g)
+    everything = direct.backward(grad, saved, (True, True, True))
+    for n in range(3):
+        needs = tuple(i == n for i in range(3))
+        gradients = direct.backward(grad, saved, needs)
+        assert [a is not None for a in gradients] == list(needs)
+        assert np.array_equal(gradients[n], everything[n])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_every_memory_order_and_inputs_unchanged(order):
+    for case in GEOMETRIES[1:3]:
+        g, *arrays = make(*case, "float32")
+        expected = run(g, *arrays)
+        images = [order(arrays[0]), arrays[1].copy(), arrays[2].copy(), order(arrays[3])]
+        for a in images:
+            a.flags.writeable = False
+        for a, b in zip(run(g, *images), expected, strict=True):
+            assert np.array_equal(a, b)
+
+
+def test_nan_and_inf_reach_what_they_meet_and_nothing_else():
+    for case in GEOMETRIES[4:10]:
+        g, x, weight, bias, _ = make(*case, "float32", integers=True)
+        x[0, 0, 0, 0], x[-1, -1, -1, -1] = np.nan, np.inf
+        for tap in weight[-1, -1, -1, -1], -np.inf:
+            weight[-1, -1, -1, -1] = tap
+            with np.errstate(invalid="ignore"):
+                expected = choose("naive", g).forward(x, weight, bias, g)[0]
+            assert np.array_equal(direct.forward(x, weight, bias, g)[0], expected, equal_nan=True)
+    g, x, weight, bias, grad = make((3, 1, 4, 5), (5, 1, 3, 3), {}, "float32")
+    grad[1, 2, 0, 0] = np.nan
+    grad_input, grad_weight, grad_bias = run(g, x, weight, bias, grad)[1:]
+    assert np.array_equal(np.argwhere(np.isnan(grad_input)), [[1, 0, i, j] for i in range(3) for j in range(3)])
+    assert np.isnan(grad_weight[2]).all() and np.isfinite(np.delete(grad_weight, 2, 0)).all()
+    assert np.array_equal(np.isnan(grad_bias), np.arange(5) == 2)
+
+
+def test_nothing_beside_the_arrays_is_read():
+    """Every neighbour in memory is NaN: a lane too far would show."""
+    def island(a):
+        sea = np.full(a.size + 64, np.nan, a.dtype)
+        sea[32:32 + a.size] = a.ravel()
+        return sea[32:32 + a.size].reshape(a.shape)
+    for case in GEOMETRIES:
+        g, x, weight, bias, grad = make(*case, "float32", integers=True)
+        x, grad = (island(a.transpose(1, 2, 3, 0)).transpose(3, 0, 1, 2) for a in (x, grad))
+        assert all(np.isfinite(a).all() for a in run(g, x, weight, bias, grad))
+
+
+BIG = ((17, 10, 13, 14), (10, 10, 3, 3), {"padding": 1})     # enough work for several threads
+
+
+def test_number_of_threads_changes_no_bit(threads):
+    g, *arrays = make(*BIG, "float32")
+    threads(1)
+    alone = run(g, *arrays)
+    threads(3)
+    for a, b in zip(run(g, *arrays), alone, strict=True):
+        assert np.array_equal(a, b)
+
+
+def test_several_python_threads_at_once(threads):
+    threads(2)
+    g, *arrays = make(*BIG, "float32")
+    expected, results = run(g, *arrays), []
+
+    def work():
+        results.extend(run(g, *arrays) for _ in range(5))
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 20
+    assert all(np.array_equal(a, b) for result in results for a, b in zip(result, expected, strict=True))
+
+
+def test_a_shifted_image_gives_the_shifted_map_to_the_bit():
+    g, x, weight, bias, _ = make((3, 2, 20, 21), (5, 2, 5, 5), {}, "float32")
+    x[:, :, :3] = x[:, :, :, :2] = 0
+    shifted = np.roll(x, (-3, -2), (2, 3))
+    out, moved = (direct.forward(a, weight, bias, g)[0] for a in (x, shifted))
+    assert np.array_equal(out[:, :, 3:, 2:], moved[:, :, :-3, :-2])
+
+
+def test_long_sums_of_grad_weight_do_not_drift():
+    """0.1 summed 16 384 times in each lane of float32 alone is off by 1e-3: every addition rounds the same way."""
+    g, x, weight, bias, grad = make((16, 1, 128, 128), (1, 1, 1, 1), {}, "float32")
+    grad_weight = run(g, 1 + x * 0, weight, bias, grad * 0 + np.float32(0.1))[2]
+    assert abs(grad_weight.item() / (x.size * float(np.float32(0.1))) - 1) < 5e-6
+    drift = np.cumsum(np.full(16384, 0.1, np.float32))[-1]
+    assert abs(drift / (16384 * float(np.float32(0.1))) - 1) > 5e-5
+
+
+def test_parallel_for_covers_every_job_once_and_raises_what_work_raises(threads):
+    threads(3)
+    for jobs in (0, 1, 2, 11, 100):
+        seen = []
+        parallel_for(jobs, lambda start, stop, seen=seen: seen.extend(range(start, stop)))
+        assert sorted(seen) == list(range(jobs))
+
+    def fail(start, stop):
+        if start <= 50 < stop:
+            raise ArithmeticError("job 50")
+    with pytest.raises(ArithmeticError, match="job 50"):
+        parallel_for(100, fail)
+    inner = []
+    parallel_for(4, lambda start, stop: parallel_for(5, lambda a, b: inner.extend(range(a, b))))
+    assert len(inner) % 5 == 0 and set(inner) == set(range(5))
+
+
+def test_number_of_threads(threads, monkeypatch):
+    for bad in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match="must be an integer of at least 1, not"):
+            set_num_threads(bad)
+    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", None)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    assert get_num_threads() == 5
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
+    assert get_num_threads() == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")     # the very thing under test
+def test_a_forked_child_convolves(threads):
+    threads(2)
+    g, *arrays = make(*BIG, "float32")
+    expected = run(g, *arrays)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if all(np.array_equal(a, b) for a, b in zip(run(g, *arrays), expected, strict=True)) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+SCRIPT = """
+import numpy as np
+from minicnn.conv import Geometry, algorithms
+from minicnn.conv.algorithms.direct import correlation_kernel
+g = Geometry.of((3, 2, 9, 7), (5, 2, 3, 3), padding=1)
+direct = algorithms()["direct"]
+print(direct.unsupported(g))
+if direct.unsupported(g) is None:
+    x, w = np.arange(378, dtype="f4").reshape(3, 2, 9, 7), np.arange(90, dtype="f4").reshape(5, 2, 3, 3)
+    print(direct.forward(x, w, None, g)[0].sum(), bool(correlation_kernel(32, 5).stats.cache_hits))
+"""
+
+
+def python(**environment):
+    return subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT], env=os.environ | environment,
+                          capture_output=True, text=True, check=True)
+
+
+def test_second_process_loads_the_machine_code_and_says_nothing(tmp_path):
+    first, second = python(NUMBA_CACHE_DIR=str(tmp_path)), python(NUMBA_CACHE_DIR=str(tmp_path))
+    assert "compiling" in first.stderr and "False" in first.stdout
+    assert second.stderr == "" and "True" in second.stdout
+    assert first.stdout.split()[1] == second.stdout.split()[1]
+
+
+def test_without_numbas_compiler_there_is_a_reason():
+    assert "NUMBA_DISABLE_JIT" in python(NUMBA_DISABLE_JIT="1").stdout
+
+
+def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
+    from numba.core import caching
+
+    from minicnn.conv.algorithms.direct import correlation_kernel
+    cache = getattr(caching, "CacheImpl", None) or caching._CacheImpl       # numba before 0.62
+    monkeypatch.setattr(cache, "_locator_classes", [])
+    correlation_kernel.cache_clear()
+    g, x, weight, bias, _ = make(*GEOMETRIES[1], integers=True)
+    assert np.array_equal(direct.forward(x, weight, bias, g)[0], reference(x, weight, bias, g))
+    correlation_kernel.cache_clear()
+
+
+def test_two_processes_that_compile_at_once_leave_a_whole_cache(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    both = [subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT], env=environment, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
+    sums = {process.communicate()[0].split()[1] for process in both}
+    later = python(NUMBA_CACHE_DIR=str(tmp_path))
+    assert sums == {later.stdout.split()[1]} and later.stderr == "" and "True" in later.stdout
+
+
+def test_every_kernel_has_an_index_of_its_own_on_disk(tmp_path):
+    script = ("from minicnn.conv.kernels.relu_gradient import gate_kernel; gate_kernel(32); gate_kernel(64)")
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, check=True,
+                   capture_output=True)
+    assert len(list(tmp_path.rglob("*gate*.nbi"))) == 2

@@ -1,0 +1,156 @@
+"""The fft algorithm: any geometry, its errors, its torus, and what it does not compute twice."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minicnn.conv import Geometry, algorithms
+from minicnn.conv.algorithms import fft as module
+from tests.conv.test_property import geometries
+from tests.reference import conv2d
+
+fft, exact = algorithms()["fft"], algorithms()["im2col"]
+
+
+def make(g, seed=0, one_sign=False):
+    """x, weight, bias, cotangent."""
+    rng = np.random.default_rng(seed)
+    draw = rng.random if one_sign else rng.standard_normal
+    return [draw(shape).astype(g.dtype) for shape in (g.in_shape, g.weight_shape, g.out_channels, g.out_shape)]
+
+
+def run(algorithm, g, x, weight, bias, grad):
+    out, saved = algorithm.forward(x, weight, bias, g)
+    return out, *algorithm.backward(grad, saved, (True, True, True))
+
+
+def of(images, weight, dtype="float64", **options):
+    return Geometry.of(images, weight, dtype=dtype, **options)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(geometry=geometries(), seed=st.integers(0, 2**32 - 1))
+def test_any_geometry(geometry, seed):
+    g = geometry
+    x, weight, bias, grad = make(g, seed)
+    out, *gradients = run(fft, g, x, weight, bias, grad)
+    reference = conv2d(x, weight, bias, g.stride, g.padding, g.dilation, g.groups, g.padding_mode)
+    np.testing.assert_allclose(out, reference, rtol=0, atol=1e-13 * abs(reference).max() + 1e-13)
+    for ours, theirs in zip(gradients, run(exact, g, x, weight, bias, grad)[1:], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13 * abs(theirs).max() + 1e-13)
+        assert ours.dtype == g.dtype
+
+
+LARGE = {
+    "5x5, 40 channels": of((4, 40, 20, 20), (8, 40, 5, 5), "float32"),
+    "512 channels": of((1, 512, 8, 8), (16, 512, 3, 3), "float32", padding=1),
+    "31x31 depthwise": of((2, 6, 32, 32), (6, 1, 31, 31), "float32", padding=15, groups=6),
+    "11x11, stride 4": of((3, 3, 63, 63), (8, 3, 11, 11), "float32", stride=4),
+    "circular": of((2, 8, 28, 28), (8, 8, 7, 7), "float32", padding=3, padding_mode="circular"),
+}
+
+
+@pytest.mark.parametrize(("one_sign", "most"), [(False, fft.error_bound), (True, 6)])
+@pytest.mark.parametrize("case", LARGE)
+def test_errors_in_norm(case, one_sign, most):
+    """Of the output and of every gradient, in units of eps times the largest sum of absolute values."""
+    g = LARGE[case]
+    operands = make(g, one_sign=one_sign)
+    wide = [a.astype(float) for a in operands]
+    reference, scale = run(exact, g, *wide), run(exact, g, *map(abs, wide))
+    for ours, theirs, size in zip(run(fft, g, *operands), reference, scale, strict=True):
+        assert ours.dtype == np.float32
+        assert abs(ours - theirs).max() <= most * np.finfo(np.float32).eps * size.max()
+
+
+@pytest.mark.parametrize(("geometry", "size"), [
+    (of((1, 1, 30, 29), (1, 1, 5, 5)), (30, 30)),                                   # 29 is prime
+    (of((1, 1, 64, 64), (1, 1, 31, 31), padding=15), (80, 80)),                     # 64 + 15, not 64 + 30
+    (of((1, 1, 4, 4), (1, 1, 2, 2), padding=6), (15, 15)),                          # more outputs than 4 + 6
+    (of((1, 1, 3, 3), (1, 1, 9, 9), padding=4), (9, 9)),                            # more taps than 3 + 4
+    (of((1, 1, 29, 28), (1, 1, 5, 5), padding=2, padding_mode="circular"), (29, 28)),       # the image is the torus
+    (of((1, 1, 4, 4), (1, 1, 3, 3), padding=2, padding_mode="circular"), (8, 8)),           # more outputs than pixels
+])
+def test_size_of_the_torus(geometry, size):
+    x, weight, bias, grad = make(geometry)
+    out, (_, spectrum, *_) = fft.forward(x, weight, bias, geometry)
+    assert spectrum.shape[:2] == (size[0], size[1] // 2 + 1)
+    for ours, theirs in zip(run(fft, geometry, x, weight, bias, grad), run(exact, geometry, x, weight, bias, grad),
+                            strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
+
+
+def test_circular_convolution_theorem():
+    g = of((1, 1, 8, 6), (1, 1, 8, 6), padding=0)
+    x, weight, _, _ = make(g)
+    g = of((1, 1, 8, 6), (1, 1, 8, 6), padding="same", padding_mode="circular")
+    spectrum = np.conj(np.fft.fft2(weight[0, 0])) * np.fft.fft2(x[0, 0])
+    expected = np.roll(np.fft.ifft2(spectrum).real, (3, 2), (0, 1))         # tap 0 lies (3, 2) before its output
+    np.testing.assert_allclose(fft.forward(x, weight, None, g)[0][0, 0], expected, atol=1e-12)
+
+
+def test_spectra_are_computed_once(monkeypatch):
+    counts = {"rfft2": 0, "irfft2": 0}
+
+    def count(name):
+        original = getattr(module.fft, name)
+
+        def counting(*arguments, **options):
+            counts[name] += 1
+            return original(*arguments, **options)
+        monkeypatch.setattr(module.fft, name, counting)
+
+    count("rfft2")
+    count("irfft2")
+    g = of((2, 3, 9, 8), (4, 3, 5, 5), "float32", padding=2)
+    x, weight, bias, grad = make(g)
+    _, saved = fft.forward(x, weight, bias, g)
+    assert counts == {"rfft2": 2, "irfft2": 1} and {a.dtype for a in saved[:2]} == {np.dtype("complex64")}
+    fft.backward(grad, saved, (True, True, True))
+    assert counts == {"rfft2": 3, "irfft2": 3}                      # the cotangent; two gradients
+    fft.backward(grad, saved, (False, False, True))
+    assert counts == {"rfft2": 3, "irfft2": 3}
+
+
+def test_a_nan_spreads_over_its_image_and_no_other():
+    g = of((3, 2, 9, 8), (4, 2, 3, 3), "float32")
+    x, weight, bias, _ = make(g)
+    x[1, 0, 4, 4] = np.nan
+    with np.errstate(invalid="ignore"):
+        out, _ = fft.forward(x, weight, bias, g)
+    assert np.isnan(out[1]).all() and np.isfinite(out[[0, 2]]).all()
+
+
+def test_predicted_to_win_for_large_kernels_only():
+    direct = algorithms()["direct"]
+    small, medium = of((64, 16, 32, 32), (16, 16, 3, 3), padding=1), of((1, 16, 32, 32), (16, 16, 1, 1))
+    large = of((4, 8, 64, 64), (8, 8, 31, 31), padding=15)
+    assert all(fft.cost(g) > direct.cost(g) for g in (small, medium)) and fft.cost(large) < direct.cost(large)
+
+
+def test_number_of_threads_changes_no_bit(threads):
+    g = of((17, 6, 30, 31), (10, 6, 7, 7), "float32", padding=1)
+    operands = make(g)
+    threads(1)
+    alone = run(fft, g, *operands)
+    for count in 2, 3:
+        threads(count)
+        for a, b in zip(run(fft, g, *operands), alone, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_several_python_threads_at_once(threads):
+    threads(2)
+    g = of((5, 6, 30, 31), (4, 6, 7, 7), "float32", padding=1)
+    operands, results = make(g), []
+    expected = run(fft, g, *operands)
+    workers = [threading.Thread(target=lambda: results.append(run(fft, g, *operands))) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 4
+    assert all(np.array_equal(a, b) for result in results for a, b in zip(result, expected, strict=True))

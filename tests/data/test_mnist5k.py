@@ -1,0 +1,53 @@
+"""The embedded digits: what is in the file, and that they are genuine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn.data import DataError, describe, load, mnist5k
+
+SHARED = Path(__file__).parents[3] / "shared" / "mnist"
+
+
+def test_split_and_types(monkeypatch):
+    monkeypatch.setenv("MINICNN_DATA", "/nowhere")
+    data = load("mnist5k")
+    assert data.name == "mnist5k" and "5 000 official MNIST training digits" in data.source
+    assert data.train_images.shape == (4000, 28, 28) and data.val_images.shape == (1000, 28, 28)
+    assert data.train_images.dtype == np.uint8 and data.train_labels.dtype == np.int64
+    assert np.bincount(data.train_labels).tolist() == [400] * 10
+    assert np.bincount(data.val_labels).tolist() == [100] * 10
+    assert data.test_images is data.test_labels is None
+
+
+def test_no_validation_image_is_trained_on():
+    images, _ = mnist5k.read_mnist5k()
+    assert len({image.tobytes() for image in images}) == 5000
+
+
+def test_the_order_is_mixed():
+    _, labels = mnist5k.read_mnist5k()
+    assert len(set(labels[:20])) > 5
+
+
+def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
+    path = tmp_path / "mnist5k.npz"
+    path.write_bytes(mnist5k.PATH.read_bytes()[:-1])
+    monkeypatch.setattr(mnist5k, "PATH", path)
+    with pytest.raises(DataError, match="mnist5k.npz: damaged: SHA-256 .* Install minicnn again"):
+        mnist5k.read_mnist5k(path)
+    assert describe("mnist5k")[0].state.startswith("corrupt: ")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"full MNIST is not in {SHARED}")
+def test_all_are_official_training_digits_and_none_is_a_test_digit():
+    full = load("mnist", SHARED)
+    images, labels = mnist5k.read_mnist5k()
+    official = {
+        image.tobytes(): label
+        for images_, labels_ in ((full.train_images, full.train_labels), (full.val_images, full.val_labels))
+        for image, label in zip(images_, labels_, strict=True)
+    }
+    assert [official[image.tobytes()] for image in images] == labels.tolist()
+    assert not {image.tobytes() for image in images} & {image.tobytes() for image in full.test_images}

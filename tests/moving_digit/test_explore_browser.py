@@ -1,0 +1,300 @@
+"""The page of `minicnn explore` in a real browser: what it shows against the engine, and all ways to move the digit."""
+
+import shutil
+import statistics
+import tempfile
+
+import numpy as np
+import pytest
+
+from minicnn.models import lenet
+from minicnn.moving_digit.exploration import quantise
+from tests.moving_digit.test_explore import SIZES, maps_of, window_logits
+
+CHROMIUM = ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update",
+            "disable-sync", "no-first-run")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return lenet(pretrained=True, algorithm="direct")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A Chromium without a window, which is ended afterwards."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install "
+                                                                 "minicnn[browser]")
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no Chromium with its chromedriver is installed")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = binary
+        for option in (*CHROMIUM, f"user-data-dir={profile}", "window-size=1280,900"):
+            options.add_argument(f"--{option}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        yield started
+        started.quit()
+
+
+class Page:
+    """What the tests ask of the page that is open."""
+
+    def __init__(self, browser):
+        self.browser = browser
+
+    def run(self, script, *arguments):
+        return self.browser.execute_script(script, *arguments)
+
+    def settle(self):
+        """Wait for two frames: what was asked for is drawn."""
+        self.browser.execute_async_script("const done = arguments[0];"
+                                          "requestAnimationFrame(() => requestAnimationFrame(() => done()));")
+
+    def go(self, digit, dy, dx, tab="maps", mode="input"):
+        self.run("const [digit, dy, dx, tab, mode] = arguments; minicnn.chooseTab(tab); minicnn.chooseDigit(digit);"
+                 "minicnn.move(dy, dx); document.querySelector(`input[value=${mode}]`).click();",
+                 digit, dy, dx, tab, mode)
+        self.settle()
+
+    def text(self, name):
+        return self.run("return document.getElementById(arguments[0]).textContent", name)
+
+    def maps(self, tab, row):
+        """The numbers behind the pictures of one row, int array (channels, n, n); -1: not known."""
+        found = self.run("return minicnn.byTab[arguments[0]][arguments[1]].views.map("
+                         "(view) => [view.size, Array.from(view.values)])", tab, row)
+        return np.array([np.reshape(values, (size, size)) for size, values in found])
+
+    def pixels(self, tab, row):
+        """The colours on the canvases, as they are painted: (channels, n, n, 4)."""
+        found = self.run("return minicnn.byTab[arguments[0]][arguments[1]].views.map((view) => [view.size,"
+                         "Array.from(view.context.getImageData(0, 0, view.size, view.size).data)])", tab, row)
+        return np.array([np.reshape(values, (size, size, 4)) for size, values in found])
+
+    @property
+    def place(self):
+        return tuple(self.run("return [minicnn.state.dy, minicnn.state.dx]"))
+
+
+@pytest.fixture
+def opened(browser, page):
+    from selenium.webdriver.support.ui import WebDriverWait
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False})
+    browser.get(page.as_uri())
+    WebDriverWait(browser, 20).until(lambda it: it.execute_script("return Boolean(window.minicnn?.ready)"))
+    yield Page(browser)
+    said = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    assert [entry for entry in said if entry["source"] != "rendering"] == []    # where the test reads pixels, it warns
+    assert browser.execute_script("return document.getElementById('trouble').hidden")
+
+
+def test_shows_the_engines_numbers(opened, contents, model, rng):
+    meta, arrays = contents
+    for digit, dy, dx in zip(*(rng.integers(high, size=4).tolist() for high in (10, 11, 11)), strict=True):
+        found = maps_of(model, arrays["images"][digit], dy, dx)
+        opened.go(digit, dy, dx)
+        for row, name in enumerate([*SIZES, "pool"]):
+            layer = min(row, 3)
+            expected = quantise(found[name][meta["layers"][layer]["channels"]], meta["scales"][digit][layer])
+            np.testing.assert_array_equal(opened.maps("maps", row), expected)
+        logits = window_logits(model, arrays["images"][digit], dy, dx).astype(np.float64)
+        percents = 100 * np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        cells = opened.run("return [...document.querySelectorAll('#scores tbody tr')].map("
+                           "(line) => [...line.cells].map((cell) => cell.textContent))")
+        for k, (name, percent, score) in enumerate(cells):
+            assert name == str(k) and float(score.replace("−", "-")) == pytest.approx(logits[k], abs=0.0502)
+            assert float(percent.removesuffix(" %")) == pytest.approx(percents[k], abs=0.0502)
+        assert f"Taken for {logits.argmax()}, " in opened.text("text")
+        assert opened.text("text").startswith(f"Digit {meta['digits'][digit]['label']}, ")
+
+
+def test_both_ways_agree(opened, rng):
+    for dy, dx in rng.integers(11, size=(4, 2)).tolist():
+        opened.go(4, dy, dx)
+        moved_input = [opened.maps("maps", row) for row in range(4)]
+        opened.go(4, dy, dx, mode="map")
+        assert opened.text("caption") == "Class scores of the moved map in the dashed frame"
+        for row, expected in enumerate(moved_input):
+            found = opened.maps("maps", row)
+            known, size = found >= 0, found.shape[-1]
+            assert known[0].sum() == (size - abs(dy - 5)) * (size - abs(dx - 5))
+            np.testing.assert_array_equal(found[known], expected[known])
+        pooled = opened.maps("maps", 4)
+        opened.go(4, dy, dx)
+        np.testing.assert_array_equal(pooled[pooled >= 0], opened.maps("maps", 4)[pooled >= 0])
+
+
+def test_difference_is_dark_and_lights_up_if_spoiled(opened):
+    opened.go(2, 3, 9, "equal")
+    first, second, difference = (opened.maps("equal", row) for row in range(3))
+    known = second >= 0
+    np.testing.assert_array_equal(difference[known], abs(first - second)[known])
+    assert not difference[known].any() and known[0].sum() == 20 * 18
+    assert len({tuple(pixel) for pixel in opened.pixels("equal", 2)[known]}) == 1
+    assert opened.text("agree") == "conv4, φ(T x) and T φ(x): equal in all 1,800 pixels that both know."
+    opened.run("document.getElementById('spoil').click()")
+    opened.settle()
+    difference = opened.maps("equal", 2)
+    differ = int((difference > 0).sum())
+    assert differ > 100 and f"{differ:,} of " in opened.text("equal-text")
+    assert len({tuple(pixel) for pixel in opened.pixels("equal", 2)[difference > 0]}) > 10
+
+
+@pytest.mark.parametrize(("dy", "dx", "equal"), [(3, 9, True), (4, 5, False), (5, 8, False), (2, 4, False)])
+def test_pooling_forgets_odd_moves(opened, contents, dy, dx, equal):
+    opened.go(3, dy, dx, "pool")
+    pool, difference = contents[1]["pool"][3].astype(int), opened.maps("pool", 2)
+    tried = []
+    for y in {(dy - 5) // 2, -((5 - dy) // 2)}:
+        for x in {(dx - 5) // 2, -((5 - dx) // 2)}:
+            moved = np.full((5, 11, 11), -1)
+            moved[:, max(y, 0):11 + min(y, 0), max(x, 0):11 + min(x, 0)] = \
+                pool[60][:, max(-y, 0):11 - max(y, 0), max(-x, 0):11 - max(x, 0)]
+            tried.append(abs(moved - pool[11 * dy + dx])[moved >= 0])
+    best = min(tried, key=np.mean)
+    np.testing.assert_array_equal(np.sort(difference[difference >= 0]), np.sort(best))
+    assert (best.max() == 0) == equal
+    words = "equal in all" if equal else f"{(best > 0).sum()} of {len(best)} pixels differ"
+    assert words in opened.text("forgets")
+    assert "Equal at 25 places" in opened.text("board-text")
+
+
+def test_keys_sliders_and_live_text(opened):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    stage = opened.browser.find_element(By.ID, "stage")
+    stage.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    opened.settle()
+    assert opened.place == (4, 7)
+    assert opened.text("right-text") == "2 px right" and opened.text("down-text") == "1 px up"
+    from selenium.webdriver.support.ui import WebDriverWait
+    WebDriverWait(opened.browser, 5).until(lambda _: "2 px right, 1 px up" in opened.text("live"))
+    live = opened.text("live")
+    assert "Taken for 0" in live and "T φ(x): equal in all" in live and "pixels differ" in live
+    stage.send_keys(*[Keys.ARROW_LEFT] * 15)
+    opened.settle()
+    assert opened.place == (4, 0)
+    stage.send_keys(Keys.HOME)
+    opened.browser.find_element(By.ID, "down").send_keys(Keys.ARROW_RIGHT)
+    opened.settle()
+    assert opened.place == (6, 5)
+    tab = opened.browser.find_element(By.ID, "tab-maps")
+    tab.send_keys(Keys.ARROW_RIGHT)
+    assert opened.run("return document.activeElement.id") == "tab-equal"
+    assert opened.run("return !document.getElementById('equal').hidden && document.getElementById('maps').hidden")
+    digits = opened.browser.find_elements(By.CSS_SELECTOR, "#digits [role=radio]")
+    digits[0].send_keys(Keys.ARROW_RIGHT)
+    opened.settle()
+    assert opened.text("text").startswith("Digit 1,") and digits[1].get_attribute("aria-checked") == "true"
+
+
+def test_a_drag_with_the_mouse_follows_within_a_frame(opened):
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+    stage = opened.browser.find_element(By.ID, "stage")
+    cell = stage.size["width"] / 38
+    ActionChains(opened.browser).move_to_element(stage).click_and_hold().move_by_offset(
+        round(3 * cell), round(-2 * cell)).release().perform()
+    opened.settle()
+    assert opened.place == (3, 8)
+    for tab in ("maps", "equal", "pool", "impulse"):
+        opened.go(3, 5, 5, tab)
+        times = []
+        for step in range(30):
+            opened.run("minicnn.move(arguments[0], arguments[1])", (3 * step) % 11, (7 * step) % 11)
+            opened.settle()
+            times.append(opened.run("return minicnn.lastFrameMs"))
+        assert statistics.median(times) < 16, (tab, times)
+
+
+def test_a_drag_by_touch(opened):
+    box = opened.run("const box = document.getElementById('stage').getBoundingClientRect();"
+                     "return [box.left, box.top, box.width]")
+    x, y, cell = box[0] + box[2] / 2, box[1] + box[2] / 2, box[2] / 38
+    send = lambda kind, points: opened.browser.execute_cdp_cmd("Input.dispatchTouchEvent",
+                                                               {"type": kind, "touchPoints": points})
+    send("touchStart", [{"x": x, "y": y}])
+    for step in range(1, 5):
+        send("touchMove", [{"x": x - step * cell, "y": y + step * cell}])
+    send("touchEnd", [])
+    opened.settle()
+    assert opened.place == (9, 1)
+
+
+def test_receptive_fields(opened):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import Select
+    opened.go(3, 5, 5)
+    layers = Select(opened.browser.find_element(By.ID, "probe-layer"))
+    for layer, (name, sees, stride) in enumerate([("conv1", 5, 1), ("conv2", 9, 1), ("conv3", 13, 1), ("conv4", 17, 1),
+                                                  ("pool", 18, 2)]):
+        layers.select_by_value(str(layer))
+        opened.run("for (const [id, value] of [['probe-y', 4], ['probe-x', 7]]) {"
+                   "const field = document.getElementById(id); field.value = value;"
+                   "field.dispatchEvent(new Event('input')); }")
+        opened.settle()
+        top, left = 4 * stride, 7 * stride
+        assert f"{name}, row 4, column 7: " in opened.text("legend-text")
+        assert f"sees {sees}×{sees} pixels, rows {top} to {top + sees - 1}, columns {left} to {left + sees - 1}." \
+            in opened.text("legend-text")
+        style = opened.run("const style = document.getElementById('sees').style;"
+                           "return [style.top, style.left, style.width].map(parseFloat)")
+        assert style == pytest.approx([100 * top / 38, 100 * left / 38, 100 * sees / 38], abs=1e-3)
+
+
+def test_the_impulse_response_moves_with_the_dirac(opened, contents):
+    arrays = contents[1]
+    opened.go(0, 4, 6, "impulse")
+    for layer, (size, reach) in enumerate(zip((34, 30, 26, 22), (5, 9, 13, 17), strict=True)):
+        h = arrays[f"impulse{layer + 1}"]
+        steps = 128 + np.floor(127 * h / abs(h).max() + 0.5).astype(int)
+        np.testing.assert_allclose(opened.maps("impulse", layer + 1), steps, atol=1)    # ties in float32 and float64
+        values = np.reshape(opened.run("return Array.from(minicnn.byTab.impulse[0].views[arguments[0]].values)", layer),
+                            (size, size))
+        y, x = 14 + 4 - reach + 1, 14 + 6 - reach + 1
+        cut = values[max(y, 0):y + reach, max(x, 0):x + reach]
+        np.testing.assert_allclose(cut, steps[0][:cut.shape[0], :cut.shape[1]], atol=1)
+        values[max(y, 0):y + reach, max(x, 0):x + reach] = 128
+        assert (values == 128).all()
+    assert opened.text("text") == "Dirac, 1 px right, 1 px up."
+
+
+def test_dark_and_light(opened):
+    background = lambda: opened.run("return getComputedStyle(document.body).backgroundColor")
+    opened.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                   {"features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+    opened.settle()
+    assert background() == "rgb(20, 23, 27)"
+    opened.run("document.getElementById('theme').click()")
+    assert background() == "rgb(255, 255, 255)"
+    opened.run("document.getElementById('theme').click()")
+    opened.go(0, 5, 5, "impulse")
+    assert opened.pixels("impulse", 1).shape == (6, 5, 5, 4) and background() == "rgb(20, 23, 27)"
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280])
+def test_nothing_sticks_out(opened, width):
+    opened.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                   {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500})
+    for tab in ("maps", "equal", "pool", "impulse"):
+        opened.go(8, 1, 2, tab)
+        assert opened.run("return document.documentElement.scrollWidth") <= width
+        outside = opened.run(
+            "return [...document.querySelectorAll('body *')].filter((one) => { const box = one.getBoundingClientRect();"
+            "return box.width > 1 && (box.left < -0.5 || box.right > innerWidth + 0.5); })"
+            ".map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)")
+        assert outside == []
+
+
+def test_every_control_has_a_name(opened):
+    nameless = opened.run(
+        "return [...document.querySelectorAll('button, input, select, [role=application], [role=img]')].filter((one) =>"
+        "!(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim()))"
+        ".map((one) => one.outerHTML)")
+    assert nameless == []
