@@ -10,6 +10,8 @@ import threading
 
 import numpy as np
 
+from .errors import InputError, InputTypeError, StateError
+
 _state = threading.local()
 
 
@@ -157,8 +159,8 @@ def _parents(node):
     if not isinstance(node, Node):
         return ()
     if node.vjp is None:
-        raise RuntimeError(f"{node.name}: backward was already run through this operation, and what it had kept is "
-                           "freed. Compute the forward pass again, or add up the losses and call backward once.")
+        raise StateError(f"{node.name}: backward was already run through this operation, and what it had kept is "
+                         "freed. Compute the forward pass again, or add up the losses and call backward once.")
     return tuple(p for p in node.parents if p is not None)
 
 
@@ -166,14 +168,14 @@ def _vjp(node, grad):
     """The vjp's gradients, checked, and None where nobody needs one."""
     for i, watched in enumerate(node.inputs):
         if watched.changed():
-            raise RuntimeError(f"{node.name}: input {i}, shape {watched.array.shape}, was changed in place after the "
-                               "forward pass, so its gradient would be wrong. Change a copy, or change it after "
-                               "backward.")
+            raise StateError(f"{node.name}: input {i}, shape {watched.array.shape}, was changed in place after the "
+                             "forward pass, so its gradient would be wrong. Change a copy, or change it after "
+                             "backward.")
     parts = node.vjp(grad)
     if not isinstance(parts, tuple) or len(parts) != len(node.parents):
         got = f"a tuple of {len(parts)}" if isinstance(parts, tuple) else f"a {type(parts).__name__}"
-        raise TypeError(f"{node.name}: vjp must return a tuple with one gradient (or None) for each of its "
-                        f"{len(node.parents)} input(s), not {got}")
+        raise InputTypeError(f"{node.name}: vjp must return a tuple with one gradient (or None) for each of its "
+                             f"{len(node.parents)} input(s), not {got}")
     return [None if parent is None else _checked(node, i, part)
             for i, (parent, part) in enumerate(zip(node.parents, parts, strict=True))]
 
@@ -183,16 +185,17 @@ def _checked(node, i, part):
     if part is None:
         return np.zeros_like(array)
     if not isinstance(part, (np.ndarray, np.floating)):
-        raise TypeError(f"{node.name}: vjp returned a {type(part).__name__} for input {i}; it must be an array or None")
+        raise InputTypeError(
+            f"{node.name}: vjp returned a {type(part).__name__} for input {i}; it must be an array or None")
     part = np.asarray(part)
     try:
         fits = np.broadcast_shapes(part.shape, array.shape) == part.shape
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(f"{node.name}: vjp returned shape {part.shape} for an input of shape {array.shape}")
+        raise InputError(f"{node.name}: vjp returned shape {part.shape} for an input of shape {array.shape}")
     if part.dtype != array.dtype:
         if array.dtype == node.dtype:
-            raise TypeError(f"{node.name}: vjp returned dtype {part.dtype} for an input of dtype {array.dtype}")
+            raise InputTypeError(f"{node.name}: vjp returned dtype {part.dtype} for an input of dtype {array.dtype}")
         part = part.astype(array.dtype)           # the operation mixed float32 and float64
     return unbroadcast(part, array.shape)

@@ -19,6 +19,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from .errors import InputError, InputTypeError
+
 __all__ = ["Checkpoint", "CheckpointError", "load", "load_into", "save", "write_atomically"]
 
 PREFIX = "optim."
@@ -35,7 +37,7 @@ ADVICE = {
 }
 
 
-class CheckpointError(ValueError):
+class CheckpointError(InputError):
     """A checkpoint that cannot be written, read or used; the message says which file and what to do."""
 
 
@@ -95,7 +97,7 @@ def save(path, model_state, optimizer_state=None, meta=None):
     """
     taken = [name for name in model_state if name.startswith(PREFIX)]
     if taken:
-        raise ValueError(f"save: the model's {taken[0]!r} begins with {PREFIX!r}, which marks the optimiser's arrays")
+        raise InputError(f"save: the model's {taken[0]!r} begins with {PREFIX!r}, which marks the optimiser's arrays")
     ours, tensors = {"meta": meta or {}}, dict(model_state)
     if optimizer_state is not None:
         ours["optimizer"] = {}
@@ -205,9 +207,9 @@ def write_atomically(path, data):
 def _storable(name, array):
     """The array as safetensors takes it for granted without looking: C order, the machine's byte order."""
     if not isinstance(array, np.ndarray):
-        raise TypeError(f"save: {name} is a {type(array).__name__}, not an array")
+        raise InputTypeError(f"save: {name} is a {type(array).__name__}, not an array")
     if array.dtype.name not in DTYPES:
-        raise TypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint does not hold")
+        raise InputTypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint does not hold")
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
@@ -215,14 +217,14 @@ def _number(value):
     if isinstance(value, np.generic):
         return value.item()
     hint = "; use its tolist()" if isinstance(value, np.ndarray) else ""
-    raise TypeError(f"save: the metadata hold a {type(value).__name__}, which JSON does not{hint}")
+    raise InputTypeError(f"save: the metadata hold a {type(value).__name__}, which JSON does not{hint}")
 
 
 def _array(file, name):
     try:
         return file.get_tensor(name)
     except (TypeError, KeyError) as error:        # bfloat16 and smaller
-        raise TypeError(f"{name} has a dtype that NumPy lacks ({error}); save it as float32") from error
+        raise InputTypeError(f"{name} has a dtype that NumPy lacks ({error}); save it as float32") from error
 
 
 def _unwrapped(tensors, path):

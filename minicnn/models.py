@@ -8,6 +8,7 @@ from importlib.resources import files
 import numpy as np
 
 from . import functional as F
+from .errors import InputError
 from .nn import AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, Conv2d, Linear, MaxPool2d, Module, Sequential
 
 PRETRAINED = files("minicnn") / "weights" / "lenet.safetensors"
@@ -47,7 +48,7 @@ class LeNet(Module):
 
     def __init__(self, dtype=np.float32, *, pool="max", algorithm="auto", rng=None):
         if pool not in POOLS:
-            raise ValueError(f"LeNet: pool must be one of {', '.join(POOLS)}, not {pool!r}")
+            raise InputError(f"LeNet: pool must be one of {', '.join(POOLS)}, not {pool!r}")
         rng = rng or np.random.default_rng()
         self.conv1 = Conv2d(1, 20, 5, dtype=dtype, algorithm=algorithm, rng=rng)
         self.conv2 = Conv2d(20, 40, 5, dtype=dtype, algorithm=algorithm, rng=rng)
@@ -65,7 +66,7 @@ class LeNet(Module):
     def forward(self, x):
         """Logits: (N, 1, 28, 28) -> (N, 10)."""
         if x.shape[1:] != (1, self.image_size, self.image_size):
-            raise ValueError(f"LeNet: the linear layer needs images (N, 1, 28, 28), not {x.shape}; features(x) takes "
+            raise InputError(f"LeNet: the linear layer needs images (N, 1, 28, 28), not {x.shape}; features(x) takes "
                              "any size")
         return self.fc1(F.flatten(self.pool(self.features(x)), 1))
 
@@ -104,7 +105,7 @@ class GlobalLeNet(Module):
     def features(self, x):
         """What the 10 detectors answer at every place, (N, 1, H, W) -> (N, 10, H - 16, W - 16); no ReLU after them."""
         if len(x.shape) != 4 or x.shape[1] != 1 or min(x.shape[2:]) < 17:
-            raise ValueError(f"GlobalLeNet: images (N, 1, H, W) of at least 17x17 pixels are needed, not {x.shape}")
+            raise InputError(f"GlobalLeNet: images (N, 1, H, W) of at least 17x17 pixels are needed, not {x.shape}")
         for conv in (self.conv1, self.conv2, self.conv3):
             x = conv(x, relu=True)
         return self.conv4(x)

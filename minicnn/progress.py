@@ -1,111 +1,122 @@
-"""How a long run tells what it is doing, on stderr: a progress bar in a terminal, plain lines elsewhere, or nothing."""
+"""How long work says what it is doing: one protocol, and the one place where a progress bar is drawn.
+
+A function that takes long has a parameter `progress`. It calls `progress.update(done, total, text)` as it goes on and
+`progress.note(line)` for a line that is to stay. The command line hands in what `on_stderr` gives; a library call that
+hands in nothing stays silent.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
+from collections.abc import Iterator
+
+FIRST, EVERY = 1.0, 20.0        # seconds until the first line of `Lines`, and from then on between two
 
 
-class Silent(contextlib.AbstractContextManager):
-    """Tells nothing; also the interface of the others."""
+class Progress:
+    """Says nothing; also the protocol of the others."""
 
-    def epoch_starts(self, epoch, epochs, batch, batches):
-        """Epoch `epoch` of `epochs` begins at batch `batch` of `batches`."""
+    def update(self, done: float, total: float, text: str = "") -> None:
+        """`done` of `total` units of work are done; `text` says what comes now."""
 
-    def step(self, running, steps_left):
-        """A step is done; `running` has train_loss, train_error, images_per_s of this epoch so far."""
-
-    def epoch_ends(self, record, epochs):
-        """The epoch's record of the history is there."""
-
-    def __exit__(self, *exception):
-        return None
+    def note(self, line: str) -> None:
+        """A line for the reader, such as the result of an epoch."""
 
 
-class Lines(Silent):
-    """A line at the end of each epoch, and one every `interval` seconds before."""
+SILENT = Progress()
 
-    def __init__(self, interval=20.0):
-        self.interval, self.told, self.epoch = interval, time.monotonic(), ""
 
-    def epoch_starts(self, epoch, epochs, batch, batches):
-        self.epoch, self.batch, self.batches = f"epoch {epoch}/{epochs}", batch, batches
-        self.clock, self.first = time.monotonic(), batch
+class Part(Progress):
+    """A part of larger work: its 0 to `total` is `start` to `stop` of the whole, both between 0 and 1.
 
-    def step(self, running, steps_left):
-        self.batch += 1
-        now = time.monotonic()
-        if now - self.told < self.interval:
+    >>> class Print(Progress):
+    ...     def update(self, done, total, text=""):
+    ...         print(f"{done / total:.0%} {text}")
+    >>> Part(Print(), 0.5, 1.0, "second half: ").update(1, 2, "digits")
+    75% second half: digits
+    """
+
+    def __init__(self, whole: Progress, start: float, stop: float, prefix: str = ""):
+        self.whole, self.start, self.stop, self.prefix = whole, start, stop, prefix
+
+    def update(self, done: float, total: float, text: str = "") -> None:
+        self.whole.update(self.start + (self.stop - self.start) * done / max(total, 1e-12), 1.0, self.prefix + text)
+
+    def note(self, line: str) -> None:
+        self.whole.note(line)
+
+
+class Lines(Progress):
+    """Plain lines on stderr: the first within about a second, then one every `EVERY` seconds, with the time left."""
+
+    def __init__(self, title: str):
+        self.title, self.begun, self.next = title, time.monotonic(), time.monotonic() + FIRST
+        self.first: float | None = None                # the part that was done at the first call: a resumed run
+
+    def update(self, done: float, total: float, text: str = "") -> None:
+        now, part = time.monotonic(), done / max(total, 1e-12)
+        self.first = part if self.first is None else self.first
+        if now < self.next:
             return
-        self.told = now
-        left = (now - self.clock) / (self.batch - self.first) * steps_left
-        print(f"{self.epoch}  batch {self.batch}/{self.batches}  {_numbers(running)}  about {duration(left)} left",
-              file=sys.stderr, flush=True)
+        self.next = now + EVERY
+        left = ""
+        if part > self.first:
+            left = f", about {duration((now - self.begun) / (part - self.first) * (1 - part))} left"
+        print(f"{self.title}: {part:.0%}{left}{f'  {text}' if text else ''}", file=sys.stderr, flush=True)
 
-    def epoch_ends(self, record, epochs):
-        print(_epoch_line(record, epochs), file=sys.stderr, flush=True)
+    def note(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
 
 
-class Bar(Silent):
-    """One progress bar over the whole run, with loss, error, images per second and time left."""
+class Bar(Progress):
+    """One progress bar on stderr with the time left; use it in a `with`."""
 
-    def __init__(self):
+    def __init__(self, title: str):
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-        self.progress = Progress(TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[numbers]}"),
-                                 TimeRemainingColumn(compact=True), console=Console(stderr=True))
-        self.task = None
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
+                   TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}"))
+        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self.task = self.bar.add_task(title, total=None, text="")
 
     def __enter__(self):
-        self.progress.start()
+        self.bar.start()
         return self
 
     def __exit__(self, *exception):
-        self.progress.stop()
+        self.bar.stop()
 
-    def epoch_starts(self, epoch, epochs, batch, batches):
-        if self.task is None:
-            self.task = self.progress.add_task("", total=epochs * batches, completed=(epoch - 1) * batches + batch,
-                                               numbers="")
-        self.progress.update(self.task, description=f"epoch {epoch}/{epochs}")
+    def update(self, done: float, total: float, text: str = "") -> None:
+        self.bar.update(self.task, completed=done, total=total, text=text)
 
-    def step(self, running, steps_left):
-        self.progress.update(self.task, advance=1, numbers=_numbers(running))
-
-    def epoch_ends(self, record, epochs):
-        self.progress.console.print(_epoch_line(record, epochs), highlight=False)
-
-
-def reporter(quiet=False):
-    """The reporter that fits: silent where asked, a bar where stderr is a terminal, else lines."""
-    if quiet:
-        return Silent()
-    return Bar() if sys.stderr.isatty() else Lines()
+    def note(self, line: str) -> None:
+        self.bar.console.print(line, highlight=False, markup=False)
 
 
 @contextlib.contextmanager
-def counter(total):
-    """A function to call with each finished record, which shows in a terminal how many of `total` are done."""
-    if not sys.stderr.isatty():
-        yield lambda record: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda record: progress.update(task, advance=1, description=record.name)
+def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
+    """Context manager: the Progress that fits: silent where asked, a bar where stderr is a terminal, else lines.
+
+    >>> with on_stderr("digits", quiet=True) as progress:
+    ...     progress.update(1, 10)
+    """
+    if quiet:
+        yield SILENT
+    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        with Bar(title) as bar:
+            yield bar
+    else:
+        yield Lines(title)
 
 
-def _numbers(running):
-    return (f"loss {running['train_loss']:.4f}  accuracy {1 - running['train_error']:.2%}  "
-            f"{running['images_per_s']:,.0f} images/s")
+def duration(seconds: float) -> str:
+    """Seconds as people read them.
 
-
-def _epoch_line(record, epochs):
-    return f"epoch {record['epoch']}/{epochs}  {_numbers(record)}  validation error {record['val_error']:.2%}"
-
-
-def duration(seconds):
+    >>> duration(200), duration(7.4)
+    ('3 min 20 s', '7 s')
+    """
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

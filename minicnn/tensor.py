@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 
 from . import autograd
+from .errors import InputError, InputTypeError, StateError
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -52,7 +53,8 @@ class Tensor:
 
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Tensor):
-            raise TypeError("this is a Tensor already; use x.detach() for one that shares its data without a history")
+            raise InputTypeError(
+                "this is a Tensor already; use x.detach() for one that shares its data without a history")
         self.data = _as_float_array(data, dtype)
         self.grad = None
         self.requires_grad = bool(requires_grad)
@@ -88,8 +90,8 @@ class Tensor:
         return bool(self.data)
 
     def __setitem__(self, index, value):
-        raise TypeError("a Tensor cannot be assigned to: recorded gradients would silently be wrong. Build a new "
-                        "Tensor, or change x.data[...] where no backward pass still needs it.")
+        raise InputTypeError("a Tensor cannot be assigned to: recorded gradients would silently be wrong. Build a new "
+                             "Tensor, or change x.data[...] where no backward pass still needs it.")
 
     def item(self):
         """The value of a tensor with one element as a Python float."""
@@ -106,8 +108,8 @@ class Tensor:
     def retain_grad(self):
         """Keep the gradient of this intermediate result in `.grad` at the next backward (leaves do anyway)."""
         if not self.requires_grad:
-            raise RuntimeError("retain_grad: this tensor needs no gradient; it depends on nothing with "
-                               "requires_grad=True")
+            raise StateError("retain_grad: this tensor needs no gradient; it depends on nothing with "
+                             "requires_grad=True")
         if self._node is not None:
             self._node.keep = weakref.ref(self)
 
@@ -126,16 +128,16 @@ class Tensor:
             Nothing here needs a gradient; the graph was freed by an earlier backward; an array was changed in place.
         """
         if not self.requires_grad:
-            raise RuntimeError("backward: this tensor needs no gradient; give an input requires_grad=True and compute "
-                               "outside of no_grad()")
+            raise StateError("backward: this tensor needs no gradient; give an input requires_grad=True and compute "
+                             "outside of no_grad()")
         if gradient is None:
             if self.size != 1:
-                raise RuntimeError(f"backward: a tensor of shape {self.shape} has no single gradient; give the "
-                                   "cotangent, backward(gradient), or reduce it to a number first, as in x.sum()")
+                raise StateError(f"backward: a tensor of shape {self.shape} has no single gradient; give the "
+                                 "cotangent, backward(gradient), or reduce it to a number first, as in x.sum()")
             gradient = np.ones_like(self.data)
         gradient = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, self.dtype)
         if gradient.shape != self.shape:
-            raise ValueError(f"backward: the gradient has shape {gradient.shape}, the tensor {self.shape}")
+            raise InputError(f"backward: the gradient has shape {gradient.shape}, the tensor {self.shape}")
         for leaf, grad in autograd.backward(self if self._node is None else self._node, gradient):
             tensor = leaf() if isinstance(leaf, weakref.ref) else leaf
             if tensor is not None:
@@ -340,8 +342,9 @@ def record(out, inputs, vjp, name=None):
     """
     out = np.asarray(out)
     if not isinstance(inputs, tuple) or not all(isinstance(t, Tensor) for t in inputs):
-        raise TypeError(f"{name or sys._getframe(1).f_code.co_name}: record takes the inputs as a tuple of Tensors, as "
-                        "in record(out, (x,), vjp)")
+        raise InputTypeError(
+            f"{name or sys._getframe(1).f_code.co_name}: record takes the inputs as a tuple of Tensors, as "
+            "in record(out, (x,), vjp)")
     result = Tensor(out, dtype=out.dtype)
     if autograd.grad_enabled() and any(t.requires_grad for t in inputs):
         name = name or sys._getframe(1).f_code.co_name
@@ -377,8 +380,9 @@ def _as_float_array(data, dtype):
         dtype = array.dtype if is_array and array.dtype in FLOATS else np.float32
     if np.dtype(dtype) not in FLOATS or array.dtype.kind not in "fiub" or array.dtype.kind == "f" and (
             is_array and array.dtype not in FLOATS):
-        raise TypeError(f"a Tensor holds float32 or float64, not {array.dtype if np.dtype(dtype) in FLOATS else dtype}"
-                        ": convert the data first, for example with np.asarray(data, np.float32)")
+        raise InputTypeError(
+            f"a Tensor holds float32 or float64, not {array.dtype if np.dtype(dtype) in FLOATS else dtype}"
+            ": convert the data first, for example with np.asarray(data, np.float32)")
     return array.astype(dtype, copy=False)
 
 
@@ -386,7 +390,7 @@ def _matmul(x, y):
     try:
         return x @ y
     except ValueError:
-        raise ValueError(f"matmul: shapes {x.shape} and {y.shape} do not fit: the last length of the first must equal "
+        raise InputError(f"matmul: shapes {x.shape} and {y.shape} do not fit: the last length of the first must equal "
                          "the last but one of the second") from None
 
 

@@ -16,9 +16,10 @@ from . import checkpoint
 from . import functional as F
 from .autograd import no_grad
 from .data import DataLoader
+from .errors import InputError, StateError
 from .models import PRETRAINED
+from .old_progress import Silent
 from .optim import AdamW, OneCycleLR
-from .progress import Silent
 from .tensor import Tensor
 
 LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.jsonl"
@@ -34,7 +35,7 @@ def weights_file(given=None):
     return path / BEST if path.is_dir() else path
 
 
-class TrainingError(RuntimeError):
+class TrainingError(StateError):
     """Training cannot go on; the message says why and what to do."""
 
 
@@ -64,13 +65,13 @@ class Settings:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("max_shift", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name} must be an integer of at least {least}, not {value!r}")
+                raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
         if not self.lr > 0 or not np.isfinite(self.lr):
-            raise ValueError(f"lr must be a positive number, not {self.lr!r}")
+            raise InputError(f"lr must be a positive number, not {self.lr!r}")
         if not self.weight_decay >= 0:
-            raise ValueError(f"weight_decay must not be negative, it is {self.weight_decay!r}")
+            raise InputError(f"weight_decay must not be negative, it is {self.weight_decay!r}")
         if self.patience is not None and self.patience < 1:
-            raise ValueError(f"patience must be at least 1 epoch, not {self.patience!r}")
+            raise InputError(f"patience must be at least 1 epoch, not {self.patience!r}")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def evaluate(model, images, labels, batch_size=256) -> Evaluation:
     log_p = np.concatenate(parts)
     classes = log_p.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"the labels go from {labels.min()} to {labels.max()}, but the model tells {classes} classes")
+        raise InputError(f"the labels go from {labels.min()} to {labels.max()}, but the model tells {classes} classes")
     predictions = log_p.argmax(1)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)

@@ -14,7 +14,7 @@ from minicnn.checkpoint import CheckpointError, load
 from minicnn.data import Dataset
 from minicnn.data import load as load_data
 from minicnn.models import MLP, LeNet
-from minicnn.progress import Silent
+from minicnn.old_progress import Silent
 from minicnn.training import Interrupted, Settings, TrainingError, evaluate, fit
 
 

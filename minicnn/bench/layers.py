@@ -110,7 +110,8 @@ def find(case, batch_size, crew, names, repeats, tell=lambda done, what: None) -
     tell(0, "find")
     geometry = case.geometry(batch_size)
     only = None if names == ["all"] else [name for name in names if name != "auto"]
-    answer = crew.worker(libraries.with_algorithm("auto")).ask("find", geometry=asdict(geometry), names=only, repeats=repeats)
+    worker = crew.worker(libraries.with_algorithm("auto"))
+    answer = worker.ask("find", geometry=asdict(geometry), names=only, repeats=repeats)
     return {**_layer(case, geometry, crew), "auto": choose("auto", geometry).name, **answer}
 
 

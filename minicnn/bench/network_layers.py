@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..conv import Geometry
+from ..errors import InputError
 
 
 @dataclass(frozen=True)
@@ -92,5 +93,5 @@ def parse_network(text) -> list[Case]:
     names = [name.strip() for name in text.split(",")]
     for name in names:
         if name not in (*NETWORKS, "all"):
-            raise ValueError(f"--network {name}: choose among {', '.join(NETWORKS)}, or all")
+            raise InputError(f"--network {name}: choose among {', '.join(NETWORKS)}, or all")
     return [case for case in CASES if case.network in names or "all" in names]

@@ -6,6 +6,8 @@ import json
 import sys
 import time
 
+from ..errors import InputError
+
 
 def add_parser(commands, formatter):
     """Add `animate` to the commands."""
@@ -41,11 +43,11 @@ def animate(arguments):
     from ..viz.animation import check_format, frames, palette, write
     start, digits = time.perf_counter(), _numbers("--digits", arguments.digits)
     if not 0 < arguments.fps <= 100:
-        raise ValueError(f"--fps must be above 0 and at most 100, not {arguments.fps}")
+        raise InputError(f"--fps must be above 0 and at most 100, not {arguments.fps}")
     if arguments.figure is not None and arguments.out is not None:
-        raise ValueError("--figure draws one picture instead of --out: give one of them")
+        raise InputError("--figure draws one picture instead of --out: give one of them")
     if arguments.figure is None and arguments.by is not None:
-        raise ValueError("--by is about --figure, which was not given")
+        raise InputError("--by is about --figure, which was not given")
     out = "animation.gif" if arguments.out is None else arguments.out
     palette(arguments.clusters)
     if arguments.figure is None:
@@ -72,7 +74,7 @@ def _figure(arguments, model, digit):
     from ..viz.figure import check_picture
     by = _numbers("--by", "6,4" if arguments.by is None else arguments.by)
     if len(by) != 2:
-        raise ValueError(f"--by must be two integers, as in 6,4, not {arguments.by!r}")
+        raise InputError(f"--by must be two integers, as in 6,4, not {arguments.by!r}")
     check_picture(arguments.figure)
     figure, largest = equivariance_figure(model, digit, arguments.layer, tuple(by), arguments.clusters,
                                           arguments.canvas)
@@ -96,7 +98,7 @@ def _model(arguments):
 def _numbers(name, text):
     parts = text.split(",")
     if not all(part.strip().isdecimal() for part in parts):
-        raise ValueError(f"{name} must be integers from 0 on with commas between them, as in 3,7, not {text!r}")
+        raise InputError(f"{name} must be integers from 0 on with commas between them, as in 3,7, not {text!r}")
     return [int(part) for part in parts]
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from ..bench import libraries, machine
+from ..errors import InputError
 
 TRAIN = """Time a training step of the LeNet, or with --forward a pass without gradients: minicnn and other libraries,
 each in a process of its own, in turn, after a check that they compute the same."""
@@ -124,21 +125,21 @@ def _checked(arguments):
         values = getattr(arguments, name)
         for value in values if isinstance(values, list) else [values]:
             if value is not None and value < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
     most = len(machine.cores())
     for count in arguments.threads or ():
         if count > most:
-            raise ValueError(f"--threads {count}: this process may use {most} core{'s' * (most != 1)}, and each thread "
+            raise InputError(f"--threads {count}: this process may use {most} core{'s' * (most != 1)}, and each thread "
                              "is to have one")
     instead = next((name for name in ("profile", "find") if getattr(arguments, name, False)), None)
     if instead and arguments.chart:
-        raise ValueError(f"--{instead} has no chart: leave out one of the two")
+        raise InputError(f"--{instead} has no chart: leave out one of the two")
     if instead == "profile" and arguments.forward:
-        raise ValueError("--profile is of a training step: leave out --forward")
+        raise InputError("--profile is of a training step: leave out --forward")
     if arguments.chart:
         from ..viz.figure import FORMATS
         if Path(arguments.chart).suffix.lower() not in FORMATS or not Path(arguments.chart).parent.is_dir():
-            raise ValueError(f"--chart {arguments.chart}: its directory must exist and its name end in "
+            raise InputError(f"--chart {arguments.chart}: its directory must exist and its name end in "
                              f"{', '.join(FORMATS)}")
     return arguments.threads or [min(get_num_threads(), most)]
 

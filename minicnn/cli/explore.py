@@ -8,6 +8,8 @@ import os
 import time
 from pathlib import Path
 
+from ..errors import InputError
+
 EXAMPLE = """example: minicnn explore --digits 3,7,@417 --out digits.html
 
 Open the file in a browser: it needs nothing else, no network. A number from 0 to 9 is a class, of which the first
@@ -44,13 +46,13 @@ def run(arguments):
     from ..data import load
     from ..moving_digit.exploration import explore
     from ..moving_digit.page import build
-    from ..progress import counter
+    from ..old_progress import counter
     model, source = _model(arguments.weights)
     data = load("mnist5k")
     indices = [int((data.val_labels == number).argmax()) if is_class else number for is_class, number in wanted]
     wrong = [index for index in indices if index >= len(data.val_labels)]
     if wrong:
-        raise ValueError(f"--digits: there is no validation image @{wrong[0]}: give @0 to @{len(data.val_labels) - 1}")
+        raise InputError(f"--digits: there is no validation image @{wrong[0]}: give @0 to @{len(data.val_labels) - 1}")
     with counter(len(indices)) as tell:
         found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, tell)
     page = build(found, source).encode()
@@ -69,13 +71,13 @@ def run(arguments):
 def _checked(out):
     """The path, if a page can be written there; ValueError before anything is computed if not."""
     if out.suffix.lower() != ".html":
-        raise ValueError(f"--out {out}: the page is one HTML file: give a name that ends in .html")
+        raise InputError(f"--out {out}: the page is one HTML file: give a name that ends in .html")
     if out.is_dir():
-        raise ValueError(f"--out {out}: that is a directory; give the name of a file in it")
+        raise InputError(f"--out {out}: that is a directory; give the name of a file in it")
     if not out.parent.is_dir():
-        raise ValueError(f"--out {out}: there is no directory {out.parent}; create it first")
+        raise InputError(f"--out {out}: there is no directory {out.parent}; create it first")
     if not os.access(out.parent, os.W_OK):
-        raise ValueError(f"--out {out}: no permission to write in {out.parent}; choose another directory")
+        raise InputError(f"--out {out}: no permission to write in {out.parent}; choose another directory")
     return out
 
 
@@ -90,11 +92,11 @@ def _wanted(text):
         word, number = one.strip(), one.strip().removeprefix("@")
         is_class = word == number
         if not (number.isascii() and number.isdigit()) or is_class and int(number) > 9:
-            raise ValueError(f"--digits {text}: {word!r} is no digit from 0 to 9 and no @N for the validation image N; "
+            raise InputError(f"--digits {text}: {word!r} is no digit from 0 to 9 and no @N for the validation image N; "
                              "write as in --digits 3,7,@417")
         found.append((is_class, int(number)))
     if len(found) > MOST:
-        raise ValueError(f"--digits: {len(found)} digits, at most {MOST} are possible")
+        raise InputError(f"--digits: {len(found)} digits, at most {MOST} are possible")
     return found
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 
+from ..errors import InputError
+
 
 def add_parser(commands, formatter):
     """Add `invariance` to the commands."""
@@ -35,14 +37,14 @@ def invariance(arguments):
     from ..invariance.pooling import compare_pools
     from .output import print_table
     if arguments.epochs < 1:
-        raise ValueError(f"--epochs must be at least 1, not {arguments.epochs}")
+        raise InputError(f"--epochs must be at least 1, not {arguments.epochs}")
     if not all(seed.strip().isdecimal() for seed in arguments.seeds.split(",")):
-        raise ValueError(f"--seeds must be integers with commas between them, as in 1,2,3, not {arguments.seeds!r}")
+        raise InputError(f"--seeds must be integers with commas between them, as in 1,2,3, not {arguments.seeds!r}")
     most = len(load("mnist5k").val_images)
     if not 1 <= arguments.images <= most:
-        raise ValueError(f"--images must be 1 to {most}, the digits that there are, not {arguments.images}")
+        raise InputError(f"--images must be 1 to {most}, the digits that there are, not {arguments.images}")
     if arguments.pools_only and arguments.picture:
-        raise ValueError("--picture draws the networks, and --pools-only trains none: leave out one of them")
+        raise InputError("--picture draws the networks, and --pools-only trains none: leave out one of them")
     if arguments.picture:
         from ..viz.figure import check_picture
         check_picture(arguments.picture)

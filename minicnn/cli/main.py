@@ -16,6 +16,7 @@ import traceback
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ..errors import InputError
 from .output import print_evaluation, print_table, print_training
 
 
@@ -129,7 +130,7 @@ def train(arguments):
     """minicnn train."""
     from .. import training, viz
     from ..checkpoint import load, write_atomically
-    from ..progress import reporter
+    from ..old_progress import reporter
     _set_threads(arguments.threads)
     saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
     model = _model(settings.model, settings.algorithm, settings.seed)
@@ -184,14 +185,14 @@ def _resumed_run(arguments):
     from ..training import LAST, Settings
     out = Path(arguments.resume)
     if not (out / LAST).is_file():
-        raise ValueError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
+        raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
     given = [name for name, default in vars(_parser().parse_args(["train"])).items()
              if name not in ("resume", "data", "threads", "quiet", "json") and getattr(arguments, name) != default]
     if given:
-        raise ValueError(f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}")
+        raise InputError(f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}")
     saved = load(out / LAST)
     if saved.optimizer is None or not {"settings", "dry_run", "algorithms"} <= saved.meta.keys():
-        raise ValueError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
+        raise InputError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
     return saved, _small(data) if saved.meta["dry_run"] else data, settings, out
@@ -205,7 +206,7 @@ def _new_directory(given, default):
             number += 1
     path = Path(given)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise ValueError(f"--out {path} exists and is not empty: choose another directory, or --resume {path}")
+        raise InputError(f"--out {path} exists and is not empty: choose another directory, or --resume {path}")
     return path
 
 
@@ -287,7 +288,7 @@ def info(arguments):
     """minicnn info."""
     from ..nn.summary import summarize
     if arguments.batch_size < 1:
-        raise ValueError(f"--batch-size must be at least 1, not {arguments.batch_size}")
+        raise InputError(f"--batch-size must be at least 1, not {arguments.batch_size}")
     layers = summarize(_model(arguments.model), (arguments.batch_size, 1, 28, 28))
     if arguments.json:
         print(json.dumps([asdict(layer) for layer in layers]))
@@ -318,9 +319,9 @@ def data(arguments):
 def gradcheck(arguments):
     """minicnn gradcheck."""
     from ..gradcheck import catalogue, check_user_function, run_catalogue
-    from ..progress import counter
+    from ..old_progress import counter
     if arguments.target is None and arguments.shape:
-        raise ValueError("--shape is for your own function: name it, as in my_code.py:my_function")
+        raise InputError("--shape is for your own function: name it, as in my_code.py:my_function")
     if arguments.target is None:
         with counter(sum(1 for _ in catalogue(arguments.seed))) as tell:
             records = run_catalogue(callback=tell, seed=arguments.seed)
@@ -343,7 +344,7 @@ def gradcheck(arguments):
 def _shape(text):
     lengths = [length.strip() for length in text.strip("()").split(",") if length.strip()]
     if not lengths or not all(length.isdecimal() and int(length) > 0 for length in lengths):
-        raise ValueError(f"--shape {text}: write positive lengths with commas, as in --shape 3,4")
+        raise InputError(f"--shape {text}: write positive lengths with commas, as in --shape 3,4")
     return tuple(map(int, lengths))
 
 
@@ -351,7 +352,7 @@ def _set_threads(count):
     if count is None:
         return
     if count < 1:
-        raise ValueError(f"--threads must be at least 1, not {count}")
+        raise InputError(f"--threads must be at least 1, not {count}")
     from ..conv.runtime.threads import set_num_threads
     set_num_threads(count)
 

@@ -9,6 +9,8 @@ import sys
 
 import numpy as np
 
+from ..errors import InputError
+
 EXAMPLE = """example: minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
 The function takes an array (images, channels, H, W) and returns one. A file with only
@@ -62,14 +64,14 @@ def _one(arguments):
     with contextlib.redirect_stdout(sys.stderr):        # what the file prints is not our result
         op = load(arguments.target)
     if not callable(op) or isinstance(op, type):
-        raise ValueError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
+        raise InputError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
                          "arrays, or a Module made already")
     options = {"domain": arguments.domain, "dtype": np.dtype(arguments.dtype), "trials": arguments.trials,
                "exhaustive": arguments.exhaustive, "time_limit": arguments.time_limit,
                "rng": np.random.default_rng(arguments.seed)}
     if arguments.layers:
         if not isinstance(op, Module):
-            raise ValueError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
+            raise InputError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
         with contextlib.redirect_stdout(sys.stderr):
             found = layer_reports(op, arguments.channels, size, **options)
         if arguments.json:
@@ -102,19 +104,19 @@ def _draw(op, arguments, size):
 def _size(text):
     numbers = text.split(",")
     if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
-        raise ValueError(f"--size must be two positive integers, as in 16,16, not {text!r}")
+        raise InputError(f"--size must be two positive integers, as in 16,16, not {text!r}")
     return tuple(int(n) for n in numbers)
 
 
 def _catalogue(arguments):
     from ..equivariance.known_operators import catalogue, run_catalogue
-    from ..progress import counter
+    from ..old_progress import counter
     from .output import print_table
     defaults = {"channels": 1, "size": "16,16", "domain": "torus", "dtype": "float64", "trials": 8, "exhaustive": False,
                 "layers": False, "picture": None, "seed": 0}
     given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
     if given:
-        raise ValueError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
+        raise InputError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
     with counter(len(catalogue())) as tell:
         outcomes = run_catalogue(tell)
     right = sum(outcome.right for outcome in outcomes)

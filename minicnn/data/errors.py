@@ -1,7 +1,9 @@
 """The errors that data can cause."""
 
+from ..errors import InputError
 
-class DataError(ValueError):
+
+class DataError(InputError):
     """Data that cannot be used: missing, truncated, corrupt, or not what it says it is.
 
     The message names the file, what was found, what was expected, and what to do.

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..errors import InputError
+
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels in 0..1
 
 
@@ -32,7 +34,7 @@ def normalize(images):
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 3:
-        raise ValueError(f"normalize: {images.dtype} {images.shape}, expected uint8 (n, height, width)")
+        raise InputError(f"normalize: {images.dtype} {images.shape}, expected uint8 (n, height, width)")
     pixels = images[:, None] / np.float32(255)
     return (pixels - np.float32(MEAN)) / np.float32(STD)
 
@@ -63,11 +65,11 @@ def shift_images(images, shifts):
     """
     images, shifts = np.asarray(images), np.asarray(shifts)
     if images.ndim != 3 or shifts.shape != (len(images), 2):
-        raise ValueError(
+        raise InputError(
             f"shift_images: images {images.shape} and shifts {shifts.shape}, expected (n, height, width) and (n, 2)"
         )
     if shifts.dtype.kind not in "iu":
-        raise ValueError(f"shift_images: shifts of dtype {shifts.dtype}, expected integers")
+        raise InputError(f"shift_images: shifts of dtype {shifts.dtype}, expected integers")
     shifts = shifts.astype(np.intp)  # -128 has no absolute value in int8
     n, height, width = images.shape
     margin = int(np.abs(shifts).max(initial=0))

@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 
+from ..errors import InputError
 from .images import normalize, shift_images
 
 
@@ -59,7 +60,7 @@ class DataLoader:
         self.max_shift = _check_max_shift(max_shift, self.images)
         self.shuffle, self.drop_last, self.rng = shuffle, drop_last, rng
         if (shuffle or self.max_shift) and not isinstance(rng, np.random.Generator):
-            raise ValueError(
+            raise InputError(
                 f"DataLoader: shuffle and max_shift draw random numbers and rng is {rng!r}; "
                 "pass rng=np.random.default_rng(seed)"
             )
@@ -95,7 +96,7 @@ class DataLoader:
         [[4, 5, 6, 7], [8, 9]]
         """
         if not 0 <= start <= len(self):
-            raise ValueError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
+            raise InputError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
         n, m = len(self.images), self.max_shift
         order = self.rng.permutation(n) if self.shuffle else np.arange(n)
         shifts = self.rng.integers(-m, m + 1, size=(n, 2)) if m else None
@@ -115,16 +116,16 @@ def _check_images(images):
     images = np.asarray(images)
     byte_images = images.dtype == np.uint8 and images.ndim == 3
     if not byte_images and not (images.dtype.kind == "f" and images.ndim == 4):
-        raise ValueError(
+        raise InputError(
             f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 "
             "(n, height, width) or floating (n, channels, height, width)"
         )
     if images.size == 0:
-        raise ValueError(f"DataLoader: the dataset is empty: images of shape {images.shape}")
+        raise InputError(f"DataLoader: the dataset is empty: images of shape {images.shape}")
     if images.dtype.kind == "f":
         finite = np.isfinite(images).all(axis=(1, 2, 3))
         if not finite.all():
-            raise ValueError(
+            raise InputError(
                 f"DataLoader: NaN or infinity in {np.sum(~finite)} of {len(images)} images, first at index "
                 f"{np.argmin(finite)}; repair or remove them"
             )
@@ -135,9 +136,9 @@ def _check_labels(labels, n):
     """Return the labels as int64, one for each of n images."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
-        raise ValueError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
+        raise InputError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
     if labels.dtype.kind not in "iu":
-        raise ValueError(f"DataLoader: labels of dtype {labels.dtype}, expected integers")
+        raise InputError(f"DataLoader: labels of dtype {labels.dtype}, expected integers")
     return labels.astype(np.int64)
 
 
@@ -145,9 +146,9 @@ def _check_batch_size(batch_size, drop_last, n):
     """Return the batch size as an int that gives at least one batch."""
     batch_size = operator.index(batch_size)
     if batch_size < 1:
-        raise ValueError(f"DataLoader: batch_size is {batch_size}, expected at least 1")
+        raise InputError(f"DataLoader: batch_size is {batch_size}, expected at least 1")
     if drop_last and batch_size > n:
-        raise ValueError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {n} images")
+        raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {n} images")
     return batch_size
 
 
@@ -155,9 +156,9 @@ def _check_max_shift(max_shift, images):
     """Return the largest shift as an int that keeps a part of every image in view."""
     max_shift, smallest = operator.index(max_shift), min(images.shape[-2:])
     if not 0 <= max_shift < smallest:
-        raise ValueError(f"DataLoader: max_shift is {max_shift}, expected 0 to {smallest - 1} for these images")
+        raise InputError(f"DataLoader: max_shift is {max_shift}, expected 0 to {smallest - 1} for these images")
     if max_shift and images.dtype != np.uint8:
-        raise ValueError(
+        raise InputError(
             f"DataLoader: max_shift needs uint8 images, not {images.dtype}: what is background in others is not known"
         )
     return max_shift

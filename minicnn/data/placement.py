@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..conv.geometry import pair
+from ..checks import pair
+from ..errors import InputError
 
 
 def placements(digit=28, canvas=38):
@@ -17,7 +18,7 @@ def placements(digit=28, canvas=38):
     (121, [0, 0], [10, 10])
     """
     if not 1 <= digit <= canvas:
-        raise ValueError(f"placements: a digit of {digit} pixels does not fit on a canvas of {canvas}: give "
+        raise InputError(f"placements: a digit of {digit} pixels does not fit on a canvas of {canvas}: give "
                          "1 <= digit <= canvas")
     count = canvas - digit + 1
     return np.indices((count, count)).reshape(2, -1).T
@@ -51,15 +52,15 @@ def place(images, canvas, offsets):
     """
     images, offsets, size = np.asarray(images), np.asarray(offsets), pair("place: canvas", canvas, 1)
     if images.ndim != 3:
-        raise ValueError(f"place: the images must have shape (n, H, W), not {images.shape}")
+        raise InputError(f"place: the images must have shape (n, H, W), not {images.shape}")
     if offsets.shape not in ((2,), (len(images), 2)) or offsets.dtype.kind not in "iu":
-        raise ValueError(f"place: the offsets must be integers of shape (2,) or {(len(images), 2)}, not "
+        raise InputError(f"place: the offsets must be integers of shape (2,) or {(len(images), 2)}, not "
                          f"{offsets.dtype} of shape {offsets.shape}")
     each = np.broadcast_to(offsets, (len(images), 2))
     most = np.subtract(size, images.shape[1:])
     wrong = each[((each < 0) | (each > most)).any(1)]
     if len(wrong):
-        raise ValueError(f"place: a digit of shape {images.shape[1:]} at {tuple(wrong[0].tolist())} does not lie on a "
+        raise InputError(f"place: a digit of shape {images.shape[1:]} at {tuple(wrong[0].tolist())} does not lie on a "
                          f"canvas of shape {size}: offsets go from 0 to {tuple(most.tolist())}")
     out = np.zeros((len(images), *size), images.dtype)
     rows, columns = (each[:, axis, None] + np.arange(images.shape[1 + axis]) for axis in (0, 1))        # (n, H), (n, W)
@@ -103,7 +104,7 @@ class Shifts:
 
     def __post_init__(self):
         if self.reach < 0 or self.digit < 1 or self.view < self.digit or (self.view - self.digit) % 2:
-            raise ValueError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
+            raise InputError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
                              "least 0, the view the digit's size plus an even number, so that there is a middle")
 
     def __str__(self):
@@ -140,7 +141,7 @@ class Shifts:
         """(n, digit, digit) -> what is seen of the digits moved by (dy, dx), (n, view, view)."""
         images = np.asarray(images)
         if images.ndim != 3 or images.shape[1:] != (self.digit, self.digit):
-            raise ValueError(f"Shifts: the images must have shape (n, {self.digit}, {self.digit}), not {images.shape}")
+            raise InputError(f"Shifts: the images must have shape (n, {self.digit}, {self.digit}), not {images.shape}")
         canvas = max(self.view, self.digit + 2 * self.reach)
         corner, edge = (canvas - self.digit) // 2, (canvas - self.view) // 2
         placed = place(images, canvas, (corner + dy, corner + dx))

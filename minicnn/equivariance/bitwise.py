@@ -29,6 +29,7 @@ from .. import functional as F
 from ..cli.output import print_table
 from ..conv import Geometry, algorithms
 from ..data import load, normalize
+from ..errors import InputError
 from ..models import lenet
 from ..tensor import Tensor
 
@@ -80,10 +81,10 @@ def compare_shifts(op, x, window=None, *, stacked=False):
     before = maps[0] if stacked else op(moved((0, 0)))
     out = before.shape[2:]
     if window is None and out != shape:
-        raise ValueError(f"on the torus the output must be as large as the input, {shape}, not {out}: pad around the "
+        raise InputError(f"on the torus the output must be as large as the input, {shape}, not {out}: pad around the "
                          "torus with padding='same', or give a window")
     if window is not None and (out[0] < shape[0] or out[1] < shape[1]):
-        raise ValueError(f"the map of {out} pixels does not overlap with the one shifted by {shape[0] - 1} and "
+        raise InputError(f"the map of {out} pixels does not overlap with the one shifted by {shape[0] - 1} and "
                          f"{shape[1] - 1}: take a larger window or a smaller scene")
     exact, difference, scale = np.zeros(shape, bool), np.zeros(shape), max(abs(before).max(), np.finfo(x.dtype).tiny)
     for i, (dy, dx) in enumerate(shifts):
@@ -360,12 +361,12 @@ def _layer(algorithm, weight, bias, circular):
 def _movement(x, window):
     """The function from a shift (dy, dx) to the images shifted so, and how many shifts there are in each direction."""
     if x.ndim != 4 or x.dtype.kind != "f":
-        raise ValueError(f"the images must be floating and of shape (N, C, H, W), not {x.dtype} {x.shape}")
+        raise InputError(f"the images must be floating and of shape (N, C, H, W), not {x.dtype} {x.shape}")
     if window is None:
         return lambda by: np.roll(x, by, (2, 3)), x.shape[2:]
     (bottom, right), (height, width) = (n - k for n, k in zip(x.shape[2:], window, strict=True)), window
     if bottom < 0 or right < 0:
-        raise ValueError(f"the window {tuple(window)} is larger than the scene {x.shape[2:]}: take a smaller window")
+        raise InputError(f"the window {tuple(window)} is larger than the scene {x.shape[2:]}: take a smaller window")
     return (lambda by: np.ascontiguousarray(x[:, :, bottom - by[0]:bottom - by[0] + height,
                                               right - by[1]:right - by[1] + width])), (bottom + 1, right + 1)
 

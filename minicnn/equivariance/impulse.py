@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from .domains import Axis, axes_of
 from .operator import TIME_LIMIT, Operator, OperatorError
 from .signals import DOMAINS, dirac
@@ -124,7 +125,7 @@ def dust(operator, h):
 
 def check_domain(domain):
     if domain not in DOMAINS:
-        raise ValueError(f"the domain must be 'torus', 'plane' or 'window', not {domain!r}")
+        raise InputError(f"the domain must be 'torus', 'plane' or 'window', not {domain!r}")
 
 
 def torus_rates(operator):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..autograd import no_grad
+from ..errors import InputError, InputTypeError
 from ..nn.module import Module, recorded_calls
 from ..tensor import Tensor
 from .domains import Moves, compare
@@ -69,12 +70,12 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
     fine = operator.eps < 1e-10
     atol, rtol = (1e-7 if fine else 1e-5) if atol is None else atol, (1e-5 if fine else 1e-3) if rtol is None else rtol
     if domain == "torus" and operator.out_shape[1:] != operator.in_shape[1:]:
-        raise ValueError(f"on the torus the output must be as large as the input, {operator.in_shape[1:]}, not "
+        raise InputError(f"on the torus the output must be as large as the input, {operator.in_shape[1:]}, not "
                          f"{operator.out_shape[1:]}; verify_convolution finds the shifts that a stride allows")
     size = operator.in_shape[1:]
     for by in shifts:
         if not all(isinstance(d, (int, np.integer)) and abs(d) < n for d, n in zip(by, size, strict=True)):
-            raise ValueError(f"a shift must be two integers smaller than the image, {size}, not {by}")
+            raise InputError(f"a shift must be two integers smaller than the image, {size}, not {by}")
     margin = tuple(max(abs(by[i]) for by in shifts) for i in (0, 1)) if domain == "window" else (0, 0)
     shape = (in_channels, *(n + 2 * m for n, m in zip(operator.in_shape[1:], margin, strict=True)))
     moves = Moves(domain, operator.in_shape, modest_images(rng, 3, shape, dtype).astype(np.float64), margin)
@@ -145,7 +146,7 @@ def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=n
             return calls[number][3].data
         return prefix
     if not isinstance(module, Module):
-        raise TypeError(f"layer_reports takes a Module, not a {type(module).__name__}")
+        raise InputTypeError(f"layer_reports takes a Module, not a {type(module).__name__}")
     module = in_dtype(module, np.dtype(dtype))
     with recorded_calls(module) as calls, no_grad():
         module(Tensor(np.zeros((1, in_channels, *size), dtype)))

@@ -16,9 +16,10 @@ import math
 import numpy as np
 from scipy import fft, sparse
 
+from ..checks import pair
 from ..conv import Geometry, choose
 from ..conv.algorithms import toeplitz
-from ..conv.geometry import pair
+from ..errors import InputError, InputTypeError
 from ..nn import Conv2d
 
 DENSE = 3000 * 3000             # entries of a matrix that is still decomposed as a whole, which takes some seconds
@@ -70,8 +71,9 @@ def layer_matrix(layer, size):
     (18, 70)
     """
     if not isinstance(layer, Conv2d):
-        raise TypeError(f"layer_matrix: the layer must be a minicnn.nn.Conv2d, not {type(layer).__name__}; for a bare "
-                        "weight take operator_matrix")
+        raise InputTypeError(
+            f"layer_matrix: the layer must be a minicnn.nn.Conv2d, not {type(layer).__name__}; for a bare "
+            "weight take operator_matrix")
     return operator_matrix(layer.weight.data, size, stride=layer.stride, padding=layer.padding,
                            dilation=layer.dilation, groups=layer.groups, padding_mode=layer.padding_mode)
 
@@ -127,7 +129,7 @@ def shift_matrix(size, shift, channels=1):
     height, width = pair("size", size, 1)
     _check_channels(channels=channels)
     if not isinstance(shift, (tuple, list)) or len(shift) != 2 or not all(hasattr(d, "__index__") for d in shift):
-        raise ValueError(f"shift must be a pair of integers, rows and columns, not {shift!r}")
+        raise InputError(f"shift must be a pair of integers, rows and columns, not {shift!r}")
     number = np.arange(channels * height * width).reshape(channels, height, width)
     columns = np.roll(number, shift, (1, 2)).ravel()
     return sparse.csr_array((np.ones(number.size), columns, np.arange(number.size + 1)), shape=(number.size,) * 2)
@@ -201,7 +203,7 @@ def transfer_function(weight, size, **options):
     weight = _real(weight)
     g = _geometry(weight, size, **{"padding": "same", "padding_mode": "circular", **options})
     if _not_a_torus(g):
-        raise ValueError(f"there is no transfer function: {_not_a_torus(g)}. Take stride 1, padding='same' and "
+        raise InputError(f"there is no transfer function: {_not_a_torus(g)}. Take stride 1, padding='same' and "
                          "padding_mode='circular', or the operator_matrix")
     rows, columns = ((np.arange(k) * d - before) % length for k, d, (before, _), length in
                      zip(g.kernel, g.dilation, g.padding, (g.height, g.width), strict=True))
@@ -230,7 +232,7 @@ def eigenvalues(weight, size, **options):
     """
     spectrum = transfer_function(weight, size, **options)
     if spectrum.shape[2] != spectrum.shape[3]:
-        raise ValueError(f"a layer with {spectrum.shape[3]} input and {spectrum.shape[2]} output channels has a matrix "
+        raise InputError(f"a layer with {spectrum.shape[3]} input and {spectrum.shape[2]} output channels has a matrix "
                          "that is not square and has no eigenvalues: take its singular_values")
     return spectrum[:, :, 0, 0] if spectrum.shape[2] == 1 else np.linalg.eigvals(spectrum)
 
@@ -276,7 +278,7 @@ def singular_values(weight, size, **options):
         values = np.linalg.svd(transfer_function(weight, size, **options), compute_uv=False)
         return np.sort(values, axis=None)[::-1]
     if rows * columns > DENSE:
-        raise ValueError(f"{reason}, so the dense matrix would have to be decomposed, and {rows} x {columns} are more "
+        raise InputError(f"{reason}, so the dense matrix would have to be decomposed, and {rows} x {columns} are more "
                          f"than {DENSE:.0e} entries: take a smaller image, or spectral_norm for the largest alone")
     return np.linalg.svd(operator_matrix(weight.astype(np.float64), size, **options).toarray(), compute_uv=False)
 
@@ -326,7 +328,7 @@ def adjoint(weight, size, *, algorithm="auto", **options):
     def transposed(cotangent):
         cotangent = np.asarray(cotangent)
         if cotangent.ndim != 4 or cotangent.shape[1:] != shape:
-            raise ValueError(f"the cotangent must have the shape (N, {', '.join(map(str, shape))}) of the layer's "
+            raise InputError(f"the cotangent must have the shape (N, {', '.join(map(str, shape))}) of the layer's "
                              f"output, not {cotangent.shape}")
         g = _geometry(weight, size, **options, batch=len(cotangent), dtype=cotangent.dtype)
         chosen, taps = choose(algorithm, g), weight.astype(cotangent.dtype)
@@ -338,7 +340,7 @@ def adjoint(weight, size, *, algorithm="auto", **options):
 def _real(weight):
     weight = np.asarray(weight)
     if weight.dtype.kind not in "iuf":
-        raise ValueError(f"the weight must be an array of real numbers, not {weight.dtype}")
+        raise InputError(f"the weight must be an array of real numbers, not {weight.dtype}")
     return weight
 
 
@@ -368,14 +370,14 @@ def _not_a_torus(geometry):
 def _check_channels(**counts):
     for name, count in counts.items():
         if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"{name} must be an integer of at least 1, not {count!r}")
+            raise InputError(f"{name} must be an integer of at least 1, not {count!r}")
 
 
 def _check_shape(matrix, in_channels, out_channels, size, out_size):
     _check_channels(in_channels=in_channels, out_channels=out_channels)
     shape = out_channels * math.prod(out_size), in_channels * math.prod(size)
     if matrix.shape != shape:
-        raise ValueError(f"the matrix must have shape {shape}, for {in_channels} channels of {size[0]} x {size[1]} "
+        raise InputError(f"the matrix must have shape {shape}, for {in_channels} channels of {size[0]} x {size[1]} "
                          f"pixels in and {out_channels} of {out_size[0]} x {out_size[1]} out, not {matrix.shape}")
 
 

@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from ..autograd import no_grad
+from ..errors import InputError, InputTypeError
 from ..nn.module import Module
 from ..tensor import Tensor
 
@@ -16,7 +17,7 @@ NUMBERS = 1 << 21               # that are given to the operator in one call, un
 TIME_LIMIT = 60.0               # seconds
 
 
-class OperatorError(ValueError):
+class OperatorError(InputError):
     """The operator cannot be judged: it raised, changed its input, or returned what is no image batch."""
 
 
@@ -50,12 +51,12 @@ class Operator:
 
     def __init__(self, op, in_channels, size, dtype=np.float64, time_limit=TIME_LIMIT):
         if not callable(op):
-            raise TypeError(f"the operator must be callable, not a {type(op).__name__}")
+            raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
         if not time_limit > 0:
-            raise ValueError(f"time_limit must be a positive number of seconds, not {time_limit}")
+            raise InputError(f"time_limit must be a positive number of seconds, not {time_limit}")
         self.in_shape, self.time_limit, self.dtype = _image_shape(in_channels, size), time_limit, np.dtype(dtype)
         if self.dtype not in (np.float32, np.float64):
-            raise TypeError(f"dtype must be float32 or float64, not {self.dtype}")
+            raise InputTypeError(f"dtype must be float32 or float64, not {self.dtype}")
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape, self.seconds, self.wrap = None, 0.0, np.asarray
         first = self._first_call()
@@ -135,6 +136,6 @@ def in_dtype(module, dtype):
 def _image_shape(in_channels, size):
     numbers = (in_channels, *(size if isinstance(size, (tuple, list)) else (size, size)))
     if len(numbers) != 3 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
-        raise ValueError(f"in_channels must be a positive integer and size two of them, (H, W), not {in_channels!r} "
+        raise InputError(f"in_channels must be a positive integer and size two of them, (H, W), not {in_channels!r} "
                          f"and {size!r}")
     return tuple(int(n) for n in numbers)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from .operator import TIME_LIMIT, Operator, OperatorError
 from .signals import dirac, shift
 from .verifier import BOUND
@@ -168,9 +169,9 @@ def derivation(op, f, *, time_limit=TIME_LIMIT):
     """
     f = np.atleast_3d(np.asarray(f, np.float64).T).T                                    # (H, W) -> (1, H, W)
     if f.ndim != 3:
-        raise ValueError(f"derivation: the image must have shape (C, H, W) or (H, W), not {f.shape}")
+        raise InputError(f"derivation: the image must have shape (C, H, W) or (H, W), not {f.shape}")
     if not np.isfinite(f).all():
-        raise ValueError("derivation: the image has pixels that are not finite")
+        raise InputError("derivation: the image has pixels that are not finite")
     operator = Operator(op, len(f), f.shape[1:], np.float64, time_limit)
     if operator.out_shape[1:] != f.shape[1:]:
         raise OperatorError(f"the derivation is for operators that keep the size, {f.shape[1:]}; this one returns "

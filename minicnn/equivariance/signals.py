@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..errors import InputError
+
 DOMAINS = ("torus", "plane", "window")
 
 
@@ -31,7 +33,7 @@ def shift(x, by, domain="torus"):
     if domain == "torus":
         return np.roll(x, by, (-2, -1))
     if domain != "plane":
-        raise ValueError(f"shift: the domain must be 'torus' or 'plane', not {domain!r}: in a window nobody knows what "
+        raise InputError(f"shift: the domain must be 'torus' or 'plane', not {domain!r}: in a window nobody knows what "
                          "enters at the border")
     out = np.zeros_like(x)
     to, of = zip(*(_overlap(size, d) for size, d in zip(x.shape[-2:], by, strict=True)), strict=True)

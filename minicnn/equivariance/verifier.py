@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from ..errors import InputError, InputTypeError
 from .impulse import ImpulseResponse, check_domain, dust, responses, torus_rates
 from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, check
 from .operator import TIME_LIMIT, Operator
@@ -83,12 +84,12 @@ def verify_convolution(op, in_channels=1, size=(16, 16), domain="torus", dtype=n
     """
     check_domain(domain)
     if isinstance(trials, bool) or not isinstance(trials, (int, np.integer)) or trials < 1:
-        raise ValueError(f"trials must be a positive integer, not {trials!r}")
+        raise InputError(f"trials must be a positive integer, not {trials!r}")
     if bound is not None and not bound > 0:
-        raise ValueError(f"bound must be a positive number, not {bound!r}")
+        raise InputError(f"bound must be a positive number, not {bound!r}")
     rng = np.random.default_rng(0) if rng is None else rng
     if not isinstance(rng, np.random.Generator):
-        raise TypeError(f"rng must be a numpy.random.Generator, as numpy.random.default_rng(3) makes, not {rng!r}")
+        raise InputTypeError(f"rng must be a numpy.random.Generator, as numpy.random.default_rng(3) makes, not {rng!r}")
     operator = Operator(op, in_channels, size, dtype, time_limit)
     return _Examination(operator, domain, trials, rng, integers, bound).report(exhaustive)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..conv import Geometry, choose
+from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
 from .blurpool import blur_pool2d
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
@@ -53,7 +54,7 @@ def linear(input, weight, bias=None):
     input, weight = as_tensor(input), as_tensor(weight)
     x, w = input.data, weight.data
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
-        raise ValueError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
+        raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
                          "the last length of the input must be in_features")
     out = x @ w.T
     tensors = (input, weight)
@@ -111,15 +112,15 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     single = x.ndim == 3
     x = x[None] if single else x
     if x.dtype != w.dtype:
-        raise TypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
+        raise InputTypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
     try:
         geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
     except ValueError as error:
-        raise ValueError(f"conv2d: {error}") from None
+        raise InputError(f"conv2d: {error}") from None
     tensors = (input, weight) if bias is None else (input, weight, as_tensor(bias))
     b = None if bias is None else tensors[2].data
     if b is not None and (b.shape != (w.shape[0],) or b.dtype != x.dtype):
-        raise ValueError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
+        raise InputError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
                          f"not {b.shape} and {b.dtype}")
     chosen = choose(algorithm, geometry)
     fused = relu and chosen.fuses_relu
@@ -148,7 +149,7 @@ def flatten(input, start_dim=0, end_dim=-1):
     input = as_tensor(input)
     start, end = (d + input.ndim if d < 0 else d for d in (start_dim, end_dim))
     if not 0 <= start <= end < input.ndim:
-        raise ValueError(f"flatten: cannot join the axes {start_dim} to {end_dim} of shape {input.shape}")
+        raise InputError(f"flatten: cannot join the axes {start_dim} to {end_dim} of shape {input.shape}")
     return input.reshape(*input.shape[:start], -1, *input.shape[end + 1:])
 
 
@@ -162,11 +163,11 @@ def dropout(input, p=0.5, training=True, *, rng=None):
     """
     input = as_tensor(input)
     if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p must be between 0 and 1, not {p}")
+        raise InputError(f"dropout: p must be between 0 and 1, not {p}")
     if not training or p == 0:
         return input
     if rng is None:
-        raise ValueError("dropout: give rng=np.random.default_rng(seed); there is no global random state")
+        raise InputError("dropout: give rng=np.random.default_rng(seed); there is no global random state")
     scale = ((rng.random(input.shape) >= p) / (1 - p if p < 1 else 1)).astype(input.dtype)
     return record(input.data * scale, (input,), lambda grad: (grad * scale,))
 
@@ -185,13 +186,13 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     count = x.size // x.shape[1]
     if training:
         if count < 2:
-            raise ValueError(f"batch_norm: training needs more than one value per channel, the input has {x.shape}")
+            raise InputError(f"batch_norm: training needs more than one value per channel, the input has {x.shape}")
         mean, var = x.mean(axes), x.var(axes)
         if running_mean is not None:
             running_mean += momentum * (mean - running_mean)
             running_var += momentum * (var * count / (count - 1) - running_var)
     elif running_mean is None:
-        raise ValueError("batch_norm: evaluation needs running_mean and running_var")
+        raise InputError("batch_norm: evaluation needs running_mean and running_var")
     else:
         mean, var = running_mean, running_var
     inverse = column(1 / np.sqrt(var + eps))
@@ -251,11 +252,11 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     target = target.data if isinstance(target, Tensor) else np.asarray(target)
     w = np.ones(x.shape[axis], x.dtype) if weight is None else np.asarray(getattr(weight, "data", weight), x.dtype)
     if w.shape != (x.shape[axis],):
-        raise ValueError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
+        raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
     if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+        raise InputError(f"cross_entropy: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
+        raise InputError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
     q, divisor = _target_distribution(x, target, axis, w, ignore_index, label_smoothing)
     log_p = _log_softmax(x, axis)
     losses = -(q * log_p).sum(axis)
@@ -276,12 +277,12 @@ def mse_loss(input, target, reduction="mean"):
     """
     input, target = as_tensor(input), as_tensor(target)
     if input.shape != target.shape:
-        raise ValueError(f"mse_loss: the input has shape {input.shape}, the target {target.shape}: they must agree")
+        raise InputError(f"mse_loss: the input has shape {input.shape}, the target {target.shape}: they must agree")
     difference = input - target
     squares = difference * difference
     reductions = {"mean": squares.mean, "sum": squares.sum, "none": lambda: squares}
     if reduction not in reductions:
-        raise ValueError(f"mse_loss: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
+        raise InputError(f"mse_loss: reduction must be 'mean', 'sum' or 'none', not {reduction!r}")
     return reductions[reduction]()
 
 
@@ -296,21 +297,21 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
     column = weight.reshape(-1, *[1] * (x.ndim - axis - 1))             # along the class axis
     if target.dtype.kind == "f":
         if target.shape == x.shape[:axis] + x.shape[axis + 1:]:
-            raise ValueError("cross_entropy: the target has the shape of class indices but is floating, as every "
+            raise InputError("cross_entropy: the target has the shape of class indices but is floating, as every "
                              "Tensor is: give the indices as an array of integers, not as a Tensor")
         if target.shape != x.shape:
-            raise ValueError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
+            raise InputError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
         samples = x.size // classes
         return ((1 - smoothing) * target + smoothing / classes).astype(x.dtype) * column, samples
     labels_shape = x.shape[:axis] + x.shape[axis + 1:]
     if target.shape != labels_shape or target.dtype.kind not in "iu":
-        raise ValueError(f"cross_entropy: for an input of shape {x.shape} the class indices must be integers of shape "
+        raise InputError(f"cross_entropy: for an input of shape {x.shape} the class indices must be integers of shape "
                          f"{labels_shape}, not {target.dtype} of shape {target.shape}")
     counted = target != ignore_index
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise ValueError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} "
+        raise InputError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} "
                          f"classes 0..{classes - 1}")
     labels = np.where(counted, target, 0)
     one_hot = np.expand_dims(labels, axis) == np.arange(classes).reshape(column.shape)

@@ -6,7 +6,8 @@ from math import comb
 
 import numpy as np
 
-from ..conv.geometry import pair
+from ..checks import pair
+from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record  # noqa: F401 (Tensor: for the examples)
 
 
@@ -51,11 +52,11 @@ def blur_pool2d(input, kernel_size=4, stride=2):
     input = as_tensor(input)
     x = input.data
     if x.ndim not in (3, 4):
-        raise ValueError(f"blur_pool2d: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+        raise InputError(f"blur_pool2d: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
     (ky, kx), (sy, sx) = pair("blur_pool2d: kernel_size", kernel_size, 1), pair("blur_pool2d: stride", stride, 1)
     height, width = x.shape[-2:]
     if ky // 2 >= height or kx // 2 >= width:
-        raise ValueError(f"blur_pool2d: a kernel of {ky} x {kx} reflects {ky // 2} rows and {kx // 2} columns, but the "
+        raise InputError(f"blur_pool2d: a kernel of {ky} x {kx} reflects {ky // 2} rows and {kx // 2} columns, but the "
                          f"image has only {height} x {width}: use a larger image or a smaller kernel")
     down = _blur(x.swapaxes(-1, -2), ky, sy).swapaxes(-1, -2)               # (N, C, ceil(H / sy), W)
     out = _blur(down, kx, sx)

@@ -10,7 +10,8 @@ import functools
 
 import numpy as np
 
-from ..conv.geometry import pair
+from ..checks import pair
+from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record  # noqa: F401 (Tensor: for the examples)
 
 
@@ -133,16 +134,16 @@ class _Windows:
 
     def __init__(self, name, x, kernel_size, stride, padding, dilation, ceil_mode):
         if x.ndim not in (3, 4):
-            raise ValueError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+            raise InputError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
         kernel, (dy, dx) = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: dilation", dilation, 1)
         sy, sx = kernel if stride is None else pair(f"{name}: stride", stride, 1)
         self.size, self.padding = x.shape[-2:], pair(f"{name}: padding", padding, 0)
         if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
-            raise ValueError(f"{name}: padding {self.padding} must be at most half the kernel {kernel}")
+            raise InputError(f"{name}: padding {self.padding} must be at most half the kernel {kernel}")
         span = dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1
         self.declared = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
         if any(s > n for s, n in zip(span, self.declared, strict=True)):
-            raise ValueError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
+            raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
         oh, ow = (self._length(*a, ceil_mode) for a in zip(self.declared, span, (sy, sx), self.padding, self.size,
                                                            strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), (sy, sx), span,
@@ -174,7 +175,7 @@ class _Windows:
 def _adaptive_windows(x, output_size):
     """An object array (O_y, O_x) of (row slice, column slice)."""
     if x.ndim not in (3, 4):
-        raise ValueError(f"adaptive pooling: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+        raise InputError(f"adaptive pooling: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
     size = pair("adaptive pooling: output_size", output_size, 1)
     rows, columns = ([slice(o * n // count, -(-(o + 1) * n // count)) for o in range(count)]
                      for n, count in zip(x.shape[-2:], size, strict=True))

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..errors import InputError
 from ..tensor import Tensor
 
 
@@ -40,9 +41,9 @@ def safe_inputs(*shapes, rng, spacing=0.1, dtype=np.float64):
     array([-0.15, -0.05,  0.05,  0.15,  0.25])
     """
     if not shapes:
-        raise ValueError("safe_inputs: give at least one shape, as in safe_inputs((3, 4), rng=rng)")
+        raise InputError("safe_inputs: give at least one shape, as in safe_inputs((3, 4), rng=rng)")
     if not spacing > 0:
-        raise ValueError(f"safe_inputs: spacing must be positive, not {spacing}")
+        raise InputError(f"safe_inputs: spacing must be positive, not {spacing}")
     sizes = [math.prod(shape) for shape in shapes]
     total = sum(sizes)
     values = rng.permutation(spacing * (np.arange(total) - total // 2 + 0.5)).astype(dtype)

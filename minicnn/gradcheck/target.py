@@ -12,11 +12,12 @@ import warnings
 import numpy as np
 
 from ..autograd import no_grad
+from ..errors import InputError, InputTypeError, StateError
 from ..nn.module import Module
 from ..tensor import Tensor, record
 
 
-class GradcheckError(RuntimeError):
+class GradcheckError(StateError):
     """A gradient is wrong, or could not be judged; the message says where and why."""
 
 
@@ -41,7 +42,7 @@ class Subject:
         for name, array in named:
             if not np.isfinite(array).all():
                 where = _index(~np.isfinite(array))
-                raise ValueError(f"gradcheck: {name} is {array[where]} at {where}; differences need finite samples")
+                raise InputError(f"gradcheck: {name} is {array[where]} at {where}; differences need finite samples")
         _refuse_overlap(named)
         small = [name for name, array in named if array.dtype != np.float64]
         if small:
@@ -132,7 +133,7 @@ class TensorFunction(Subject):
         named = [(f"input {i}", inputs[i].data) for i in self.checked]
         named += [(f"parameter {name!r}", p.data) for name, p in self.parameters if p.requires_grad]
         if not named:
-            raise ValueError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
+            raise InputError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
                              "(safe_inputs() makes such), or a pair (forward, backward) to check functions on arrays")
         super().__init__(named)
 
@@ -174,8 +175,9 @@ class TensorFunction(Subject):
         outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
         for out in outputs:
             if not isinstance(out, Tensor):
-                raise TypeError(f"gradcheck: the function must return a Tensor or a tuple of Tensors, not a "
-                                f"{type(out).__name__}; a function on arrays is checked as a pair (forward, backward)")
+                raise InputTypeError(
+                    f"gradcheck: the function must return a Tensor or a tuple of Tensors, not a "
+                    f"{type(out).__name__}; a function on arrays is checked as a pair (forward, backward)")
         return leaves, outputs
 
 
@@ -187,7 +189,7 @@ class ArrayPair(Subject):
         self.inputs = [np.asarray(value) if isinstance(value, (list, float)) else value for value in inputs]
         self.checked = [i for i, a in enumerate(self.inputs) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
         if not self.checked:
-            raise ValueError("gradcheck: nothing to check: a pair (forward, backward) needs at least one array of "
+            raise InputError("gradcheck: nothing to check: a pair (forward, backward) needs at least one array of "
                              "floating-point numbers")
         super().__init__([(f"input {i}", self.inputs[i]) for i in self.checked])
 

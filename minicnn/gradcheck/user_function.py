@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 
 from ..cli.user_code import attribute, load_file
+from ..errors import InputError
 from ..nn.module import Module
 from .check import largest_error
 from .inputs import safe_inputs
@@ -61,12 +62,12 @@ def check_user_function(spec, shapes=None, seed=0, **options):
     >>> check_user_function("no_such_file.py:relu")
     Traceback (most recent call last):
         ...
-    ValueError: no_such_file.py: there is no such file
+    minicnn.InputError: no_such_file.py: there is no such file
     """
     module, name = load_file(spec)
     target = attribute(module, name, spec.rpartition(":")[0])
     if isinstance(target, type) or not (callable(target) or is_pair(target)):
-        raise ValueError(f"{spec} is a {type(target).__name__}: name a function of Tensors, a Module made already, or "
+        raise InputError(f"{spec} is a {type(target).__name__}: name a function of Tensors, a Module made already, or "
                          "a pair (forward, backward) of functions on arrays")
     shapes = shapes or getattr(module, "shapes", {}).get(name) or _default_shapes(target)
     shapes = [tuple(shape) for shape in shapes]
@@ -110,6 +111,6 @@ def _try(spec, target, inputs):
     except GradcheckError:
         pass                                                        # a finding: largest_error will report it
     except Exception as error:
-        raise ValueError(f"{spec} raised {type(error).__name__}: {error} (with inputs of shapes "
+        raise InputError(f"{spec} raised {type(error).__name__}: {error} (with inputs of shapes "
                          f"{', '.join(str(x.shape) for x in inputs)}; others are given by --shape, or in the file by "
                          "shapes = {name: [shape, ...]})") from error

@@ -14,6 +14,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..data import normalize
 from ..data.placement import Shifts, place, placements
+from ..errors import InputError
 from ..nn.module import Module
 from ..tensor import Tensor
 
@@ -159,7 +160,7 @@ def invariance_map(classify, images, labels, shifts=None, features=None, tell=No
     """
     shifts, images, labels = shifts or Shifts(), np.asarray(images), np.asarray(labels)
     if not len(images) or labels.shape != (len(images),):
-        raise ValueError(f"invariance_map: images {images.shape} and labels {labels.shape}: one label an image is "
+        raise InputError(f"invariance_map: images {images.shape} and labels {labels.shape}: one label an image is "
                          "needed, and at least one image")
     with _evaluating(classify, features):
         logits, middle = _answers(classify, features, shifts.images(images, 0, 0))
@@ -240,7 +241,7 @@ def _answers(classify, features, images):
         x = normalize(images[start:start + BATCH])
         out = as_array(classify(x))
         if out.ndim != 2 or len(out) != len(x):
-            raise ValueError(f"invariance_map: classify returned shape {out.shape} for images {x.shape}: it must be "
+            raise InputError(f"invariance_map: classify returned shape {out.shape} for images {x.shape}: it must be "
                              f"({len(x)}, classes)")
         logits.append(out)
         others.append(out if features is None else as_array(features(x)))

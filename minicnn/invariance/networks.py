@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data import load
 from ..data.placement import Shifts
+from ..errors import InputError
 from ..models import MODELS
 from ..training import Settings, fit
 from .maps import InvarianceMap, invariance_map
@@ -99,9 +100,9 @@ def compare_models(models=COMPARED, data=None, *, epochs=8, seeds=(1,), images=3
     """
     unknown = [name for name in models if name not in MODELS]
     if unknown or not models:
-        raise ValueError(f"compare_models: models must be some of {', '.join(MODELS)}, not {unknown or models!r}")
+        raise InputError(f"compare_models: models must be some of {', '.join(MODELS)}, not {unknown or models!r}")
     if not len(seeds) or images < 1:
-        raise ValueError(f"compare_models: at least one seed and one image are needed, not seeds={seeds!r}, "
+        raise InputError(f"compare_models: at least one seed and one image are needed, not seeds={seeds!r}, "
                          f"images={images!r}")
     data, tell = data or load("mnist5k"), tell or (lambda line: None)
     tested = (data.val_images, data.val_labels) if data.test_images is None else (data.test_images, data.test_labels)

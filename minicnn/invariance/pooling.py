@@ -19,6 +19,7 @@ from .. import functional as F
 from ..autograd import no_grad
 from ..data import normalize
 from ..data.placement import Shifts, place
+from ..errors import InputError
 from ..models import lenet
 from .maps import as_array, relative_change
 
@@ -88,7 +89,7 @@ def on_torus(pool, maps, stride=2):
     """
     height, width = maps.shape[-2:]
     if height % stride or width % stride:
-        raise ValueError(f"on_torus: maps of {height}x{width} pixels; a stride of {stride} needs multiples of it")
+        raise InputError(f"on_torus: maps of {height}x{width} pixels; a stride of {stride} needs multiples of it")
     with no_grad():
         out = as_array(pool(np.pad(maps, ((0, 0), (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="wrap")))
     if out.shape[-2:] == (1, 1):

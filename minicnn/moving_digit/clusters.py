@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
+
 
 @dataclass(frozen=True)
 class Clusters:
@@ -38,14 +40,14 @@ class Clusters:
         """
         from scipy.cluster.vq import kmeans2
         if k < 2:
-            raise ValueError(f"at least 2 clusters are needed, not {k}")
+            raise InputError(f"at least 2 clusters are needed, not {k}")
         vectors = maps.transpose(0, 2, 3, 1).reshape(-1, maps.shape[1]).astype(np.float64)
         if not np.isfinite(vectors).all():
-            raise ValueError("the feature maps have values that are not finite: are these weights trained?")
+            raise InputError("the feature maps have values that are not finite: are these weights trained?")
         distance = np.sqrt(((vectors - background) ** 2).sum(1))
         vectors = vectors[distance > 0.1 * distance.max()]
         if len(np.unique(vectors, axis=0)) < k:
-            raise ValueError(f"the feature maps have too few different activations for {k} clusters")
+            raise InputError(f"the feature maps have too few different activations for {k} clusters")
         found, _ = kmeans2(vectors, k - 1, minit="++", rng=np.random.default_rng(seed))
         order = np.argsort(((found - background) ** 2).sum(1))
         return cls(np.concatenate([np.asarray(background, np.float64)[None], found[order]]))

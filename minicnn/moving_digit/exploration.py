@@ -21,6 +21,7 @@ from ..autograd import no_grad
 from ..data import normalize
 from ..data.placement import place, placements
 from ..equivariance.signals import dirac
+from ..errors import InputError, StateError
 from ..tensor import Tensor
 
 CANVAS, DIGIT = 38, 28
@@ -100,10 +101,10 @@ def explore(model, images, labels, indices, tell=None):
     """
     images = np.asarray(images)
     if images.shape != (len(labels), DIGIT, DIGIT) or images.dtype != np.uint8 or not len(images):
-        raise ValueError(f"explore: images {images.dtype} {images.shape} for {len(labels)} labels: give one uint8 "
+        raise InputError(f"explore: images {images.dtype} {images.shape} for {len(labels)} labels: give one uint8 "
                          "image of 28 x 28 pixels for each label, and at least one")
     if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
-        raise ValueError("explore: some of the weights are not finite (inf or nan): take other weights")
+        raise InputError("explore: some of the weights are not finite (inf or nan): take other weights")
     with no_grad():
         impulses, compared = _impulses(model)
         digits = []
@@ -164,9 +165,9 @@ class _Maps:
             for (dy, dx), found in zip(places, maps, strict=True):
                 top, left, size = ROOM - dy, ROOM - dx, found.shape[-1]
                 if not np.array_equal(found, scene[layer][:, top:top + size, left:left + size]):
-                    raise RuntimeError(f"explore: {NAMES[layer]} of {name} at ({dy}, {dx}) is not the shifted map of "
-                                       "the digit elsewhere: the convolution's algorithm is not exactly equivariant; "
-                                       'make the model with algorithm="direct"')
+                    raise StateError(f"explore: {NAMES[layer]} of {name} at ({dy}, {dx}) is not the shifted map of "
+                                     "the digit elsewhere: the convolution's algorithm is not exactly equivariant; "
+                                     'make the model with algorithm="direct"')
             compared += maps.size
         pool = model.pool(Tensor(maps)).data
         window = slice(CENTRE, CENTRE + DIGIT)
@@ -196,7 +197,7 @@ def _linear_responses(model, x):
 
 def _finite(maps, name):
     if not np.isfinite(maps).all():
-        raise ValueError(f"explore: the map of {name} is not finite (inf or nan): the weights are too large; take "
+        raise InputError(f"explore: the map of {name} is not finite (inf or nan): the weights are too large; take "
                          "other weights")
     return maps
 
@@ -213,8 +214,8 @@ def _impulses(model):
         part = slice(middle - reach + 1, middle + 1)
         found.append(maps[0, :, part, part].copy())
     if not np.array_equal(found[0], model.conv1.weight.data[:, 0, ::-1, ::-1]):
-        raise RuntimeError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
-                           'algorithm rounds; make the model with algorithm="direct"')
+        raise StateError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
+                         'algorithm rounds; make the model with algorithm="direct"')
     places, compared = placements(DIGIT, CANVAS), 0
     canvases = np.concatenate([dirac((CANVAS, CANVAS), at, dtype=np.float32) for at in places + DIRAC])
     for h, maps in zip(found, _linear_responses(model, canvases), strict=True):
@@ -223,8 +224,8 @@ def _impulses(model):
             room = np.zeros((len(h), CANVAS + reach, CANVAS + reach), np.float32)   # h from (y - reach + 1) to y, cut
             room[:, y:y + reach, x:x + reach] = h
             if not np.array_equal(response, room[:, reach - 1:reach - 1 + size, reach - 1:reach - 1 + size]):
-                raise RuntimeError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; "
-                                   'make the model with algorithm="direct"')
+                raise StateError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; "
+                                 'make the model with algorithm="direct"')
         compared += maps.size
     return found, compared
 

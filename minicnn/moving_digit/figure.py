@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ..data import load, normalize
 from ..data.placement import place
 from ..equivariance.domains import compare
+from ..errors import InputError
 from ..viz.animation import centred, palette
 from .scene import CANVAS, DIGIT, check_canvas, feature_map, find_digit, fit_clusters
 
@@ -33,7 +34,7 @@ def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CA
     """
     check_canvas(canvas)
     if not all(0 <= d <= canvas - DIGIT for d in by):
-        raise ValueError(f"a digit of {DIGIT} pixels cannot move by {by} on a canvas of {canvas}: down and to the "
+        raise InputError(f"a digit of {DIGIT} pixels cannot move by {by} on a canvas of {canvas}: down and to the "
                          f"right by 0 to {canvas - DIGIT}")
     data = load("mnist5k")
     pixels = np.concatenate([place(find_digit(data, digit)[None], canvas, offset) for offset in ((0, 0), by)])

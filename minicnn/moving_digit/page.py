@@ -11,6 +11,7 @@ from importlib.resources import files
 
 import numpy as np
 
+from ..errors import InputError
 from .exploration import CANVAS, CENTRE, DIGIT, DIRAC, NAMES, POOL_REACH, REACH, Exploration
 
 LIMIT = 3_000_000               # bytes of the file
@@ -62,7 +63,7 @@ def build(found: Exploration, source):
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
     if len(page.encode()) > LIMIT:
-        raise ValueError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB: name "
+        raise InputError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB: name "
                          f"fewer than {len(found.labels)} digits")
     return page
 
@@ -85,7 +86,7 @@ def embedded(text):
     found = [re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)
              for name in ("meta", "blob")]
     if not all(found):
-        raise ValueError("embedded: this is no page of minicnn explore: its data are not there")
+        raise InputError("embedded: this is no page of minicnn explore: its data are not there")
     meta, raw = json.loads(found[0][1]), zlib.decompress(base64.b64decode(found[1][1]))
     arrays = {}
     for name, one in meta["arrays"].items():

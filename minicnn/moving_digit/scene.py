@@ -9,6 +9,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..data import load, normalize
 from ..data.placement import place, placements
+from ..errors import InputError
 from ..tensor import Tensor
 from .clusters import Clusters
 
@@ -40,13 +41,13 @@ def path(name, reach=CANVAS - DIGIT):
     if name == "all":
         rows = placements(1, reach + 1).reshape(reach + 1, reach + 1, 2)
         return np.concatenate([row[::-1] if y % 2 else row for y, row in enumerate(rows)])
-    raise ValueError(f"the path must be one of {', '.join(PATHS)}, not {name!r}")
+    raise InputError(f"the path must be one of {', '.join(PATHS)}, not {name!r}")
 
 
 def feature_map(model, layer, images):
     """The output of a convolution of the LeNet and its ReLU: normalised images (N, 1, H, W) -> (N, C, H', W')."""
     if layer not in LAYERS:
-        raise ValueError(f"the layer must be one of {', '.join(LAYERS)}, not {layer!r}")
+        raise InputError(f"the layer must be one of {', '.join(LAYERS)}, not {layer!r}")
     x = Tensor(images)
     with no_grad():
         for name in LAYERS[:LAYERS.index(layer) + 1]:
@@ -115,7 +116,7 @@ class Scene:
 def check_canvas(canvas):
     """ValueError for a canvas on which no digit fits, or that nobody can see."""
     if not DIGIT <= canvas <= LARGEST:
-        raise ValueError(f"the canvas must be {DIGIT} pixels wide, as a digit is, to {LARGEST}, not {canvas}")
+        raise InputError(f"the canvas must be {DIGIT} pixels wide, as a digit is, to {LARGEST}, not {canvas}")
 
 
 def fit_clusters(model, layer, k):
@@ -128,5 +129,5 @@ def fit_clusters(model, layer, k):
 def find_digit(data, label):
     found = np.flatnonzero(data.val_labels == label)
     if len(found) == 0:
-        raise ValueError(f"there is no digit {label}: choose among 0 to 9")
+        raise InputError(f"there is no digit {label}: choose among 0 to 9")
     return data.val_images[found[0]]

@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
 __all__ = [
@@ -29,7 +30,7 @@ def default_bound(fan_in):
     0.2
     """
     if not fan_in >= 1:
-        raise ValueError(f"default_bound: fan_in must be at least 1, not {fan_in}")
+        raise InputError(f"default_bound: fan_in must be at least 1, not {fan_in}")
     return 1 / math.sqrt(fan_in)
 
 
@@ -42,7 +43,7 @@ def fans(shape):
     ((500, 1000), (180, 10))
     """
     if len(shape) < 2:
-        raise ValueError(f"fans: a weight of shape {tuple(shape)} has no fan_in and fan_out; it needs two axes or "
+        raise InputError(f"fans: a weight of shape {tuple(shape)} has no fan_in and fan_out; it needs two axes or "
                          "more, (C_out, C_in, ...)")
     kernel = math.prod(shape[2:])
     return shape[1] * kernel, shape[0] * kernel
@@ -60,7 +61,7 @@ def calculate_gain(nonlinearity, a=0):
     gains = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
              "leaky_relu": math.sqrt(2 / (1 + a * a))}
     if nonlinearity not in gains:
-        raise ValueError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; there are {', '.join(gains)}")
+        raise InputError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; there are {', '.join(gains)}")
     return gains[nonlinearity]
 
 
@@ -140,10 +141,10 @@ def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rn
 
 def _kaiming_std(shape, a, mode, nonlinearity):
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+        raise InputError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
     fan = fans(shape)[mode == "fan_out"]
     if fan == 0:
-        raise ValueError(f"a weight of shape {tuple(shape)} is empty: its {mode} is 0")
+        raise InputError(f"a weight of shape {tuple(shape)} is empty: its {mode} is 0")
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
@@ -151,6 +152,6 @@ def _fill(tensor, values):
     array = tensor.data if isinstance(tensor, Tensor) else tensor
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(tensor).__name__
-        raise TypeError(f"weights are filled in place in a Tensor or an array of floats, not in a(n) {kind}")
+        raise InputTypeError(f"weights are filled in place in a Tensor or an array of floats, not in a(n) {kind}")
     array[...] = values
     return tensor

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .. import functional as F
-from ..conv.geometry import pair
+from ..checks import pair
+from ..errors import InputError
 from . import init
 from .module import Module, Parameter, Sequential
 
@@ -41,7 +42,7 @@ class Conv2d(Module):
                  padding_mode="zeros", dtype=np.float32, *, algorithm="auto", rng=None):
         _positive("Conv2d", in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
-            raise ValueError(f"Conv2d: groups={groups} must divide in_channels={in_channels} and "
+            raise InputError(f"Conv2d: groups={groups} must divide in_channels={in_channels} and "
                              f"out_channels={out_channels}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
@@ -96,7 +97,7 @@ class BatchNorm2d(Module):
 
     def forward(self, x):
         if x.ndim != 4 or x.shape[1] != self.num_features:
-            raise ValueError(f"BatchNorm2d: the input must have shape (N, {self.num_features}, H, W), not {x.shape}")
+            raise InputError(f"BatchNorm2d: the input must have shape (N, {self.num_features}, H, W), not {x.shape}")
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
                             self.momentum, self.eps)
 
@@ -270,4 +271,4 @@ def _weight_and_bias(shape, bias, dtype, rng):
 def _positive(layer, **values):
     for name, value in values.items():
         if not isinstance(value, (int, np.integer)) or value < 1:
-            raise ValueError(f"{layer}: {name} must be an integer of at least 1, not {value!r}")
+            raise InputError(f"{layer}: {name} must be an integer of at least 1, not {value!r}")

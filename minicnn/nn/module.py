@@ -6,6 +6,7 @@ import contextlib
 
 import numpy as np
 
+from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
 
@@ -53,8 +54,9 @@ class Module:
 
     def __setattr__(self, name, value):
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
-            raise TypeError(f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its place would "
-                            f"not be trained. Write {name} = Parameter(...), or change {name}.data[...]")
+            raise InputTypeError(
+                f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its place would "
+                f"not be trained. Write {name} = Parameter(...), or change {name}.data[...]")
         super().__setattr__(name, value)
 
     def named_modules(self, prefix=""):
@@ -114,8 +116,8 @@ class Module:
         >>> Linear(2, 1, rng=np.random.default_rng(0)).load_state_dict({"weight": np.zeros((1, 3))})
         Traceback (most recent call last):
             ...
-        ValueError: the state does not fit Linear: missing: bias; wrong shape: weight is (1, 3) but must be (1, 2)
-        """
+        minicnn.InputError: the state does not fit Linear: missing: bias; wrong shape: weight is (1, 3) but must be (1, 2)
+        """  # noqa: E501
         own = dict(self._state())
         state = {name: np.asarray(getattr(value, "data", value) if isinstance(value, Tensor) else value)
                  for name, value in state.items()}
@@ -125,7 +127,7 @@ class Module:
         found = {"missing": missing * strict, "unexpected": unexpected * strict, "wrong shape": shapes}
         problems = [f"{title}: {', '.join(names)}" for title, names in found.items() if names]
         if problems:
-            raise ValueError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
+            raise InputError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
         for name, array in own.items():
             if name in state:
                 array[...] = state[name]
@@ -201,8 +203,9 @@ class Sequential(Module):
         for i, module in enumerate(modules):
             if not isinstance(module, Module):
                 what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
-                raise TypeError(f"Sequential: argument {i} is {what}, not a Module: give modules one by one, as in "
-                                "Sequential(Linear(2, 3), ReLU())")
+                raise InputTypeError(
+                    f"Sequential: argument {i} is {what}, not a Module: give modules one by one, as in "
+                    "Sequential(Linear(2, 3), ReLU())")
             setattr(self, str(i), module)
 
     def forward(self, x):

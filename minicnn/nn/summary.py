@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..autograd import no_grad
+from ..checks import pair
 from ..conv import Geometry, choose
-from ..conv.geometry import pair
 from ..tensor import Tensor
 from .layers import AvgPool2d, Conv2d, Linear, MaxPool2d
 from .module import recorded_calls

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
 __all__ = ["SGD", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "OneCycleLR", "Optimizer", "StepLR"]
@@ -40,19 +41,20 @@ class Optimizer:
     def __init__(self, params, lr, weight_decay=0.0):
         name = type(self).__name__
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise TypeError(f"{name}: params must be a list of Tensors such as model.parameters(), not a "
-                            f"{type(params).__name__}")
+            raise InputTypeError(f"{name}: params must be a list of Tensors such as model.parameters(), not a "
+                                 f"{type(params).__name__}")
         self.params = list(params)
         if not self.params:
-            raise ValueError(f"{name}: there are no parameters to optimise")
+            raise InputError(f"{name}: there are no parameters to optimise")
         for i, param in enumerate(self.params):
             if not isinstance(param, Tensor):
-                raise TypeError(f"{name}: params[{i}] is a {type(param).__name__}, not a Tensor (for parameter groups, "
-                                "make one optimiser for each)")
+                raise InputTypeError(
+                    f"{name}: params[{i}] is a {type(param).__name__}, not a Tensor (for parameter groups, "
+                    "make one optimiser for each)")
             if not param.is_leaf:
-                raise ValueError(f"{name}: params[{i}] is the result of an operation; only leaves can be optimised")
+                raise InputError(f"{name}: params[{i}] is the result of an operation; only leaves can be optimised")
         if len({id(param) for param in self.params}) != len(self.params):
-            raise ValueError(f"{name}: a parameter was given twice; it would be moved twice in each step")
+            raise InputError(f"{name}: a parameter was given twice; it would be moved twice in each step")
         _not_negative(name, lr=lr, weight_decay=weight_decay)
         self.lr, self.weight_decay = lr, weight_decay
         self.state = [{} for _ in self.params]
@@ -71,7 +73,7 @@ class Optimizer:
         for i, (param, state) in enumerate(zip(self.params, self.state, strict=True)):
             if param.grad is not None:
                 if param.grad.shape != param.shape:
-                    raise ValueError(f"step: params[{i}] has shape {param.shape}, its gradient {param.grad.shape}")
+                    raise InputError(f"step: params[{i}] has shape {param.shape}, its gradient {param.grad.shape}")
                 self.update(param.data, param.grad, state)
 
     def update(self, param, grad, state):
@@ -95,20 +97,20 @@ class Optimizer:
         """
         for name, ours in (("optimizer", type(self).__name__), ("params", len(self.params))):
             if state_dict.get(name) != ours:
-                raise ValueError(f"load_state_dict: this state has {name} = {state_dict.get(name)!r}, the optimiser "
+                raise InputError(f"load_state_dict: this state has {name} = {state_dict.get(name)!r}, the optimiser "
                                  f"{ours!r}; make it as it was when the state was saved")
         missing = [name for name in self.settings if name not in state_dict]
         if missing:
-            raise ValueError(f"load_state_dict: the state lacks {', '.join(missing)}")
+            raise InputError(f"load_state_dict: the state lacks {', '.join(missing)}")
         loaded = [{} for _ in self.params]
         for key in (key for key in state_dict if "." in key):
             value, (index, name) = state_dict[key], key.split(".", 1)
             if not index.isdecimal() or int(index) >= len(self.params):
-                raise ValueError(f"load_state_dict: {key} belongs to none of the {len(self.params)} parameters")
+                raise InputError(f"load_state_dict: {key} belongs to none of the {len(self.params)} parameters")
             param = self.params[int(index)]
             if isinstance(value, np.ndarray):
                 if value.shape != param.shape:
-                    raise ValueError(f"load_state_dict: {key} has shape {value.shape}, the parameter {param.shape}")
+                    raise InputError(f"load_state_dict: {key} has shape {value.shape}, the parameter {param.shape}")
                 array, value = value, np.empty_like(param.data)           # the parameter's dtype and memory order
                 value[...] = array
             loaded[int(index)][name] = value
@@ -142,7 +144,7 @@ class SGD(Optimizer):
         super().__init__(params, lr, weight_decay)
         _not_negative("SGD", momentum=momentum)
         if nesterov and (momentum == 0 or dampening != 0):
-            raise ValueError("SGD: nesterov needs a momentum above 0 and a dampening of 0, not "
+            raise InputError("SGD: nesterov needs a momentum above 0 and a dampening of 0, not "
                              f"momentum={momentum}, dampening={dampening}")
         self.momentum, self.dampening, self.nesterov, self.maximize = momentum, dampening, nesterov, maximize
 
@@ -185,7 +187,7 @@ class Adam(Optimizer):
         super().__init__(params, lr, weight_decay)
         _not_negative(type(self).__name__, eps=eps)
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{type(self).__name__}: betas must be two numbers from 0 to below 1, not {betas}")
+            raise InputError(f"{type(self).__name__}: betas must be two numbers from 0 to below 1, not {betas}")
         self.betas, self.eps = tuple(betas), eps
 
     def update(self, param, grad, state):
@@ -245,7 +247,7 @@ class LRScheduler:
 
     def __init__(self, optimizer):
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer")
+            raise InputTypeError(f"{type(self).__name__}: {type(optimizer).__name__} is not an Optimizer")
         self.optimizer, self.base_lr = optimizer, optimizer.lr
         self._set(0)
 
@@ -272,7 +274,7 @@ class LRScheduler:
         """
         ours, theirs = self.state_dict(), dict(state_dict)
         if theirs.keys() != ours.keys() or theirs["scheduler"] != ours["scheduler"]:
-            raise ValueError(f"load_state_dict: this is no state of {ours['scheduler']} but of "
+            raise InputError(f"load_state_dict: this is no state of {ours['scheduler']} but of "
                              f"{theirs.get('scheduler')!r} with {', '.join(map(str, theirs))}")
         del theirs["scheduler"]
         vars(self).update(theirs)
@@ -340,14 +342,14 @@ class OneCycleLR(LRScheduler):
     def __init__(self, optimizer, max_lr, total_steps, *, pct_start=0.3, anneal_strategy="cos", cycle_momentum=True,
                  base_momentum=0.85, max_momentum=0.95, div_factor=25.0, final_div_factor=1e4):
         if not 0 <= pct_start <= 1:
-            raise ValueError(f"OneCycleLR: pct_start is a part of the run, from 0 to 1, not {pct_start}")
+            raise InputError(f"OneCycleLR: pct_start is a part of the run, from 0 to 1, not {pct_start}")
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', not {anneal_strategy!r}")
+            raise InputError(f"OneCycleLR: anneal_strategy must be 'cos' or 'linear', not {anneal_strategy!r}")
         for name, value in (("max_lr", max_lr), ("div_factor", div_factor), ("final_div_factor", final_div_factor)):
             if not value > 0:
-                raise ValueError(f"OneCycleLR: {name} must be above 0, not {value}")
+                raise InputError(f"OneCycleLR: {name} must be above 0, not {value}")
         if cycle_momentum and not hasattr(optimizer, "momentum") and not hasattr(optimizer, "betas"):
-            raise ValueError(f"OneCycleLR: {type(optimizer).__name__} has no momentum to cycle; give "
+            raise InputError(f"OneCycleLR: {type(optimizer).__name__} has no momentum to cycle; give "
                              "cycle_momentum=False")
         self.max_lr, self.div_factor, self.final_div_factor = max_lr, div_factor, final_div_factor
         self.total_steps, self.pct_start = _positive_int("total_steps", total_steps), pct_start
@@ -361,7 +363,7 @@ class OneCycleLR(LRScheduler):
 
     def _cycle(self, step, start, peak, end):
         if step > self.total_steps:
-            raise ValueError(f"OneCycleLR: step {step} of a cycle of total_steps = {self.total_steps}; make the "
+            raise InputError(f"OneCycleLR: step {step} of a cycle of total_steps = {self.total_steps}; make the "
                              "scheduler with the number of batches of the whole run")
         turn = self.pct_start * self.total_steps - 1
         if step <= turn:
@@ -389,10 +391,10 @@ def _cosine(start, end, part):
 def _not_negative(who, **values):
     for name, value in values.items():
         if not value >= 0:                        # NaN too
-            raise ValueError(f"{who}: {name} must be 0 or more, not {value}")
+            raise InputError(f"{who}: {name} must be 0 or more, not {value}")
 
 
 def _positive_int(name, value):
     if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number, 1 or more, not {value!r}")
+        raise InputError(f"{name} must be a whole number, 1 or more, not {value!r}")
     return int(value)

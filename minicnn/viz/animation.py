@@ -17,6 +17,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..errors import InputError
+
 FORMATS = (".gif", ".mp4", ".html")
 # Nothing: light grey; then colours of the Okabe-Ito set, which colour-blind readers can tell apart.
 COLOURS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
@@ -29,7 +31,7 @@ def palette(k):
     2
     """
     if k > len(COLOURS):
-        raise ValueError(f"at most {len(COLOURS)} clusters have a colour of their own, not {k}")
+        raise InputError(f"at most {len(COLOURS)} clusters have a colour of their own, not {k}")
     return ListedColormap(COLOURS[:k]).with_extremes(bad="#7f7f7f")
 
 
@@ -71,10 +73,10 @@ def check_format(path):
     """ValueError for a name that `write` cannot write, OSError for a place."""
     path = Path(path)
     if path.suffix and path.suffix.lower() not in FORMATS:
-        raise ValueError(f"cannot write the animation {path}: its name must end in {', '.join(FORMATS)}, or be that of "
+        raise InputError(f"cannot write the animation {path}: its name must end in {', '.join(FORMATS)}, or be that of "
                          "a directory for PNG frames")
     if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
-        raise ValueError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
+        raise InputError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
     if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         raise OSError(f"the animation {path} cannot be written: {path.parent} is no directory that can be written to")
     if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ..errors import InputError
+
 FORMATS = (".png", ".pdf", ".svg")
 
 
@@ -21,7 +23,7 @@ def check_picture(path):
     """Raise what `save` would for this path, before long work."""
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise ValueError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
+        raise InputError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
     if not path.parent.is_dir():
         raise OSError(f"the picture {path} could not be written: No such file or directory: {path.parent}")
 

@@ -6,6 +6,7 @@ import textwrap
 
 import numpy as np
 
+from ..errors import InputError
 from .speed import GRID, STYLES
 
 QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
@@ -32,7 +33,7 @@ def invariance_map(found, ax, quantity="accuracy", title=None):
         There is no such quantity.
     """
     if quantity not in QUANTITIES:
-        raise ValueError(f"invariance_map: quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
+        raise InputError(f"invariance_map: quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
     label, words, colours, limits = QUANTITIES[quantity]
     values = 100 * getattr(found, quantity)
     low, high = limits or (0, max(values.max(), 1e-9))
@@ -64,7 +65,7 @@ def model_comparison(results, ax):
     ax : matplotlib.axes.Axes
     """
     if not 1 <= len(results) <= len(STYLES):
-        raise ValueError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
+        raise InputError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
     for result, (colour, marker) in zip(results, STYLES, strict=False):
         ax.plot(100 * result.accuracy, color=colour, marker=marker, markersize=5,
                 label=f"{result.title} pixels (consistency {result.consistency:.1%})")

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.ticker import NullFormatter
 
 from ..autograd import Node
+from ..errors import InputError
 from .classification import BLUE, GREY
 
 
@@ -64,7 +65,7 @@ def gradient_flow(model, ax):
     """
     found = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is not None]
     if not found:
-        raise ValueError("gradient_flow: no parameter has a gradient: compute a loss and call backward first")
+        raise InputError("gradient_flow: no parameter has a gradient: compute a loss and call backward first")
     sizes = [float(np.sqrt(np.mean(parameter.grad ** 2))) for _, parameter in found]
     ax.plot(sizes, range(len(found)), "o", color=BLUE)
     positive = [size for size in sizes if size > 0] or [1.0]
@@ -109,7 +110,7 @@ def computation_graph(tensor, ax):
         Nothing was recorded.
     """
     if tensor._node is None:
-        raise ValueError("computation_graph: this Tensor was not computed from anything that requires a gradient")
+        raise InputError("computation_graph: this Tensor was not computed from anything that requires a gradient")
     ax.set_axis_off()
     if shutil.which("dot"):
         from matplotlib.image import imread

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from ..errors import InputError
+
 STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
           ("#000000", "X"), ("#999999", "*"))
 GRID = "0.92"
@@ -35,7 +37,7 @@ def speed_and_error(results):
             for same in _alike(result["runs"]):
                 rows.append((layers, same, len(same) + 2))
     if not rows:
-        raise ValueError("there is nothing to draw: no measurement in these results has a speed")
+        raise InputError("there is nothing to draw: no measurement in these results has a speed")
     heights = [1.2 + 0.24 * lines for _, _, lines in rows]
     figure = Figure(figsize=(11, sum(heights)), layout="constrained")
     axes = figure.subplots(len(rows), 2, height_ratios=heights, width_ratios=(3, 2), squeeze=False)

@@ -266,7 +266,7 @@ def changes(f):
     (lambda f: f.tolist(), "returned a list"),
     (lambda f: f[:, :, :5], r"on the torus .* must return as many"),
     (Conv2d(1, 1, 9), "a smaller size, or other channels, than it needs"),
-    (Conv2d(3, 1, 3), "raised ValueError"),
+    (Conv2d(3, 1, 3), "raised InputError"),
 ])
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_what_cannot_be_judged_is_told(op, message):

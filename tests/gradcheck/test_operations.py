@@ -93,7 +93,7 @@ def test_a_wrong_function_of_the_user(source):
     assert not found.passed and "analytic = 0.5 x numeric everywhere" in found.reason
     found = check_user_function(f"{source}:raises_in_backward")
     assert not found.passed
-    assert "backward raised ValueError: raises_in_backward: vjp returned shape (4,)" in found.reason
+    assert "backward raised InputError: raises_in_backward: vjp returned shape (4,)" in found.reason
 
 
 @pytest.mark.parametrize("name, message", [
@@ -107,7 +107,7 @@ def test_misuse_by_the_user(source, name, message):
 
 
 def test_files_and_shapes_that_do_not_fit(source, tmp_path):
-    with pytest.raises(ValueError, match=r"raised ValueError: matmul.*inputs of shapes \(3, 4\), \(3, 4\); .*--shape"):
+    with pytest.raises(ValueError, match=r"raised InputError: matmul.*inputs of shapes \(3, 4\), \(3, 4\); .*--shape"):
         check_user_function(f"{source}:product", [(3, 4), (3, 4)])
     with pytest.raises(ValueError, match=r"nowhere\.py: there is no such file"):
         check_user_function(f"{tmp_path}/nowhere.py:f")

@@ -6,6 +6,8 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ...errors import InputError
+
 
 @dataclass(frozen=True)
 class Peer:
@@ -108,7 +110,7 @@ def parse_against(text, layers=False) -> list[Competitor]:
         names = list(known)
     for name in names:
         if name not in known:
-            raise ValueError(f"--against {name}: choose among {', '.join(known)}, or all, installed or none")
+            raise InputError(f"--against {name}: choose among {', '.join(known)}, or all, installed or none")
         if not is_installed(known[name].package):
             raise ModuleNotFoundError(f"--against {name}: {known[name].package} is not installed; install it with "
                                       f"`pip install {known[name].install}`, or leave it out (`--against installed` "
@@ -138,5 +140,5 @@ def parse_algorithms(text) -> list[str]:
     known = ["auto", *algorithms()]
     for name in names:
         if name not in known:
-            raise ValueError(f"--algorithms {name}: choose among {', '.join(known)}")
+            raise InputError(f"--algorithms {name}: choose among {', '.join(known)}")
     return names

@@ -14,6 +14,7 @@ import math
 import numpy as np
 from scipy import sparse
 
+from ...errors import InputError
 from ..algorithm import Algorithm, register
 from ..layout import to_batch_first, to_batch_last
 
@@ -91,7 +92,7 @@ def matrix(weight, geometry):
     """
     g = geometry
     if weight.shape != g.weight_shape:
-        raise ValueError(f"the weight must have shape {g.weight_shape}, not {weight.shape}")
+        raise InputError(f"the weight must have shape {g.weight_shape}, not {weight.shape}")
     pixels, image = math.prod(g.out_size), g.height * g.width
     shape = g.out_channels * pixels, g.in_channels * image
     index = np.int32 if max(shape) < 2**31 else np.int64

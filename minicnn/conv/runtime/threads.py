@@ -16,6 +16,8 @@ from queue import SimpleQueue
 
 import numpy as np
 
+from ...errors import InputError
+
 _threads: int | None = None
 _helpers: list[_Helper] = []
 _lock = threading.Lock()
@@ -45,7 +47,7 @@ def set_num_threads(n: int) -> None:
     """
     global _threads
     if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-        raise ValueError(f"the number of threads must be an integer of at least 1, not {n!r}")
+        raise InputError(f"the number of threads must be an integer of at least 1, not {n!r}")
     _threads = int(n)
 
 

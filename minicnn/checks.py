@@ -1,0 +1,62 @@
+"""Checks of arguments. Each returns the value as the caller needs it, or raises an error that names the argument."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from .errors import InputError
+
+
+def is_integer(value: Any) -> bool:
+    """Whether `value` is an integer of Python or NumPy; a boolean is none.
+
+    >>> is_integer(3), is_integer(3.0), is_integer(True)
+    (True, False, False)
+    """
+    return hasattr(value, "__index__") and not isinstance(value, bool)
+
+
+def integer(name: str, value: Any, least: int | None = None) -> int:
+    """An integer of at least `least` as an int.
+
+    >>> integer("threads", 2, 1)
+    2
+    >>> integer("threads", 0, 1)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: threads must be an integer of at least 1, not 0
+    """
+    if not is_integer(value) or least is not None and value < least:
+        bound = "" if least is None else f" of at least {least}"
+        raise InputError(f"{name} must be an integer{bound}, not {value!r}")
+    return operator.index(value)
+
+
+def pair(name: str, value: Any, least: int) -> tuple[int, int]:
+    """An int or a pair of ints as a pair, each at least `least`.
+
+    >>> pair("stride", 2, 1)
+    (2, 2)
+    >>> pair("stride", 0, 1)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: stride must be an integer or a pair of integers of at least 1, not 0
+    """
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
+    if len(both) != 2 or not all(is_integer(v) and v >= least for v in both):
+        raise InputError(f"{name} must be an integer or a pair of integers of at least {least}, not {value!r}")
+    return operator.index(both[0]), operator.index(both[1])
+
+
+def one_of(name: str, value: Any, choices) -> Any:
+    """A value that is among the choices.
+
+    >>> one_of("pool", "median", ("max", "average"))
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: pool must be one of 'max', 'average', not 'median'
+    """
+    if value not in choices:
+        raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return value

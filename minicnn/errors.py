@@ -1,0 +1,44 @@
+"""The errors that a user's mistake raises. The message says what was given, what was expected, and what to do.
+
+Every one of them is a `MinicnnError`, and nothing else is: an exception of another class that leaves minicnn is a bug.
+The command line turns a `MinicnnError` into exit status 2.
+"""
+
+from __future__ import annotations
+
+
+class MinicnnError(Exception):
+    """What minicnn refuses: the base class of all its errors."""
+
+    __module__ = "minicnn"
+
+
+class InputError(MinicnnError, ValueError):
+    """A value that cannot be used: a shape, a size, a name, a file's contents.
+
+    >>> from minicnn.conv import Geometry
+    >>> Geometry.of((1, 1, 5, 5), (1, 1, 3, 3), stride=0)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: stride must be an integer or a pair of integers of at least 1, not 0
+    """
+
+    __module__ = "minicnn"
+
+
+class InputTypeError(MinicnnError, TypeError):
+    """An object of the wrong type."""
+
+    __module__ = "minicnn"
+
+
+class StateError(MinicnnError, RuntimeError):
+    """A call at the wrong time: a second backward pass, an array that was changed in place, a run that diverged."""
+
+    __module__ = "minicnn"
+
+
+class FileError(MinicnnError, OSError):
+    """A file or directory that cannot be read or written."""
+
+    __module__ = "minicnn"
