@@ -10,8 +10,6 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from ..conv.measure import processor
-
 PACKAGES = ("numpy", "numba", "scipy", "torch", "tensorflow", "tensorflow_cpu", "jax", "mygrad")
 # environment variables
 MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")
@@ -27,6 +25,15 @@ def describe() -> dict:
     return {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "cpu": processor(),
             "cores": len(cores()), "load_before": load(), "system": platform.platform(), "versions": versions,
             "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(MATTERS)}}
+
+
+def processor() -> str:
+    """The processor's name, as it tells it."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def cores() -> list[int]:
