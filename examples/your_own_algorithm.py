@@ -10,7 +10,7 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.conv import algorithms
-from minicnn.conv.algorithm import Algorithm, register
+from minicnn.conv.algorithm import Algorithm, before_relu, register
 from minicnn.equivariance import verify_convolution
 
 
@@ -30,12 +30,17 @@ class Shifts(Algorithm):
     def cost(self, geometry):
         return math.inf                                 # "auto" never takes it
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         out = sum(np.einsum("kc,nchw->nkhw", weight[:, :, i, j], view) for i, j, view in self.views(x, geometry))
-        return out if bias is None else out + bias[:, None, None], (x, weight)
+        if bias is not None:
+            out += bias[:, None, None]
+        if relu:
+            np.maximum(out, 0, out=out)
+        return out, (x, weight, out if relu else None)
 
     def backward(self, grad, saved, needs):
-        x, weight = saved
+        x, weight, out = saved
+        grad = before_relu(grad, out)
         (height, width), (kh, kw) = grad.shape[2:], weight.shape[2:]
         grad_input, grad_weight = np.zeros_like(x), np.zeros_like(weight)
         for i, j in np.ndindex(kh, kw):

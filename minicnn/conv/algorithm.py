@@ -11,6 +11,8 @@ import os
 import pkgutil
 from functools import lru_cache
 
+import numpy as np
+
 from ..errors import InputError
 
 _registered: dict[str, Algorithm] = {}
@@ -25,20 +27,14 @@ class Algorithm:
         What `conv2d(..., algorithm=name)` asks for.
     reference : str
         The source of the method.
-    deterministic : bool
-        The same inputs give the same bits, whatever the number of threads.
     error_bound : float
         The largest error of an output element to expect for operands of both signs, in units of
         eps * (\\|weight\\| * \\|input\\|), eps being the machine precision of the dtype.
-    fuses_relu : bool
-        `forward` takes relu=True, for max(output, 0); `backward` then counts the cotangent where that is positive.
     """
 
     name: str
     reference: str
-    deterministic: bool = True
     error_bound: float
-    fuses_relu: bool = False
 
     def unsupported(self, geometry) -> str | None:
         """The reason why this algorithm cannot compute the geometry, or None."""
@@ -49,20 +45,33 @@ class Algorithm:
         matter. inf: never chosen by "auto"."""
         raise NotImplementedError
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         """The output (N, K, OH, OW), in any memory order, and whatever `backward` can use again.
 
-        `x` (N, C, H, W) in any memory order, `weight` (K, C / G, kh, kw), `bias` (K,) or None: never changed.
+        `x` (N, C, H, W) in any memory order, `weight` (K, C / G, kh, kw) and `bias` (K,) or None must not be modified.
+        With `relu` the output is max(output, 0).
         """
         raise NotImplementedError
 
     def backward(self, grad, saved, needs):
         """grad_input, grad_weight, grad_bias for the cotangent `grad` (N, K, OH, OW).
 
-        `needs` is three booleans; None stands for a gradient that is not needed. Each may be called once or twice
-        with the same `saved`, which must not change.
+        `needs` is three booleans; None stands for a gradient that is not needed. After a `forward` with `relu`,
+        `backward` sets the cotangent to 0 where the output is not positive; `before_relu` does it. `backward` may be
+        called twice with the same `saved`; it must not modify it.
         """
         raise NotImplementedError
+
+
+def before_relu(grad, out):
+    """The cotangent of what goes into a ReLU: `grad` where its output `out` is positive, 0 elsewhere.
+
+    Without a ReLU `out` is None and the result is `grad` itself.
+
+    >>> before_relu(np.array([1.0, 2.0, np.inf]), np.array([0.0, 3.0, 0.0]))
+    array([0., 2., 0.])
+    """
+    return grad if out is None else np.where(out > 0, grad, 0)
 
 
 def register(cls):

@@ -6,8 +6,10 @@ OH x OW pixels out; kernel kh x kw, stride sy, sx, dilation dy, dx; G groups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+
+import numpy as np
 
 from ..checks import pair
 from ..errors import InputError
@@ -138,6 +140,64 @@ class Geometry:
     @property
     def out_shape(self):
         return self.batch, self.out_channels, *self.out_size
+
+    @cached_property
+    def padded_form(self) -> Geometry:
+        """The same convolution as one of the padded image, without padding.
+
+        >>> Geometry.of((1, 1, 5, 5), (1, 1, 3, 3), padding=1).padded_form.in_shape
+        (1, 1, 7, 7)
+        """
+        height, width = self.padded
+        return replace(self, height=height, width=width, padding=((0, 0), (0, 0)), padding_mode="zeros")
+
+    @cached_property
+    def input_rows(self) -> np.ndarray:
+        """(OH, kh): the row of the image that tap row i of output row oy meets, oy sy + i dy - top; -1: padding.
+
+        With circular padding the row is taken modulo H.
+
+        >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).input_rows.tolist()
+        [[-1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, -1]]
+        """
+        return self._input_places(0, self.height)
+
+    @cached_property
+    def input_columns(self) -> np.ndarray:
+        """(OW, kw): as `input_rows`, for columns.
+
+        >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1, padding_mode="circular").input_columns.tolist()
+        [[3, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 0]]
+        """
+        return self._input_places(1, self.width)
+
+    def _input_places(self, axis, size):
+        outputs, taps = np.arange(self.out_size[axis])[:, None], np.arange(self.kernel[axis])
+        place = outputs * self.stride[axis] + taps * self.dilation[axis] - self.padding[axis][0]
+        return place % size if self.padding_mode == "circular" else np.where((place >= 0) & (place < size), place, -1)
+
+    @cached_property
+    def output_rows(self) -> np.ndarray:
+        """(H, kh), for padding with zeros: the output row oy whose tap row i meets row iy of the image; -1: none.
+
+        It is the inverse of `input_rows`: oy sy + i dy - top = iy.
+
+        >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).output_rows.tolist()
+        [[1, 0, -1], [2, 1, 0], [3, 2, 1], [-1, 3, 2]]
+        """
+        spread = np.arange(self.height)[:, None] + self.padding[0][0] - np.arange(self.kernel[0]) * self.dilation[0]
+        rows, rest = np.divmod(spread, self.stride[0])
+        return np.where((rest == 0) & (rows >= 0) & (rows < self.out_size[0]), rows, -1)
+
+    def taps_on_torus(self, size) -> tuple[np.ndarray, np.ndarray]:
+        """(kh,) rows and (kw,) columns of the taps of output (0, 0) on a torus of L1 x L2 pixels, (i dy - top) mod L1.
+
+        >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).taps_on_torus((6, 4))
+        (array([5, 0, 1]), array([3, 0, 1]))
+        """
+        rows, columns = ((np.arange(k) * d - before) % length for k, d, (before, _), length in zip(
+            self.kernel, self.dilation, self.padding, size, strict=True))
+        return rows, columns
 
     @property
     def multiply_adds(self):

@@ -41,7 +41,6 @@ class Record:
     workspace : int or None
         The most bytes that NumPy held besides the operands and the results; what forward keeps for backward is among
         them. Memory that an algorithm keeps from one call to the next is not.
-    deterministic : bool
     error_bound : float
         As in `Algorithm`.
     reason : str or None
@@ -52,7 +51,6 @@ class Record:
     forward: float | None
     backward: float | None
     workspace: int | None
-    deterministic: bool
     error_bound: float
     reason: str | None = None
 
@@ -62,7 +60,7 @@ class Record:
         return math.inf if self.reason else self.forward + self.backward
 
 
-def find(geometry, deterministic=False, path=None, repeats=3, names=None) -> list[Record]:
+def find(geometry, path=None, repeats=3, names=None) -> list[Record]:
     """Measure the algorithms on one geometry: `choose` predicts, this runs them.
 
     After one call apart, which may compile, and one that counts memory, each algorithm has its turns, one after the
@@ -75,8 +73,6 @@ def find(geometry, deterministic=False, path=None, repeats=3, names=None) -> lis
     Parameters
     ----------
     geometry : Geometry
-    deterministic : bool
-        Leave out the algorithms whose results may change from run to run.
     path : str or path-like, optional
         A JSON file to take measurements from and to add new ones to; they hold for one processor, number of threads,
         and versions of minicnn, numpy and numba. A file of another kind is replaced, with a warning.
@@ -108,7 +104,7 @@ def find(geometry, deterministic=False, path=None, repeats=3, names=None) -> lis
     """
     if isinstance(repeats, bool) or not hasattr(repeats, "__index__") or repeats < 1:
         raise InputError(f"repeats must be an integer of at least 1, not {repeats!r}")
-    reasons = {name: why_not(name, geometry, deterministic, names) for name in wanted(names)}
+    reasons = {name: why_not(name, geometry, names) for name in wanted(names)}
     able = [name for name, reason in reasons.items() if reason is None]
     with _lock:
         found = _found.setdefault((geometry, get_num_threads()), {})
@@ -133,7 +129,7 @@ def fastest(records) -> str:
 
     Examples
     --------
-    >>> fastest([Record("a", 0.2, 0.3, 0, True, 3.0), Record("b", 0.1, 0.2, 0, True, 3.0)])
+    >>> fastest([Record("a", 0.2, 0.3, 0, 3.0), Record("b", 0.1, 0.2, 0, 3.0)])
     'b'
     """
     records = list(records)
@@ -156,20 +152,17 @@ def wanted(names):
     return names
 
 
-def why_not(name, geometry, deterministic, names):
+def why_not(name, geometry, names):
     """The reason not to measure an algorithm, or None."""
     algorithm = algorithms()[name]
     reason = algorithm.unsupported(geometry)
-    if reason is None and deterministic and not algorithm.deterministic:
-        reason = "its results may change from run to run"
     if reason is None and names is None and algorithm.cost(geometry) == math.inf:
         reason = "for looking, never chosen: name it to have it measured"
     return reason
 
 
 def skipped(name, reason):
-    algorithm = algorithms()[name]
-    return Record(name, None, None, None, algorithm.deterministic, algorithm.error_bound, reason)
+    return Record(name, None, None, None, algorithms()[name].error_bound, reason)
 
 
 # The measurement.
@@ -191,7 +184,7 @@ def measure(names, geometry, repeats):
                 turns[name].append(take_turn(known[name], *operands))
     return {name: skipped(name, reasons[name]) if name in reasons else Record(
         name, *(min(seconds) for seconds in zip(*turns[name], strict=True)), workspace[name],
-        known[name].deterministic, known[name].error_bound) for name in names}
+        known[name].error_bound) for name in names}
 
 
 def random_operands(geometry):
@@ -262,8 +255,7 @@ def processor():
 def read(path, geometry):
     """{name: Record} of this machine and geometry, from the file."""
     measured = read_file(path).get(machine(), {}).get(str(geometry), {})
-    return {name: Record(name, **measured[name], deterministic=algorithm.deterministic,
-                         error_bound=algorithm.error_bound)
+    return {name: Record(name, **measured[name], error_bound=algorithm.error_bound)
             for name, algorithm in algorithms().items() if name in measured}
 
 

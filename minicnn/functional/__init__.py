@@ -86,7 +86,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
     relu : bool
-        Return relu(conv2d(...)), computed in one pass where the algorithm can.
+        Return relu(conv2d(...)), in one pass.
 
     Returns
     -------
@@ -123,16 +123,11 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1, 
         raise InputError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
                          f"not {b.shape} and {b.dtype}")
     chosen = choose(algorithm, geometry)
-    fused = relu and chosen.fuses_relu
-    out, saved = chosen.forward(x, w, b, geometry, **{"relu": True} if fused else {})
-    if relu and not fused:
-        out = np.maximum(out, 0)
+    out, saved = chosen.forward(x, w, b, geometry, relu)
     needs = tuple(t.requires_grad for t in tensors) + (False,) * (3 - len(tensors))
 
     def vjp(grad):
         grad = grad[None] if single else grad
-        if relu and not fused:
-            grad = grad * (out > 0)
         grad_input, grad_weight, grad_bias = chosen.backward(grad, saved, needs)
         if single and grad_input is not None:
             grad_input = grad_input[0]

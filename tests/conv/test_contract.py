@@ -1,6 +1,5 @@
 """Every algorithm against scipy's correlate2d, by adjoint identities, and through the registry."""
 
-import math
 import re
 
 import numpy as np
@@ -233,9 +232,3 @@ def test_an_explicit_name_runs_that_algorithm(monkeypatch):
     for name in NAMES:
         F.conv2d(Tensor(np.ones((1, 1, 3, 3))), Tensor(np.ones((1, 1, 2, 2))), algorithm=name)
     assert ran == NAMES
-
-
-def test_every_algorithm_states_what_it_is():
-    for algorithm in algorithms().values():
-        assert algorithm.reference and isinstance(algorithm.deterministic, bool)
-        assert math.isfinite(algorithm.error_bound)

@@ -64,7 +64,7 @@ def test_every_algorithm_has_a_record_the_fastest_first():
     assert seconds == sorted(seconds) and math.isfinite(seconds[0]) and fastest(records) == records[0].algorithm
     for record in records:
         algorithm, measured = algorithms()[record.algorithm], record.reason is None
-        assert (record.deterministic, record.error_bound) == (algorithm.deterministic, algorithm.error_bound)
+        assert record.error_bound == algorithm.error_bound
         assert measured == (algorithm.unsupported(GEOMETRY) is None and algorithm.cost(GEOMETRY) < math.inf)
         if measured:
             assert record.forward > 0 and record.backward > 0 and record.workspace >= 0
@@ -74,14 +74,12 @@ def test_every_algorithm_has_a_record_the_fastest_first():
 
 def test_reasons(fake):
     fake("unable").unsupported = lambda geometry: "it is Monday"
-    fake("shaky", deterministic=False)
     fake("greedy").forward = lambda *arguments: (_ for _ in ()).throw(MemoryError)
-    reasons = {record.algorithm: record.reason for record in find(GEOMETRY, deterministic=True, repeats=1)}
+    reasons = {record.algorithm: record.reason for record in find(GEOMETRY, repeats=1)}
     assert reasons["unable"] == "it is Monday" and reasons["greedy"] == "it needs more memory than there is"
     assert reasons["naive"] == "for looking, never chosen: name it to have it measured"
-    assert reasons["shaky"] == "its results may change from run to run" and reasons["direct"] is None
-    reasons = {record.algorithm: record.reason for record in find(GEOMETRY, repeats=1, names=["naive", "shaky"])}
-    assert reasons == {"naive": None, "shaky": None}
+    assert reasons["direct"] is None
+    assert [record.reason for record in find(GEOMETRY, repeats=1, names=["naive"])] == [None]
 
 
 def test_order_workspace_and_turns(fake):
@@ -109,7 +107,7 @@ def test_what_was_measured_is_not_measured_again(fake):
     one = fake("one")
     first = find(GEOMETRY, repeats=1, names=["one"])
     calls = one.calls
-    assert calls > 0 and find(GEOMETRY, names="one", repeats=5, deterministic=True) == first and one.calls == calls
+    assert calls > 0 and find(GEOMETRY, names="one", repeats=5) == first and one.calls == calls
     find(Geometry.of((2, 2, 7, 6), (3, 2, 3, 3), padding=0), repeats=1, names=["one"])
     assert one.calls > calls
     calls, threads = one.calls, get_num_threads()
@@ -214,5 +212,5 @@ def test_misuse(fake):
 
 
 def test_fastest_counts_both_passes():
-    records = [Record("a", 0.1, 0.3, 0, True, 3.0), Record("b", 0.2, 0.1, 0, True, 3.0)]
+    records = [Record("a", 0.1, 0.3, 0, 3.0), Record("b", 0.2, 0.1, 0, 3.0)]
     assert fastest(records) == "b" and records[0].seconds == pytest.approx(0.4)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import replace
 
 import numba
 import numpy as np
@@ -245,23 +244,6 @@ def spread_taps(x, geometry):
     return offsets(x.shape, g.out_channels // g.groups, places)
 
 
-@functools.lru_cache(maxsize=1024)
-def input_rows(geometry):
-    """(OH, kh): the row oy sy + i dy - top of the image that tap row i of output row oy meets; -1: none."""
-    g = geometry
-    rows = np.arange(g.out_size[0])[:, None] * g.stride[0] + np.arange(g.kernel[0]) * g.dilation[0] - g.padding[0][0]
-    return np.where((rows >= 0) & (rows < g.height), rows, -1)
-
-
-@functools.lru_cache(maxsize=1024)
-def output_rows(geometry):
-    """(H, kh): the output row oy whose tap row i meets row iy of the image, oy sy + i dy - top = iy; -1: none."""
-    g = geometry
-    spread = np.arange(g.height)[:, None] + g.padding[0][0] - np.arange(g.kernel[0]) * g.dilation[0]
-    rows, rest = np.divmod(spread, g.stride[0])
-    return np.where((rest == 0) & (rows >= 0) & (rows < g.out_size[0]), rows, -1)
-
-
 def pack(weight, block):
     """(G, K, C, kh, kw) -> (G, K / block, kh, C, kw, block), zeros beyond the last channel."""
     groups, channels = weight.shape[:2]
@@ -321,7 +303,6 @@ class Direct(Algorithm):
     name = "direct"
     reference = "Georganas et al. 2018, section II (the register blocks; the memory order is this package's own)"
     error_bound = 3.0
-    fuses_relu = True
 
     def unsupported(self, geometry):
         if numba.config.DISABLE_JIT:
@@ -342,8 +323,8 @@ class Direct(Algorithm):
     def forward(self, x, weight, bias, geometry, relu=False):
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular" or not np.isfinite(weight).all():
-            x, g = pad(x, g), padded_geometry(g)        # the definition multiplies inf by the zeros of the padding too
-        x, rows = split_columns(x, g), input_rows(g)
+            x, g = pad(x, g), g.padded_form        # the definition multiplies inf by the zeros of the padding too
+        x, rows = split_columns(x, g), g.input_rows
         taps = split_taps(x, g)
         grouped = weight.reshape(g.groups, -1, *weight.shape[1:])       # (G, K / G, C / G, kh, kw)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else bias
@@ -359,7 +340,7 @@ class Direct(Algorithm):
             grad, grad_bias = gate(grad, out)
         if needs[0]:
             spread, zero = spread_columns(grad, g), np.zeros(g.in_channels, x.dtype)
-            grad_input = correlate(spread, grouped.swapaxes(1, 2), zero, output_rows(g), spread_taps(spread, g),
+            grad_input = correlate(spread, grouped.swapaxes(1, 2), zero, g.output_rows, spread_taps(spread, g),
                                    g.width * g.batch).reshape(g.in_channels, g.height, g.width, g.batch)
             if g != geometry:
                 grad_input = unpad(grad_input, geometry)
@@ -369,9 +350,3 @@ class Direct(Algorithm):
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias if needs[2] else None
-
-
-def padded_geometry(geometry):
-    """The same convolution, seen as one of the padded image without padding."""
-    height, width = geometry.padded
-    return replace(geometry, height=height, width=width, padding=((0, 0), (0, 0)), padding_mode="zeros")

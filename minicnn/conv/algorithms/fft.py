@@ -12,12 +12,11 @@ padding. A dilated kernel has zeros between its taps; a stride leaves out pixels
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 from scipy import fft
 
-from ..algorithm import Algorithm, register
+from ..algorithm import Algorithm, before_relu, register
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
@@ -61,14 +60,12 @@ def on_torus(x, geometry):
     g = geometry
     if g.padding_mode == "zeros" or is_torus(g):
         return x, g
-    return pad(x, g), replace(g, height=g.padded[0], width=g.padded[1], padding=((0, 0), (0, 0)), padding_mode="zeros")
+    return pad(x, g), g.padded_form
 
 
 def places(geometry):
     """Where on the torus each tap of the kernel lies: an index of (K, L1, L2, C) that gives (K, kh, kw, C)."""
-    g = geometry
-    rows, columns = ((np.arange(k) * d - before) % size for k, d, (before, _), size in zip(
-        g.kernel, g.dilation, g.padding, torus(g), strict=True))
+    rows, columns = geometry.taps_on_torus(torus(geometry))
     return slice(None), rows[:, None], columns
 
 
@@ -128,17 +125,19 @@ class Fft(Algorithm):
         wide = 2 if g.dtype == "float64" else 1
         return 150e-6 + wide * points * (images * math.log2(points + 1) / 2.4e9 + g.batch * pairs / 6.3e9)
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         x, g = on_torus(to_batch_last(x), geometry)
         taps = np.zeros((g.out_channels, *torus(g), weight.shape[1]), weight.dtype)
         taps[places(g)] = weight.transpose(0, 2, 3, 1)
         weight, x = transform(taps, g), transform(x, g)
         out = crop(multiply(weight.conj(), x, g), g) + (0 if bias is None else bias[:, None, None, None])
-        return to_batch_first(out), (weight, x, g, geometry)
+        if relu:
+            np.maximum(out, 0, out=out)
+        return to_batch_first(out), (weight, x, out if relu else None, g, geometry)
 
     def backward(self, grad, saved, needs):
-        weight, x, g, geometry = saved
-        grad = to_batch_last(grad)
+        weight, x, out, g, geometry = saved
+        grad = before_relu(to_batch_last(grad), out)
         grad_input = grad_weight = grad_bias = None
         if needs[0] or needs[1]:
             spectrum = transform(spread(grad, g), g)

@@ -6,11 +6,9 @@ again: to keep them all would take kh kw times the memory of the input, and hard
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from ..algorithm import Algorithm, register
+from ..algorithm import Algorithm, before_relu, register
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 
@@ -116,22 +114,25 @@ class Im2col(Algorithm):
         wide = 2 if g.dtype == "float64" else 1
         return 20e-6 + len(blocks(g)) * taps * 2.5e-6 + wide * (g.multiply_adds / 30e9 + copied / 3.2e9)
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular":
-            x, (height, width) = pad(x, g), g.padded
-            g = replace(g, height=height, width=width, padding=((0, 0), (0, 0)))
+            x, g = pad(x, g), g.padded_form
         matrix, row = weight.reshape(g.groups, g.out_channels // g.groups, -1), g.out_size[1] * g.batch
         out = empty((*matrix.shape[:2], g.out_size[0] * row), x.dtype)                  # (G, K / G, OH OW N)
         for start, stop in blocks(g):
             product(matrix, unfold(x, g, start, stop), out[..., start * row:stop * row])
         if bias is not None:
             out += bias.reshape(g.groups, -1, 1)
-        return to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)), (x, matrix, g, geometry)
+        if relu:
+            np.maximum(out, 0, out=out)
+        return (to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)),
+                (x, matrix, out if relu else None, g, geometry))
 
     def backward(self, grad, saved, needs):
-        x, matrix, g, geometry = saved
+        x, matrix, out, g, geometry = saved
         grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
+        grad = before_relu(grad, out)
         grad_input = np.zeros_like(x) if needs[0] else None
         grad_weight = np.zeros(matrix.shape) if needs[1] else None      # float64: many blocks may be summed
         for start, stop in blocks(g):

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from ..algorithm import Algorithm, register
+from ..algorithm import Algorithm, before_relu, register
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 
 
@@ -34,17 +34,20 @@ class Naive(Algorithm):
     def cost(self, geometry):
         return math.inf
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         padded = to_batch_first(pad(to_batch_last(x), geometry))
         out = np.zeros(geometry.out_shape, x.dtype)
         if bias is not None:
             out += bias[:, None, None]
         for n, k, oy, ox, c, i, j, channel, row, column in terms(geometry):
             out[n, k, oy, ox] += weight[k, c, i, j] * padded[n, channel, row, column]
-        return out, (padded, weight, geometry)
+        if relu:
+            np.maximum(out, 0, out=out)
+        return out, (padded, weight, out if relu else None, geometry)
 
     def backward(self, grad, saved, needs):
-        padded, weight, geometry = saved
+        padded, weight, out, geometry = saved
+        grad = before_relu(grad, out)
         grad_padded, grad_weight = np.zeros_like(padded), np.zeros_like(weight)
         for n, k, oy, ox, c, i, j, channel, row, column in terms(geometry):
             grad_padded[n, channel, row, column] += grad[n, k, oy, ox] * weight[k, c, i, j]

@@ -15,24 +15,10 @@ import numpy as np
 from scipy import sparse
 
 from ...errors import InputError
-from ..algorithm import Algorithm, register
+from ..algorithm import Algorithm, before_relu, register
 from ..layout import to_batch_first, to_batch_last
 
 LIMIT = 2e9                     # bytes that a matrix may need while it is made
-
-
-def met(geometry, axis):
-    """(out, kernel): the row of the image (axis 0; columns: 1) that each tap of each output meets; -1: padding.
-
-    >>> from minicnn.conv import Geometry
-    >>> met(Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1, padding_mode="circular"), 0).tolist()
-    [[3, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 0]]
-    """
-    g = geometry
-    size = (g.height, g.width)[axis]
-    outputs, taps = np.arange(g.out_size[axis])[:, None], np.arange(g.kernel[axis])
-    place = outputs * g.stride[axis] + taps * g.dilation[axis] - g.padding[axis][0]
-    return place % size if g.padding_mode == "circular" else np.where((place >= 0) & (place < size), place, -1)
 
 
 def entries(geometry):
@@ -40,7 +26,7 @@ def entries(geometry):
 
     Two taps that meet the same pixel, as with circular padding of a small image, are two entries at one place.
     """
-    y, x = met(geometry, 0)[:, None, :, None], met(geometry, 1)[None, :, None, :]       # (OH, 1, kh, 1), (1, OW, 1, kw)
+    y, x = geometry.input_rows[:, None, :, None], geometry.input_columns[:, None, :]    # (OH, 1, kh, 1), (OW, 1, kw)
     inside = (y >= 0) & (x >= 0)
     rows, taps = np.divmod(np.flatnonzero(inside), math.prod(geometry.kernel))
     return rows, (y * geometry.width + x)[inside], taps
@@ -119,7 +105,7 @@ class Toeplitz(Algorithm):
 
     def unsupported(self, geometry):
         g = geometry
-        inside = math.prod(int((met(g, axis) >= 0).sum()) for axis in (0, 1))
+        inside = math.prod(int((places >= 0).sum()) for places in (g.input_rows, g.input_columns))
         count = inside * g.out_channels * (g.in_channels // g.groups)
         if 32 * count > LIMIT:
             return (f"its sparse matrix has {count:.1e} entries and needs {32 * count / 1e9:.1f} GB while it is made, "
@@ -129,17 +115,20 @@ class Toeplitz(Algorithm):
     def cost(self, geometry):
         return math.inf
 
-    def forward(self, x, weight, bias, geometry):
+    def forward(self, x, weight, bias, geometry, relu=False):
         g = geometry
         a, x = matrix(weight.astype(np.float64), g), to_batch_last(x).reshape(-1, g.batch)
         out = (a @ x).reshape(g.out_channels, *g.out_size, g.batch)
         if bias is not None:
             out += bias[:, None, None, None]
-        return to_batch_first(out.astype(x.dtype)), (x, a, g)
+        out = out.astype(x.dtype)
+        if relu:
+            np.maximum(out, 0, out=out)
+        return to_batch_first(out), (x, a, out if relu else None, g)
 
     def backward(self, grad, saved, needs):
-        x, a, g = saved
-        grad = to_batch_last(grad)
+        x, a, out, g = saved
+        grad = before_relu(to_batch_last(grad), out)
         grad_input = grad_weight = grad_bias = None
         if needs[0]:
             image = a.T @ grad.reshape(-1, g.batch)                                     # (C H W, N)

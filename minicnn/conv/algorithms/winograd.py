@@ -24,7 +24,6 @@ from ..kernels.winograd_small_batch import Grid
 from ..layout import pad, readonly, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty, scratch
 from ..runtime.threads import parallel_for
-from .direct import padded_geometry
 
 LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
 JOBS = 4                        # of the backward pass, at least; each sums a gradient of the weight of its own
@@ -127,7 +126,7 @@ class Plan:
     """How one geometry is computed: the tile, the geometry that the kernels see, the sizes of register blocks."""
 
     def __init__(self, geometry):
-        g = self.geometry = geometry if geometry.padding_mode == "zeros" else padded_geometry(geometry)
+        g = self.geometry = geometry if geometry.padding_mode == "zeros" else geometry.padded_form
         self.m, self.r = best_tile(geometry), g.kernel[0]
         self.bits = 8 * np.dtype(g.dtype).itemsize
         self.lanes = VECTOR[self.bits].lanes
@@ -175,7 +174,6 @@ class Winograd(Algorithm):
     name = "winograd"
     reference = "Winograd 1980, chapter III; Lavin & Gray 2016, section 4"
     error_bound = 12.0
-    fuses_relu = True
 
     def unsupported(self, geometry):
         g = geometry
