@@ -318,16 +318,19 @@ def data(arguments):
 
 def gradcheck(arguments):
     """minicnn gradcheck."""
-    from ..gradcheck import catalogue, check_user_function, run_catalogue
-    from ..old_progress import counter
+    from ..gradcheck import check_user_function, run_catalogue
+    from ..progress import on_stderr
+    from .user_code import attribute, load_file
     if arguments.target is None and arguments.shape:
         raise InputError("--shape is for your own function: name it, as in my_code.py:my_function")
     if arguments.target is None:
-        with counter(sum(1 for _ in catalogue(arguments.seed))) as tell:
-            records = run_catalogue(callback=tell, seed=arguments.seed)
+        with on_stderr("gradcheck", arguments.json) as progress:
+            records = run_catalogue(progress, arguments.seed)
     else:
-        shapes = [_shape(text) for text in arguments.shape or ()]
-        records = [check_user_function(arguments.target, shapes or None, arguments.seed)]
+        module, name = load_file(arguments.target)
+        function = attribute(module, name, arguments.target.rpartition(":")[0])
+        shapes = [_shape(text) for text in arguments.shape or ()] or getattr(module, "shapes", {}).get(name)
+        records = [check_user_function(function, shapes, arguments.seed, name=arguments.target)]
     if arguments.json:
         print(json.dumps([asdict(record) for record in records]))
     else:

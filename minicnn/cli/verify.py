@@ -59,6 +59,7 @@ def _one(arguments):
     from ..equivariance.layerwise import layer_reports
     from ..equivariance.verifier import verify_convolution
     from ..nn.module import Module
+    from ..progress import on_stderr
     from .user_code import load
     size = _size(arguments.size)
     with contextlib.redirect_stdout(sys.stderr):        # what the file prints is not our result
@@ -72,8 +73,8 @@ def _one(arguments):
     if arguments.layers:
         if not isinstance(op, Module):
             raise InputError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
-        with contextlib.redirect_stdout(sys.stderr):
-            found = layer_reports(op, arguments.channels, size, **options)
+        with on_stderr("layers") as progress, contextlib.redirect_stdout(sys.stderr):
+            found = layer_reports(op, arguments.channels, size, **options, progress=progress)
         if arguments.json:
             print(json.dumps([{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found]))
         else:
@@ -81,8 +82,8 @@ def _one(arguments):
         return 0 if found and all(one.report for one in found) else 1
     if arguments.picture:
         _draw(op, arguments, size)
-    with contextlib.redirect_stdout(sys.stderr):
-        report = verify_convolution(op, arguments.channels, size, **options)
+    with on_stderr("verify") as progress, contextlib.redirect_stdout(sys.stderr):
+        report = verify_convolution(op, arguments.channels, size, **options, progress=progress)
     print(json.dumps({"target": arguments.target, **report.to_dict()}) if arguments.json else report)
     return 0 if report else 1
 
@@ -109,16 +110,16 @@ def _size(text):
 
 
 def _catalogue(arguments):
-    from ..equivariance.known_operators import catalogue, run_catalogue
-    from ..old_progress import counter
+    from ..equivariance.known_operators import run_catalogue
+    from ..progress import on_stderr
     from .output import print_table
     defaults = {"channels": 1, "size": "16,16", "domain": "torus", "dtype": "float64", "trials": 8, "exhaustive": False,
                 "layers": False, "picture": None, "seed": 0}
     given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
     if given:
         raise InputError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
-    with counter(len(catalogue())) as tell:
-        outcomes = run_catalogue(tell)
+    with on_stderr("operators") as progress:
+        outcomes = run_catalogue(progress)
     right = sum(outcome.right for outcome in outcomes)
     if arguments.json:
         print(json.dumps({"right": right, "operators": [outcome.to_dict() for outcome in outcomes]}))

@@ -1,6 +1,5 @@
 """What a convolution is: shifts, impulses, and a verifier that takes any operator on images and says what it is."""
 
-from ..invariance.maps import consistency, invariance_map
 from .impulse import ImpulseResponse, impulse_response
 from .layerwise import EquivarianceError, check_equivariance, layer_reports
 from .operator import OperatorError
@@ -11,5 +10,4 @@ from .verifier import verify_convolution
 from .witness import Witness
 
 __all__ = ["EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness", "check_equivariance",
-           "consistency", "derivation", "dirac", "impulse_response", "invariance_map", "layer_reports", "shift",
-           "verify_convolution"]
+           "derivation", "dirac", "impulse_response", "layer_reports", "shift", "verify_convolution"]

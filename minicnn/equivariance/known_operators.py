@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import functional as F
 from ..nn import AvgPool2d, BatchNorm2d, Conv2d, Dropout, MaxPool2d, Sequential
+from ..progress import SILENT, Progress
 from .report import Report
 from .verifier import verify_convolution
 
@@ -65,19 +66,15 @@ class Outcome:
                 **self.report.to_dict()}
 
 
-def run_catalogue(tell=lambda outcome: None):
-    """Verify every entry; `tell` is called with each Outcome.
-
-    >>> outcomes = run_catalogue()
-    >>> len(outcomes) > 40, all(outcome.right for outcome in outcomes)
-    (True, True)
-    """
-    outcomes = []
-    for entry in catalogue():
+def run_catalogue(progress: Progress = SILENT) -> list[Outcome]:
+    """Verify every operator of the catalogue."""
+    outcomes, entries = [], catalogue()
+    for number, entry in enumerate(entries):
+        progress.update(number, len(entries), entry.name)
         start = time.perf_counter()
         report = verify_convolution(entry.op, entry.in_channels, entry.size, entry.domain, entry.dtype)
         outcomes.append(Outcome(entry, report, time.perf_counter() - start))
-        tell(outcomes[-1])
+    progress.update(len(entries), len(entries))
     return outcomes
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..autograd import no_grad
 from ..errors import InputError, InputTypeError
 from ..nn.module import Module, recorded_calls
+from ..progress import SILENT, Part, Progress
 from ..tensor import Tensor
 from .domains import Moves, compare
 from .impulse import check_domain
@@ -121,7 +122,8 @@ class LayerReport:
         return text
 
 
-def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=np.float32, **options):
+def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=np.float32, *,
+                  progress: Progress = SILENT, **options):
     """`verify_convolution` of a Module up to each of its innermost layers: from which one on, and how, it breaks.
 
     Layers whose output is no map (N, C, H, W) end it. `options` go to `verify_convolution`.
@@ -154,6 +156,7 @@ def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=n
     for number, (name, layer, _, out) in enumerate(calls):
         if out.data.ndim != 4:
             break
-        report = verify_convolution(up_to(number), in_channels, size, domain, dtype, **options)
+        part = Part(progress, number / len(calls), (number + 1) / len(calls), f"{name}: ")
+        report = verify_convolution(up_to(number), in_channels, size, domain, dtype, **options, progress=part)
         found.append(LayerReport(name, repr(layer), report))
     return found

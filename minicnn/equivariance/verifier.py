@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from ..errors import InputError, InputTypeError
+from ..progress import SILENT, Progress
 from .impulse import ImpulseResponse, check_domain, dust, responses, torus_rates
 from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, check
 from .operator import TIME_LIMIT, Operator
@@ -24,7 +25,8 @@ UNITS = ((1, 0), (0, 1))
 
 
 def verify_convolution(op, in_channels=1, size=(16, 16), domain="torus", dtype=np.float64, trials=8, exhaustive=False,
-                       rng=None, *, integers=False, bound=None, time_limit=TIME_LIMIT):
+                       rng=None, *, integers=False, bound=None, time_limit=TIME_LIMIT,
+                       progress: Progress = SILENT):
     """Find out whether `op` is a convolution: linear, up to a constant, and equivariant to shifts.
 
     In this order: the same input gives the same result; L = op - op(0) is homogeneous, L(a f) = a L(f), and additive,

@@ -1,15 +1,17 @@
-"""Every operation of the engine as a case for `gradcheck`."""
+"""Every operation of the engine with inputs for `gradcheck`, and the check of all of them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from .. import functional as F
 from ..conv import Geometry, algorithms
+from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .check import largest_error
 from .inputs import safe_inputs
@@ -20,36 +22,37 @@ SMOOTH = {"eps": 1e-5, "rtol": 1e-6, "atol": 1e-9}
 
 
 @dataclass(frozen=True)
-class Case:
-    """An operation and inputs to check it on.
+class Operation:
+    """A function and the inputs that its gradient is checked on.
 
     Attributes
     ----------
-    operation : str
+    kind : str
         The name in `minicnn.functional`, or of the Tensor's operator or method.
     variant : str
-        What is special about this case, "" for the plain one.
-    func : callable
-        From Tensors to a Tensor.
-    inputs : tuple of Tensor
+        What distinguishes this entry from the others of its kind; "" for the plain one.
+    func : callable, or (forward, backward)
+        As for `gradcheck`.
+    inputs : tuple of Tensor or ndarray
     options : dict
-        For `gradcheck`.
+        Options of `gradcheck`.
     """
 
-    operation: str
+    kind: str
     variant: str
-    func: Callable
+    func: Any
     inputs: tuple
-    options: dict
+    options: dict = field(default_factory=dict)
 
     @property
-    def name(self):
-        return f"{self.operation} {self.variant}".rstrip()
+    def name(self) -> str:
+        """Kind and variant."""
+        return f"{self.kind} {self.variant}".rstrip()
 
 
 @dataclass(frozen=True)
-class Record:
-    """What came out of checking a case.
+class OperationResult:
+    """The result of checking an `Operation`.
 
     Attributes
     ----------
@@ -60,7 +63,7 @@ class Record:
         The largest |analytic - numeric| over the largest |numeric|; None where the check failed.
     passed : bool
     reason : str
-        Why it failed, "" if it passed.
+        Why the check failed; "" where it passed.
     seconds : float
     """
 
@@ -72,56 +75,50 @@ class Record:
     seconds: float
 
 
-def catalogue(seed=0):
-    """Yield a `Case` for every operation of the engine, and for conv2d one for each algorithm and geometry.
+def catalogue(seed: int = 0) -> Iterator[Operation]:
+    """Yield every operation of the engine; conv2d once for each algorithm and each geometry that it supports.
 
-    A geometry that an algorithm refuses is left out.
-
-    >>> sorted({case.operation for case in catalogue()} & {"add", "conv2d", "relu"})
+    >>> sorted({operation.kind for operation in catalogue()} & {"add", "conv2d", "relu"})
     ['add', 'conv2d', 'relu']
     """
     rng = np.random.default_rng(seed)
     for table in (_operators, _shapes_and_sums, _activations, _layers, _pools, _losses):
-        for operation, variant, func, shapes, options in table(rng):
-            yield Case(operation, variant, func, safe_inputs(*shapes, rng=rng), options)
+        for kind, variant, func, shapes, options in table(rng):
+            yield Operation(kind, variant, func, safe_inputs(*shapes, rng=rng), options)
     yield from _convolutions(rng)
 
 
-def run_catalogue(callback=None, *, seed=0):
-    """Check every case and return the list of `Record`s, each also handed to `callback` as soon as it is there.
+def run_catalogue(progress: Progress = SILENT, seed: int = 0) -> list[OperationResult]:
+    """Check every operation of the catalogue.
 
-    A public operation of `minicnn.functional` that no case covers is a record too, a failed one.
+    A public operation of `minicnn.functional` that the catalogue does not contain is listed as a failure.
     """
-    records, covered = [], set()
-
-    def add(record):
-        records.append(record)
-        if callback:
-            callback(record)
-
-    for case in catalogue(seed):
-        covered.add(case.operation)
-        add(run_case(case))
-    for name in sorted(set(F.__all__) - covered):
-        add(Record(name, (), None, False, "no case checks this operation: add one to the catalogue", 0.0))
-    return records
+    operations, results = list(catalogue(seed)), []
+    for number, operation in enumerate(operations):
+        progress.update(number, len(operations), operation.name)
+        results.append(check_operation(operation))
+    progress.update(len(operations), len(operations))
+    for name in sorted(set(F.__all__) - {operation.kind for operation in operations}):
+        reason = "the catalogue does not contain this operation: add it to minicnn/gradcheck/operations.py"
+        results.append(OperationResult(name, (), None, False, reason, 0.0))
+    return results
 
 
-def run_case(case):
-    """Check one case; what it raises becomes the reason of the `Record`."""
+def check_operation(operation: Operation) -> OperationResult:
+    """Check one operation. An exception that it raises becomes the reason of the failure."""
     start, error, reason = time.perf_counter(), None, ""
     try:
-        error = largest_error(case.func, case.inputs, **case.options)
+        error = largest_error(operation.func, operation.inputs, **operation.options)
     except GradcheckError as wrong:
         reason = str(wrong).removeprefix("gradcheck: ")
-    except Exception as wrong:              # one broken operation must not hide the others
-        reason = f"{type(wrong).__name__}: {wrong}"
-    shapes = tuple(x.shape for x in case.inputs)
-    return Record(case.name, shapes, error, error is not None, reason, time.perf_counter() - start)
+    except (Exception, SystemExit) as wrong:            # one broken operation must not hide the others
+        reason = f"it raised {type(wrong).__name__}: {wrong}"
+    shapes = tuple(x.shape for x in operation.inputs)
+    return OperationResult(operation.name, shapes, error, error is not None, reason, time.perf_counter() - start)
 
 
-# Tables of (operation, variant, func, shapes of the inputs, options). What needs an argument that is no Tensor (labels,
-# probabilities) draws it from rng once: func must give the same output at every call.
+# Each table yields (kind, variant, func, shapes of the inputs, options). An argument that is no Tensor (labels,
+# probabilities) is drawn from rng once, because func must give the same output at every call.
 
 def _operators(rng):
     a, row, column = (3, 4), (4,), (3, 1)
@@ -233,8 +230,8 @@ def _losses(rng):
         yield "mse_loss", reduction, lambda x, y, r=reduction: F.mse_loss(x, y, reduction=r), (logits, logits), SMOOTH
 
 
-# variant: (input, weight, options). Sizes off every tile: odd, even kernels, one pixel, a kernel as large as its image.
-CONVOLUTIONS = {
+# variant: (shape of the input, shape of the weight, options). No size is a multiple of an algorithm's tile.
+CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "": ((2, 2, 5, 4), (3, 2, 3, 2), {}),
     "one pixel kernel": ((1, 3, 3, 4), (2, 3, 1, 1), {}),
     "kernel as large as the image": ((2, 1, 4, 5), (2, 1, 4, 5), {}),
@@ -261,10 +258,10 @@ def _convolutions(rng):
                 return F.conv2d(x, w, b, **options, algorithm=name)
 
             label = f"{name}: {variant}" if variant else name
-            yield Case("conv2d", label, conv, safe_inputs(image, kernel, kernel[:1], rng=rng), LINEAR)
+            yield Operation("conv2d", label, conv, safe_inputs(image, kernel, kernel[:1], rng=rng), LINEAR)
             if not variant:
                 x, w = safe_inputs(image[1:], kernel, rng=rng)
-                yield Case("conv2d", f"{name}: unbatched, no bias", conv, (x, w), LINEAR)
+                yield Operation("conv2d", f"{name}: unbatched, no bias", conv, (x, w), LINEAR)
                 x, w, b = safe_inputs(image[1:] + image[:1], kernel, kernel[:1], rng=rng)
                 batch_last = Tensor(x.data.transpose(3, 0, 1, 2), requires_grad=True)
-                yield Case("conv2d", f"{name}: memory order (C, H, W, N)", conv, (batch_last, w, b), LINEAR)
+                yield Operation("conv2d", f"{name}: memory order (C, H, W, N)", conv, (batch_last, w, b), LINEAR)

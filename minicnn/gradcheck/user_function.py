@@ -1,116 +1,91 @@
-"""`minicnn gradcheck file.py:function`: check a function of the user's own file."""
+"""`gradcheck` of a user's function, with inputs drawn from its signature."""
 
 from __future__ import annotations
 
 import inspect
-import time
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
-from ..cli.user_code import attribute, load_file
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..nn.module import Module
-from .check import largest_error
 from .inputs import safe_inputs
-from .operations import Record
+from .operations import Operation, OperationResult, check_operation
 from .target import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair
 
 DEFAULT_SHAPE = (3, 4)
 
 
-def check_user_function(spec, shapes=None, seed=0, **options):
-    """Check the gradient of something in a Python file.
-
-    The name may stand for a function of Tensors, a Module (its parameters are checked too), or a pair
-    (forward, backward) of functions on arrays. It gets one float64 input for each shape, drawn by `safe_inputs`. The
-    shapes come from the argument; or from a dictionary `shapes` in the file, {name: [shape, ...]}; or are (3, 4) for
-    each argument that has no default.
+def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None = None, seed: int = 0, *,
+                        name: str | None = None, **options: Any) -> OperationResult:
+    """Check the gradient of a function on inputs that are drawn by `safe_inputs`, in float64.
 
     Parameters
     ----------
-    spec : str
-        "path/to/file.py:name".
+    function : callable, Module, or (forward, backward)
+        A function of Tensors; a Module, whose parameters are checked too; or a pair of functions on arrays.
     shapes : sequence of tuple of int, optional
+        The shape of each input. By default (3, 4) for each argument that has no default value.
     seed : int
-        Of the samples.
+        Seed of the inputs.
+    name : str, optional
+        The name in the result and in messages; by default the function's own.
     **options
         As in `gradcheck`: eps, atol, rtol, fast_mode, ...
 
     Returns
     -------
-    Record
+    OperationResult
 
     Raises
     ------
+    TypeError
+        `function` is none of the three.
     ValueError
-        The file or the name does not exist, the file does not run, or the function cannot be called on such inputs.
+        The function raised an exception in its forward pass.
 
     Examples
     --------
-    A file code.py that can be checked as code.py:scale and code.py:square::
-
-        from minicnn import record
-
-        shapes = {"scale": [(3, 4), (4,)]}
-
-        def scale(x, factor):
-            return x * factor
-
-        square = (lambda x: x * x), (lambda grad, x: 2 * grad * x)
-
-    >>> check_user_function("no_such_file.py:relu")
-    Traceback (most recent call last):
-        ...
-    minicnn.InputError: no_such_file.py: there is no such file
+    >>> check_user_function(lambda x, factor: x * factor, [(3, 4), (4,)], name="scale").passed
+    True
+    >>> square = (lambda x: x * x), (lambda grad, x: grad * x)
+    >>> check_user_function(square).reason.splitlines()[-1]
+    'analytic = 0.5 x numeric everywhere: is a factor missing or one too many?'
     """
-    module, name = load_file(spec)
-    target = attribute(module, name, spec.rpartition(":")[0])
-    if isinstance(target, type) or not (callable(target) or is_pair(target)):
-        raise InputError(f"{spec} is a {type(target).__name__}: name a function of Tensors, a Module made already, or "
-                         "a pair (forward, backward) of functions on arrays")
-    shapes = shapes or getattr(module, "shapes", {}).get(name) or _default_shapes(target)
-    shapes = [tuple(shape) for shape in shapes]
-    inputs = safe_inputs(*shapes, rng=np.random.default_rng(seed))
-    if is_pair(target):
-        inputs = tuple(t.data for t in inputs)
-    _try(spec, target, inputs)
-    return _record(spec, target, inputs, shapes, {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options)
+    name = getattr(function, "__name__", type(function).__name__) if name is None else name
+    if isinstance(function, type) or not (callable(function) or is_pair(function)):
+        raise InputTypeError(f"{name} is a {type(function).__name__}: give a function of Tensors, an instance of a "
+                             "Module, or a pair (forward, backward) of functions on arrays")
+    inputs = safe_inputs(*(shapes or _default_shapes(function)), rng=np.random.default_rng(seed))
+    given: tuple[Any, ...] = tuple(t.data for t in inputs) if is_pair(function) else inputs
+    _call_once(name, function, given)
+    return check_operation(Operation(name, "", function, given, {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options))
 
 
-def _record(spec, target, inputs, shapes, options):
-    start, error, reason = time.perf_counter(), None, ""
+def _default_shapes(function):
+    called = function[0] if is_pair(function) else function.forward if isinstance(function, Module) else function
     try:
-        error = largest_error(target, inputs, **options)
-    except GradcheckError as wrong:
-        reason = str(wrong).removeprefix("gradcheck: ")
-    except Exception as wrong:                      # forward ran, so this comes from backward
-        reason = f"backward raised {type(wrong).__name__}: {wrong}"
-    return Record(spec, tuple(shapes), error, error is not None, reason, time.perf_counter() - start)
-
-
-def _default_shapes(target):
-    function = target[0] if is_pair(target) else target.forward if isinstance(target, Module) else target
-    try:
-        arguments = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):                 # a function written in C, which has no signature
+        arguments = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):                 # a function written in C has no signature
         return [DEFAULT_SHAPE]
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     positional = [a for a in arguments if a.default is a.empty and a.kind in kinds]
     return [DEFAULT_SHAPE] * max(1, len(positional))
 
 
-def _try(spec, target, inputs):
-    """Call the function once, so that what it raises is told apart from what its gradient raises."""
+def _call_once(name, function, inputs):
+    """Run the forward pass once: an exception here is not one of backward."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GradcheckWarning)       # it will come again
-            subject = ArrayPair(target, inputs) if is_pair(target) else TensorFunction(target, inputs)
-        with subject.borrowed():
-            subject.value()
+            warnings.simplefilter("ignore", GradcheckWarning)       # largest_error will warn again
+            target = ArrayPair(function, inputs) if is_pair(function) else TensorFunction(function, inputs)
+        with target.borrowed():
+            target.value()
     except GradcheckError:
-        pass                                                        # a finding: largest_error will report it
-    except Exception as error:
-        raise InputError(f"{spec} raised {type(error).__name__}: {error} (with inputs of shapes "
-                         f"{', '.join(str(x.shape) for x in inputs)}; others are given by --shape, or in the file by "
-                         "shapes = {name: [shape, ...]})") from error
+        pass                                                        # largest_error will report it
+    except (Exception, SystemExit) as error:
+        shapes = ", ".join(str(x.shape) for x in inputs)
+        raise InputError(f"{name} raised {type(error).__name__}: {error} (for inputs of the shapes {shapes}; if it "
+                         "needs others, name the shapes)") from error
