@@ -296,16 +296,6 @@ class Tensor:
         x = self.data
         return record(np.log(x), (self,), lambda grad: (grad / x,), "log")
 
-    def tanh(self):
-        """Hyperbolic tangent; d tanh(x) = (1 - tanh(x)^2) dx."""
-        out = np.tanh(self.data)
-        return record(out, (self,), lambda grad: (grad * (1 - out * out),), "tanh")
-
-    def sigmoid(self):
-        """1 / (1 + exp(-x)), written with tanh so that nothing overflows; d s = s (1 - s) dx."""
-        out = 0.5 * (1 + np.tanh(0.5 * self.data))
-        return record(out, (self,), lambda grad: (grad * out * (1 - out),), "sigmoid")
-
 
 def record(out, inputs, vjp, name=None):
     """Make the Tensor of an operation's result and put the operation on the tape: the whole extension interface.

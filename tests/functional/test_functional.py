@@ -87,6 +87,20 @@ def test_relu_at_the_kink_and_at_nan():
     assert np.isnan(y.data[2])
 
 
+@pytest.mark.parametrize(("name", "formula"), [
+    ("relu", lambda a: np.where(a > 0, a, 0)), ("leaky_relu", lambda a: np.where(a > 0, a, 0.01 * a)),
+    ("tanh", lambda a: (np.exp(a) - np.exp(-a)) / (np.exp(a) + np.exp(-a))),
+    ("sigmoid", lambda a: 1 / (1 + np.exp(-a))), ("log_softmax", lambda a: scipy_log_softmax(a, axis=-1))])
+def test_activations_by_formula_of_tensors_arrays_and_by_keyword(name, formula, rng):
+    x = rng.standard_normal((3, 4))
+    for argument in (Tensor(x), x):
+        np.testing.assert_allclose(getattr(F, name)(input=argument).data, formula(x), rtol=1e-13)
+
+
+def test_sigmoid_does_not_overflow():
+    assert F.sigmoid(Tensor([-1000.0, 1000.0])).data.tolist() == [0.0, 1.0]
+
+
 def windows_of(image, kernel, stride, padding):
     """Every window of a padded image (H, W), as a slow loop."""
     (ky, kx), (sy, sx) = kernel, stride

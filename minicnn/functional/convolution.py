@@ -1,0 +1,106 @@
+"""The two-dimensional convolution of Tensors; `minicnn.conv` computes it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..conv import Geometry, choose
+from ..errors import InputError, InputTypeError
+from ..tensor import Tensor, as_tensor, record
+
+_state = threading.local()
+
+
+def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor | np.ndarray | None = None,
+           stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] | str = 0,
+           dilation: int | tuple[int, int] = 1, groups: int = 1, *, padding_mode: str = "zeros",
+           algorithm: str = "auto", relu: bool = False) -> Tensor:
+    """Two-dimensional cross-correlation, which deep learning calls convolution: the kernel is not flipped.
+
+    out[n, k, y, x] = bias[k] + sum over c, i, j of weight[k, c, i, j] input[n, c, y sy + i dy - py, x sx + j dx - px]
+
+    Parameters
+    ----------
+    input : Tensor, shape (N, C_in, H, W) or (C_in, H, W)
+    weight : Tensor, shape (C_out, C_in // groups, kH, kW)
+    bias : Tensor, shape (C_out,), optional
+    stride, dilation : int or (int, int)
+    padding : int, (int, int), "same" or "valid"
+    groups : int
+    padding_mode : {"zeros", "circular"}
+    algorithm : str
+        "auto" or a name in `minicnn.conv.algorithms()`.
+    relu : bool
+        Return relu(conv2d(...)), in one pass.
+
+    Returns
+    -------
+    Tensor, shape (N, C_out, OH, OW), OH = floor((H + 2 py - dy (kH - 1) - 1) / sy) + 1
+        Of any memory order; rows left over at the bottom are not read.
+
+    Raises
+    ------
+    InputError
+        Shapes that do not fit, a kernel larger than the padded image, an algorithm that cannot compute this.
+    InputTypeError
+        Input and weight of different dtypes.
+
+    Examples
+    --------
+    The same as `scipy.signal.correlate2d(image, kernel, mode="valid")`; for the convolution of mathematics flip the
+    weight, `weight[:, :, ::-1, ::-1]`:
+
+    >>> image = Tensor([[[1.0, 2.0, 3.0]]])
+    >>> conv2d(image, Tensor([[[[1.0, 10.0]]]]))
+    Tensor([[[21., 32.]]])
+    """
+    input, weight = as_tensor(input), as_tensor(weight)
+    x, w = input.data, weight.data
+    single = x.ndim == 3
+    x = x[None] if single else x
+    if x.dtype != w.dtype:
+        raise InputTypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
+    try:
+        geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, str(x.dtype))
+    except InputError as error:
+        raise InputError(f"conv2d: {error}") from None
+    tensors = (input, weight) if bias is None else (input, weight, as_tensor(bias))
+    b = None if bias is None else tensors[2].data
+    if b is not None and (b.shape != (w.shape[0],) or b.dtype != x.dtype):
+        raise InputError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
+                         f"not {b.shape} and {b.dtype}")
+    chosen = choose(algorithm, geometry)
+    if getattr(_state, "shapes_only", False):
+        return Tensor(np.zeros(geometry.out_shape[single:], x.dtype))
+    out, saved = chosen.forward(x, w, b, geometry, relu)
+    needs = tuple(t.requires_grad for t in tensors) + (False,) * (3 - len(tensors))
+
+    def vjp(grad):
+        grad = grad[None] if single else grad
+        grad_input, grad_weight, grad_bias = chosen.backward(grad, saved, needs)
+        if single and grad_input is not None:
+            grad_input = grad_input[0]
+        return (grad_input, grad_weight, grad_bias)[:len(tensors)]
+    return record(out[0] if single else out, tensors, vjp)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Context manager: inside, `conv2d` checks its arguments and returns zeros of the right shape; no kernel runs.
+
+    `nn.summary` looks at networks this way. It costs nothing, whatever the algorithm.
+
+    >>> with shapes_only():
+    ...     conv2d(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((1, 1, 2, 2))))
+    Tensor([[[0.]]], dtype=float64)
+    """
+    before = getattr(_state, "shapes_only", False)
+    _state.shapes_only = True
+    try:
+        yield
+    finally:
+        _state.shapes_only = before

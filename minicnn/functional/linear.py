@@ -1,0 +1,97 @@
+"""The linear layer, and what stands beside it in a classifier: flatten and dropout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import InputError
+from ..tensor import Tensor, as_tensor, record
+
+
+def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor | np.ndarray | None = None) -> Tensor:
+    """input @ weight^T + bias: out[..., o] = bias[o] + sum over i of weight[o, i] input[..., i].
+
+    Parameters
+    ----------
+    input : Tensor, shape (..., in_features)
+    weight : Tensor, shape (out_features, in_features)
+    bias : Tensor, shape (out_features,), optional
+
+    Returns
+    -------
+    Tensor, shape (..., out_features)
+
+    Raises
+    ------
+    InputError
+        The last length of the input is not in_features.
+
+    Examples
+    --------
+    >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
+    Tensor([[16.]])
+    """
+    input, weight = as_tensor(input), as_tensor(weight)
+    x, w = input.data, weight.data
+    if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
+        raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
+                         "the last length of the input must be in_features")
+    out = x @ w.T
+    tensors: tuple[Tensor, ...] = (input, weight)
+    if bias is not None:
+        bias = as_tensor(bias)
+        out, tensors = out + bias.data, (input, weight, bias)
+
+    def vjp(grad):
+        rows = grad.reshape(-1, w.shape[0])                             # (all leading axes, out_features)
+        return (grad @ w, rows.T @ x.reshape(-1, w.shape[1]), rows.sum(0))[:len(tensors)]
+    return record(out, tensors, vjp)
+
+
+def flatten(input: Tensor | np.ndarray, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from start_dim to end_dim as one, in C order: channel, row, column for an image.
+
+    Axes that do not exist, or an end before the start, raise InputError.
+
+    >>> flatten(Tensor(np.zeros((2, 3, 4, 5))), 1).shape
+    (2, 60)
+    """
+    input = as_tensor(input)
+    start, end = (d + input.ndim if d < 0 else d for d in (start_dim, end_dim))
+    if not 0 <= start <= end < input.ndim:
+        raise InputError(f"flatten: cannot join the axes {start_dim} to {end_dim} of shape {input.shape}")
+    return input.reshape(*input.shape[:start], -1, *input.shape[end + 1:])
+
+
+def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *,
+            rng: np.random.Generator | None = None) -> Tensor:
+    """In training each element is 0 with probability p, else divided by 1 - p; in evaluation it stays as it is.
+
+    Parameters
+    ----------
+    input : Tensor, any shape
+    p : float
+        From 0 to 1.
+    training : bool
+    rng : numpy.random.Generator
+        Needed in training: there is no global random state.
+
+    Raises
+    ------
+    InputError
+        p is outside of 0 to 1, or `rng` is missing.
+
+    Examples
+    --------
+    >>> dropout(Tensor([1.0, 1.0, 1.0]), 0.5, rng=np.random.default_rng(0))
+    Tensor([2., 0., 0.])
+    """
+    input = as_tensor(input)
+    if not 0 <= p <= 1:
+        raise InputError(f"dropout: p must be between 0 and 1, not {p}")
+    if not training or p == 0:
+        return input
+    if rng is None:
+        raise InputError("dropout: give rng=np.random.default_rng(seed); there is no global random state")
+    scale = ((rng.random(input.shape) >= p) / (1 - p if p < 1 else 1)).astype(input.dtype)
+    return record(input.data * scale, (input,), lambda grad: (grad * scale,))
