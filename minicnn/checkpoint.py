@@ -1,44 +1,36 @@
 """Checkpoints: a safetensors file, written atomically, from which a run goes on to the same bits.
 
-The model's arrays stand in it under their own names, so that every reader of safetensors finds them; the optimiser's
-under the prefix "optim."; everything that is no array is JSON in the header, under the key "minicnn".
+The file holds the model's arrays under their own names, as every reader of safetensors expects them, and the arrays of
+the optimiser under the prefix "optim.". Everything that is not an array is JSON in the header, under the key "minicnn".
+`FORMAT` counts the versions of that JSON; the files of minicnn 0.1 have no number and are of format 1.
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import secrets
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .errors import InputError, InputTypeError
+from .errors import FileError, InputError, InputTypeError
+from .files import write_atomically
 
-__all__ = ["Checkpoint", "CheckpointError", "load", "load_into", "save", "write_atomically"]
+__all__ = ["FORMAT", "Checkpoint", "CheckpointError", "load", "load_into", "save"]
 
+FORMAT = 2
 PREFIX = "optim."
 WRAPPERS = ("module.", "_orig_mod.")              # of PyTorch's DataParallel and torch.compile
 DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
           "bool")
-ADVICE = {
-    errno.ENOSPC: "the disk is full; free some space",
-    errno.EDQUOT: "the disk quota is used up; free some space",
-    errno.ENOENT: "its directory does not exist; create it first",
-    errno.EACCES: "no permission; choose another directory",
-    errno.EROFS: "the file system is read-only; choose another directory",
-    errno.EISDIR: "that is a directory; give the name of a file in it",
-}
 
 
 class CheckpointError(InputError):
-    """A checkpoint that cannot be written, read or used; the message says which file and what to do."""
+    """A checkpoint that cannot be written, read or used. The message says which file and what to do."""
 
 
 @dataclass
@@ -48,42 +40,43 @@ class Checkpoint:
     Attributes
     ----------
     model : dict of ndarray
-        The model's state; the arrays are the caller's own.
+        The state of the model. The arrays belong to the caller, who may change them.
     optimizer : dict or None
-        What was saved as optimizer_state; a tuple comes back as a list.
+        The `optimizer_state` that was saved. A tuple comes back as a list.
     meta : dict
-        What was saved as meta; empty for a file of another program.
+        The `meta` that was saved. It is empty for a file of another program.
     path : Path or None
-        Where it was read, for error messages.
+        The file that it was read from, for error messages.
     """
 
-    model: dict
-    optimizer: dict | None = None
-    meta: dict = field(default_factory=dict)
+    model: dict[str, np.ndarray]
+    optimizer: dict[str, Any] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
 
-def save(path, model_state, optimizer_state=None, meta=None):
-    """Write a checkpoint so that at any moment `path` is either what it was or the whole new file.
+def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: dict[str, Any] | None = None,
+         meta: dict[str, Any] | None = None) -> None:
+    """Write a checkpoint. At any moment `path` is either what it was or the whole new file.
 
     Parameters
     ----------
     path : path
         Its directory must exist.
     model_state : dict of ndarray
-        As from `model.state_dict()`; any memory and byte order.
+        As from `model.state_dict()`, in any memory order and byte order.
     optimizer_state : dict, optional
-        Arrays, and whatever JSON can hold, as from `optimizer.state_dict()`.
+        Arrays and values that JSON can hold, as from `optimizer.state_dict()`.
     meta : dict, optional
-        Whatever JSON can hold, and NumPy's scalars. Floats come back exactly, NaN and infinities too (a record of a
-        run that diverged is worth keeping); tuples come back as lists, the keys of dicts as strings.
+        Values that JSON can hold, and NumPy's scalars. Floats come back exactly, NaN and infinity too: the record of a
+        run that diverged is worth keeping. Tuples come back as lists, and the keys of dicts as strings.
 
     Raises
     ------
     CheckpointError
-        The file could not be written; its __cause__ is the OSError. The old one is intact.
-    TypeError, ValueError
-        Something that the file cannot hold. Nothing is written.
+        The file could not be written. The old file is intact.
+    InputError, InputTypeError
+        The file cannot hold a value. Nothing is written.
 
     Examples
     --------
@@ -98,7 +91,8 @@ def save(path, model_state, optimizer_state=None, meta=None):
     taken = [name for name in model_state if name.startswith(PREFIX)]
     if taken:
         raise InputError(f"save: the model's {taken[0]!r} begins with {PREFIX!r}, which marks the optimiser's arrays")
-    ours, tensors = {"meta": meta or {}}, dict(model_state)
+    ours: dict[str, Any] = {"format": FORMAT, "meta": meta or {}}
+    tensors = dict(model_state)
     if optimizer_state is not None:
         ours["optimizer"] = {}
         for name, value in optimizer_state.items():
@@ -108,14 +102,17 @@ def save(path, model_state, optimizer_state=None, meta=None):
                 ours["optimizer"][name] = value
     tensors = {name: _storable(name, array) for name, array in tensors.items()}
     header = {"format": "pt", "minicnn": json.dumps(ours, default=_number)}
-    write_atomically(path, safetensors.numpy.save(tensors, header))
+    try:
+        write_atomically(path, safetensors.numpy.save(tensors, header))
+    except FileError as error:
+        raise CheckpointError(str(error)) from error.__cause__
 
 
-def load(path):
+def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint, or a safetensors file of another program.
 
-    Where each name in a file of another program begins with "module." or "_orig_mod.", which PyTorch's wrappers of
-    models add, that is taken away with a warning.
+    PyTorch's wrappers of models put "module." or "_orig_mod." before each name. This prefix is removed, with a warning.
+    The metadata of format 1 are returned as those of format 2.
 
     Parameters
     ----------
@@ -128,7 +125,8 @@ def load(path):
     Raises
     ------
     CheckpointError
-        There is no such file, it was cut off, it is of another kind, or its metadata are damaged.
+        There is no such file, it was cut off, it is of another kind, its metadata are damaged, or a newer version of
+        minicnn wrote it.
     """
     path = Path(path)
     if not path.is_file():
@@ -149,25 +147,42 @@ def load(path):
         return Checkpoint(_unwrapped(tensors, path), path=path)
     try:
         ours = json.loads(metadata["minicnn"])
+        written_as = int(ours.get("format", 1))
+        if written_as > FORMAT:
+            raise CheckpointError(f"{path}: this checkpoint has format {written_as}; this version of minicnn reads up "
+                                  f"to {FORMAT}: install a newer minicnn")
         meta, optimizer = dict(ours["meta"]), dict(ours["optimizer"]) if "optimizer" in ours else None
-    except (ValueError, TypeError, KeyError) as error:
+    except CheckpointError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata are damaged ({type(error).__name__}: {error}). Take an earlier "
                               "checkpoint") from error
+    meta = _from_format_1(meta) if written_as == 1 else meta
     model = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
     if optimizer is not None:
         optimizer |= {name.removeprefix(PREFIX): array for name, array in tensors.items() if name not in model}
     return Checkpoint(model, optimizer, meta, path)
 
 
-def load_into(checkpoint, model):
+def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     """Put the checkpoint's weights into `model`, whose parameters must have the same names and shapes.
 
-    Returns what `model.load_state_dict(checkpoint.model, strict=True)` returns.
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+    model : Module
+        It is not changed where an error is raised.
+
+    Returns
+    -------
+    object
+        The result of `model.load_state_dict(checkpoint.model, strict=True)`.
 
     Raises
     ------
     CheckpointError
-        It is of another model: what is missing, what is too much and what has another shape.
+        The weights are those of another model. The message names those that are missing, those that `model` does not
+        have, and those of another shape.
     """
     try:
         return model.load_state_dict(checkpoint.model, strict=True)
@@ -176,36 +191,17 @@ def load_into(checkpoint, model):
         raise CheckpointError(f"{where} is of another model than this {type(model).__name__}: {error}") from error
 
 
-def write_atomically(path, data):
-    """Write `data` (bytes) to the file `path` so that at any moment either the old or the new one is there, whole.
-
-    It goes to a temporary file beside it first, which takes the name when all of it is on the disk.
-
-    Raises
-    ------
-    CheckpointError
-        It could not be written. The temporary file is gone and the old one intact.
-    """
-    target = Path(path).resolve()                 # where `path` is a link, the file that it points to
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException as error:                # Ctrl-C too
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        if not isinstance(error, OSError):
-            raise
-        advice = ADVICE.get(error.errno, error.strerror or str(error))
-        raise CheckpointError(f"{path} could not be written ({len(data):,} bytes): {advice}. What was there before is "
-                              "as it was.") from error
+def _from_format_1(meta):
+    """Metadata of format 1 as those of format 2, where the settings are only those of `fit`."""
+    settings = meta.get("settings")
+    if not isinstance(settings, dict):
+        return meta
+    moved = {name: settings[name] for name in ("model", "algorithm") if name in settings}
+    return {**meta, **moved, "settings": {name: value for name, value in settings.items() if name not in moved}}
 
 
 def _storable(name, array):
-    """The array as safetensors takes it for granted without looking: C order, the machine's byte order."""
+    """The array in C order and the byte order of the machine. safetensors takes both for granted and does not check."""
     if not isinstance(array, np.ndarray):
         raise InputTypeError(f"save: {name} is a {type(array).__name__}, not an array")
     if array.dtype.name not in DTYPES:
@@ -228,7 +224,7 @@ def _array(file, name):
 
 
 def _unwrapped(tensors, path):
-    """The tensors without the wrappers' prefixes that all names begin with."""
+    """The tensors without the prefixes of wrappers that all their names begin with."""
     removed = ""
     while wrapper := next((w for w in WRAPPERS if tensors and all(name.startswith(w) for name in tensors)), ""):
         tensors = {name.removeprefix(wrapper): array for name, array in tensors.items()}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import operator
 from typing import Any
 
@@ -31,6 +33,24 @@ def integer(name: str, value: Any, least: int | None = None) -> int:
         bound = "" if least is None else f" of at least {least}"
         raise InputError(f"{name} must be an integer{bound}, not {value!r}")
     return operator.index(value)
+
+
+def number(name: str, value: Any, *, least: float | None = None, above: float | None = None) -> float:
+    """A finite real number of at least `least`, or above `above`, as a float.
+
+    >>> number("lr", 1, above=0)
+    1.0
+    >>> number("lr", float("nan"), above=0)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: lr must be a number above 0, not nan
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    if not real or least is not None and value < least or above is not None and value <= above:
+        bound = "" if least is None else f" of at least {least}"
+        bound = bound if above is None else f" above {above}"
+        raise InputError(f"{name} must be a number{bound}, not {value!r}")
+    return float(value)
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:

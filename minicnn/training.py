@@ -7,26 +7,35 @@ import json
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from . import checkpoint
 from . import functional as F
 from .autograd import no_grad
-from .data import DataLoader
+from .checkpoint import Checkpoint, CheckpointError
+from .checks import integer, number
+from .data import DataLoader, Dataset
 from .errors import InputError, StateError
+from .files import write_atomically
 from .models import PRETRAINED
-from .old_progress import Silent
+from .nn import Module
 from .optim import AdamW, OneCycleLR
+from .progress import SILENT, Progress
 from .tensor import Tensor
 
+RESUMED = ("schedule", "history", "epoch", "batch", "sums", "best", "generators")
 LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.jsonl"
 
 
-def weights_file(given=None):
-    """The file that a user means: a checkpoint, the best of a run's directory, or the package's where none is given.
+def weights_file(given: str | Path | None = None) -> Path:
+    """The file of weights that `given` names: itself, or the best weights in the directory of a run.
+
+    Without `given` it is the file in the package.
 
     >>> weights_file("runs/a.safetensors").name, weights_file().name
     ('a.safetensors', 'lenet.safetensors')
@@ -36,42 +45,54 @@ def weights_file(given=None):
 
 
 class TrainingError(StateError):
-    """Training cannot go on; the message says why and what to do."""
+    """Training cannot go on. The message says why and what to do."""
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, after the state was saved."""
 
 
+def _setting(default: Any, help: str) -> Any:
+    return field(default=default, metadata={"help": help})
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Everything that decides the weights that a run ends with, besides the data and the machine.
+    """What `fit` needs besides the model and the data. `dataclasses.fields(Settings)` gives defaults and a help text.
 
-    AdamW on a one-cycle schedule whose learning rate peaks at `lr`. `max_shift` moves each training image by up to so
-    many pixels, anew in each epoch. `patience` stops after so many epochs without a better validation error.
+    The optimiser is AdamW on a one-cycle schedule.
+
+    Raises
+    ------
+    InputError
+        A value that training cannot use.
+
+    Examples
+    --------
+    >>> Settings(epochs=3).lr
+    0.002
+    >>> Settings(epochs=0)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: epochs must be an integer of at least 1, not 0
     """
 
-    model: str = "lenet"
-    epochs: int = 10
-    batch_size: int = 64
-    lr: float = 2e-3
-    weight_decay: float = 1e-2
-    seed: int = 1
-    max_shift: int = 0
-    patience: int | None = None
-    algorithm: str = "auto"
+    epochs: int = _setting(10, "how many times training goes through all images")
+    batch_size: int = _setting(64, "images a step")
+    lr: float = _setting(2e-3, "the highest learning rate of the one-cycle schedule")
+    weight_decay: float = _setting(1e-2, "weight decay of AdamW")
+    seed: int = _setting(1, "seed of all random numbers; the same seed gives the same weights on the same machine, bit "
+                            "for bit")
+    max_shift: int = _setting(0, "move each training image by up to so many pixels, anew in each epoch")
+    patience: int | None = _setting(None, "stop after so many epochs without a smaller validation error")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("max_shift", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < least:
-                raise InputError(f"{name} must be an integer of at least {least}, not {value!r}")
-        if not self.lr > 0 or not np.isfinite(self.lr):
-            raise InputError(f"lr must be a positive number, not {self.lr!r}")
-        if not self.weight_decay >= 0:
-            raise InputError(f"weight_decay must not be negative, it is {self.weight_decay!r}")
-        if self.patience is not None and self.patience < 1:
-            raise InputError(f"patience must be at least 1 epoch, not {self.patience!r}")
+            integer(name, getattr(self, name), least)
+        if self.patience is not None:
+            integer("patience", self.patience, 1)
+        number("lr", self.lr, above=0)
+        number("weight_decay", self.weight_decay, least=0)
 
 
 @dataclass(frozen=True)
@@ -97,13 +118,26 @@ class Evaluation:
     confusion: np.ndarray = field(repr=False)
 
 
-def evaluate(model, images, labels, batch_size=256) -> Evaluation:
-    """Error and loss of a model in evaluation mode; its mode is put back afterwards.
+def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: int = 256) -> Evaluation:
+    """Error and loss of a model in evaluation mode. Afterwards the model is in the mode that it was in.
 
     Parameters
     ----------
+    model : Module
+        (N, C, H, W) -> logits (N, classes).
     images : ndarray, uint8 (n, H, W) or float (n, C, H, W)
     labels : ndarray of int, shape (n,)
+    batch_size : int
+        Images that the model computes at once.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        A label is not the number of a class, or `DataLoader` refuses the images.
     """
     mode = model.training
     model.eval()
@@ -121,7 +155,9 @@ def evaluate(model, images, labels, batch_size=256) -> Evaluation:
     return Evaluation(float(loss), float((predictions != labels).mean()), predictions, np.exp(log_p), confusion)
 
 
-def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, extra_meta=None):
+def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: str | Path | None = None,
+        resume: Checkpoint | None = None, progress: Progress = SILENT,
+        extra_meta: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     """Train `model` on `data` and leave in it the weights with the least validation error.
 
     Parameters
@@ -129,15 +165,16 @@ def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, ext
     model : Module
         (N, C, H, W) -> logits (N, classes).
     data : minicnn.data.Dataset
-    settings : Settings
+    settings : Settings, optional
     out : path, optional
         A directory for `last.safetensors` (everything that resuming needs, written after each epoch and at Ctrl-C),
         `best.safetensors` (the weights with the least validation error) and `history.jsonl`.
     resume : Checkpoint, optional
         `checkpoint.load(out / "last.safetensors")`: go on as if the run had never stopped, to the same bits.
-    reporter : object with the methods of `progress.Silent`, optional
+    progress : Progress
+        Is updated after each step and gets a note at the end of each epoch.
     extra_meta : dict, optional
-        Kept in the checkpoints' metadata.
+        The caller's own entries in the metadata of the checkpoints, such as the name of the model.
 
     Returns
     -------
@@ -149,10 +186,20 @@ def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, ext
     ------
     TrainingError
         The loss became NaN or infinite.
+    CheckpointError, FileError
+        A file in `out` could not be written.
     Interrupted
         At Ctrl-C, after the state was saved. A second Ctrl-C stops at once.
+
+    Examples
+    --------
+    >>> from minicnn.data import load
+    >>> from minicnn.models import MLP
+    >>> history = fit(MLP(32, rng=np.random.default_rng(0)), load("mnist5k"), Settings(epochs=2))
+    >>> [record["epoch"] for record in history], history[-1]["val_error"] < 0.2
+    ([1, 2], True)
     """
-    run = _Run(model, data, settings or Settings(), out, reporter or Silent(), extra_meta or {})
+    run = _Run(model, data, settings or Settings(), out, progress, extra_meta or {})
     if resume is not None:
         run.restore(resume)
     with _deferred_interrupt() as interrupted:
@@ -160,8 +207,8 @@ def fit(model, data, settings=None, *, out=None, resume=None, reporter=None, ext
 
 
 class _Run:
-    def __init__(self, model, data, settings, out, reporter, extra_meta):
-        self.model, self.data, self.settings, self.reporter = model, data, settings, reporter
+    def __init__(self, model, data, settings, out, progress, extra_meta):
+        self.model, self.data, self.settings, self.progress = model, data, settings, progress
         self.extra_meta, self.out = extra_meta, None if out is None else Path(out)
         self.batches = -(-len(data.train_images) // settings.batch_size)
         self.optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
@@ -179,8 +226,8 @@ class _Run:
         return self.history
 
     def _epoch(self, interrupted):
-        settings, steps = self.settings, self.settings.epochs * self.batches
-        self.reporter.epoch_starts(self.epoch + 1, settings.epochs, self.batch, self.batches)
+        settings = self.settings
+        self._report()
         loader = DataLoader(self.data.train_images, self.data.train_labels, settings.batch_size, shuffle=True,
                             max_shift=settings.max_shift, rng=np.random.default_rng([settings.seed, self.epoch]))
         clock = time.perf_counter()
@@ -189,7 +236,7 @@ class _Run:
             self.batch += 1
             now = time.perf_counter()
             self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
-            self.reporter.step(self._running(), steps - self.epoch * self.batches - self.batch)
+            self._report(_numbers(self._running()))
             if interrupted.is_set():
                 self._save(LAST)
                 raise Interrupted(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
@@ -202,13 +249,18 @@ class _Run:
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingError(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}: try a smaller "
-                                "--lr; the checkpoint of the last epoch is as it was")
+                                "learning rate. The checkpoint of the last epoch is as it was")
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
         self.sums["loss"] += value * len(labels)
         self.sums["wrong"] += int((logits.data.argmax(1) != labels).sum())
         self.sums["images"] += len(labels)
+
+    def _report(self, numbers=""):
+        steps = self.epoch * self.batches + self.batch
+        self.progress.update(steps, self.settings.epochs * self.batches,
+                             f"epoch {self.epoch + 1}/{self.settings.epochs}  {numbers}".rstrip())
 
     def _running(self):
         images, seconds = self.sums["images"], self.sums["seconds"]
@@ -227,7 +279,8 @@ class _Run:
             self.best = result.error, record["epoch"], self.model.state_dict()
             self._save(BEST)
         self._save(LAST)
-        self.reporter.epoch_ends(record, self.settings.epochs)
+        self.progress.note(f"epoch {record['epoch']}/{self.settings.epochs}  {_numbers(record)}  "
+                           f"validation error {record['val_error']:.2%}")
 
     def _out_of_patience(self):
         patience = self.settings.patience
@@ -245,10 +298,14 @@ class _Run:
         optimizer = self.optimizer.state_dict() if name == LAST else None
         checkpoint.save(self.out / name, self.model.state_dict(), optimizer, meta)
         lines = "".join(json.dumps(record) + "\n" for record in self.history)
-        checkpoint.write_atomically(self.out / HISTORY, lines.encode())
+        write_atomically(self.out / HISTORY, lines.encode())
 
     def restore(self, saved):
         meta = saved.meta
+        lacking = [name for name in RESUMED if name not in meta] + ["the optimiser's state"] * (saved.optimizer is None)
+        if lacking:
+            raise CheckpointError(f"{saved.path or 'this checkpoint'} cannot be resumed: it lacks {', '.join(lacking)}."
+                                  f" Give the {LAST} of a run")
         checkpoint.load_into(saved, self.model)
         self.optimizer.load_state_dict(saved.optimizer)
         self.schedule.load_state_dict(meta["schedule"])
@@ -260,9 +317,14 @@ class _Run:
                 module.rng.bit_generator.state = meta["generators"][name]
 
 
+def _numbers(record):
+    return (f"loss {record['train_loss']:.4f}  accuracy {1 - record['train_error']:.2%}  "
+            f"{record['images_per_s']:,.0f} images/s")
+
+
 @contextlib.contextmanager
-def _deferred_interrupt():
-    """An Event that Ctrl-C sets, so that a step is never cut in two; a second Ctrl-C interrupts as usual."""
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """An Event that Ctrl-C sets, so that a step is never cut in two. A second Ctrl-C interrupts as usual."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed

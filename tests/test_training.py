@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from minicnn import nn
-from minicnn.checkpoint import CheckpointError, load
+from minicnn.checkpoint import CheckpointError, load, save
 from minicnn.data import Dataset
 from minicnn.data import load as load_data
 from minicnn.models import MLP, LeNet
-from minicnn.old_progress import Silent
+from minicnn.progress import Progress
 from minicnn.training import Interrupted, Settings, TrainingError, evaluate, fit
 
 
@@ -25,7 +25,7 @@ def digits():
                    full.val_labels[:100])
 
 
-SETTINGS = Settings(model="mlp", epochs=3, batch_size=64, seed=5, max_shift=1)
+SETTINGS = Settings(epochs=3, batch_size=64, seed=5, max_shift=1)
 
 
 def network(seed=0):
@@ -34,15 +34,15 @@ def network(seed=0):
                          nn.Dropout(0.2, rng=np.random.default_rng(9)), nn.Linear(20, 10, rng=rng))
 
 
-class StopAt(Silent):
-    """Presses Ctrl-C after so many steps."""
+class StopAt(Progress):
+    """Presses Ctrl-C once, after so many steps."""
 
     def __init__(self, step):
-        self.left = step
+        self.step = step
 
-    def step(self, running, steps_left):
-        self.left -= 1
-        if self.left == 0:
+    def update(self, done, total, text=""):
+        if done == self.step:
+            self.step = None
             os.kill(os.getpid(), signal.SIGINT)
 
 
@@ -84,7 +84,7 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
     history = fit(whole, digits, SETTINGS, out=_new(tmp_path / "whole"))
     part = network()
     with pytest.raises(Interrupted, match=r"stopped in epoch \d, after \d of 4 batches"):
-        fit(part, digits, SETTINGS, out=_new(tmp_path / "part"), reporter=StopAt(stop))
+        fit(part, digits, SETTINGS, out=_new(tmp_path / "part"), progress=StopAt(stop))
     again = network(seed=77)                      # what it starts with must not matter
     resumed = fit(again, digits, SETTINGS, out=tmp_path / "part", resume=load(tmp_path / "part" / "last.safetensors"))
     assert_same(whole.state_dict(), again.state_dict())
@@ -99,8 +99,17 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
 def test_ctrl_c_leaves_the_handler_as_it_was(digits, tmp_path):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted):
-        fit(network(), digits, SETTINGS, out=tmp_path, reporter=StopAt(1))
+        fit(network(), digits, SETTINGS, out=tmp_path, progress=StopAt(1))
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_weights_alone_cannot_be_resumed(digits, tmp_path):
+    fit(network(), digits, dataclasses.replace(SETTINGS, epochs=1), out=tmp_path)
+    with pytest.raises(CheckpointError, match="best.safetensors cannot be resumed: it lacks the optimiser's state"):
+        fit(network(), digits, SETTINGS, resume=load(tmp_path / "best.safetensors"))
+    save(tmp_path / "own.safetensors", network().state_dict(), {}, {"epoch": 1})
+    with pytest.raises(CheckpointError, match="it lacks schedule, history, .* generators. Give the last.safetensors"):
+        fit(network(), digits, SETTINGS, resume=load(tmp_path / "own.safetensors"))
 
 
 def test_history_file(digits, tmp_path):
@@ -131,7 +140,7 @@ def test_nan_loss_stops_and_keeps_the_checkpoint(digits, tmp_path):
     before = (tmp_path / "last.safetensors").read_bytes()
     broken = network()
     broken[1].weight.data[:] = np.nan
-    with pytest.raises(TrainingError, match="the loss is nan in epoch 1, batch 1: try a smaller --lr"):
+    with pytest.raises(TrainingError, match="the loss is nan in epoch 1, batch 1: try a smaller learning rate"):
         fit(broken, digits, SETTINGS, out=tmp_path)
     assert (tmp_path / "last.safetensors").read_bytes() == before
 
@@ -168,9 +177,12 @@ def test_evaluation(digits):
 
 
 @pytest.mark.parametrize(("field", "value", "message"), [
-    ("epochs", 0, "epochs must be an integer of at least 1, not 0"), ("lr", 0.0, "lr must be a positive number"),
-    ("lr", float("nan"), "lr must be"), ("batch_size", -1, "batch_size must be"), ("seed", -1, "seed must be"),
-    ("weight_decay", -0.1, "weight_decay must not be negative"), ("patience", 0, "patience must be at least 1")])
+    ("epochs", 0, "epochs must be an integer of at least 1, not 0"), ("lr", 0.0, "lr must be a number above 0, not 0"),
+    ("lr", float("nan"), "lr must be a number above 0, not nan"), ("lr", None, "lr must be a number above 0, not None"),
+    ("batch_size", -1, "batch_size must be an integer of at least 1"), ("seed", -1, "seed must be an integer of at"),
+    ("max_shift", 1.5, "max_shift must be an integer of at least 0, not 1.5"),
+    ("weight_decay", -0.1, "weight_decay must be a number of at least 0, not -0.1"),
+    ("patience", 0, "patience must be an integer of at least 1, not 0")])
 def test_bad_settings(field, value, message):
     with pytest.raises(ValueError, match=message):
         Settings(**{field: value})

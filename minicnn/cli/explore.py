@@ -42,8 +42,8 @@ def run(arguments):
     start = time.perf_counter()
     out = _checked(Path(arguments.out))
     wanted = _wanted(arguments.digits)                                  # (is it a class, the number)
-    from ..checkpoint import write_atomically
     from ..data import load
+    from ..files import write_atomically
     from ..moving_digit.exploration import explore
     from ..moving_digit.page import build
     from ..old_progress import counter
@@ -107,7 +107,7 @@ def _model(weights):
     from ..training import weights_file
     path = weights_file(weights)
     saved, model = load(path), LeNet(algorithm="direct")
-    name = saved.meta.get("settings", {}).get("model", "lenet")
+    name = saved.meta.get("model", "lenet")
     if name != "lenet":
         raise CheckpointError(f"{path} is of the model {name}; the page shows the LeNet with its max-pool: give "
                               "weights that minicnn train --model lenet made")

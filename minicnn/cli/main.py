@@ -129,11 +129,14 @@ def _train_options(command):
 def train(arguments):
     """minicnn train."""
     from .. import training, viz
-    from ..checkpoint import load, write_atomically
-    from ..old_progress import reporter
+    from ..checkpoint import load
+    from ..files import write_atomically
+    from ..progress import on_stderr
     _set_threads(arguments.threads)
     saved, data, settings, out = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
-    model = _model(settings.model, settings.algorithm, settings.seed)
+    name, algorithm = (arguments.model, arguments.algo) if saved is None else (saved.meta["model"],
+                                                                               saved.meta["algorithm"])
+    model = _model(name, algorithm, settings.seed)
     algorithms = _fixed_algorithms(model, min(settings.batch_size, len(data.train_labels)), saved)
     out.mkdir(parents=True, exist_ok=True)
     notice = (lambda line: None) if arguments.quiet else (lambda line: print(line, file=sys.stderr))
@@ -142,9 +145,10 @@ def train(arguments):
     start = time.perf_counter()
     dry_run = saved.meta["dry_run"] if saved else arguments.dry_run
     try:
-        with reporter(arguments.quiet) as tell:
-            history = training.fit(model, data, settings, out=out, resume=saved, reporter=tell,
-                                   extra_meta={"algorithms": algorithms, "dry_run": dry_run})
+        with on_stderr("train", arguments.quiet) as progress:
+            history = training.fit(model, data, settings, out=out, resume=saved, progress=progress,
+                                   extra_meta={"model": name, "algorithm": algorithm, "algorithms": algorithms,
+                                               "dry_run": dry_run})
     except training.Interrupted as stop:
         raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
     seconds = time.perf_counter() - start
@@ -152,7 +156,7 @@ def train(arguments):
     parts = [data.train_labels, data.val_labels, () if data.test_labels is None else data.test_labels]
     test_error = training.evaluate(model, data.test_images, data.test_labels).error if len(parts[2]) else None
     result = {
-        "dataset": data.name, "source": data.source, "model": settings.model, "images": [len(part) for part in parts],
+        "dataset": data.name, "source": data.source, "model": name, "images": [len(part) for part in parts],
         "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"], "test_error": test_error,
         "seconds": round(seconds, 3), "images_per_s": round(_speed(history), 1), "settings": asdict(settings),
         "seed": settings.seed, "algorithms": algorithms, "threads": _get_threads(), "versions": _versions(),
@@ -174,8 +178,8 @@ def _new_run(arguments):
     epochs = 1 if arguments.dry_run else 15 if data.name == "mnist5k" else 10
     epochs = epochs if arguments.epochs is None else arguments.epochs
     data = _small(data) if arguments.dry_run else data
-    settings = Settings(arguments.model, epochs, arguments.batch_size, arguments.lr, arguments.weight_decay,
-                        arguments.seed, 2 if arguments.augment == "shift" else 0, arguments.patience, arguments.algo)
+    settings = Settings(epochs, arguments.batch_size, arguments.lr, arguments.weight_decay, arguments.seed,
+                        2 if arguments.augment == "shift" else 0, arguments.patience)
     return None, data, settings, _new_directory(arguments.out, f"runs/{data.name}-seed{arguments.seed}")
 
 
@@ -191,7 +195,7 @@ def _resumed_run(arguments):
     if given:
         raise InputError(f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}")
     saved = load(out / LAST)
-    if saved.optimizer is None or not {"settings", "dry_run", "algorithms"} <= saved.meta.keys():
+    if saved.optimizer is None or not {"settings", "model", "algorithm", "dry_run", "algorithms"} <= saved.meta.keys():
         raise InputError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
     settings = Settings(**saved.meta["settings"])
     data = load_data(saved.meta["dataset"], None if saved.meta["dataset"] == "mnist5k" else arguments.data)
@@ -250,7 +254,7 @@ def evaluate(arguments):
     from ..data import load as load_data
     path = training.weights_file(arguments.checkpoint or None)
     saved = load(path)
-    name, trained_on = saved.meta.get("settings", {}).get("model", "lenet"), saved.meta.get("dataset", "mnist")
+    name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset", "mnist")
     model = _model(name)
     load_into(saved, model)
     asked = arguments.data or arguments.dataset != "auto"

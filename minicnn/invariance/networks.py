@@ -135,7 +135,7 @@ def comparison_table(results):
 def _trained(name, data, epochs, seed, tell):
     """A network, and the least validation error of its training."""
     model = MODELS[name](rng=np.random.default_rng(seed))
-    history = fit(model, data, Settings(model=name, epochs=epochs, seed=seed))
+    history = fit(model, data, Settings(epochs=epochs, seed=seed))
     error = min(record["val_error"] for record in history)
     tell(f"{TITLES.get(name, name)}, seed {seed}: trained for {epochs} epochs, validation error {error:.1%}")
     return model, error

@@ -125,7 +125,7 @@ def test_interrupt_saves_exits_with_130_and_resumes_to_the_same_result(tmp_path)
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["train", "--epochs", "0"], "epochs must be an integer of at least 1, not 0"),
-    (["train", "--lr", "-1"], "lr must be a positive number"),
+    (["train", "--lr", "-1"], "lr must be a number above 0, not -1.0"),
     (["train", "--threads", "0"], "--threads must be at least 1, not 0"),
     (["train", "--algo", "magic", "--dry-run"], "no convolution algorithm is called 'magic'"),
     (["train", "--data", "nowhere"], "nowhere"),

@@ -184,7 +184,7 @@ def test_chosen_digits_and_json(tmp_path, capsys, monkeypatch):
 
 def test_other_weights(tmp_path, capsys):
     other = LeNet(rng=np.random.default_rng(3))
-    save(tmp_path / "mine.safetensors", other.state_dict(), meta={"settings": {"model": "lenet"}})
+    save(tmp_path / "mine.safetensors", other.state_dict(), meta={"model": "lenet"})
     out = tmp_path / "mine.html"
     assert main(["explore", "--digits", "3", "--weights", str(tmp_path / "mine.safetensors"), "--out", str(out)]) == 0
     meta, arrays = embedded(out.read_text(encoding="utf-8"))
@@ -210,7 +210,7 @@ def test_bad_input_exits_with_2_and_leaves_nothing(arguments, message, tmp_path,
     monkeypatch.chdir(tmp_path)
     Path("folder.html").mkdir()
     save("other.safetensors", {"weight": np.ones(3)})
-    save("blur.safetensors", LeNet(pool="blur").state_dict(), meta={"settings": {"model": "lenet-blur"}})
+    save("blur.safetensors", LeNet(pool="blur").state_dict(), meta={"model": "lenet-blur"})
     before = sorted(tmp_path.rglob("*"))
     assert main(["explore", *arguments]) == 2
     out, err = capsys.readouterr()
@@ -231,7 +231,7 @@ def test_an_old_page_outlives_a_failure(tmp_path, capsys, monkeypatch):
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr("minicnn.checkpoint.os.replace", full)
+    monkeypatch.setattr("minicnn.files.os.replace", full)
     assert main(["explore", "--digits", "1", "--out", str(out)]) == 2
     assert "the disk is full" in capsys.readouterr().err
     assert out.read_text() == "the old one" and [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
