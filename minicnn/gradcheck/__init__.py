@@ -1,4 +1,4 @@
-"""Check gradients against finite differences, and say why where they differ."""
+"""Check gradients against finite differences. Where they differ, the error names the place and the likely cause."""
 
 from .adjoint import adjoint_test
 from .check import gradcheck

@@ -1,18 +1,21 @@
-"""The dot-product test: is one linear operation the adjoint (transpose) of another?"""
+"""The dot-product test: whether one linear operation is the adjoint (transpose) of another."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from .target import GradcheckError
 
 
-def adjoint_test(forward, adjoint, in_shape, *, rng, rtol=1e-10):
+def adjoint_test(forward: Callable, adjoint: Callable, in_shape: tuple[int, ...], *, rng: np.random.Generator,
+                 rtol: float = 1e-10) -> float:
     """Compare <g, A x> with <A^T g, x> for a random x and a random g.
 
-    The gradient of a linear operation A is its adjoint, so this checks a backward pass with one forward and one
-    backward, without finite differences, on inputs of any size. Source: Claerbout 2014, "Geophysical image estimation
-    by example", the dot-product test.
+    The gradient of a linear operation A is its adjoint. This test therefore checks a backward pass with one forward and
+    one backward, without finite differences, for inputs of any size. Source: Claerbout 2014, "Geophysical image
+    estimation by example", the dot-product test.
 
     Parameters
     ----------
@@ -22,17 +25,19 @@ def adjoint_test(forward, adjoint, in_shape, *, rng, rtol=1e-10):
         g (array of the shape of A x) -> A^T g (array of `in_shape`).
     in_shape : tuple of int
     rng : numpy.random.Generator
+        Draws x and g.
     rtol : float
+        The largest error that passes.
 
     Returns
     -------
     float
-        |<g, A x> - <A^T g, x>| / (|g| |A x|), of the order of 1e-16 where `adjoint` is right.
+        |<g, A x> - <A^T g, x>| / (|g| |A x|): about 1e-16 if `adjoint` is right.
 
     Raises
     ------
     GradcheckError
-        The error exceeds rtol; both values are named. Or A^T g does not have the shape of x.
+        The error exceeds rtol, or A^T g does not have the shape of x.
 
     Examples
     --------
@@ -51,7 +56,7 @@ def adjoint_test(forward, adjoint, in_shape, *, rng, rtol=1e-10):
     error = abs(left - right) / max(np.linalg.norm(g) * np.linalg.norm(y), np.finfo(float).tiny)
     if not error <= rtol:
         at_zero = np.asarray(forward(np.zeros(in_shape)))
-        reason = (" forward(0) is not 0, so the operation is affine, not linear: take its bias out of the test."
+        reason = (" forward(0) is not 0, so the operation is affine, not linear: test it without its bias."
                   if np.any(at_zero) else "")
         raise GradcheckError(f"adjoint_test: <g, A x> = {left:.10g} but <A^T g, x> = {right:.10g}, relative error "
                              f"{error:.1e}, allowed {rtol:.0e}.{reason}")

@@ -1,4 +1,4 @@
-"""Why a gradient is wrong: where it is, what backward and the differences say, and the likely cause."""
+"""The message about a wrong gradient: the entry, its analytic and numeric value, and the likely cause."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from .differences import central, one_sided, unit
+from .target import Target
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One wrong entry of a Jacobian and, where every entry was compared, the whole.
+    """One wrong entry of a Jacobian; and the whole Jacobian, if every entry was compared.
 
     Attributes
     ----------
     k, i, j : int
-        The input, its flat element, the flat element of the output.
+        The number of the input, the flat index of its element, the flat index of the output's element.
     value, expected : float
-        What backward and the differences say of this entry.
+        The entry by backward, and by finite differences.
     missing : bool
         Backward gave None for this input.
     analytic, numeric, wrong : ndarray, shape (outputs, inputs), or None
+        The Jacobian by backward, by finite differences, and where they differ.
     """
 
     k: int
@@ -36,65 +38,67 @@ class Mismatch:
     wrong: np.ndarray | None = None
 
 
-def explain(subject, eps, found):
-    """The message of the error: where, both values, and a diagnosis."""
-    shape = subject.points[found.k].shape
+def explain(target: Target, eps: float, found: Mismatch) -> str:
+    """The message of the error: the place, both values, and a diagnosis."""
+    shape = target.points[found.k].shape
     element = tuple(int(n) for n in np.unravel_index(found.i, shape))
-    output, output_element = subject.locate(found.j)
+    output, output_element = target.locate(found.j)
     error = abs(found.value - found.expected) / max(abs(found.value), abs(found.expected))
-    lines = [f"gradcheck: the gradient of {subject.names[found.k]}, shape {shape}, is wrong at its element {element}: "
+    lines = [f"gradcheck: the gradient of {target.names[found.k]}, shape {shape}, is wrong at its element {element}: "
              f"d output {output} {output_element} is analytically {found.value:.10g}, numerically "
              f"{found.expected:.10g}, relative error {error:.1e}."]
     if found.wrong is not None:
         lines[0] += f" {found.wrong.sum()} of {found.wrong.size} entries of its Jacobian differ."
     for reason in (_not_finite, _small_dtype, _kink, _large_step, _missing, _factor, _reordered):
-        if text := reason(subject, eps, found):
+        if text := reason(target, eps, found):
             return "\n".join([*lines, text])
     return lines[0]
 
 
-def _not_finite(subject, eps, found):
+def _not_finite(target, eps, found):
     if not math.isfinite(found.value):
-        return f"Backward gave {found.value}, though the function is finite around the sample."
+        return f"Backward gave {found.value}, though the function is finite around the input."
     return None
 
 
-def _small_dtype(subject, eps, found):
-    dtype = subject.out_dtypes[subject.locate(found.j)[0]]
+def _small_dtype(target, eps, found):
+    dtype = target.out_dtypes[target.locate(found.j)[0]]
     if dtype != np.float64:
-        return (f"The output is {dtype} though the input is float64: differences of {dtype} values are too coarse to "
-                "judge by. Keep the function in the dtype of its input.")
+        return (f"The output is {dtype} though the input is float64, and {dtype} is too coarse for finite differences. "
+                "Keep the function in the dtype of its input.")
     return None
 
 
-def _kink(subject, eps, found):
-    """At a kink two slopes stay however small the step; where the function is smooth their gap shrinks with the step;
-    at a jump the slopes grow."""
-    direction = unit(subject.points[found.k].size, found.i)
-    left, right, _ = one_sided(subject, found.k, direction, found.j, 1e-6)
+def _kink(target, eps, found):
+    """A kink or a jump: with a step ten times smaller, the gap between the left and right slope stays or grows.
+
+    Where the function is smooth, the gap shrinks with the step.
+    """
+    direction = unit(target.points[found.k].size, found.i)
+    left, right, _ = one_sided(target, found.k, direction, found.j, 1e-6)
     gap, slope = abs(right - left), max(abs(left), abs(right))
-    left, right, noise = one_sided(subject, found.k, direction, found.j, 1e-7)
+    left, right, noise = one_sided(target, found.k, direction, found.j, 1e-7)
     if max(abs(left), abs(right)) > 5 * slope + 10 * noise:
-        return "The function jumps here, so it has no derivative: draw the sample elsewhere."
+        return "The function jumps here, so it has no derivative: choose another input."
     if abs(right - left) > 0.5 * gap + 10 * noise:
         return (f"The function has a kink here (left slope {left:.4g}, right slope {right:.4g}), as ReLU has at 0 and "
-                "max-pool at a tie: any slope between may be right, and the differences see their mean. Draw the "
-                "sample with safe_inputs().")
+                "max-pool at a tie. Backward may give any slope between them, and the differences give their mean. "
+                "Draw the inputs with safe_inputs().")
     return None
 
 
-def _large_step(subject, eps, found):
+def _large_step(target, eps, found):
     small = 1e-6
     if eps <= small:
         return None
-    slope, noise = central(subject, found.k, unit(subject.points[found.k].size, found.i), small)
+    slope, noise = central(target, found.k, unit(target.points[found.k].size, found.i), small)
     if abs(slope[found.j] - found.value) <= 1e-6 * abs(found.value) + noise:
-        return (f"With a step of {small:g} the differences agree: the step eps={eps:g} is too large, for the function "
-                "is not linear in this input.")
+        return (f"With a step of {small:g} the differences agree with backward: the step eps={eps:g} is too large, "
+                "because the function is not linear in this input.")
     return None
 
 
-def _missing(subject, eps, found):
+def _missing(target, eps, found):
     if found.missing:
         return "Backward gave no gradient for this input (None), but the output depends on it."
     if found.analytic is not None and not found.analytic.any():
@@ -102,8 +106,8 @@ def _missing(subject, eps, found):
     return None
 
 
-def _factor(subject, eps, found):
-    """One number that takes the numeric Jacobian to the analytic one, if there is one."""
+def _factor(target, eps, found):
+    """analytic = factor x numeric, for one factor."""
     if found.numeric is None or not found.numeric.any() or np.count_nonzero(found.numeric) < 2:
         return None
     factor = np.vdot(found.numeric, found.analytic) / np.vdot(found.numeric, found.numeric)
@@ -114,13 +118,13 @@ def _factor(subject, eps, found):
     return f"analytic = {factor:.5g} x numeric everywhere: is a factor missing or one too many?"
 
 
-def _reordered(subject, eps, found):
-    """Does the gradient agree once axes are reversed (a kernel not flipped) or swapped?"""
+def _reordered(target, eps, found):
+    """The analytic Jacobian is the numeric one with axes reversed (a kernel that was not flipped) or swapped."""
     if found.numeric is None:
         return None
-    output = subject.locate(found.j)[0]
-    out_shape, in_shape = subject.out_shapes[output], subject.points[found.k].shape
-    start = sum(math.prod(shape) for shape in subject.out_shapes[:output])
+    output = target.locate(found.j)[0]
+    out_shape, in_shape = target.out_shapes[output], target.points[found.k].shape
+    start = sum(math.prod(shape) for shape in target.out_shapes[:output])
     full = out_shape + in_shape
     analytic, numeric = (a[start:start + math.prod(out_shape)].reshape(full) for a in (found.analytic, found.numeric))
     for count in (1, 2):                                    # a one- or two-dimensional convolution
@@ -138,5 +142,5 @@ def _reordered(subject, eps, found):
 
 
 def _close(a, b):
-    """Agreement far beyond chance, whatever tolerances the caller asked for."""
+    """Equal to 5 digits, whatever tolerances the caller gave: no chance agreement."""
     return np.abs(a - b).max() <= 1e-5 * np.abs(b).max()

@@ -1,8 +1,9 @@
-"""Samples on which finite differences can be trusted."""
+"""Inputs for which finite differences can be trusted."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -10,18 +11,19 @@ from ..errors import InputError
 from ..tensor import Tensor
 
 
-def safe_inputs(*shapes, rng, spacing=0.1, dtype=np.float64):
-    """Tensors that sit on no kink at 0 (ReLU) and on no tie (max, max-pool): what `gradcheck` should be fed.
+def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: float = 0.1,
+                dtype: Any = np.float64) -> tuple[Tensor, ...]:
+    """Tensors without elements near 0, the kink of ReLU, and without ties, the kinks of max and max-pool.
 
     The elements of all tensors together are the n values spacing * (i - floor(n / 2) + 1/2), i = 0 .. n - 1, shuffled:
-    evenly spaced, of both signs, any two at least `spacing` apart and none nearer to 0 than spacing / 2.
+    evenly spaced and of both signs. Any two differ by at least `spacing`, and none is nearer to 0 than spacing / 2.
 
     Parameters
     ----------
     *shapes : tuple of int
     rng : numpy.random.Generator
     spacing : float
-        It must be well above the step of the finite differences.
+        It must be much larger than the step of the finite differences.
     dtype : float32 or float64
 
     Returns

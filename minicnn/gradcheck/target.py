@@ -1,13 +1,16 @@
-"""What `gradcheck` looks at: a function of Tensors, a Module, or a pair of functions on arrays, all as one interface.
+"""The function that `gradcheck` checks, behind one interface: a function of Tensors, a Module, or a pair on arrays.
 
-To the check, everything is a function from a list of float64 arrays (the checked inputs, `points`) to one flat vector
-(all outputs, one after the other). The arrays that the caller gave are copied and never touched.
+A target maps a list of float64 arrays (`points`, the checked inputs) to one flat vector (all outputs, concatenated).
+It copies the arrays of the caller and never changes them.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,56 +21,62 @@ from ..tensor import Tensor, record
 
 
 class GradcheckError(StateError):
-    """A gradient is wrong, or could not be judged; the message says where and why."""
+    """A gradient is wrong, or it cannot be checked. The message says where and why."""
+
+    __module__ = "minicnn.gradcheck"
 
 
 class GradcheckWarning(UserWarning):
-    """Something makes the check less telling than it looks."""
+    """The check proves less than it seems to."""
+
+    __module__ = "minicnn.gradcheck"
 
 
-class Subject:
-    """A function under test.
+class Target:
+    """The function under test; a subclass defines `outputs` and `gradients`.
 
     Attributes
     ----------
     names : list of str
-        Of the checked inputs: "input 0", or "parameter 'weight'" of a Module.
+        The names of the checked inputs: "input 0", or "parameter 'weight'" of a Module.
     points : list of ndarray
-        Their values in float64, in the memory order that the caller chose.
+        The values of the checked inputs in float64, in the caller's memory order.
     out_shapes, out_dtypes : list
-        Of the outputs, known after the first call of `value`.
+        The shapes and dtypes of the outputs; set by each call of `value`.
     """
 
-    def __init__(self, named):
+    def __init__(self, named: Sequence[tuple[str, np.ndarray]]):
         for name, array in named:
             if not np.isfinite(array).all():
                 where = _index(~np.isfinite(array))
-                raise InputError(f"gradcheck: {name} is {array[where]} at {where}; differences need finite samples")
+                raise InputError(f"gradcheck: {name} is {array[where]} at {where}; finite differences need "
+                                 "finite inputs")
         _refuse_overlap(named)
         small = [name for name, array in named if array.dtype != np.float64]
         if small:
-            warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too small a dtype for differences (they would be "
-                          "good to 3 digits at best), so float64 copies are checked; give float64 to be sure that the "
-                          "code that you use is the code that is checked",
+            warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too coarse for finite differences (3 correct "
+                          "digits at best), so float64 copies are checked. Give float64 to check the code that you "
+                          "use.",
                           GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
-        self.out_shapes = self.out_dtypes = None
+        self.out_shapes: list[tuple[int, ...]] = []
+        self.out_dtypes: list[np.dtype] = []
 
-    def borrowed(self):
-        """Context manager in which the subject may change what belongs to the caller; on leaving, all is put back."""
+    def borrowed(self) -> contextlib.AbstractContextManager:
+        """Context manager: inside, the target may change the caller's parameters; at the end it restores them."""
         return contextlib.nullcontext()
 
-    def outputs(self, points):
-        """The outputs, a list of arrays, for fresh arrays `points`, which stay as they are if the function is pure."""
+    def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
+        """The outputs at `points`, which the target may keep but must not change."""
         raise NotImplementedError
 
-    def gradients(self, points, cotangents):
-        """The gradient of sum over k of <cotangents[k], output k> for each checked input: an array or None."""
+    def gradients(self, points: list[np.ndarray], cotangents: list[np.ndarray]) -> list[np.ndarray | None]:
+        """The gradient of sum over k of <cotangents[k], output k> with respect to each checked input."""
         raise NotImplementedError
 
-    def value(self, points=None):
-        """All outputs at `points` (by default those of the caller) as one flat float64 vector."""
+    def value(self, points: list[np.ndarray] | None = None) -> np.ndarray:
+        """All outputs at `points` (by default the caller's inputs) as one flat float64 vector."""
         points = self.points if points is None else points
         given = _copies(points)
         outputs = self.outputs(given)
@@ -76,22 +85,22 @@ class Subject:
         for k, out in enumerate(outputs):
             if not np.isfinite(out).all():
                 where = _index(~np.isfinite(out))
-                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, at the sample or within eps "
-                                     "of it, so there is no difference to take. Draw the sample further from the edge "
-                                     "of the function's domain, or choose a smaller eps.")
+                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, for the given inputs or "
+                                     "within eps of them, so no difference can be taken. Choose inputs further from "
+                                     "the edge of the function's domain, or a smaller eps.")
         return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
 
-    def vjp(self, cotangent):
-        """The gradient of <cotangent, value()> for each checked input: an array of its shape, or None."""
-        parts = np.split(cotangent, np.cumsum([int(np.prod(shape)) for shape in self.out_shapes])[:-1])
+    def vjp(self, cotangent: np.ndarray) -> list[np.ndarray | None]:
+        """The gradient of <cotangent, value()> with respect to each checked input: an array of its shape, or None."""
+        parts = np.split(cotangent, np.cumsum([math.prod(shape) for shape in self.out_shapes])[:-1])
         given = [part.reshape(shape).astype(dtype)
                  for part, shape, dtype in zip(parts, self.out_shapes, self.out_dtypes, strict=True)]
         cotangents, points = _copies(given), _copies(self.points)
         gradients = self.gradients(points, cotangents)
         self._refuse_change(self.points, points)
         if any(not np.array_equal(a, b) for a, b in zip(given, cotangents, strict=True)):
-            raise GradcheckError("gradcheck: backward changed the cotangent that it was given in place; others may "
-                                 "still need it. Compute a new array.")
+            raise GradcheckError("gradcheck: backward changed its cotangent in place, and other operations may still "
+                                 "need the cotangent. Compute a new array.")
         return [self._fitting(k, gradient) for k, gradient in enumerate(gradients)]
 
     def _fitting(self, k, gradient):
@@ -113,20 +122,20 @@ class Subject:
                 raise GradcheckError(f"gradcheck: the function changed {name} in place, at {where} from {a[where]:.6g} "
                                      f"to {b[where]:.6g}. Compute a new array, or work on a copy.")
 
-    def locate(self, j):
+    def locate(self, j: int) -> tuple[int, tuple[int, ...]]:
         """(output, index tuple) of element j of the flat vector of all outputs."""
         for k, shape in enumerate(self.out_shapes):
-            size = int(np.prod(shape))
+            size = math.prod(shape)
             if j < size:
                 return k, tuple(int(i) for i in np.unravel_index(j, shape))
             j -= size
         raise IndexError(j)
 
 
-class TensorFunction(Subject):
-    """A callable on Tensors. Of a Module the parameters are checked too."""
+class TensorFunction(Target):
+    """A callable on Tensors. If it is a Module, its parameters are checked too."""
 
-    def __init__(self, func, inputs):
+    def __init__(self, func: Callable, inputs: Sequence[Any]):
         self.func, self.inputs = func, inputs
         self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
         self.checked = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
@@ -147,13 +156,13 @@ class TensorFunction(Subject):
             for parameter, data, grad in kept:
                 parameter.data, parameter.grad = data, grad
             if state:
-                self.func.load_state_dict(state)        # the running means, which training mode moves
+                self.func.load_state_dict(state)        # the running means, which training mode changes
 
-    def outputs(self, points):
+    def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
         with no_grad():
             return [out.data for out in self._call(points)[1]]
 
-    def gradients(self, points, cotangents):
+    def gradients(self, points: list[np.ndarray], cotangents: list[np.ndarray]) -> list[np.ndarray | None]:
         leaves, outputs = self._call(points)
         joined = record(np.zeros(()), outputs, lambda grad: tuple(cotangents), "gradcheck")
         if joined.requires_grad:
@@ -181,10 +190,10 @@ class TensorFunction(Subject):
         return leaves, outputs
 
 
-class ArrayPair(Subject):
+class ArrayPair(Target):
     """forward(*arrays) -> array and backward(cotangent, *arrays) -> the gradient of each array."""
 
-    def __init__(self, pair, inputs):
+    def __init__(self, pair: tuple[Callable, Callable], inputs: Sequence[Any]):
         self.forward, self.backward = pair
         self.inputs = [np.asarray(value) if isinstance(value, (list, float)) else value for value in inputs]
         self.checked = [i for i, a in enumerate(self.inputs) if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
@@ -193,10 +202,10 @@ class ArrayPair(Subject):
                              "floating-point numbers")
         super().__init__([(f"input {i}", self.inputs[i]) for i in self.checked])
 
-    def outputs(self, points):
+    def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
         return [np.asarray(self.forward(*self._arguments(points)))]
 
-    def gradients(self, points, cotangents):
+    def gradients(self, points: list[np.ndarray], cotangents: list[np.ndarray]) -> list[np.ndarray | None]:
         gradients = self.backward(*cotangents, *self._arguments(points))
         if not isinstance(gradients, (tuple, list)):
             gradients = (gradients,)
@@ -212,8 +221,8 @@ class ArrayPair(Subject):
         return arguments
 
 
-def is_pair(func):
-    """Whether func is (forward, backward)."""
+def is_pair(func: Any) -> bool:
+    """Whether `func` is a pair (forward, backward) of callables."""
     return isinstance(func, tuple) and len(func) == 2 and all(map(callable, func))
 
 
@@ -222,7 +231,7 @@ def _copies(arrays):
 
 
 def _index(mask):
-    """The first index tuple where the mask is True."""
+    """The first index tuple at which the mask is True."""
     return tuple(int(i) for i in np.argwhere(mask)[0])
 
 

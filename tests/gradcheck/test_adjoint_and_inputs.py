@@ -1,0 +1,43 @@
+"""The dot-product test, and the inputs that avoid kinks and ties."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor
+from minicnn import functional as F
+from minicnn.gradcheck import GradcheckError, adjoint_test, safe_inputs
+from tests.gradcheck.functions import leaf
+
+
+@pytest.mark.parametrize("shapes", [[(5,)], [(2, 3), (3,)], [()], [(0, 2), (1,)], [(7, 3, 2)]])
+def test_safe_inputs(rng, shapes):
+    tensors = safe_inputs(*shapes, rng=rng, spacing=0.5)
+    assert [t.shape for t in tensors] == shapes and all(t.requires_grad and t.dtype == np.float64 for t in tensors)
+    values = np.sort(np.concatenate([t.data.ravel() for t in tensors]))
+    assert np.allclose(np.diff(values), 0.5) and np.abs(values).min() >= 0.25
+    assert values.size == 1 or (values[0] < 0 < values[-1])
+
+
+def test_safe_inputs_misuse(rng):
+    with pytest.raises(ValueError, match="give at least one shape"):
+        safe_inputs(rng=rng)
+    with pytest.raises(ValueError, match="spacing must be positive, not 0"):
+        safe_inputs((2,), rng=rng, spacing=0)
+
+
+def test_adjoint_test(rng):
+    image, w = (3, 1, 7, 6), rng.standard_normal((2, 1, 3, 2))
+    forward = lambda x: F.conv2d(Tensor(x), Tensor(w), stride=2).data
+
+    def adjoint(g):
+        x = leaf(np.zeros(image))
+        F.conv2d(x, Tensor(w), stride=2).backward(g)
+        return x.grad
+
+    assert adjoint_test(forward, adjoint, image, rng=rng) < 1e-14
+    with pytest.raises(GradcheckError, match=r"<g, A x> = \S+ but <A\^T g, x> = \S+, relative error"):
+        adjoint_test(forward, lambda g: 2 * adjoint(g), image, rng=rng)
+    with pytest.raises(GradcheckError, match=r"the operation is affine, not linear"):
+        adjoint_test(lambda x: forward(x) + 1, adjoint, image, rng=rng)
+    with pytest.raises(GradcheckError, match=r"returned shape \(3,\) for an input of shape \(3, 1, 7, 6\)"):
+        adjoint_test(forward, lambda g: np.zeros(3), image, rng=rng)
