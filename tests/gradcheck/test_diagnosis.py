@@ -8,7 +8,6 @@ from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, gradcheck, safe_inputs
 from tests.gradcheck.functions import leaf, sum_of_squares
 
-
 # What is wrong is caught and located.
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -124,7 +123,7 @@ def test_forgetting_to_accumulate(rng):
         dx[rows] = grad                             # += is lost where a row is taken twice
         return dx, None
 
-    with pytest.raises(GradcheckError, match=r"input 0, .* element \(1, 0\): .*ally 0, numerically 1, .* 2 of 36"):
+    with pytest.raises(GradcheckError, match=r"input 0, .* element \(1, [01]\): .*ally 0, numerically 1, .* 2 of 36"):
         gradcheck((lambda x, rows: x[rows], take_backward), (rng.standard_normal((3, 2)), np.array([1, 0, 1])))
 
 

@@ -8,7 +8,6 @@ from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck, safe_inputs
 from tests.gradcheck.functions import leaf, sum_of_squares
 
-
 # What is right passes.
 
 @pytest.mark.parametrize("fast", [False, True])
