@@ -1,4 +1,4 @@
-"""Writing files: one check before the work begins, one way to put a whole file in the place of an old one."""
+"""Files: the cache directory, a check before the work begins, and one way to write a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,29 +17,51 @@ ADVICE = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.ENOENT: "its directory does not exist; create it first",
-    errno.EACCES: "no permission; choose another directory",
-    errno.EPERM: "no permission; choose another directory",
+    errno.ENOTDIR: "a part of the path is a file, not a directory; choose another path",
+    errno.EACCES: "no permission; choose another place or change the permissions",
+    errno.EPERM: "no permission; choose another place or change the permissions",
     errno.EROFS: "the file system is read-only; choose another directory",
-    errno.EISDIR: "that is a directory; give the name of a file in it",
+    errno.EISDIR: "it is a directory; give the name of a file in it",
+    errno.ENOTEMPTY: "it exists and is not empty; give the name of a new directory",
 }
 
 
+def cache_dir() -> Path:
+    """The directory for what minicnn can download or make again: data, compiled kernels, measurements.
+
+    It is `MINICNN_HOME`, else `$XDG_CACHE_HOME/minicnn`, else `~/.cache/minicnn`. This function does not create it. A
+    relative `XDG_CACHE_HOME` is ignored, as the XDG specification asks.
+
+    >>> cache_dir().is_absolute()
+    True
+    """
+    home = os.environ.get("MINICNN_HOME")
+    if home:
+        return Path(home).expanduser().absolute()
+    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "minicnn"
+
+
 def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) -> Path:
-    """Raise before long work what `replacing` would raise after it, and return the path.
+    """Raise before long work the errors that `replacing` would raise after it.
 
     Parameters
     ----------
     path : path
         A file that is to be written. Its directory must exist.
     endings : tuple of str
-        The endings that the name may have, as in (".png", ".pdf"); any where none is given.
+        The endings that the name may have, as in (".png", ".pdf"). Any ending where none is given.
+
+    Returns
+    -------
+    Path
 
     Raises
     ------
     InputError
-        Another ending.
+        The name has another ending.
     FileError
-        Nothing can be written there.
+        The file cannot be written.
 
     Examples
     --------
@@ -51,24 +74,59 @@ def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) ->
     if endings and path.suffix.lower() not in endings:
         raise InputError(f"{path}: the name must end in {' or '.join(endings)}")
     target = _target(path)
-    if not target.parent.is_dir():
-        raise _error(path, errno.ENOENT)
-    if not os.access(target.parent, os.W_OK | os.X_OK) or target.exists() and not os.access(target, os.W_OK):
-        raise _error(path, errno.EACCES)
+    _check_parent(path, target)
+    return path
+
+
+def check_new_directory(path: str | os.PathLike) -> Path:
+    """Raise before long work the errors that `new_directory` would raise after it.
+
+    Parameters
+    ----------
+    path : path
+        A directory that does not exist or is empty. The directory that it lies in must exist.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    FileError
+        The directory cannot be made, or there is something in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        if any(path.iterdir()):
+            raise _error(path, errno.ENOTEMPTY)
+    elif path.exists():
+        raise FileError(f"{path} is a file; give the name of a new directory")
+    _check_parent(path, path.absolute())
     return path
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Context manager: a temporary path beside `path`, whose file takes the name when all of it is on the disk.
+    """Context manager: the path of a temporary file, which is renamed to `path` at the end of the block.
 
-    At any moment `path` is either what it was or the whole new file. A file that is replaced keeps its mode; a link
-    keeps its place and the file that it points to is replaced. What is no regular file is refused.
+    The caller writes to the temporary file. At any moment `path` is either what it was or the whole new file. A file
+    that is replaced keeps its mode. Where `path` is a link, the file that it points to is replaced. What is not a
+    regular file is refused, such as a device or a pipe. The temporary file has the ending of `path` and a name that
+    nobody can predict.
+
+    Parameters
+    ----------
+    path : path
+
+    Yields
+    ------
+    Path
+        The temporary file, which exists and is empty.
 
     Raises
     ------
     FileError
-        It could not be written. The temporary file is gone and the old one intact; its __cause__ is the OSError.
+        The file could not be written. The temporary file is removed and `path` is what it was.
 
     Examples
     --------
@@ -80,22 +138,58 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     (['a.txt'], 'whole')
     """
     target = _target(path)
-    temporary = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")     # unpredictable: no link waits there
-    try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    temporary = target.with_name(f".minicnn-{secrets.token_hex(8)}{target.suffix}")
+    with _whole_or_not(path, temporary):
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))       # O_EXCL follows no link
         if target.exists():
+            if not _permitted(target, os.W_OK):
+                raise _error(path, errno.EACCES)
             os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
+        descriptor = os.open(temporary, os.O_WRONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         os.replace(temporary, target)
-    except OSError as error:
-        if isinstance(error, FileError):
-            raise
-        raise _error(path, error.errno, error) from error
-    finally:
-        with contextlib.suppress(OSError):        # not there where it took the name; Ctrl-C comes here too
-            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_directory(path: str | os.PathLike) -> Iterator[Path]:
+    """Context manager: the path of a temporary directory, which is renamed to `path` at the end of the block.
+
+    Parameters
+    ----------
+    path : path
+        As for `check_new_directory`.
+
+    Yields
+    ------
+    Path
+        The temporary directory, which is empty.
+
+    Raises
+    ------
+    FileError
+        The directory could not be made or written to. The temporary directory is removed and `path` is what it was.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with new_directory(folder + "/frames") as temporary:
+    ...         _ = (temporary / "0.txt").write_text("first")
+    ...     os.listdir(folder), os.listdir(folder + "/frames")
+    (['frames'], ['0.txt'])
+    """
+    target = check_new_directory(path)
+    temporary = target.absolute().with_name(f".minicnn-{secrets.token_hex(8)}")
+    with _whole_or_not(path, temporary):
+        temporary.mkdir()
+        yield temporary
+        if target.is_dir():
+            target.rmdir()                        # empty, or this fails
+        os.replace(temporary, target)
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
@@ -104,20 +198,49 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     Raises
     ------
     FileError
-        It could not be written. What was there before is as it was.
+        The file could not be written. `path` is what it was.
     """
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(data)
 
 
+@contextlib.contextmanager
+def _whole_or_not(path, temporary):
+    """Turn an OSError into a FileError about `path`, and leave nothing at `temporary`, Ctrl-C included."""
+    try:
+        yield
+    except FileError:
+        raise
+    except OSError as error:
+        raise _error(path, error.errno, error) from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
 def _target(path):
-    """The file that is written: where `path` is a link, what it points to. FileError where it is no regular file."""
-    target = Path(path).resolve()
+    """The file that is written: the one that a link points to. Raises FileError where it is not a regular file."""
+    target = Path(os.path.realpath(path))
     if target.is_dir():
         raise _error(path, errno.EISDIR)
     if target.exists() and not target.is_file():
-        raise FileError(f"{path} is no regular file but a device, a pipe or a socket: give the name of a file")
+        raise FileError(f"{path} is not a regular file but a device, a pipe or a socket; give the name of a file")
     return target
+
+
+def _check_parent(path, target):
+    """Raise FileError where `target` cannot be made in its directory, or exists and cannot be written."""
+    if not target.parent.is_dir():
+        raise _error(path, errno.ENOTDIR if any(parent.is_file() for parent in target.parents) else errno.ENOENT)
+    if not _permitted(target.parent, os.W_OK | os.X_OK) or target.exists() and not _permitted(target, os.W_OK):
+        raise _error(path, errno.EACCES)
+
+
+def _permitted(path, mode):
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _error(path, number, error=None):

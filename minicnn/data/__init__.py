@@ -6,12 +6,12 @@
 ((64, 1, 28, 28), 'float32', (64,))
 """
 
+from ..files import cache_dir
 from .dataset import DATASETS, Dataset, FileRecord, describe, load
 from .errors import DataError, UnavailableError
 from .idx import read_idx, read_images, read_labels
 from .images import MEAN, STD, normalize, shift_images
 from .loader import DataLoader
-from .paths import cache_dir
 
 __all__ = [
     "DATASETS",

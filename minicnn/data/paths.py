@@ -1,35 +1,15 @@
-"""Where files live: the cache directory, and the directory of the data."""
+"""Where the data lives."""
 
 import os
 from pathlib import Path
+
+from ..files import cache_dir
 
 ORIGINS = {
     "data_dir": "the directory was named explicitly",
     "MINICNN_DATA": "the directory was named by MINICNN_DATA",
     "cache": "the cache directory of minicnn",
 }
-
-
-def cache_dir():
-    """Return the directory in which minicnn keeps what it can fetch or make again.
-
-    `MINICNN_HOME`, else `$XDG_CACHE_HOME/minicnn`, else `~/.cache/minicnn`. The directory is not
-    created. As the XDG specification asks, a relative `XDG_CACHE_HOME` is ignored.
-
-    Returns
-    -------
-    pathlib.Path
-
-    Examples
-    --------
-    >>> isinstance(cache_dir(), Path)
-    True
-    """
-    home = os.environ.get("MINICNN_HOME")
-    if home:
-        return Path(home).expanduser().absolute()
-    xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "minicnn"
 
 
 def data_place(data_dir=None):

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, Dataset, UnavailableError, cache_dir, dataset, describe, download, load
+from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, download, load
 from minicnn.data.paths import data_place
 from minicnn.data.sources import FASHION_MNIST, MNIST, SOURCES, IdxFile
 
@@ -235,15 +235,8 @@ def test_describe(tmp_path, contents, home):
     assert not home.exists()
 
 
-def test_cache_dir(monkeypatch, tmp_path):
-    assert cache_dir() == tmp_path / "home"
-    monkeypatch.setenv("MINICNN_HOME", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_dir() == tmp_path / "xdg" / "minicnn"
+def test_data_place(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for relative in ("", "relative"):
-        monkeypatch.setenv("XDG_CACHE_HOME", relative)
-        assert cache_dir() == tmp_path / ".cache" / "minicnn"
     assert data_place("~/digits") == (tmp_path / "digits", "data_dir")
 
 

@@ -1,0 +1,260 @@
+"""files.py: a file is written whole or not at all, in the place that was meant."""
+
+import errno
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from minicnn.errors import FileError, InputError, MinicnnError
+from minicnn.files import cache_dir, check_destination, check_new_directory, new_directory, replacing, write_atomically
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "a.bin"
+
+
+@pytest.fixture
+def folder():
+    """A directory for tests in which an ordinary user writes: root may write everywhere."""
+    folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
+    if root:
+        os.chown(folder, 65534, -1)
+        os.seteuid(65534)
+    yield folder
+    if root:
+        os.seteuid(0)
+    folder.chmod(0o700)
+    shutil.rmtree(folder)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+# What is written.
+
+def test_a_new_file_has_the_usual_mode_and_nothing_else_is_left(path):
+    write_atomically(path, b"abc")
+    assert path.read_bytes() == b"abc" and os.listdir(path.parent) == ["a.bin"]
+    (path.parent / "plain").touch()
+    assert mode(path) == mode(path.parent / "plain")
+
+
+@pytest.mark.parametrize("number", [0o600, 0o640, 0o666, 0o755, 0o200])
+def test_a_replaced_file_keeps_its_mode(path, number):
+    path.write_bytes(b"old")
+    path.chmod(number)
+    with replacing(path) as temporary:
+        assert mode(temporary) == number                # nobody else reads what is private, not even for a moment
+        temporary.write_bytes(b"new")
+    assert mode(path) == number and path.read_bytes() == b"new"
+
+
+def test_the_old_file_stands_until_the_new_one_is_whole(path):
+    path.write_bytes(b"old")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old" and temporary.suffix == ".bin" and temporary.parent == path.parent
+    assert path.read_bytes() == b"new"
+
+
+def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path):
+    real, link = tmp_path / "folder" / "real", tmp_path / "link"
+    real.parent.mkdir()
+    for old in (None, b"old"):
+        if old:
+            real.write_bytes(old)
+        link.unlink(missing_ok=True)
+        link.symlink_to("folder/real")
+        write_atomically(link, b"new")
+        assert link.is_symlink() and real.read_bytes() == b"new"
+    assert os.listdir(real.parent) == ["real"]
+
+
+def test_the_temporary_name_is_another_each_time_and_no_link_is_followed(path, monkeypatch):
+    names = set()
+    for _ in range(3):
+        with replacing(path) as temporary:
+            names.add(temporary.name)
+    assert len(names) == 3
+    monkeypatch.setattr("minicnn.files.secrets.token_hex", lambda size: "known")
+    victim = path.parent / "victim"
+    victim.write_bytes(b"precious")
+    (path.parent / ".minicnn-known.bin").symlink_to(victim)
+    with pytest.raises(FileError, match="a.bin could not be written: File exists"):
+        write_atomically(path, b"new")
+    assert victim.read_bytes() == b"precious"
+
+
+# What is refused, before the work and after it.
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("no/a.bin", "no/a.bin could not be written: its directory does not exist; create it first"),
+    ("file/a.bin", "file/a.bin could not be written: a part of the path is a file, not a directory"),
+    (".", "could not be written: it is a directory; give the name of a file in it"),
+    ("pipe", "pipe is not a regular file but a device, a pipe or a socket; give the name of a file"),
+    ("link", "link is not a regular file but a device, a pipe or a socket")])
+def test_what_is_no_file(tmp_path, name, message):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for write in (check_destination, lambda path: write_atomically(path, b"abc")):
+        with pytest.raises(FileError, match=message):
+            write(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["file", "link", "pipe"] and (tmp_path / "pipe").is_fifo()
+
+
+def test_a_directory_without_permission(folder):
+    (folder / "a.bin").write_bytes(b"old")
+    folder.chmod(0o555)
+    for write in (check_destination, lambda path: write_atomically(path, b"abc")):
+        for name in ("a.bin", "new.bin"):
+            with pytest.raises(FileError, match=f"{name} could not be written: no permission; choose another place"):
+                write(folder / name)
+    for make in (check_new_directory, lambda path: new_directory(path).__enter__()):
+        with pytest.raises(FileError, match="frames could not be written: no permission"):
+            make(folder / "frames")
+    assert os.listdir(folder) == ["a.bin"] and (folder / "a.bin").read_bytes() == b"old"
+
+
+def test_a_read_only_file_is_not_replaced(folder):
+    (folder / "a.bin").write_bytes(b"old")
+    (folder / "a.bin").chmod(0o444)
+    for write in (check_destination, lambda path: write_atomically(path, b"abc")):
+        with pytest.raises(FileError, match="a.bin could not be written: no permission; choose another place"):
+            write(folder / "a.bin")
+    assert os.listdir(folder) == ["a.bin"] and (folder / "a.bin").read_bytes() == b"old"
+
+
+def test_endings(tmp_path):
+    assert check_destination(tmp_path / "a.PNG", (".png", ".pdf")) == tmp_path / "a.PNG"
+    assert check_destination(str(tmp_path / "a")) == tmp_path / "a"
+    for name in ("a.bmp", "a", "png"):
+        with pytest.raises(InputError, match=f"{name}: the name must end in .png or .pdf"):
+            check_destination(tmp_path / name, (".png", ".pdf"))
+    assert os.listdir(tmp_path) == []
+
+
+# What goes wrong while it is written.
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
+@pytest.mark.parametrize(("number", "message"), [
+    (errno.ENOSPC, "the disk is full; free some space"), (errno.EDQUOT, "the disk quota is used up"),
+    (errno.EROFS, "the file system is read-only; choose another directory"), (errno.EIO, "Input/output error")])
+def test_a_failure_leaves_the_old_file_and_nothing_else(path, monkeypatch, step, number, message):
+    path.write_bytes(b"old")
+
+    def fail(*arguments):
+        raise OSError(number, os.strerror(number))
+    if step != "write":
+        monkeypatch.setattr(os, step, fail)
+    with pytest.raises(FileError, match=f"a.bin could not be written: {message}.*What was there before is as it was") \
+            as caught, replacing(path) as temporary:
+        temporary.write_bytes(b"ne")
+        if step == "write":
+            fail()
+    assert caught.value.__cause__.errno == number
+    monkeypatch.undo()
+    assert os.listdir(path.parent) == ["a.bin"] and path.read_bytes() == b"old"
+    write_atomically(path, b"new")
+    assert path.read_bytes() == b"new" and os.listdir(path.parent) == ["a.bin"]
+
+
+def test_a_limit_of_the_operating_system_on_the_files_size(path):
+    resource = pytest.importorskip("resource")
+    path.write_bytes(b"old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(FileError, match="a.bin could not be written: File too large"):
+            write_atomically(path, bytes(40_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert os.listdir(path.parent) == ["a.bin"] and path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_ctrl_c_in_the_middle_leaves_the_old_file_and_nothing_else(path, monkeypatch, step):
+    path.write_bytes(b"old")
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+    if step != "write":
+        monkeypatch.setattr(os, step, interrupt)
+    with pytest.raises(KeyboardInterrupt), replacing(path) as temporary:
+        temporary.write_bytes(b"ne")
+        if step == "write":
+            interrupt()
+    assert os.listdir(path.parent) == ["a.bin"] and path.read_bytes() == b"old"
+
+
+def test_errors_of_the_writer_are_its_own(path):
+    with pytest.raises(InputError, match="no such colour"), replacing(path):
+        raise InputError("no such colour")
+    with pytest.raises(ZeroDivisionError), replacing(path):
+        raise ZeroDivisionError
+    with pytest.raises(FileError, match="^another file$"), replacing(path):
+        raise FileError("another file")
+    assert os.listdir(path.parent) == []
+
+
+# Directories.
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_new_directory_is_there_when_it_is_whole(tmp_path, there):
+    path = tmp_path / "frames"
+    if there:
+        path.mkdir()
+    with new_directory(path) as temporary:
+        (temporary / "0.png").write_bytes(b"0")
+        assert path.exists() == there
+    assert os.listdir(tmp_path) == ["frames"] and os.listdir(path) == ["0.png"]
+    (tmp_path / "plain").mkdir()
+    assert mode(path) == mode(tmp_path / "plain")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, OSError(errno.ENOSPC, "No space left")])
+def test_a_failure_leaves_no_directory(tmp_path, error):
+    expected = FileError if isinstance(error, OSError) else error
+    with pytest.raises(expected, match="the disk is full" if expected is FileError else None), \
+            new_directory(tmp_path / "frames") as temporary:
+        (temporary / "0.png").write_bytes(b"0")
+        raise error
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "message"), [
+    ("full", "full could not be written: it exists and is not empty; give the name of a new directory"),
+    ("file", "file is a file; give the name of a new directory"),
+    ("no/frames", "no/frames could not be written: its directory does not exist")])
+def test_directories_that_are_refused(tmp_path, name, message):
+    (tmp_path / "full" / "inner").mkdir(parents=True)
+    (tmp_path / "file").touch()
+    for make in (check_new_directory, lambda path: new_directory(path).__enter__()):
+        with pytest.raises(FileError, match=message) as caught:
+            make(tmp_path / name)
+        assert isinstance(caught.value, MinicnnError) and isinstance(caught.value, OSError)
+    assert sorted(os.listdir(tmp_path)) == ["file", "full"] and os.listdir(tmp_path / "full") == ["inner"]
+
+
+def test_cache_dir(monkeypatch, tmp_path):
+    monkeypatch.setenv("MINICNN_HOME", str(tmp_path / "home"))
+    assert cache_dir() == tmp_path / "home"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINICNN_HOME", "relative")
+    assert cache_dir() == tmp_path / "relative"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("MINICNN_HOME", "~/mine")
+    assert cache_dir() == tmp_path / "mine"
+    monkeypatch.setenv("MINICNN_HOME", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_dir() == tmp_path / "xdg" / "minicnn"
+    for relative in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", relative)
+        assert cache_dir() == tmp_path / ".cache" / "minicnn"
+    assert os.listdir(tmp_path) == []
