@@ -1,0 +1,19 @@
+"""Modules of version 0.1 that its README and examples named still import."""
+
+import importlib
+import sys
+
+import pytest
+
+from minicnn.moved import MOVED
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_the_old_name_gives_the_module_at_its_new_place(old, new):
+    names = [name for name in MOVED if name == old or old.startswith(name + ".")]
+    for name in names:
+        sys.modules.pop(name, None)
+    spec = importlib.import_module(new).__spec__
+    with pytest.warns(DeprecationWarning, match="has moved to minicnn"):
+        module = importlib.import_module(old)
+    assert module is sys.modules[new] and module.__spec__ is spec and module.__name__ == new
