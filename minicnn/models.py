@@ -2,68 +2,129 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from . import functional as F
+from .checks import one_of
 from .errors import InputError
-from .nn import AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, Conv2d, Linear, MaxPool2d, Module, Sequential
+from .nn import (
+    AdaptiveMaxPool2d,
+    AvgPool2d,
+    BlurPool2d,
+    Conv2d,
+    Linear,
+    MaxPool2d,
+    Module,
+    ReLU,
+    Sequential,
+    conv_relu,
+)
+from .tensor import Tensor
 
 PRETRAINED = files("minicnn") / "weights" / "lenet.safetensors"
-POOLS = {                       # name: what makes it; each halves the 12 x 12 pixels of the last feature map
+LENET_POOLS = {                 # name: what makes it; each halves the 12 x 12 pixels of the last feature map
     "max": lambda: MaxPool2d(2, 2),
     "average": lambda: AvgPool2d(2, 2),
     "blur": lambda: Sequential(MaxPool2d(2, 1), BlurPool2d(4, 2)),      # MaxBlurPool, Zhang 2019, section 3.3
 }
 
 
-class LeNet(Module):
+class _FourConvolutions(Module):
+    """What LeNet and GlobalLeNet share: four 5x5 convolutions, 1-20-40-40-`out_channels` channels."""
+
+    def __init__(self, out_channels: int, dtype: Any, algorithm: str, rng: np.random.Generator) -> None:
+        convolution = partial(Conv2d, kernel_size=5, dtype=dtype, algorithm=algorithm, rng=rng)
+        self.conv1, self.relu1 = convolution(1, 20), ReLU()
+        self.conv2, self.relu2 = convolution(20, 40), ReLU()
+        self.conv3, self.relu3 = convolution(40, 40), ReLU()
+        self.conv4 = convolution(40, out_channels)
+
+    def maps(self, x: Tensor) -> dict[str, Tensor]:
+        """The feature map after each convolution and its ReLU, in this order: conv1, conv2, conv3, conv4.
+
+        Parameters
+        ----------
+        x : Tensor, shape (N, 1, H, W), H and W at least 17
+
+        Returns
+        -------
+        dict of Tensor
+            Name of the convolution: map; four pixels less in each direction than the one before.
+        """
+        return dict(self._walk(x))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The last of `maps`, (N, 1, H, W) -> (N, C, H - 16, W - 16); the others are not kept."""
+        for _, newest in self._walk(x):
+            last = newest
+        return last
+
+    def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        if x.ndim not in (3, 4) or x.shape[-3] != 1 or min(x.shape[-2:]) < 17:
+            raise InputError(f"{type(self).__name__}: images (N, 1, H, W) of at least 17x17 pixels are needed, not "
+                             f"{x.shape}")
+        for name, conv, relu in (("conv1", self.conv1, self.relu1), ("conv2", self.conv2, self.relu2),
+                                 ("conv3", self.conv3, self.relu3)):
+            x = conv_relu(conv, relu, x)
+            yield name, x
+        yield "conv4", self._last(x)
+
+    def _last(self, x: Tensor) -> Tensor:
+        return self.conv4(x)
+
+
+class LeNet(_FourConvolutions):
     """Four 5x5 convolutions (1-20-40-40-5 channels), ReLU after each, one max-pool, one linear layer.
 
     28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10; 67 415 parameters.
 
     Parameters
     ----------
+    dtype : float32 or float64
     pool : {"max", "average", "blur"}
         How 12 x 12 pixels become 6 x 6. "blur" is a max-pool of stride 1, blurred before every other pixel is dropped.
         The parameters are the same.
+    algorithm : str
+        Of the convolutions: "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator, optional
         Draws the initial parameters.
 
+    Raises
+    ------
+    InputError
+        Another pool; in a call, images of another size.
+
     Examples
     --------
-    >>> from minicnn import Tensor
     >>> model = LeNet(rng=np.random.default_rng(0))
     >>> sum(p.size for p in model.parameters())
     67415
     >>> model(Tensor(np.zeros((2, 1, 28, 28), np.float32))).shape
     (2, 10)
-    >>> model.features(Tensor(np.zeros((1, 1, 38, 38), np.float32))).shape
-    (1, 5, 22, 22)
+    >>> maps = model.maps(Tensor(np.zeros((1, 1, 38, 38), np.float32)))
+    >>> [(name, m.shape[1:]) for name, m in maps.items()]
+    [('conv1', (20, 34, 34)), ('conv2', (40, 30, 30)), ('conv3', (40, 26, 26)), ('conv4', (5, 22, 22))]
     """
 
     image_size = 28
 
-    def __init__(self, dtype=np.float32, *, pool="max", algorithm="auto", rng=None):
-        if pool not in POOLS:
-            raise InputError(f"LeNet: pool must be one of {', '.join(POOLS)}, not {pool!r}")
+    def __init__(self, dtype: Any = np.float32, *, pool: str = "max", algorithm: str = "auto",
+                 rng: np.random.Generator | None = None) -> None:
+        one_of("LeNet: pool", pool, LENET_POOLS)
         rng = rng or np.random.default_rng()
-        self.conv1 = Conv2d(1, 20, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv2 = Conv2d(20, 40, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv3 = Conv2d(40, 40, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv4 = Conv2d(40, 5, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.pool = POOLS[pool]()
+        super().__init__(5, dtype, algorithm, rng)
+        self.relu4, self.pool = ReLU(), LENET_POOLS[pool]()
         self.fc1 = Linear(180, 10, dtype=dtype, rng=rng)
 
-    def features(self, x):
-        """The feature map of the 4th convolution after its ReLU, (N, 1, H, W) -> (N, 5, H - 16, W - 16)."""
-        for conv in (self.conv1, self.conv2, self.conv3, self.conv4):
-            x = conv(x, relu=True)
-        return x
+    def _last(self, x: Tensor) -> Tensor:
+        return conv_relu(self.conv4, self.relu4, x)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) -> (N, 10)."""
         if x.shape[1:] != (1, self.image_size, self.image_size):
             raise InputError(f"LeNet: the linear layer needs images (N, 1, 28, 28), not {x.shape}; features(x) takes "
@@ -71,20 +132,23 @@ class LeNet(Module):
         return self.fc1(F.flatten(self.pool(self.features(x)), 1))
 
 
-class GlobalLeNet(Module):
+class GlobalLeNet(_FourConvolutions):
     """The LeNet's convolutions (1-20-40-40-10 channels), then a global max-pool: logit c = max over y, x of conv4[c].
 
-    Each class has a detector of 17x17 pixels, and what counts is its largest answer, wherever that is: as long as every
+    Each class has a detector of 17x17 pixels, and its largest answer counts, wherever that is: as long as every
     window that sees any of the digit is in view, the logits do not depend on the digit's place. 70 610 parameters.
+    No ReLU follows the 4th convolution.
 
     Parameters
     ----------
+    dtype : float32 or float64
+    algorithm : str
+        Of the convolutions: "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator, optional
         Draws the initial parameters.
 
     Examples
     --------
-    >>> from minicnn import Tensor
     >>> model = GlobalLeNet(rng=np.random.default_rng(0))
     >>> sum(p.size for p in model.parameters())
     70610
@@ -94,24 +158,15 @@ class GlobalLeNet(Module):
 
     image_size = None               # any from 17 pixels
 
-    def __init__(self, dtype=np.float32, *, algorithm="auto", rng=None):
-        rng = rng or np.random.default_rng()
-        self.conv1 = Conv2d(1, 20, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv2 = Conv2d(20, 40, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv3 = Conv2d(40, 40, 5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv4 = Conv2d(40, 10, 5, dtype=dtype, algorithm=algorithm, rng=rng)
+    def __init__(self, dtype: Any = np.float32, *, algorithm: str = "auto",
+                 rng: np.random.Generator | None = None) -> None:
+        super().__init__(10, dtype, algorithm, rng or np.random.default_rng())
         self.pool = AdaptiveMaxPool2d(1)
 
-    def features(self, x):
-        """What the 10 detectors answer at every place, (N, 1, H, W) -> (N, 10, H - 16, W - 16); no ReLU after them."""
-        if len(x.shape) != 4 or x.shape[1] != 1 or min(x.shape[2:]) < 17:
-            raise InputError(f"GlobalLeNet: images (N, 1, H, W) of at least 17x17 pixels are needed, not {x.shape}")
-        for conv in (self.conv1, self.conv2, self.conv3):
-            x = conv(x, relu=True)
-        return self.conv4(x)
-
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Logits: (N, 1, H, W) -> (N, 10)."""
+        if x.ndim != 4:
+            raise InputError(f"GlobalLeNet: images (N, 1, H, W) are needed, not {x.shape}")
         return F.flatten(self.pool(self.features(x)), 1)
 
 
@@ -124,11 +179,11 @@ class MLP(Module):
 
     image_size = 28
 
-    def __init__(self, hidden=84, dtype=np.float32, *, rng=None):
+    def __init__(self, hidden: int = 84, dtype: Any = np.float32, *, rng: np.random.Generator | None = None) -> None:
         rng = rng or np.random.default_rng()
         self.fc1, self.fc2 = Linear(784, hidden, dtype=dtype, rng=rng), Linear(hidden, 10, dtype=dtype, rng=rng)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         """Logits: (N, 1, 28, 28) -> (N, 10)."""
         return self.fc2(F.relu(self.fc1(F.flatten(x, 1))))
 
@@ -137,7 +192,7 @@ MODELS = {"lenet": LeNet, "lenet-average": partial(LeNet, pool="average"), "lene
           "lenet-global": GlobalLeNet, "mlp": MLP}
 
 
-def lenet(pretrained=False, **options):
+def lenet(pretrained: bool = False, **options: Any) -> LeNet:
     """A LeNet, with the weights of the package if `pretrained`: trained on full MNIST by the command in their record.
 
     The record, with the errors reached, stands beside them in `minicnn/weights/lenet.json`. The images must be those

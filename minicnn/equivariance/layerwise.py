@@ -8,7 +8,8 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..errors import InputError, InputTypeError
-from ..nn.module import Module, recorded_calls
+from ..nn.calls import recorded_calls
+from ..nn.module import Module
 from ..progress import SILENT, Part, Progress
 from ..tensor import Tensor
 from .domains import Moves, compare

@@ -2,11 +2,7 @@
 
 from . import init
 from .layers import (
-    AdaptiveAvgPool2d,
-    AdaptiveMaxPool2d,
-    AvgPool2d,
     BatchNorm2d,
-    BlurPool2d,
     Conv2d,
     CrossEntropyLoss,
     Dropout,
@@ -14,16 +10,17 @@ from .layers import (
     LeakyReLU,
     Linear,
     LogSoftmax,
-    MaxPool2d,
     MSELoss,
     ReLU,
     Sigmoid,
     Tanh,
+    conv_relu,
 )
 from .module import Module, Parameter, Sequential
+from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, MaxPool2d
 
 __all__ = [
     "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "BlurPool2d", "Conv2d", "CrossEntropyLoss",
     "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "Parameter", "ReLU",
-    "Sequential", "Sigmoid", "Tanh", "init",
+    "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
 ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..conv import Geometry
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -15,8 +17,37 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data, requires_grad=True):
+    def __init__(self, data: Any, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
+
+
+class Window(NamedTuple):
+    """The part of a layer's input that one output pixel sees, each (vertical, horizontal), in pixels.
+
+    Attributes
+    ----------
+    span : (int, int)
+        From the first pixel to the last.
+    stride : (int, int)
+        From the window of one output pixel to the window of the next.
+    """
+
+    span: tuple[int, int]
+    stride: tuple[int, int]
+
+
+class RemovableHandle:
+    """What `register_forward_hook` returns: `remove()` takes the hook away."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        hooks = self._module._forward_hooks
+        hooks.pop(self, None)
+        if not hooks:
+            vars(self._module).pop("_forward_hooks", None)
 
 
 class Module:
@@ -24,6 +55,9 @@ class Module:
 
     A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. Arrays that belong to the state
     but are not learned (running means) are named in `buffers`.
+
+    A layer that looks at more than one pixel defines `window` as well, a layer that multiplies defines
+    `multiply_adds`; a convolution defines `geometry`, from which the other two follow. `nn.summary` asks for them.
 
     Examples
     --------
@@ -45,27 +79,99 @@ class Module:
 
     training = True
     buffers: tuple[str, ...] = ()
+    _forward_hooks: dict[RemovableHandle, Callable] = {}       # empty; a module with hooks has its own
 
-    def forward(self, *inputs):
+    def forward(self, *inputs: Any, **options: Any) -> Any:
+        """The layer's function; every subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
-    def __call__(self, *inputs, **options):
-        return self.forward(*inputs, **options)
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if not self._forward_hooks:
+            return self.forward(*inputs, **options)
+        out = self.forward(*inputs, **options)
+        for hook in list(self._forward_hooks.values()):
+            other = hook(self, inputs, out)
+            out = out if other is None else other
+        return out
 
-    def __setattr__(self, name, value):
+    def register_forward_hook(self, hook: Callable) -> RemovableHandle:
+        """Call hook(module, args, output) after every call of this module, as in PyTorch.
+
+        Parameters
+        ----------
+        hook : callable
+            `args` is the tuple of the positional arguments. If the hook returns something else than None, that takes
+            the place of the output.
+
+        Returns
+        -------
+        RemovableHandle
+            Its `remove()` takes the hook away.
+
+        Examples
+        --------
+        >>> from minicnn.nn import ReLU
+        >>> layer, seen = ReLU(), []
+        >>> handle = layer.register_forward_hook(lambda module, args, output: seen.append(output.data))
+        >>> _ = layer(Tensor([-1.0, 2.0]))
+        >>> handle.remove()
+        >>> seen
+        [array([0., 2.], dtype=float32)]
+        """
+        if not callable(hook):
+            raise InputTypeError(f"register_forward_hook: a hook is a function of (module, args, output), not a "
+                                 f"{type(hook).__name__}")
+        if "_forward_hooks" not in vars(self):
+            self._forward_hooks = {}
+        handle = RemovableHandle(self)
+        self._forward_hooks[handle] = hook
+        return handle
+
+    @property
+    def has_forward_hooks(self) -> bool:
+        """Whether a hook is called after this module."""
+        return bool(self._forward_hooks)
+
+    def geometry(self, in_shape: tuple[int, ...]) -> Geometry | None:
+        """The geometry of the convolution that this layer computes for an input of that shape; None: it is none."""
+        return None
+
+    def window(self, in_shape: tuple[int, ...]) -> Window | None:
+        """What one output pixel sees of an input of that shape; None: all of it.
+
+        It is the window of `geometry`, and without a geometry the pixel itself, as for an activation.
+        """
+        geometry = self.geometry(in_shape)
+        return Window((1, 1), (1, 1)) if geometry is None else Window(geometry.span, geometry.stride)
+
+    def multiply_adds(self, in_shape: tuple[int, ...]) -> int:
+        """Products that the definition of this layer has for one image, N = in_shape[0] images being given.
+
+        They are those of `geometry`, and without a geometry 0.
+        """
+        geometry = self.geometry(in_shape)
+        return 0 if geometry is None else geometry.multiply_adds // geometry.batch
+
+    def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):
             raise InputTypeError(
                 f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its place would "
                 f"not be trained. Write {name} = Parameter(...), or change {name}.data[...]")
         super().__setattr__(name, value)
 
-    def named_modules(self, prefix=""):
-        """(dotted name, module) of this module (named `prefix`) and all below it, parents first."""
-        yield prefix, self
-        for name, child in self._children():
-            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) of this module (named `prefix`) and all below it, parents first, each once."""
+        seen = set()
+        stack: list[tuple[str, Module]] = [(prefix, self)]
+        while stack:
+            name, module = stack.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                yield name, module
+                children = [(f"{name}.{own}" if name else own, child) for own, child in module._children()]
+                stack.extend(reversed(children))
 
-    def named_parameters(self):
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, Parameter) of all parameters, each once."""
         seen = set()
         for prefix, module in self.named_modules():
@@ -74,30 +180,30 @@ class Module:
                     seen.add(id(value))
                     yield f"{prefix}.{name}" if prefix else name, value
 
-    def parameters(self):
+    def parameters(self) -> list[Parameter]:
         """All parameters, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> Self:
         """Training mode (dropout drops, batch norm uses the batch) for this module and all below; returns self."""
         for _, module in self.named_modules():
             module.training = mode
         return self
 
-    def eval(self):
+    def eval(self) -> Self:
         """Evaluation mode; returns self."""
         return self.train(False)
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, np.ndarray]:
         """{dotted name: copy of the array} of all parameters and buffers."""
         return {name: array.copy() for name, array in self._state()}
 
-    def load_state_dict(self, state, strict=True):
+    def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Copy arrays into the parameters and buffers of the same names.
 
         Returns
@@ -106,7 +212,7 @@ class Module:
 
         Raises
         ------
-        ValueError
+        InputError
             A shape differs; or, where `strict`, names are missing or unexpected. All of them are listed, and nothing
             is changed.
 
@@ -133,11 +239,11 @@ class Module:
                 array[...] = state[name]
         return missing, unexpected
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         """The arguments shown between the parentheses of the repr."""
         return ""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         lines = self._lines("")
         width = max(len(text) for text, _ in lines) + 2
         counts = [(text, f"{count:,}" if count else "") for text, count in lines]
@@ -167,39 +273,10 @@ class Module:
                 yield f"{prefix}.{name}" if prefix else name, getattr(module, name)
 
 
-@contextlib.contextmanager
-def recorded_calls(model):
-    """Context manager: a list that fills with (name, module, input, output) as the innermost modules are called.
-
-    >>> from minicnn.nn import ReLU
-    >>> model = Sequential(ReLU())
-    >>> with recorded_calls(model) as calls:
-    ...     _ = model(Tensor([-1.0]))
-    >>> [(name, out.data) for name, module, x, out in calls]
-    [('0', array([0.], dtype=float32))]
-    """
-    calls = []
-    leaves = [(name, m) for name, m in model.named_modules() if not list(m._children())]
-
-    def watch(name, module, forward):
-        def call(x, **options):
-            out = forward(x, **options)
-            calls.append((name, module, x, out))
-            return out
-        return call
-    try:
-        for name, module in leaves:
-            module.forward = watch(name, module, module.forward)        # hides the method of the class
-        yield calls
-    finally:
-        for _, module in leaves:
-            vars(module).pop("forward", None)
-
-
 class Sequential(Module):
     """Modules one after the other, named "0", "1", ..."""
 
-    def __init__(self, *modules):
+    def __init__(self, *modules: Module) -> None:
         for i, module in enumerate(modules):
             if not isinstance(module, Module):
                 what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
@@ -208,17 +285,17 @@ class Sequential(Module):
                     "Sequential(Linear(2, 3), ReLU())")
             setattr(self, str(i), module)
 
-    def forward(self, x):
+    def forward(self, x: Any) -> Any:
         for module in self:
             x = module(x)
         return x
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Module]:
         return (module for _, module in self._children())
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int | slice) -> Any:
         modules = list(self)
         return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..autograd import no_grad
-from ..checks import pair
-from ..conv import Geometry, choose
+from ..conv import choose
+from ..errors import InputError
+from ..functional.convolution import shapes_only
 from ..tensor import Tensor
-from .layers import AvgPool2d, Conv2d, Linear, MaxPool2d
-from .module import recorded_calls
+from .calls import evaluating, recorded_calls
+from .module import Module
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One layer as it is called in a forward pass.
+class LayerSummary:
+    """One call of a layer in a forward pass.
 
     Attributes
     ----------
@@ -24,10 +26,12 @@ class Layer:
     out_shape : tuple of int
         Without the batch axis.
     parameters : int
+        Numbers that no call above has used yet, so that the column adds up to what the layers have.
     multiply_adds : int
         Products per image.
-    receptive_field : int or None
-        Width in input pixels of what one output pixel sees; None where it is the whole image.
+    receptive_field : int or (int, int) or None
+        Pixels of the model's input that one output pixel sees down and across, (down, across) where they differ; None:
+        the whole image.
     algorithm : str or None
         Of a convolution, at this batch size.
     """
@@ -37,49 +41,75 @@ class Layer:
     out_shape: tuple[int, ...]
     parameters: int
     multiply_adds: int
-    receptive_field: int | None
+    receptive_field: int | tuple[int, int] | None
     algorithm: str | None
 
 
-def summarize(model, input_shape) -> list[Layer]:
+def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]:
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
-    The receptive field is right for a chain of layers; it follows r -> r + (span - 1) j, j -> j stride.
+    The model runs on zeros in evaluation mode, and no convolution is computed, only its shape; the model stays as it
+    is. A layer that is called twice has two entries. The receptive field is that of a chain of layers:
+    r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input.
+
+    Parameters
+    ----------
+    model : Module
+    input_shape : tuple of int
+
+    Returns
+    -------
+    list of LayerSummary
+
+    Raises
+    ------
+    InputError
+        A layer takes or returns something else than a Tensor; or what the model raises for this shape.
 
     Examples
     --------
-    >>> from minicnn.models import LeNet
-    >>> layers = summarize(LeNet(), (1, 1, 28, 28))
-    >>> [(layer.name, layer.receptive_field) for layer in layers]
-    [('conv1', 5), ('conv2', 9), ('conv3', 13), ('conv4', 17), ('pool', 18), ('fc1', None)]
+    >>> from minicnn.nn import Conv2d, Linear, MaxPool2d, ReLU, Flatten, Sequential
+    >>> model = Sequential(Conv2d(1, 2, 5), ReLU(), MaxPool2d(2), Flatten(), Linear(32, 10))
+    >>> [(layer.name, layer.receptive_field, layer.multiply_adds) for layer in summarize(model, (1, 1, 12, 12))]
+    [('0', 5, 3200), ('1', 5, 0), ('2', 6, 0), ('3', 6, 0), ('4', None, 320)]
     """
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    with recorded_calls(model) as calls, no_grad():
+    with evaluating(model), recorded_calls(model) as calls, shapes_only(), no_grad():
         model(Tensor(np.zeros(input_shape, dtype)))
-    layers, field, jump = [], 1, 1
-    for name, module, x, out in calls:
-        span, stride = _window(module)
-        field = None if isinstance(module, Linear) or field is None else field + (span - 1) * jump
-        jump *= stride
-        products, algorithm = _products(module, x.shape, str(dtype))
-        parameters = sum(p.size for p in module.parameters())
-        layers.append(Layer(name, repr(module), out.shape[1:], parameters, products, field, algorithm))
+    layers, field, counted = [], _Field((1, 1), (1, 1)), set()
+    for name, module, inputs, out in calls:
+        in_shape = _shape(name, inputs[0] if inputs else None)
+        field = field.through(module.window(in_shape))
+        new = {id(parameter): parameter.size for parameter in module.parameters() if id(parameter) not in counted}
+        counted |= new.keys()
+        geometry = module.geometry(in_shape)
+        algorithm = None if geometry is None else choose(getattr(module, "algorithm", "auto"), geometry).name
+        layers.append(LayerSummary(name, repr(module), _shape(name, out)[1:], sum(new.values()),
+                                   module.multiply_adds(in_shape), field.size, algorithm))
     return layers
 
 
-def _window(module):
-    """Vertical span and stride of what one output pixel of a layer sees."""
-    if isinstance(module, Conv2d):
-        return module.dilation[0] * (module.kernel_size[0] - 1) + 1, module.stride[0]
-    if isinstance(module, (MaxPool2d, AvgPool2d)):
-        dilation = pair("dilation", getattr(module, "dilation", 1), 1)[0]
-        return dilation * (pair("kernel_size", module.kernel_size, 1)[0] - 1) + 1, pair("stride", module.stride, 1)[0]
-    return 1, 1
+@dataclass(frozen=True)
+class _Field:
+    """The receptive field after some layers and the jump from one pixel's to the next, in pixels of the input."""
+
+    span: tuple[int, int] | None
+    jump: tuple[int, int]
+
+    @property
+    def size(self):
+        return self.span if self.span is None or self.span[0] != self.span[1] else self.span[0]
+
+    def through(self, window):
+        """The field after one more layer."""
+        if window is None or self.span is None:
+            return _Field(None, self.jump)
+        return _Field(tuple(r + (w - 1) * j for r, w, j in zip(self.span, window.span, self.jump, strict=True)),
+                      tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)))
 
 
-def _products(module, in_shape, dtype):
-    if isinstance(module, Conv2d):
-        geometry = Geometry.of(in_shape, module.weight.shape, module.stride, module.padding, module.dilation,
-                               module.groups, module.padding_mode, dtype)
-        return geometry.multiply_adds // in_shape[0], choose(module.algorithm, geometry).name
-    return (module.weight.size, None) if isinstance(module, Linear) else (0, None)
+def _shape(name: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, Tensor):
+        raise InputError(f"summarize: the layer {name!r} takes or returns a {type(value).__name__}, not a Tensor; give "
+                         "it sub-modules that take and return Tensors")
+    return value.shape

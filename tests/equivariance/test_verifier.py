@@ -185,8 +185,9 @@ def test_the_trained_lenet():
     features = verify_convolution(model.features, 1, (22, 22), "window", np.float32, trials=3)
     assert (features.equivariant, features.linear, features.affine) == (True, False, False)
     reports = {layer.name: layer.report for layer in layer_reports(model, 1, (28, 28), trials=2)}
-    assert list(reports) == ["conv1", "conv2", "conv3", "conv4", "pool"]
-    assert [report.lattice for report in reports.values()] == 4 * [(1, 1)] + [(2, 2)]
+    assert list(reports) == ["conv1", "relu1", "conv2", "relu2", "conv3", "relu3", "conv4", "relu4", "pool"]
+    assert [report.lattice for report in reports.values()] == 8 * [(1, 1)] + [(2, 2)]
+    assert reports["conv1"].affine and not reports["relu1"].affine
     assert "pixels, rows" in str(layer_reports(Sequential(MaxPool2d(2)), 1, (8, 8))[0])
 
 

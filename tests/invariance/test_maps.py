@@ -246,7 +246,8 @@ def test_the_pools_of_the_lenet(pool, rng):
 
 def test_the_lenet_as_it_was():
     model = LeNet()
-    assert [name for name, _ in model.named_modules()] == ["", "conv1", "conv2", "conv3", "conv4", "pool", "fc1"]
+    assert [name for name, _ in model.named_modules()] == [
+        "", "conv1", "relu1", "conv2", "relu2", "conv3", "relu3", "conv4", "relu4", "pool", "fc1"]
     assert repr(model.pool) == "MaxPool2d(kernel_size=2, stride=2, padding=0)"
 
 
@@ -363,7 +364,7 @@ LABELS = np.zeros(2, int)
     (lambda: consistency(LeNet(), IMAGES), r"LeNet: the linear layer needs images \(N, 1, 28, 28\), not \(2, 1, 38"),
     (lambda: consistency(lambda x: x[:, 0, 0], IMAGES.astype(float)), "normalize: float64"),
     (lambda: on_torus(POOLS["max-pool"], np.zeros((1, 1, 5, 4))), "on_torus: maps of 5x4 pixels; a stride of 2 nee"),
-    (lambda: LeNet(pool="median"), "LeNet: pool must be one of max, average, blur, not 'median'"),
+    (lambda: LeNet(pool="median"), "LeNet: pool must be one of 'max', 'average', 'blur', not 'median'"),
     (lambda: GlobalLeNet()(Tensor(np.zeros((1, 1, 16, 28)))), r"GlobalLeNet: images \(N, 1, H, W\) of at least 17x17"),
     (lambda: GlobalLeNet()(Tensor(np.zeros((1, 3, 28, 28)))), r"are needed, not \(1, 3, 28, 28\)"),
     (lambda: compare_models(["vgg"]), r"compare_models: models must be some of lenet, .*, not \['vgg'\]"),

@@ -1,0 +1,64 @@
+"""Looking at a model without changing it: the calls of its layers, and its modes put back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ..tensor import Tensor  # noqa: F401 (for the example)
+from .module import Module
+
+
+class Call(NamedTuple):
+    """One call of an innermost module: its dotted name, the module, its positional arguments and its output."""
+
+    name: str
+    module: Module
+    inputs: tuple
+    output: Any
+
+
+@contextlib.contextmanager
+def recorded_calls(model: Module) -> Iterator[list[Call]]:
+    """Context manager: a list that fills with a `Call` whenever an innermost module of `model` is called.
+
+    >>> from minicnn.nn import ReLU, Sequential
+    >>> model = Sequential(ReLU())
+    >>> with recorded_calls(model) as calls:
+    ...     _ = model(Tensor([-1.0]))
+    >>> [(call.name, call.output.data) for call in calls]
+    [('0', array([0.], dtype=float32))]
+    """
+    calls: list[Call] = []
+
+    def listener(name):
+        return lambda module, inputs, output: calls.append(Call(name, module, inputs, output))
+    handles = [module.register_forward_hook(listener(name))
+               for name, module in model.named_modules() if not list(module._children())]
+    try:
+        yield calls
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextlib.contextmanager
+def evaluating(model: Module) -> Iterator[None]:
+    """Context manager: evaluation mode for `model` and all below; afterwards each module has its own mode again.
+
+    >>> from minicnn.nn import Dropout, Sequential
+    >>> model = Sequential(Dropout(), Dropout().eval())
+    >>> with evaluating(model):
+    ...     model[0].training
+    False
+    >>> model[0].training, model[1].training
+    (True, False)
+    """
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
