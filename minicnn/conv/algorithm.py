@@ -1,6 +1,6 @@
-"""The contract of a convolution algorithm, and the choice of one for a geometry.
+"""The contract of a convolution algorithm, the register of all algorithms, and the choice of one for a geometry.
 
-An algorithm is one file of this folder with one class under `@register`; no other file has to change.
+An algorithm is one file in the folder `algorithms` with one class under `@register`. No other file has to change.
 """
 
 from __future__ import annotations
@@ -10,10 +10,15 @@ import math
 import os
 import pkgutil
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .geometry import Geometry
+
+FOLDER = f"{__package__}.algorithms"
+VARIABLE = "MINICNN_CONV_ALGO"
 
 _registered: dict[str, Algorithm] = {}
 
@@ -28,24 +33,29 @@ class Algorithm:
     reference : str
         The source of the method.
     error_bound : float
-        The largest error of an output element to expect for operands of both signs, in units of
-        eps * (\\|weight\\| * \\|input\\|), eps being the machine precision of the dtype.
+        The largest error of an output to expect for operands of both signs, in units of eps * scale. eps is the
+        machine precision of the dtype; `error_norm` says what the scale is.
+    error_norm : {"element", "largest"}
+        "element": the scale is |weight| * |input| at the same output. "largest": the scale is the largest
+        |weight| * |input| of all outputs, because the algorithm mixes the outputs.
     """
 
     name: str
     reference: str
     error_bound: float
+    error_norm: str = "element"
 
-    def unsupported(self, geometry) -> str | None:
+    def unsupported(self, geometry: Geometry) -> str | None:
         """The reason why this algorithm cannot compute the geometry, or None."""
         return None
 
-    def cost(self, geometry) -> float:
+    def cost(self, geometry: Geometry) -> float:
         """Predicted seconds of a forward pass on one core of a current processor; only the ratios between algorithms
         matter. inf: never chosen by "auto"."""
         raise NotImplementedError
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         """The output (N, K, OH, OW), in any memory order, and whatever `backward` can use again.
 
         `x` (N, C, H, W) in any memory order, `weight` (K, C / G, kh, kw) and `bias` (K,) or None must not be modified.
@@ -53,7 +63,7 @@ class Algorithm:
         """
         raise NotImplementedError
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         """grad_input, grad_weight, grad_bias for the cotangent `grad` (N, K, OH, OW).
 
         `needs` is three booleans; None stands for a gradient that is not needed. After a `forward` with `relu`,
@@ -62,8 +72,12 @@ class Algorithm:
         """
         raise NotImplementedError
 
+    def error_scale(self, magnitude: np.ndarray) -> np.ndarray:
+        """What `error_bound` is relative to, where `magnitude` is |weight| * |input| of all outputs."""
+        return np.full_like(magnitude, magnitude.max()) if self.error_norm == "largest" else magnitude
 
-def before_relu(grad, out):
+
+def before_relu(grad: np.ndarray, out: np.ndarray | None) -> np.ndarray:
     """The cotangent of what goes into a ReLU: `grad` where its output `out` is positive, 0 elsewhere.
 
     Without a ReLU `out` is None and the result is `grad` itself.
@@ -74,9 +88,41 @@ def before_relu(grad, out):
     return grad if out is None else np.where(out > 0, grad, 0)
 
 
-def register(cls):
-    """Class decorator: make an instance of the algorithm known under its name."""
+def register(cls: type[Algorithm]) -> type[Algorithm]:
+    """Class decorator: make an instance of the algorithm known under its name.
+
+    A class that is defined again, by a notebook's cell or a reload, replaces the class of the same module and name.
+
+    Raises
+    ------
+    InputError
+        Another class has the name, or the class lacks `name`, `reference` or `error_bound`.
+
+    Examples
+    --------
+    >>> @register
+    ... class Mine(Algorithm):
+    ...     name, reference, error_bound = "direct", "a book", 3.0
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: the name 'direct' belongs to minicnn.conv.algorithms.direct.Direct: give Mine another name
+    """
+    missing = [attribute for attribute in ("name", "reference", "error_bound") if not hasattr(cls, attribute)]
+    if missing:
+        raise InputError(f"the algorithm {cls.__qualname__} has no {missing[0]}: give it the attributes name, "
+                         "reference and error_bound")
+    if cls.error_norm not in ("element", "largest"):
+        raise InputError(f"the error_norm of {cls.__qualname__} must be 'element' or 'largest', not {cls.error_norm!r}")
+    if not cls.__module__.startswith(f"{FOLDER}."):
+        _import_all()                                   # else a later scan would find the name taken
+    place = lambda one: f"{one.__module__}.{one.__qualname__}"
+    owner = place(type(_registered[cls.name]) if cls.name in _registered else cls)
+    if cls.name == "auto":
+        owner = "the choice among all algorithms"
+    if owner != place(cls):
+        raise InputError(f"the name {cls.name!r} belongs to {owner}: give {cls.__qualname__} another name")
     _registered[cls.name] = cls()
+    _choose.cache_clear()
     return cls
 
 
@@ -92,38 +138,42 @@ def algorithms() -> dict[str, Algorithm]:
 
 @lru_cache(maxsize=1)
 def _import_all():
-    package = f"{__package__}.algorithms"
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        importlib.import_module(f"{package}.{module.name}")
+    for module in pkgutil.iter_modules(importlib.import_module(FOLDER).__path__):
+        importlib.import_module(f"{FOLDER}.{module.name}")
 
 
-@lru_cache(maxsize=4096)
-def choose(algorithm, geometry) -> Algorithm:
+def choose(algorithm: str, geometry: Geometry) -> Algorithm:
     """The algorithm of that name, or for "auto" the one with the least predicted cost among those that can.
 
-    Where `algorithm` is "auto", the environment variable MINICNN_CONV_ALGO may name another default.
+    At every "auto" the environment variable MINICNN_CONV_ALGO is read; where it names an algorithm, that one is taken.
 
     Raises
     ------
-    ValueError
+    InputError
         An unknown name; or the reason why the named algorithm cannot compute this geometry.
 
     Examples
     --------
-    >>> from minicnn.conv.geometry import Geometry
     >>> choose("im2col", Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))).name
     'im2col'
     """
+    if algorithm != "auto" or not (named := os.environ.get(VARIABLE)):
+        return _choose(algorithm, geometry)
+    try:
+        return _choose(named, geometry)
+    except InputError as error:
+        raise InputError(f"the environment variable {VARIABLE}: {error}") from None
+
+
+@lru_cache(maxsize=4096)
+def _choose(name, geometry):
     known = algorithms()
-    if algorithm == "auto":
-        algorithm = os.environ.get("MINICNN_CONV_ALGO", "auto")
-    if algorithm == "auto":
+    if name == "auto":
         able = [a for a in known.values() if a.unsupported(geometry) is None and a.cost(geometry) < math.inf]
         return min(able, key=lambda a: a.cost(geometry))
-    if algorithm not in known:
-        raise InputError(f"no convolution algorithm is called {algorithm!r}: choose 'auto' or one of "
-                         f"{', '.join(known)}")
-    reason = known[algorithm].unsupported(geometry)
+    if name not in known:
+        raise InputError(f"no convolution algorithm is called {name!r}: choose 'auto' or one of {', '.join(known)}")
+    reason = known[name].unsupported(geometry)
     if reason:
-        raise InputError(f"the algorithm {algorithm!r} cannot compute this convolution: {reason}")
-    return known[algorithm]
+        raise InputError(f"the algorithm {name!r} cannot compute this convolution: {reason}")
+    return known[name]

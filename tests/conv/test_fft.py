@@ -1,16 +1,13 @@
-"""The fft algorithm: any geometry, its errors, its torus, and what it does not compute twice."""
+"""The fft algorithm: its errors, its torus, and what it does not compute twice."""
 
 import threading
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from minicnn.conv import Geometry, algorithms
 from minicnn.conv.algorithms import fft as module
-from tests.conv.test_property import geometries
-from tests.reference import conv2d
+from tests.conv.geometries import operands, run
 
 fft, exact = algorithms()["fft"], algorithms()["im2col"]
 
@@ -19,29 +16,11 @@ def make(g, seed=0, one_sign=False):
     """x, weight, bias, cotangent."""
     rng = np.random.default_rng(seed)
     draw = rng.random if one_sign else rng.standard_normal
-    return [draw(shape).astype(g.dtype) for shape in (g.in_shape, g.weight_shape, g.out_channels, g.out_shape)]
-
-
-def run(algorithm, g, x, weight, bias, grad):
-    out, saved = algorithm.forward(x, weight, bias, g)
-    return out, *algorithm.backward(grad, saved, (True, True, True))
+    return operands(g, draw)
 
 
 def of(images, weight, dtype="float64", **options):
     return Geometry.of(images, weight, dtype=dtype, **options)
-
-
-@settings(max_examples=150, deadline=None, derandomize=True)
-@given(geometry=geometries(), seed=st.integers(0, 2**32 - 1))
-def test_any_geometry(geometry, seed):
-    g = geometry
-    x, weight, bias, grad = make(g, seed)
-    out, *gradients = run(fft, g, x, weight, bias, grad)
-    reference = conv2d(x, weight, bias, g.stride, g.padding, g.dilation, g.groups, g.padding_mode)
-    np.testing.assert_allclose(out, reference, rtol=0, atol=1e-13 * abs(reference).max() + 1e-13)
-    for ours, theirs in zip(gradients, run(exact, g, x, weight, bias, grad)[1:], strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-13 * abs(theirs).max() + 1e-13)
-        assert ours.dtype == g.dtype
 
 
 LARGE = {
@@ -58,10 +37,10 @@ LARGE = {
 def test_errors_in_norm(case, one_sign, most):
     """Of the output and of every gradient, in units of eps times the largest sum of absolute values."""
     g = LARGE[case]
-    operands = make(g, one_sign=one_sign)
-    wide = [a.astype(float) for a in operands]
+    arrays = make(g, one_sign=one_sign)
+    wide = [a.astype(float) for a in arrays]
     reference, scale = run(exact, g, *wide), run(exact, g, *map(abs, wide))
-    for ours, theirs, size in zip(run(fft, g, *operands), reference, scale, strict=True):
+    for ours, theirs, size in zip(run(fft, g, *arrays), reference, scale, strict=True):
         assert ours.dtype == np.float32
         assert abs(ours - theirs).max() <= most * np.finfo(np.float32).eps * size.max()
 
@@ -133,21 +112,21 @@ def test_predicted_to_win_for_large_kernels_only():
 
 def test_number_of_threads_changes_no_bit(threads):
     g = of((17, 6, 30, 31), (10, 6, 7, 7), "float32", padding=1)
-    operands = make(g)
+    arrays = make(g)
     threads(1)
-    alone = run(fft, g, *operands)
+    alone = run(fft, g, *arrays)
     for count in 2, 3:
         threads(count)
-        for a, b in zip(run(fft, g, *operands), alone, strict=True):
+        for a, b in zip(run(fft, g, *arrays), alone, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_several_python_threads_at_once(threads):
     threads(2)
     g = of((5, 6, 30, 31), (4, 6, 7, 7), "float32", padding=1)
-    operands, results = make(g), []
-    expected = run(fft, g, *operands)
-    workers = [threading.Thread(target=lambda: results.append(run(fft, g, *operands))) for _ in range(4)]
+    arrays, results = make(g), []
+    expected = run(fft, g, *arrays)
+    workers = [threading.Thread(target=lambda: results.append(run(fft, g, *arrays))) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -7,27 +7,20 @@ from hypothesis import strategies as st
 
 from minicnn.conv import Geometry, algorithms
 from minicnn.conv.algorithms import im2col as module
-from tests.conv.test_property import geometries
+from tests.conv.geometries import geometries, integers, operands, run
 
 im2col = algorithms()["im2col"]
-
-
-def run(g, x, weight, bias, grad):
-    out, saved = im2col.forward(x, weight, bias, g)
-    return out, *im2col.backward(grad, saved, (True, True, True))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(geometry=geometries(), seed=st.integers(0, 2**32 - 1), rows=st.integers(1, 3))
 def test_the_size_of_blocks_does_not_matter(geometry, seed, rows):
-    g, rng = geometry, np.random.default_rng(seed)
-    operands = [rng.integers(-9, 10, shape).astype(float)
-                for shape in (g.in_shape, g.weight_shape, g.out_channels, g.out_shape)]
-    whole = run(g, *operands)
+    g, arrays = geometry, operands(geometry, integers(np.random.default_rng(seed)))
+    whole = run(im2col, g, *arrays)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "BLOCK", rows * g.in_channels * g.kernel[0] * g.kernel[1] * g.out_size[1] * g.batch)
         patch.setattr(module, "PIECE", 1)
-        for a, b in zip(run(g, *operands), whole, strict=True):
+        for a, b in zip(run(im2col, g, *arrays), whole, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
@@ -40,10 +33,10 @@ def test_the_size_of_blocks_does_not_matter(geometry, seed, rows):
 @pytest.mark.parametrize("draw", ["random", "standard_normal"])
 def test_errors_also_where_all_products_have_one_sign(geometry, draw, rng):
     g = geometry
-    operands = [getattr(rng, draw)(shape).astype(np.float32)
-                for shape in (g.in_shape, g.weight_shape, g.out_channels, g.out_shape)]
-    wide = [a.astype(float) for a in operands]
-    for ours, theirs, scale in zip(run(g, *operands), run(g, *wide), run(g, *map(abs, wide)), strict=True):
+    arrays = operands(g, getattr(rng, draw))
+    wide = [a.astype(float) for a in arrays]
+    for ours, theirs, scale in zip(run(im2col, g, *arrays), run(im2col, g, *wide), run(im2col, g, *map(abs, wide)),
+                                   strict=True):
         assert ours.dtype == np.float32
         assert (abs(ours - theirs) <= im2col.error_bound * np.finfo(np.float32).eps * scale).all()
 

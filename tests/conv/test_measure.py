@@ -1,193 +1,127 @@
-"""find: measured records, their order and reasons, and where they are kept."""
+"""find: what is measured, in which order, with which reasons; and fastest."""
 
-import json
-import logging
 import math
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
 
-from minicnn.conv import Geometry, Record, algorithms, fastest, find
-from minicnn.conv.algorithm import Algorithm, _registered
-from minicnn.conv.runtime.threads import get_num_threads, set_num_threads
+from minicnn.conv import Algorithm, Geometry, Measurement, algorithms, fastest, find
+from minicnn.progress import Progress
 
 module = sys.modules["minicnn.conv.measure"]
 GEOMETRY = Geometry.of((2, 2, 7, 6), (3, 2, 3, 3), padding=1)
 
 
-class Fake(Algorithm):
-    """Zeros, after `seconds`; holds `held` bytes meanwhile."""
-
-    reference, error_bound = "none", 3           # an int, as somebody may write it
-    seconds, held = 0.0, 0
-
-    def __init__(self, name, **attributes):
-        self.name, self.calls = name, 0
-        self.__dict__.update(attributes)
-
-    def cost(self, geometry):
-        return 1.0
-
-    def forward(self, x, weight, bias, geometry):
-        self.calls += 1
-        time.sleep(self.seconds)
-        saved = np.zeros(self.held, np.uint8)
-        return np.zeros(geometry.out_shape, x.dtype), (saved, x, weight, bias)
-
-    def backward(self, grad, saved, needs):
-        assert needs == (True, True, True)
-        return tuple(np.zeros_like(a) for a in saved[1:])
-
-
 @pytest.fixture(autouse=True)
 def nothing_measured(monkeypatch):
     monkeypatch.setattr(module, "_found", {})
-    monkeypatch.setattr(module, "SECONDS", 0.002)
+    monkeypatch.setattr(module, "SECONDS", 0.0)
 
 
 @pytest.fixture
-def fake(monkeypatch):
-    def add(name, **attributes):
-        monkeypatch.setitem(_registered, name, Fake(name, **attributes))
-        return _registered[name]
-    algorithms()
+def fake(added, monkeypatch):
+    """fake(name, seconds, held): an algorithm of zeros on a clock of its own, that holds so many bytes meanwhile."""
+    now = [0.0]
+    monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
+
+    def add(title, seconds=0.001, held=0, **attributes):
+        class Fake(Algorithm):
+            name, reference, error_bound, calls = title, "none", 3.0, 0
+            cost = lambda self, geometry: 1.0
+
+            def forward(self, x, weight, bias, geometry, relu=False):
+                self.calls += 1
+                now[0] += seconds
+                saved = np.zeros(held, np.uint8)
+                return np.zeros(geometry.out_shape, x.dtype), (saved, x, weight, bias)
+
+            def backward(self, grad, saved, needs):
+                assert needs == (True, True, True)
+                now[0] += seconds / 2
+                return tuple(np.zeros_like(a) for a in saved[1:])
+
+        Fake.__qualname__ = title
+        for key, value in attributes.items():
+            setattr(Fake, key, value)
+        added(Fake)
+        return algorithms()[title]
     return add
 
 
-def test_every_algorithm_has_a_record_the_fastest_first():
-    records = find(GEOMETRY)
-    assert sorted(record.algorithm for record in records) == sorted(algorithms())
-    seconds = [record.seconds for record in records]
-    assert seconds == sorted(seconds) and math.isfinite(seconds[0]) and fastest(records) == records[0].algorithm
-    for record in records:
-        algorithm, measured = algorithms()[record.algorithm], record.reason is None
-        assert record.error_bound == algorithm.error_bound
-        assert measured == (algorithm.unsupported(GEOMETRY) is None and algorithm.cost(GEOMETRY) < math.inf)
-        if measured:
-            assert record.forward > 0 and record.backward > 0 and record.workspace >= 0
-        else:
-            assert record.forward is record.backward is record.workspace is None
+def test_every_algorithm_is_told_the_fastest_first():
+    measured = find(GEOMETRY)
+    assert sorted(one.algorithm for one in measured) == sorted(algorithms())
+    seconds = [one.seconds for one in measured]
+    assert seconds == sorted(seconds) and math.isfinite(seconds[0]) and fastest(measured) == measured[0].algorithm
+    for one in measured:
+        algorithm = algorithms()[one.algorithm]
+        assert (one.error_bound, one.error_norm) == (algorithm.error_bound, algorithm.error_norm)
+        able = algorithm.unsupported(GEOMETRY) is None and algorithm.cost(GEOMETRY) < math.inf
+        assert able == (one.reason is None)
+        assert one.workspace >= 0 if able else one.forward is one.backward is one.workspace is None
 
 
 def test_reasons(fake):
-    fake("unable").unsupported = lambda geometry: "it is Monday"
-    fake("greedy").forward = lambda *arguments: (_ for _ in ()).throw(MemoryError)
-    reasons = {record.algorithm: record.reason for record in find(GEOMETRY, repeats=1)}
+    def greedy(self, *arguments):
+        raise MemoryError
+    fake("unable", unsupported=lambda self, geometry: "it is Monday")
+    fake("greedy", forward=greedy)
+    reasons = {one.algorithm: one.reason for one in find(GEOMETRY, repeats=1)}
     assert reasons["unable"] == "it is Monday" and reasons["greedy"] == "it needs more memory than there is"
-    assert reasons["naive"] == "for looking, never chosen: name it to have it measured"
+    assert reasons["naive"] == "'auto' never chooses it: name it to have it measured"
     assert reasons["direct"] is None
-    assert [record.reason for record in find(GEOMETRY, repeats=1, names=["naive"])] == [None]
+    assert [one.reason for one in find(GEOMETRY, repeats=1, names=["naive"])] == [None]
 
 
 def test_order_workspace_and_turns(fake):
     fake("slow", seconds=0.004)
     fake("quick", seconds=0.001, held=3_000_000)
     fake("hopeless", seconds=0.3)
-    records = find(GEOMETRY, repeats=4, names=["slow", "hopeless", "quick"])
-    assert [record.algorithm for record in records] == ["quick", "slow", "hopeless"]
-    assert 3_000_000 <= records[0].workspace < 3_100_000 and records[1].workspace < 100_000
-    assert 0.004 <= records[1].forward < 0.1 and records[1].backward < 0.004
-    assert algorithms()["hopeless"].calls == 3           # one apart, one for memory, one turn
-    assert algorithms()["slow"].calls >= 6
+    measured = find(GEOMETRY, repeats=4, names=["slow", "hopeless", "quick"])
+    assert [one.algorithm for one in measured] == ["quick", "slow", "hopeless"]
+    assert 3_000_000 <= measured[0].workspace < 3_100_000 and measured[1].workspace < 100_000
+    assert (measured[1].forward, measured[1].backward) == (pytest.approx(0.004), pytest.approx(0.002))
+    # once to compile, once for the memory, then the turns: one of them only for the hopeless
+    assert [algorithms()[name].calls for name in ("slow", "quick", "hopeless")] == [6, 6, 3]
 
 
-def test_the_algorithms_take_turns(fake, monkeypatch):
-    order = []
+def test_the_algorithms_take_turns_and_progress_says_so(fake, monkeypatch):
+    order, heard = [], []
+
+    class Listener(Progress):
+        def update(self, done, total, text=""):
+            heard.append((done, total, text))
+
     for name in "ab":
         fake(name)
-    monkeypatch.setattr(module, "take_turn", lambda algorithm, *operands: (order.append(algorithm.name), (1.0, 1.0))[1])
-    find(GEOMETRY, repeats=3, names=["a", "b"])
+    monkeypatch.setattr(module, "_take_turn", lambda one, *operands: (order.append(one.name), (1.0, 1.0))[1])
+    find(GEOMETRY, repeats=3, names=["a", "b"], progress=Listener())
     assert order == ["a", "b", "a", "b", "a", "b"]
+    assert heard == [(n, 8, "ab"[n % 2]) for n in range(8)]
 
 
-def test_what_was_measured_is_not_measured_again(fake):
+def test_what_was_measured_is_not_measured_again(fake, threads):
     one = fake("one")
     first = find(GEOMETRY, repeats=1, names=["one"])
-    calls = one.calls
-    assert calls > 0 and find(GEOMETRY, names="one", repeats=5) == first and one.calls == calls
+    assert one.calls == 3 and find(GEOMETRY, names="one", repeats=5) == first and one.calls == 3
     find(Geometry.of((2, 2, 7, 6), (3, 2, 3, 3), padding=0), repeats=1, names=["one"])
-    assert one.calls > calls
-    calls, threads = one.calls, get_num_threads()
-    set_num_threads(threads + 1)
-    try:
-        find(GEOMETRY, repeats=1, names=["one"])
-    finally:
-        set_num_threads(threads)
-    assert one.calls > calls
+    assert one.calls == 6
+    threads(7)
+    find(GEOMETRY, repeats=1, names=["one"])
+    assert one.calls == 9
 
 
 def test_an_algorithm_that_is_new_is_measured_with_the_others(fake):
     one, two = fake("one"), fake("two")
     find(GEOMETRY, repeats=1, names=["one"])
-    calls = one.calls
     find(GEOMETRY, repeats=1, names=["one", "two"])
-    assert one.calls > calls and two.calls > 0
-
-
-def forget():
-    module._found.clear()
-
-
-def test_round_trip_through_a_file(fake, tmp_path):
-    one, path = fake("one"), tmp_path / "new" / "found.json"
-    first = find(GEOMETRY, path=path, repeats=1, names=["one"])
-    other = Geometry.of((1, 1, 4, 4), (1, 1, 2, 2))
-    find(other, path=path, repeats=1, names=["one"])
-    calls = one.calls
-    forget()
-    assert find(GEOMETRY, path=str(path), names=["one"]) == first and one.calls == calls
-    assert [p.name for p in path.parent.iterdir()] == ["found.json"]
-    content = json.loads(path.read_text())
-    (machine, geometries), = content["measured"].items()
-    assert f"threads {get_num_threads()}" in machine and f"numpy {np.__version__}" in machine
-    assert set(geometries) == {str(GEOMETRY), str(other)}
-    content["measured"] = {"another machine": geometries}
-    path.write_text(json.dumps(content))
-    forget()
-    find(GEOMETRY, path=path, repeats=1, names=["one"])
-    assert one.calls > calls and set(json.loads(path.read_text())["measured"]) == {"another machine", machine}
-
-
-def test_what_is_in_memory_goes_into_the_file(fake, tmp_path):
-    one = fake("one")
-    records = find(GEOMETRY, repeats=1, names=["one"])
-    calls = one.calls
-    assert find(GEOMETRY, path=tmp_path / "a.json", names=["one"]) == records and one.calls == calls
-    forget()
-    assert find(GEOMETRY, path=tmp_path / "a.json", names=["one"]) == records and one.calls == calls
-
-
-@pytest.mark.parametrize("content", [
-    b"", b"\xff\xfe", b"{", b"[1, 2]", b'{"kind": "a diary"}', b'{"kind": "minicnn.conv.find 1"}',
-    b'{"kind": "minicnn.conv.find 1", "measured": {"m": {"g": {"one": {"forward": "quick"}}}}}',
-    b'{"kind": "minicnn.conv.find 1", "measured": {"m": [3]}}', b"[" * 100_000])
-def test_a_file_that_is_none_is_replaced_with_a_warning(fake, tmp_path, caplog, content):
-    fake("one")
-    path = tmp_path / "found.json"
-    path.write_bytes(content)
-    with caplog.at_level(logging.WARNING, "minicnn"):
-        records = find(GEOMETRY, path=path, repeats=1, names=["one"])
-    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
-        f"minicnn: cannot use the measured convolutions in {path}"]
-    caplog.clear()
-    forget()
-    assert find(GEOMETRY, path=path, names=["one"]) == records and not caplog.records
-
-
-def test_a_place_that_cannot_be_written_is_a_warning(fake, tmp_path, caplog):
-    fake("one")
-    (tmp_path / "file").write_text("")
-    assert fastest(find(GEOMETRY, path=tmp_path, repeats=1, names=["one"])) == "one"
-    assert fastest(find(GEOMETRY, path=tmp_path / "file" / "found.json", names=["one"])) == "one"
-    assert sum("cannot keep the measured convolutions in" in record.getMessage() for record in caplog.records) == 2
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    assert (one.calls, two.calls) == (6, 3)
 
 
 def test_calls_at_once_measure_once(fake):
-    one, results = fake("one", seconds=0.01), []
+    one, results = fake("one"), []
     workers = [threading.Thread(target=lambda: results.append(find(GEOMETRY, repeats=1, names=["one"])))
                for _ in range(4)]
     for worker in workers:
@@ -195,11 +129,11 @@ def test_calls_at_once_measure_once(fake):
     for worker in workers:
         worker.join()
     assert len(results) == 4 and all(result == results[0] for result in results)
-    assert one.calls == 3                        # one apart, one for memory, one in the turn
+    assert one.calls == 3                        # one to compile, one for the memory, one in the turn
 
 
 def test_misuse(fake):
-    fake("unable").unsupported = lambda geometry: "it is Monday"
+    fake("unable", unsupported=lambda self, geometry: "it is Monday")
     with pytest.raises(ValueError, match="no convolution algorithm is called 'magic': choose among .*im2col"):
         find(GEOMETRY, names=["direct", "magic"])
     for repeats in (0, 1.5, True):
@@ -207,10 +141,10 @@ def test_misuse(fake):
             find(GEOMETRY, repeats=repeats)
     with pytest.raises(ValueError, match="no algorithm was measured: unable: it is Monday"):
         fastest(find(GEOMETRY, names=["unable"]))
-    with pytest.raises(ValueError, match="no algorithm was measured: there are no records"):
+    with pytest.raises(ValueError, match="no algorithm was measured: the list is empty"):
         fastest([])
 
 
 def test_fastest_counts_both_passes():
-    records = [Record("a", 0.1, 0.3, 0, 3.0), Record("b", 0.2, 0.1, 0, 3.0)]
-    assert fastest(records) == "b" and records[0].seconds == pytest.approx(0.4)
+    measured = [Measurement("a", 0.1, 0.3, 0, 3.0), Measurement("b", 0.2, 0.1, 0, 3.0)]
+    assert fastest(measured) == "b" and measured[0].seconds == pytest.approx(0.4)

@@ -110,13 +110,14 @@ class Fft(Algorithm):
     """Products at each frequency instead of sums over taps: the larger the kernel, the more they save.
 
     Every result is computed from all pixels of its images. So a nan or inf, in the input, the weight or the cotangent,
-    spreads over whole images; and `error_bound` is one of norms: max |error| / (eps max(|weight| * |input|)) is about
-    1 for operands of both signs, and up to 6 for 512 channels of one sign.
+    spreads over whole images; and `error_bound` is relative to the largest |weight| * |input|. The error is about 1
+    for operands of both signs, and up to 6 for 512 channels of one sign.
     """
 
     name = "fft"
     reference = "Mathieu, Henaff & LeCun 2014, section 2"
     error_bound = 3.0
+    error_norm = "largest"
 
     def cost(self, geometry):
         g = geometry

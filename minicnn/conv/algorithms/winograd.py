@@ -174,6 +174,7 @@ class Winograd(Algorithm):
     name = "winograd"
     reference = "Winograd 1980, chapter III; Lavin & Gray 2016, section 4"
     error_bound = 12.0
+    error_norm = "largest"
 
     def unsupported(self, geometry):
         g = geometry
