@@ -81,8 +81,9 @@ def print_found(result):
 
 
 def _found_row(record):
+    bound = f"{record['error_bound']:g}" + (" of the largest" if record["error_norm"] == "largest" else "")
     return [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
-            f"{record['workspace'] / 1e6:.1f}", f"{record['error_bound']:g}"]
+            f"{record['workspace'] / 1e6:.1f}", bound]
 
 
 def _print_machine(result):
