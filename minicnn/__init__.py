@@ -1,6 +1,6 @@
 """A small deep-learning engine that shows, trains and proves what a convolution is."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 from . import functional, models, moved, nn, optim
 from .autograd import no_grad
