@@ -1,4 +1,4 @@
-"""What every competitor computes: a LeNet's training step, or its logits; and the check that it does."""
+"""The work of `minicnn bench train`, a LeNet's training step or its logits; and the check that a result is right."""
 
 from __future__ import annotations
 
@@ -7,111 +7,129 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..models import LeNet
-from .libraries import textbook
+from .textbook_lenet import TextbookLeNet
 
 LR = 0.01
 TOLERANCE = 1e-3                                  # of losses and logits
-CHANGE_TOLERANCE = 0.1                            # of what the steps changed; what is wrong is off by more
+CHANGE_TOLERANCE = 0.1                            # of the change of the weights; a wrong gradient is off by more
 STEPS = 2
+HWIO = (2, 3, 1, 0)                               # (K, C, kh, kw) -> (kh, kw, C, K)
+KCHW = (3, 2, 0, 1)                               # and back
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A batch and the weights to start from, the same in every process.
+class StepInputs:
+    """A batch and the weights at the start, the same in every process.
 
     Attributes
     ----------
     state : dict of ndarray, float32
-        As `minicnn.models.LeNet` names and shapes them.
+        The weights, named and shaped as in `minicnn.models.LeNet`.
     images : ndarray, shape (N, 1, 28, 28), float32
     labels : ndarray of int64, shape (N,)
     lr : float
-        Of plain gradient descent.
+        The learning rate of plain gradient descent.
     """
 
-    state: dict
+    state: dict[str, np.ndarray]
     images: np.ndarray
     labels: np.ndarray
     lr: float = LR
 
     @classmethod
-    def make(cls, batch_size):
-        """Random images and labels, and the weights that minicnn's LeNet starts from."""
+    def make(cls, batch_size: int) -> StepInputs:
+        """Random images and labels, and the initial weights of minicnn's LeNet; the seed is always 0."""
         rng = np.random.default_rng(0)
         images = rng.standard_normal((batch_size, 1, 28, 28), np.float32)
         return cls(LeNet(rng=rng).state_dict(), images, rng.integers(0, 10, batch_size))
 
 
 @dataclass(frozen=True)
-class Solution:
-    """The problem solved in float64 by the textbook's code.
+class StepReference:
+    """The results in float64, computed by the textbook's LeNet.
 
     Attributes
     ----------
     start : dict of ndarray
         The weights before the first step.
     losses : list of float
-        Of each of the steps.
+        The loss of each step.
     weights : dict of ndarray
-        After them.
+        The weights after the last step.
     logits : ndarray, shape (N, 10)
-        Of the weights at the start.
+        The logits of the weights at the start.
     """
 
-    start: dict
-    losses: list
-    weights: dict
+    start: dict[str, np.ndarray]
+    losses: list[float]
+    weights: dict[str, np.ndarray]
     logits: np.ndarray
 
 
-def solve(problem, steps=STEPS, chunk=32) -> Solution:
-    """The exact answer; the batch goes through `chunk` images at a time, so that any size fits into memory."""
-    model = textbook.LeNet(problem.state, np.float64)
-    count = len(problem.images)
+def compute_reference(inputs: StepInputs, steps: int = STEPS, chunk: int = 32) -> StepReference:
+    """The results in float64. The batch is computed `chunk` images at a time, so any batch fits into memory."""
+    model = TextbookLeNet(inputs.state, np.float64)
+    count = len(inputs.images)
     parts = [slice(i, i + chunk) for i in range(0, count, chunk)]
-    logits = np.concatenate([model.forward(problem.images[part]) for part in parts])
+    logits = np.concatenate([model.forward(inputs.images[part]) for part in parts])
     losses = []
     for _ in range(steps):
-        total, gradients = 0.0, {}
+        total, gradients = 0.0, {name: np.zeros_like(array) for name, array in model.state.items()}
         for part in parts:
-            loss, found = model.gradients(problem.images[part], problem.labels[part])
-            share = len(problem.labels[part]) / count
+            loss, found = model.gradients(inputs.images[part], inputs.labels[part])
+            share = len(inputs.labels[part]) / count
             total += share * loss
-            gradients = {name: gradients.get(name, 0) + share * array for name, array in found.items()}
+            gradients = {name: gradients[name] + share * array for name, array in found.items()}
         losses.append(float(total))
-        model.descend(gradients, problem.lr)
-    return Solution(problem.state, losses, model.state, logits)
+        model.descend(gradients, inputs.lr)
+    return StepReference(inputs.state, losses, model.state, logits)
 
 
-def judge(solution, answer) -> tuple[float, str | None]:
-    """How far a worker's answer is from the solution, and what is wrong with it, or None.
+def judge(reference: StepReference, answer: dict) -> tuple[float, str | None]:
+    """How far a worker's answer is from the reference, and the reason if it is wrong.
 
-    The weights are judged by their change, |w - exact| / |exact - start| in the Euclidean norm of each array: two small
-    steps hardly move them, so that they would agree to 1e-3 without any step. The tolerance is wide all the same: an
-    activation within a rounding error of ReLU's kink passes its gradient or not, which is 1/sqrt(terms) of a sum that
-    cancels. That is why this error tells right from wrong, but not who computes more exactly.
+    The weights are judged by their change, |w - reference| / |reference - start| in the Euclidean norm of each array.
+    Two small steps hardly move the weights: a comparison of the weights themselves would pass without any step. The
+    tolerance of the change is wide, because an activation within a rounding error of ReLU's kink passes its gradient
+    in one library and not in another. So this error tells right from wrong, but not who computes more exactly.
+
+    Parameters
+    ----------
+    reference : StepReference
+    answer : dict
+        "logits", or "losses" and "weights", as nested lists.
 
     Returns
     -------
     error : float
-        Training: that of the worst array. Inference: the largest error of a logit over the largest logit.
+        Training: the error of the worst array. Inference: the largest error of a logit over the largest logit.
     reason : str or None
     """
     if "logits" in answer:
         logits = np.asarray(answer["logits"])
-        if logits.shape != solution.logits.shape:
-            return np.inf, f"its logits have shape {logits.shape}, not {solution.logits.shape}"
-        error = float(abs(logits - solution.logits).max() / abs(solution.logits).max())
+        if logits.shape != reference.logits.shape:
+            return np.inf, f"its logits have shape {logits.shape}, not {reference.logits.shape}"
+        error = float(abs(logits - reference.logits).max() / abs(reference.logits).max())
         return error, None if error <= TOLERANCE else f"its logits are off by {error:.1e} of the largest"
-    for step, (exact, loss) in enumerate(zip(solution.losses, answer["losses"], strict=True), 1):
-        if not abs(loss - exact) <= TOLERANCE * abs(exact):
-            return np.inf, f"its loss in step {step} is {loss:.6g}, not {exact:.6g}"
+    for step, (expected, loss) in enumerate(zip(reference.losses, answer["losses"], strict=True), 1):
+        if not abs(loss - expected) <= TOLERANCE * abs(expected):
+            return np.inf, f"its loss in step {step} is {loss:.6g}, not {expected:.6g}"
     errors = {}
-    for name, exact in solution.weights.items():
+    for name, right in reference.weights.items():
         weights = np.asarray(answer["weights"][name])
-        if weights.shape != exact.shape:
-            return np.inf, f"its {name} has shape {weights.shape}, not {exact.shape}"
-        errors[name] = float(np.linalg.norm(weights - exact) / np.linalg.norm(exact - solution.start[name]))
+        if weights.shape != right.shape:
+            return np.inf, f"its {name} has shape {weights.shape}, not {right.shape}"
+        errors[name] = float(np.linalg.norm(weights - right) / np.linalg.norm(right - reference.start[name]))
     worst = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
     reason = f"after {STEPS} steps the change of its {worst} is off by {errors[worst]:.1e}"
     return errors[worst], None if errors[worst] <= CHANGE_TOLERANCE else reason
+
+
+def channels_last(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The weights with kernels (kh, kw, C, K), for libraries whose images are (N, H, W, C)."""
+    return {name: array.transpose(HWIO) if array.ndim == 4 else array for name, array in state.items()}
+
+
+def channels_first(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The inverse of `channels_last`: kernels (K, C, kh, kw)."""
+    return {name: array.transpose(KCHW) if array.ndim == 4 else array for name, array in state.items()}

@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor, cores, memory, versions."""
+"""The machine that measures: its processor, cores, memory, load and versions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import psutil
+
 PACKAGES = ("numpy", "numba", "scipy", "torch", "tensorflow", "tensorflow_cpu", "jax", "mygrad")
-# environment variables
-MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")
+# the beginnings of the environment variables that can change a speed
+MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN_CONV", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")
 
 
 def describe() -> dict:
-    """Date, processor, cores, how busy they were, versions, environment variables that may change a speed."""
+    """The date, the processor, the cores, the load, the versions, and environment variables that can change a speed."""
     from .. import __version__
     versions = {"minicnn": __version__, "python": platform.python_version()}
     for name in PACKAGES:
@@ -28,7 +30,7 @@ def describe() -> dict:
 
 
 def processor() -> str:
-    """The processor's name, as it tells it."""
+    """The name of the processor."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -37,14 +39,15 @@ def processor() -> str:
 
 
 def cores() -> list[int]:
-    """The logical cores that this process may use, first one of each physical core, then their siblings.
+    """The logical cores that this process may use: the first of each physical core, then the second of each.
 
     >>> len(cores()) >= 1
     True
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return list(range(os.cpu_count() or 1))
-    return sorted(os.sched_getaffinity(0), key=lambda core: (_rank_among_siblings(core), core))
+    process = psutil.Process()
+    if not hasattr(process, "cpu_affinity"):      # macOS
+        return list(range(psutil.cpu_count() or 1))
+    return sorted(process.cpu_affinity(), key=lambda core: (_rank_among_siblings(core), core))
 
 
 def _rank_among_siblings(core):
@@ -60,41 +63,41 @@ def _rank_among_siblings(core):
         return 0
 
 
-def load() -> float | None:
-    """How many processes wanted to run in the last minute; None where the system does not tell."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+def load() -> float:
+    """The number of processes that wanted to run, on average over the last minute."""
+    return round(psutil.getloadavg()[0], 2)
 
 
-def memory_mb() -> tuple[float | None, float]:
-    """What this process holds in memory now (None where the system does not tell), and the most it ever held, in MB.
+def held_mb() -> float:
+    """The memory that this process holds now, in MB."""
+    return psutil.Process().memory_info().rss / 1e6
 
-    Linux's VmHWM counts from the start of this program; ru_maxrss may be that of the process that started it.
+
+def peak_mb() -> float:
+    """The most memory that this process ever held, in MB.
+
+    On Linux this is VmHWM, which counts from the start of the program; ru_maxrss may be that of the parent process.
     """
     with contextlib.suppress(OSError):
         lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        return tuple(int(lines[key].split()[0]) * 1024 / 1e6 for key in ("VmRSS", "VmHWM"))
+        return int(lines["VmHWM"].split()[0]) * 1024 / 1e6
     import resource
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return None, peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
-def free_bytes() -> int | None:
-    """Memory that programs can still take without swapping; None where the system does not tell."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None
+def free_bytes() -> int:
+    """The memory that programs can still take without swapping."""
+    return psutil.virtual_memory().available
 
 
-def limit_memory():
-    """Let this process take at most nine tenths of what is free, so that too large an array is a MemoryError here and
-    not the end of some process that the system chooses."""
-    free = free_bytes()
-    if free is None:
-        return
-    import resource
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-        held = int(lines["VmData"].split()[0]) * 1024
-        resource.setrlimit(resource.RLIMIT_DATA, (held + free * 9 // 10, resource.RLIM_INFINITY))
+def limit_memory() -> None:
+    """Limit this process to nine tenths of the free memory, where the system can do that.
+
+    An array that is too large is then a MemoryError here. Without the limit the system would kill some process.
+    """
+    process = psutil.Process()
+    if hasattr(process, "rlimit"):                # Linux
+        with contextlib.suppress(OSError, ValueError):
+            most = process.memory_info().data + free_bytes() * 9 // 10
+            process.rlimit(psutil.RLIMIT_DATA, (most, process.rlimit(psutil.RLIMIT_DATA)[1]))

@@ -1,30 +1,31 @@
-"""The convolution layers that are measured: those of well-known networks, with their true padding."""
+"""The layers that `minicnn bench conv` measures: convolutions of well-known networks, with their padding."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..checks import one_of
 from ..conv import Geometry
-from ..errors import InputError
 
 
 @dataclass(frozen=True)
-class Case:
-    """One layer of a network.
+class NamedLayer:
+    """One convolution of a network.
 
     Attributes
     ----------
     network, name : str
     source : str
-        Where the layer is described.
+        The paper that describes the layer.
     in_channels, size, out_channels, kernel : int
-        Images are `size` pixels wide and high, kernels square.
+        Images are `size` pixels wide and high; kernels are square.
     stride, padding, groups : int
 
     Examples
     --------
-    >>> case = next(case for case in CASES if str(case) == "resnet18 conv1")
-    >>> case.geometry(16).out_shape
+    >>> layer = next(layer for layer in NAMED_LAYERS if str(layer) == "resnet18 conv1")
+    >>> layer.geometry(16).out_shape
     (16, 64, 112, 112)
     """
 
@@ -42,8 +43,8 @@ class Case:
     def __str__(self):
         return f"{self.network} {self.name}"
 
-    def geometry(self, batch_size) -> Geometry:
-        """For so many images, in float32."""
+    def geometry(self, batch_size: int) -> Geometry:
+        """The layer for a batch of so many float32 images."""
         return Geometry.of((batch_size, self.in_channels, self.size, self.size),
                            (self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel),
                            self.stride, self.padding, groups=self.groups)
@@ -51,7 +52,7 @@ class Case:
     def describe(self) -> str:
         """Channels, kernel and size, as in "20->40 5x5 @24".
 
-        >>> CASES[1].describe()
+        >>> NAMED_LAYERS[1].describe()
         '20->40 5x5 @24'
         """
         extra = f"/{self.stride}" * (self.stride > 1) + f" {self.groups} groups" * (self.groups > 1)
@@ -59,10 +60,10 @@ class Case:
 
 
 def _network(network, source, *layers):
-    return [Case(network, layer[0], source, *layer[1:]) for layer in layers]
+    return [NamedLayer(network, layer[0], source, *layer[1:]) for layer in layers]
 
 
-CASES = (
+NAMED_LAYERS = (
     _network("lenet", "minicnn.models.LeNet",
              ("conv1", 1, 28, 20, 5), ("conv2", 20, 24, 40, 5), ("conv3", 40, 20, 40, 5), ("conv4", 40, 16, 5, 5))
     + _network("alexnet", "Krizhevsky 2014, arXiv:1404.5997, one column as in torchvision",
@@ -81,17 +82,19 @@ CASES = (
                ("depthwise 512", 512, 14, 512, 3, 1, 1, 512), ("pointwise 32", 32, 112, 64, 1),
                ("pointwise 512", 512, 14, 512, 1))
 )
-NETWORKS = tuple(dict.fromkeys(case.network for case in CASES))
+NETWORKS = tuple(dict.fromkeys(layer.network for layer in NAMED_LAYERS))
 
 
-def parse_network(text) -> list[Case]:
-    """The layers of the networks in "lenet,vgg", or of "all".
+def layers_of(networks: Iterable[str]) -> list[NamedLayer]:
+    """The layers of the networks of these names.
 
-    >>> len(parse_network("lenet,alexnet"))
+    >>> len(layers_of(["lenet", "alexnet"]))
     9
+
+    Raises
+    ------
+    InputError
+        An unknown name.
     """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in (*NETWORKS, "all"):
-            raise InputError(f"--network {name}: choose among {', '.join(NETWORKS)}, or all")
-    return [case for case in CASES if case.network in names or "all" in names]
+    names = {one_of("network", name, NETWORKS) for name in networks}
+    return [layer for layer in NAMED_LAYERS if layer.network in names]

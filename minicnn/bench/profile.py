@@ -1,7 +1,8 @@
-"""Where the time of minicnn's training step goes: by operation and layer, forward and backward.
+"""Where the time of minicnn's training step goes, by operation and layer, forward and backward.
 
-The engine is not changed: for as long as it takes, the functions of `minicnn.functional` are wrapped, and so are the
-vjps of the nodes that they put on the tape.
+`watched` wraps the functions of `minicnn.functional` and the vjps of the nodes that they record; the engine itself has
+no code for that. A ReLU that a convolution computes in the same pass has no time of its own: the row of such a
+convolution ends in "+ relu".
 """
 
 from __future__ import annotations
@@ -11,26 +12,32 @@ import functools
 import inspect
 import statistics
 import time
+from collections.abc import Iterator
 
 from .. import Tensor
 from .. import functional as F
 from ..conv import Geometry, choose
 from ..models import LeNet
 from ..optim import SGD
-from .lenet_step import Problem
+from ..progress import SILENT, Progress
+from .lenet_step import StepInputs
+from .libraries import with_algorithm
+from .round_robin import remaining
+from .worker_process import Worker
 
 FORWARD, BACKWARD = "forward_ms", "backward_ms"
 
 
 class Stopwatch:
-    """Seconds by (name, direction), and the names in the order in which they first appeared."""
+    """Seconds by (name, direction), in the order of the first call."""
 
-    def __init__(self):
-        self.seconds, self.names, self.running = {}, {}, False
+    def __init__(self) -> None:
+        self.seconds: dict[tuple[str, str], float] = {}
+        self.running = False
 
     @contextlib.contextmanager
-    def timed(self, name, direction):
-        """Time what is inside, unless something is timed already: an operation may call others."""
+    def timed(self, name: str, direction: str) -> Iterator[None]:
+        """Time the block, unless another block is timed already: an operation may call others."""
         if self.running:
             yield
             return
@@ -39,13 +46,12 @@ class Stopwatch:
             yield
         finally:
             self.running = False
-            self.names[name] = True
             self.seconds[name, direction] = self.seconds.get((name, direction), 0.0) + time.perf_counter() - start
 
 
 @contextlib.contextmanager
-def watched(watch):
-    """Inside, `watch` times every call of a function of `minicnn.functional`, and the vjps of what it recorded."""
+def watched(watch: Stopwatch) -> Iterator[None]:
+    """Inside the block, `watch` times every function of `minicnn.functional` and the vjps that it recorded."""
     originals = {name: getattr(F, name) for name in F.__all__}
     try:
         for name, function in originals.items():
@@ -73,7 +79,7 @@ def _wrapped(function, watch):
 
 
 def _wrap_nodes(node, before, name, watch):
-    """Time the vjp of `node` and of those below it, down to the nodes of the call's inputs."""
+    """Time the vjp of `node` and of the nodes below it, down to the nodes of the call's inputs."""
     waiting, seen = [node], set(before)
     while waiting:
         node = waiting.pop()
@@ -108,42 +114,71 @@ def _describe(name, call):
             f"{relu} ({choose(given['algorithm'], geometry).name})")
 
 
-def run(algorithm, batch_size, repeats) -> dict:
-    """Profile the LeNet's training step.
+class ProfiledStep:
+    """The LeNet's training step under a stopwatch. Each call takes one step.
+
+    A call returns {"whole": seconds, "operations": [(name, direction, seconds)]}.
+    """
+
+    def __init__(self, algorithm: str, batch_size: int):
+        self.inputs = StepInputs.make(batch_size)
+        self.model = LeNet(algorithm=algorithm)
+        self.model.load_state_dict(self.inputs.state)
+        self.optimizer = SGD(self.model.parameters(), self.inputs.lr)
+
+    def __call__(self) -> dict:
+        watch, start = Stopwatch(), time.perf_counter()
+        with watched(watch):
+            with watch.timed("zero_grad", FORWARD):
+                self.optimizer.zero_grad()
+            loss = F.cross_entropy(self.model(Tensor(self.inputs.images)), self.inputs.labels)
+            loss.backward()
+            with watch.timed("SGD step", FORWARD):
+                self.optimizer.step()
+        return {"whole": time.perf_counter() - start,
+                "operations": [(*key, seconds) for key, seconds in watch.seconds.items()]}
+
+
+def run(algorithm: str, batch_size: int, threads: int, repeats: int, progress: Progress = SILENT) -> dict:
+    """Profile the LeNet's training step in a process of its own.
 
     Returns
     -------
     dict
-        "step_ms", the median of the whole step; "rows": name, forward_ms, backward_ms (None where there is none), the
-        medians over the repeats, ms, their sum, and share of the step. The last row is what the others do not cover:
-        the tape, its checks of shapes and of arrays changed in place, Python.
+        "step_ms", the median of the whole step, and "rows": name, forward_ms and backward_ms (None where there is
+        none), the medians over the repeats, ms, their sum, and share of the step. The last row is the time outside of
+        all operations: the tape, its checks of shapes and of arrays changed in place, Python.
+
+    Raises
+    ------
+    WorkerFailed
+        The step failed; for want of memory it is an InputError too.
     """
-    problem = Problem.make(batch_size)
-    model = LeNet(algorithm=algorithm)
-    model.load_state_dict(problem.state)
-    optimizer = SGD(model.parameters(), problem.lr)
-    steps, wholes, names = [], [], {}
-    for i in range(repeats + 2):                  # the first two compile and warm up
-        watch = Stopwatch()
-        start = time.perf_counter()
-        with watched(watch):
-            with watch.timed("zero_grad", FORWARD):
-                optimizer.zero_grad()
-            loss = F.cross_entropy(model(Tensor(problem.images)), problem.labels)
-            loss.backward()
-            with watch.timed("SGD step", FORWARD):
-                optimizer.step()
-        if i >= 2:
-            wholes.append(time.perf_counter() - start)
-            steps.append(watch.seconds)
-            names |= watch.names
-    median = lambda values: statistics.median(values) * 1e3
-    step = median(wholes)
-    rows = []
-    for name in names:
-        parts = {key: median([s.get((name, key), 0.0) for s in steps]) if any((name, key) in s for s in steps) else None
-                 for key in (FORWARD, BACKWARD)}
+    begun = time.monotonic()
+    progress.update(0, 1, "first steps")
+    with Worker(with_algorithm(algorithm), threads) as worker:
+        opened = worker.ask("open_profile", algorithm=algorithm, batch_size=batch_size)
+        progress, steps = remaining(progress, begun, repeats * opened["second_step_s"]), []
+        for i in range(repeats):
+            progress.update(i, repeats, f"step {i + 1}")
+            steps.append(worker.ask("profile_step"))
+    return summarize(steps)
+
+
+def summarize(steps: list[dict]) -> dict:
+    """The medians of what `ProfiledStep` returned for each step, as `run` returns them."""
+    wholes = [step["whole"] for step in steps]
+    seconds = [{(name, direction): each for name, direction, each in step["operations"]} for step in steps]
+    rows: list[dict] = []
+    for name in dict.fromkeys(name for found in seconds for name, _ in found):
+        parts = {direction: _median_ms([found.get((name, direction), 0.0) for found in seconds])
+                 if any((name, direction) in found for found in seconds) else None for direction in (FORWARD, BACKWARD)}
         rows.append({"name": name, **parts, "ms": sum(filter(None, parts.values()))})
-    rest = median([whole - sum(seconds.values()) for whole, seconds in zip(wholes, steps, strict=True)])
+    rest = _median_ms([whole - sum(found.values()) for whole, found in zip(wholes, seconds, strict=True)])
     rows.append({"name": "rest: tape, checks, Python", FORWARD: None, BACKWARD: None, "ms": rest})
+    step = _median_ms(wholes)
     return {"step_ms": step, "rows": [{**row, "share": row["ms"] / step} for row in rows]}
+
+
+def _median_ms(seconds):
+    return statistics.median(seconds) * 1e3

@@ -1,9 +1,9 @@
-"""A layer's results in float64, for a sample of its outputs, and how far float32 results are from them.
+"""A layer's results in float64, for a sample of its elements, and the errors of float32 results.
 
-The error of an element is counted in units of eps (|w| * |x|), eps being float32's machine precision: the products that
-were summed, all taken as positive. That is what rounding can be measured by, whatever the layer's size. An algorithm
-that mixes elements, as a Fourier transform does, has no bound in this unit where an element is small beside the others;
-so wrong is only what is off by much of the largest element.
+The error of an element is counted in units of eps (|w| * |x|): the sum of the absolute values of its products, times
+the machine precision of float32. This unit measures rounding for a layer of any size. An algorithm that mixes elements,
+as a Fourier transform does, has no bound in this unit: its error is large where an element is small beside the others.
+So a result counts as wrong only if its error exceeds 1e-3 of the largest element.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy as np
 from ..conv.geometry import Geometry
 
 PRODUCTS = 30_000_000                             # of a sample, at most
-CHANNELS = 4                                      # of a sample of a weight's gradient, on either side
+CHANNELS = 4                                      # on either side of a sample of the weight's gradient
 
 
-def geometry_of(fields) -> Geometry:
-    """A Geometry from what `dataclasses.asdict` made of it and JSON of that.
+def geometry_of(fields: dict) -> Geometry:
+    """The Geometry of `dataclasses.asdict(geometry)` after a way through JSON.
 
     >>> from dataclasses import asdict
     >>> geometry = Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))
@@ -30,14 +30,15 @@ def geometry_of(fields) -> Geometry:
     return Geometry(**{**fields, **tuples, "padding": tuple(map(tuple, fields["padding"]))})
 
 
-def operands(geometry, seed):
+def operands(geometry: Geometry, seed: int) -> list[np.ndarray]:
     """Input, weight and cotangent, independent N(0, 1) in float32, (N, C, H, W) in C order."""
     rng = np.random.default_rng(seed)
     return [rng.standard_normal(shape, np.float32)
             for shape in (geometry.in_shape, geometry.weight_shape, geometry.out_shape)]
 
 
-def errors(geometry, x, weight, grad, out, grad_input, grad_weight) -> dict:
+def errors(geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray, out: np.ndarray,
+           grad_input: np.ndarray, grad_weight: np.ndarray) -> dict[str, tuple[float, float]]:
     """The errors of the sampled elements of a layer's results.
 
     Returns
@@ -48,8 +49,8 @@ def errors(geometry, x, weight, grad, out, grad_input, grad_weight) -> dict:
 
     Notes
     -----
-    The sample has whole images of some output (input) channels, the first and the last among them; of the gradient of
-    the weight some channels on both sides, summed over all images.
+    The sample of the output (input's gradient) has some output (input) channels of some images, whole. The sample of
+    the weight's gradient has some channels on both sides, summed over all images. The first and the last are always in.
     """
     g = geometry
     found = {}
@@ -109,10 +110,10 @@ def _exact_and_bound(geometry, x, weight, grad):
 
 
 def _pass(geometry, x, weight, grad):
-    """Of x, weight and grad the one that is None is what the others make: grad_input, grad_weight or out.
+    """Compute from two of x, weight and grad what belongs to the third, which is None.
 
-    Tap by tap of the kernel, a product of matrices for each image and group; the sums over images, channels and pixels
-    are NumPy's alone, none of minicnn's code.
+    x None: the input's gradient. weight None: the weight's gradient. grad None: the output. For each tap of the kernel
+    there is a product of matrices for each image and group. All sums are NumPy's; no code of minicnn computes here.
     """
     g, pixels = geometry, geometry.out_size[0] * geometry.out_size[1]
     split = lambda array: array.reshape(len(array), g.groups, -1, pixels)         # (N, G, channels, pixels)

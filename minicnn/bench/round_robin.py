@@ -1,17 +1,19 @@
-"""Competitors taking turns, so that whatever else the machine does slows all of them alike; and what is made of it."""
+"""Competitors that take turns, so a busy machine slows all of them alike; and statistics of their times."""
 
 from __future__ import annotations
 
 import statistics
-import sys
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from ..progress import duration
-from .worker_process import Failed
+from ..progress import SILENT, Part, Progress
+from .worker_process import Worker, WorkerFailed
 
 
-def take_turns(workers, rounds, turn, tell=lambda done, what: None):
-    """In each round every worker has one turn, the others resting; every other round goes the other way round.
+def take_turns(workers: dict[str, Worker], rounds: int, turn: Callable[[Worker], Any],
+               progress: Progress = SILENT) -> tuple[dict[str, list], dict[str, WorkerFailed]]:
+    """In each round every worker has one turn while the others rest. Every second round has the opposite order.
 
     Parameters
     ----------
@@ -19,33 +21,52 @@ def take_turns(workers, rounds, turn, tell=lambda done, what: None):
         By name.
     rounds : int
     turn : callable
-        A worker -> whatever was measured in its turn.
-    tell : callable
-        Given the part that is done, 0 to 1, and the name of the next worker.
+        turn(worker) -> the measurement of one turn.
+    progress : Progress
 
     Returns
     -------
     results : dict
-        {name: [what each round gave]}, without those that failed.
+        {name: [the measurement of each round]}, without the workers that failed.
     failures : dict
-        {name: why}.
+        {name: the error}. A worker that failed has no turn in the later rounds.
     """
-    results, failures = {name: [] for name in workers}, {}
+    results: dict[str, list] = {name: [] for name in workers}
+    failures: dict[str, WorkerFailed] = {}
     for i in range(rounds):
         order = [name for name in (workers if i % 2 == 0 else reversed(workers)) if name not in failures]
         for j, name in enumerate(order):
-            tell((i + j / len(order)) / rounds, name)
+            progress.update(i + j / len(order), rounds, name)
             try:
                 results[name].append(turn(workers[name]))
                 workers[name].rest()
-            except Failed as failure:
+            except WorkerFailed as failure:
                 failures[name] = failure
                 del results[name]
     return results, failures
 
 
-def spread(rounds) -> dict:
-    """Least, quartiles and median in milliseconds of rounds of seconds.
+def remaining(progress: Progress, begun: float, seconds: float) -> Progress:
+    """The last part of `progress`: about so many seconds of work, after the work since `begun` (time.monotonic()).
+
+    Until then `progress` stands at 0 and tells no time left, for nothing has been measured.
+    """
+    spent = time.monotonic() - begun
+    return Part(progress, spent / max(spent + seconds, 1e-9), 1.0)
+
+
+def parts(progress: Progress, weights: Sequence[float], names: Sequence[str]) -> list[Progress]:
+    """Consecutive parts of `progress`, as long as their weights; the texts of each begin with its name."""
+    total, before = sum(weights), 0.0
+    result: list[Progress] = []
+    for weight, name in zip(weights, names, strict=True):
+        result.append(Part(progress, before / total, (before + weight) / total, f"{name}, "))
+        before += weight
+    return result
+
+
+def spread(rounds: Sequence[Sequence[float]]) -> dict[str, float]:
+    """Minimum, quartiles and median, in milliseconds, of all times of all rounds, which are in seconds.
 
     >>> spread([[0.001, 0.002], [0.003]])
     {'min_ms': 1.0, 'q1_ms': 1.5, 'median_ms': 2.0, 'q3_ms': 2.5}
@@ -55,8 +76,8 @@ def spread(rounds) -> dict:
     return {"min_ms": times[0], "q1_ms": q1, "median_ms": median, "q3_ms": q3}
 
 
-def ratio(rounds, base) -> float:
-    """Median over rounds of this competitor's median over that of `base` in the same round.
+def ratio(rounds: Sequence[Sequence[float]], base: Sequence[Sequence[float]]) -> float:
+    """The median over all rounds of this competitor's median over the median of `base` in the same round.
 
     A disturbance that lasts for a round or longer cancels.
 
@@ -64,36 +85,3 @@ def ratio(rounds, base) -> float:
     2.0
     """
     return statistics.median(statistics.median(a) / statistics.median(b) for a, b in zip(rounds, base, strict=True))
-
-
-class Clock:
-    """A line on stderr with what is being done and the time left: one that is rewritten in a terminal, else a new one
-    every `interval` seconds."""
-
-    def __init__(self, title, interval=20.0):
-        self.title, self.terminal = title, sys.stderr.isatty()
-        self.interval = 0.2 if self.terminal else interval
-        self.start = self.told = time.monotonic()
-
-    def tell(self, done, what):
-        """`done`: the part of all work that is done, 0 to 1; `what` is done next."""
-        now = time.monotonic()
-        if now - self.told < self.interval:
-            return
-        self.told = now
-        left = f", about {duration((now - self.start) * (1 - done) / done)} left" if done > 0.01 else ""
-        line = f"{self.title}: {what}, {done:.0%} done{left}"
-        print(f"\r\033[K{line}" if self.terminal else line, end="" if self.terminal else "\n", file=sys.stderr,
-              flush=True)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        if self.terminal:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
-def part(tell, first, last, prefix=""):
-    """A `tell` for a piece of the work that takes it from `first` to `last`."""
-    return lambda done, what: tell(first + done * (last - first), prefix + what)

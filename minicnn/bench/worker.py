@@ -1,7 +1,8 @@
-"""The process of one competitor: `python -m minicnn.bench.worker`, requests and answers as lines of JSON.
+"""The process of one competitor: it reads requests and writes answers, one line of JSON each.
 
-Each request names what to do under "do", and the arguments; the answer is an object, with "error" (and "memory": true
-where it was too little) if it could not be done. The parent decides when; nothing runs between two requests.
+A request names a method of `Session` under "do" and gives its arguments. The answer is an object. It has "error" if the
+request failed, and then "memory": whether memory was too small. The parent decides when: nothing runs between two
+requests.
 """
 
 from __future__ import annotations
@@ -10,95 +11,112 @@ import importlib
 import json
 import os
 import signal
-import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
-from .machine import limit_memory, memory_mb
+import threadpoolctl
 
-LONG = 0.5                                        # seconds of a layer that needs no pass to wake up
+from .libraries import LayerCalls, Library
+from .machine import held_mb, limit_memory, peak_mb
+
+LONG = 0.5                                        # seconds of both passes, from which no pass is needed to wake up
 
 
 class Session:
-    """What the requests can ask for: first `load`, then `open_lenet` or `open_layer`, then the others."""
+    """The requests: first `load`, then `open_lenet`, `open_layer` or `open_profile`, then those that measure."""
 
-    def load(self, implementation, threads):
-        """Import the library. -> its version, and the memory in MB that it then holds."""
-        self.implementation = importlib.import_module(implementation)
-        version = self.implementation.load(threads)
-        return {"version": version, "import_mb": memory_mb()[0]}
+    def __init__(self) -> None:
+        self.library: Library
+        self.step: Callable[[], Any]
+        self.layer: LayerCalls | None = None
 
-    def open_lenet(self, variant, batch_size, training):
-        """Build the LeNet and its batch, and take the first two steps.
+    def load(self, module: str, threads: int) -> dict:
+        """Import a library and limit it to so many threads. -> its version, and the memory in MB after that."""
+        self.library = importlib.import_module(module).LIBRARY
+        version = self.library.load(threads)
+        threadpoolctl.threadpool_limits(threads)  # those of BLAS and OpenMP that follow no environment variable
+        return {"version": version, "import_mb": held_mb()}
 
-        -> their results (losses and then weights, or logits) and the seconds of the first.
+    def open_lenet(self, variant: str, batch_size: int, training: bool) -> dict:
+        """Build the LeNet and its batch, and take two steps.
+
+        -> their results (losses and weights, or logits) and the seconds of the first and of the second step.
         """
-        from .lenet_step import Problem
-        self.subject = self.implementation.lenet(variant, Problem.make(batch_size))
-        self.step = self.subject.step if training else self.subject.forward
-        start = time.perf_counter()
-        results = [self.step()]
-        first = time.perf_counter() - start
-        results.append(self.step())
+        from .lenet_step import StepInputs
+        calls = self.library.lenet(variant, StepInputs.make(batch_size))
+        self.step = calls.step if training else calls.forward
+        results: list = []
+        first, second = _timed(lambda: results.append(self.step()), 2)
+        times = {"first_step_s": first, "second_step_s": second}
         if training:
-            weights = {name: array.tolist() for name, array in self.subject.weights().items()}
-            return {"first_step_s": first, "losses": results, "weights": weights}
-        return {"first_step_s": first, "logits": results[1].tolist()}
+            weights = {name: array.tolist() for name, array in calls.weights().items()}
+            return {**times, "losses": results, "weights": weights}
+        return {**times, "logits": results[1].tolist()}
 
-    def steps(self, least, seconds):
-        """One untimed step, then timed ones, at least `least` and for about so many seconds. -> the seconds of each."""
-        start = time.perf_counter()
-        self.step()
-        count = round(seconds / (time.perf_counter() - start))
-        return {"seconds": _timed(self.step, max(least, min(50, count)))}
+    def steps(self, least: int, seconds: float) -> dict:
+        """One step that is not timed, then timed steps: at least `least`, and for about so many seconds.
 
-    def memory(self):
+        -> the seconds of each.
+        """
+        first, = _timed(self.step, 1)
+        return {"seconds": _timed(self.step, max(least, min(50, round(seconds / first))))}
+
+    def memory(self) -> dict:
         """-> the most memory in MB that this process ever held."""
-        return {"peak_mb": memory_mb()[1]}
+        return {"peak_mb": peak_mb()}
 
-    def profile(self, algorithm, batch_size, repeats):
-        """-> where the time of minicnn's step goes, as `profile.run` tells."""
-        from . import profile
-        return profile.run(algorithm, batch_size, repeats)
+    def open_profile(self, algorithm: str, batch_size: int) -> dict:
+        """Build minicnn's LeNet for a profile, and take two steps. -> the seconds of the first and of the second."""
+        from .profile import ProfiledStep
+        self.step = ProfiledStep(algorithm, batch_size)
+        first, second = _timed(self.step, 2)
+        return {"first_step_s": first, "second_step_s": second}
 
-    def find(self, geometry, names, repeats):
+    def profile_step(self) -> dict:
+        """-> the seconds of one step, and of each of its operations, as `ProfiledStep` returns them."""
+        return self.step()
+
+    def find(self, geometry: dict, names: list[str] | None, repeats: int) -> dict:
         """-> the records of `minicnn.conv.find`, as dicts."""
         from ..conv import find
         from .reference import geometry_of
         return {"records": [asdict(record) for record in find(geometry_of(geometry), repeats=repeats, names=names)]}
 
-    def open_layer(self, variant, geometry, seed):
-        """Build a convolution layer on random numbers, and compute it once.
+    def open_layer(self, variant: str, geometry: dict, seed: int) -> dict:
+        """Build a convolution layer on random numbers, and compute it twice.
 
-        -> the shape of its output, the errors of its results, and the seconds of a second time.
+        -> the shape of its output, the errors of its results, and the seconds of the second time.
         """
         from . import reference
         limit_memory()
-        self.layer = None                         # the last one's arrays
-        geometry = reference.geometry_of(geometry)
-        x, weight, grad = reference.operands(geometry, seed)
-        self.layer = self.implementation.layer(variant, geometry, x, weight, grad)
-        out, saved = self.layer.forward()
-        results = [self.layer.array(result) for result in (out, *self.layer.backward(saved, (True, True)))]
+        self.layer = None                         # frees the arrays of the last layer
+        assert self.library.layer is not None
+        shape = reference.geometry_of(geometry)
+        x, weight, grad = reference.operands(shape, seed)
+        self.layer = layer = self.library.layer(variant, shape, x, weight, grad)
+        out, saved = layer.forward()
+        results = [layer.array(result) for result in (out, *layer.backward(saved, (True, True)))]
         del out, saved
-        errors = reference.errors(geometry, x, weight, grad, *results)
-        shape = results[0].shape
+        errors = reference.errors(shape, x, weight, grad, *results)
+        out_shape = results[0].shape
         del x, weight, grad, results
         self.seconds, = _timed(self._both, 1)
-        return {"out_shape": shape, "errors": errors, "seconds": self.seconds}
+        return {"out_shape": out_shape, "errors": errors, "seconds": self.seconds}
 
-    def passes(self, seconds):
-        """Forward and both gradients once, untimed unless that is long, then each pass for about so many seconds, but
-        at least once.
+    def passes(self, seconds: float) -> dict:
+        """Time each pass for about so many seconds, at least once; before that both passes once, unless that is long.
 
         -> {pass: the seconds of each time}.
         """
+        assert self.layer is not None
         if self.seconds < LONG:
             self._both()
         count = max(1, min(20, round(2 * seconds / self.seconds)))
-        _, saved = self.layer.forward()
-        work = {"forward": self.layer.forward, "grad_input": lambda: self.layer.backward(saved, (True, False)),
-                "grad_weight": lambda: self.layer.backward(saved, (False, True)), "both": self._both}
+        (_, saved), backward = self.layer.forward(), self.layer.backward
+        work = {"forward": self.layer.forward, "grad_input": lambda: backward(saved, (True, False)),
+                "grad_weight": lambda: backward(saved, (False, True)), "both": self._both}
         return {name: _timed(run, count) for name, run in work.items()}
 
     def _both(self):
@@ -115,7 +133,7 @@ def _timed(run, count):
     return seconds
 
 
-def main():
+def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
@@ -131,7 +149,3 @@ def main():
         except Exception as error:                # a library may raise anything
             answer = {"error": f"{type(error).__name__}: {error}", "memory": "can't allocate memory" in str(error)}
         print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""The parent's side of a worker: start it with so many cores, ask it, notice when it dies or hangs, end it."""
+"""The parent's side of a worker: start it on so many cores, ask it, notice if it dies or hangs, end it."""
 
 from __future__ import annotations
 
@@ -12,24 +12,44 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
+from ..errors import InputError
+from .libraries import Competitor
 from .machine import cores
 
 PATIENCE = 300.0                                  # seconds; compiling takes a minute
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NPROC",
-           "VECLIB_MAXIMUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS",
+           "NPROC", "VECLIB_MAXIMUM_THREADS")
+PACKAGE = Path(__file__).parents[1]
+# The first line of the program takes the current directory off the path, as Python's -P would, before any import: a
+# select.py or numpy.py that lies there is not the library. The package is loaded from its file, so that its directory
+# need not be on the path. The process takes its cores before NumPy's BLAS counts them.
+START = """
+import sys; sys.path[:] = [path for path in sys.path if path]
+import psutil
+process, cores = psutil.Process(), [int(core) for core in sys.argv[2].split(",")]
+if hasattr(process, "cpu_affinity"):
+    process.cpu_affinity(cores)
+from importlib.util import module_from_spec, spec_from_file_location
+spec = spec_from_file_location("minicnn", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]])
+package = sys.modules["minicnn"] = module_from_spec(spec)
+spec.loader.exec_module(package)
+from minicnn.bench.worker import main
+main()
+"""
 
 
-class Failed(RuntimeError):
-    """A worker could not do what it was asked; `memory`: for want of memory."""
+class WorkerFailed(RuntimeError):
+    """A worker could not do what it was asked."""
 
-    def __init__(self, reason, memory=False):
-        super().__init__(reason)
-        self.memory = memory
+
+class WorkerOutOfMemory(WorkerFailed, InputError):
+    """A worker would have needed more memory than is free: the user chose sizes that are too large."""
 
 
 class Worker:
-    """A process that measures one competitor, on `threads` cores; use it in a `with`.
+    """A process that measures one competitor, on so many cores; use it in a `with`.
 
     Parameters
     ----------
@@ -39,45 +59,51 @@ class Worker:
     Attributes
     ----------
     loaded : dict
-        The library's version, and the memory in MB after its import.
+        "version" of the library, and "import_mb", the memory in MB after its import.
+
+    Raises
+    ------
+    WorkerFailed
+        The library cannot be loaded.
     """
 
-    def __init__(self, competitor, threads):
+    def __init__(self, competitor: Competitor, threads: int):
         self.competitor = competitor
         self.log = tempfile.TemporaryFile()       # noqa: SIM115 (closed in close); what the library prints
-        with _on_cores(threads):
-            self.process = subprocess.Popen([sys.executable, "-m", f"{__package__}.worker"], stdin=subprocess.PIPE,
-                                            stdout=subprocess.PIPE, stderr=self.log, env=environment(threads))
+        allowed = ",".join(map(str, cores()[:threads]))
+        self.process = subprocess.Popen([sys.executable, "-c", START, str(PACKAGE), allowed], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, stderr=self.log, env=environment(threads))
         try:
-            self.loaded = self.ask("load", implementation=competitor.implementation, threads=threads)
+            self.loaded = self.ask("load", module=competitor.module, threads=threads)
         except BaseException:
             self.close()
             raise
 
-    def ask(self, do, patience=PATIENCE, **arguments) -> dict:
-        """The answer to one request.
+    def ask(self, do: str, patience: float = PATIENCE, **arguments: Any) -> dict:
+        """The answer to one request, which is a method of `worker.Session` with its arguments.
 
         Raises
         ------
-        Failed
+        WorkerFailed
             It answered that it cannot, it died, or it said nothing for `patience` seconds (then it is ended).
         """
+        assert self.process.stdin is not None and self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps({"do": do, **arguments}).encode() + b"\n")
             self.process.stdin.flush()
         if not select.select([self.process.stdout], [], [], patience)[0]:
             self.close()
-            raise Failed(f"no answer in {patience:.0f} s")
+            raise WorkerFailed(f"no answer in {patience:.0f} s")
         line = self.process.stdout.readline()     # the answer is written at once
         if not line.endswith(b"\n"):
-            raise Failed(self._last_words())
+            raise WorkerFailed(self._last_words())
         answer = json.loads(line)
         if "error" in answer:
-            raise Failed(_first_line(answer["error"]), answer.get("memory", False))
+            raise (WorkerOutOfMemory if answer["memory"] else WorkerFailed)(_first_line(answer["error"]))
         return answer
 
-    def rest(self, most=0.5):
-        """Wait until none of its threads runs any more, but at most so many seconds: some spin after their work."""
+    def rest(self, most: float = 0.5) -> None:
+        """Wait until none of its threads runs, at most so many seconds: some threads spin after their work."""
         tasks = Path(f"/proc/{self.process.pid}/task")
         end = time.monotonic() + most
         while True:
@@ -89,8 +115,9 @@ class Worker:
             if "R" not in states or time.monotonic() > end:
                 return
 
-    def close(self):
+    def close(self) -> None:
         """End the process."""
+        assert self.process.stdin is not None and self.process.stdout is not None
         self.process.kill()
         self.process.wait()
         with contextlib.suppress(BrokenPipeError):
@@ -98,16 +125,16 @@ class Worker:
         self.process.stdout.close()
         self.log.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Worker:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> None:
         self.close()
 
     def _last_words(self):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
-        self.process.kill()                       # one that only closed its output
+        self.process.kill()                       # it may have closed its output only
         status = self.process.wait()
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         hint = " (the system may have run out of memory)" if status == -signal.SIGKILL else ""
@@ -116,28 +143,13 @@ class Worker:
         return f"its process ended with {how}{hint}{f': {printed[-1].strip()}' if printed else ''}"
 
 
-def environment(threads) -> dict:
-    """The environment of every worker: so many threads for everyone, whoever reads which variable."""
+def environment(threads: int) -> dict[str, str]:
+    """The environment of a worker: every library reads the number of threads from another variable."""
     eigen = "true" if threads > 1 else "false"
-    root = str(Path(__file__).parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]    # an empty one is "."
     return {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
             "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}",
-            "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths)}
-
-
-@contextlib.contextmanager
-def _on_cores(count):
-    """Processes that are started inside run on the first `count` cores only: a library may ignore what it is told."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores()[:count])
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+            "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _first_line(text, most=200):

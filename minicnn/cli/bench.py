@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import sys
 from pathlib import Path
 
 from ..bench import libraries, machine
 from ..errors import InputError
+from ..progress import on_stderr
 
 TRAIN = """Time a training step of the LeNet, or with --forward a pass without gradients: minicnn and other libraries,
 each in a process of its own, in turn, after a check that they compute the same."""
@@ -36,7 +38,7 @@ def add_parser(commands, formatter):
 
 def _train_options(option):
     option("--against", default="textbook", metavar="NAMES", help="libraries to compare with, with commas: "
-           f"{', '.join(libraries.PEERS)}; all, installed or none")
+           f"{', '.join(libraries.others())}; all, installed or none")
     option("--algorithms", default="auto", metavar="NAMES", help="minicnn's convolution algorithms, with commas; the "
            "first is what the others are compared with")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
@@ -68,54 +70,70 @@ def _common_options(option):
 def train(arguments):
     """minicnn bench train."""
     from ..bench import train as bench
-    from ..bench.round_robin import Clock, part
+    from ..bench.round_robin import parts
     from .bench_tables import print_training
     threads = _checked(arguments)
-    names, others = libraries.parse_algorithms(arguments.algorithms), libraries.parse_against(arguments.against)
+    ours, others = _algorithms(arguments.algorithms), _against(arguments.against)
     tasks = [bench.Task(not arguments.forward, size, count) for count in threads for size in arguments.batch_size]
     if arguments.profile:
-        return _profile(arguments, tasks, names[0])
+        return _profile(arguments, tasks, ours[0].variant)
     result = _result("train")
     runs = result["runs"]
-    with _shown_if_interrupted(arguments, result, print_training), Clock("bench train") as clock:
-        for i, task in enumerate(tasks):
-            tell = part(clock.tell, i / len(tasks), (i + 1) / len(tasks), f"batch {task.batch_size}, ")
-            runs.append(bench.run(task, [*map(libraries.with_algorithm, names), *others], arguments.repeats, tell))
+    with _shown_if_interrupted(arguments, result, print_training), on_stderr("bench train") as progress:
+        times, titles = [task.relative_time for task in tasks], [f"batch {task.batch_size}" for task in tasks]
+        for task, part in zip(tasks, parts(progress, times, titles), strict=True):
+            runs.append(bench.run(task, [*ours, *others], arguments.repeats, part))
     return _finish(arguments, result, print_training)
 
 
 def conv(arguments):
     """minicnn bench conv."""
     from ..bench import layers
-    from ..bench.network_layers import parse_network
-    from ..bench.round_robin import Clock, part
+    from ..bench.network_layers import NETWORKS, layers_of
+    from ..bench.round_robin import parts
     from .bench_tables import print_found, print_layers
-    threads, cases = _checked(arguments), parse_network(arguments.network)
-    names = ["all"] if arguments.algorithms == "all" else libraries.parse_algorithms(arguments.algorithms)
-    others = [] if arguments.find else libraries.parse_against(arguments.against, layers=True)
-    work = [(size, case) for size in arguments.batch_size for case in cases]
+    networks = arguments.network.split(",")
+    threads, named = _checked(arguments), layers_of(NETWORKS if networks == ["all"] else map(str.strip, networks))
+    names = ["all"] if arguments.algorithms == "all" else [c.variant for c in _algorithms(arguments.algorithms)]
+    others = [] if arguments.find else _against(arguments.against, layers=True)
+    work = [(size, layer) for size in arguments.batch_size for layer in named] * len(threads)
     result, show = _result("find" if arguments.find else "conv"), print_found if arguments.find else print_layers
-    runs, total = result["runs"], len(work) * len(threads)
-    with _shown_if_interrupted(arguments, result, show), Clock("bench conv") as clock:
+    runs = result["runs"]
+    with _shown_if_interrupted(arguments, result, show), on_stderr("bench conv") as progress:
+        steps = zip(work, parts(progress, [layers.relative_time(layer, size) for size, layer in work],
+                                [f"{layer}, batch {size}" for size, layer in work]), strict=True)
         for count in threads:
             with layers.Crew(count) as crew:
-                for size, case in work:
-                    tell = part(clock.tell, len(runs) / total, (len(runs) + 1) / total, f"{case}, batch {size}, ")
-                    runs.append(layers.find(case, size, crew, names, arguments.repeats, tell) if arguments.find else
-                                layers.run(case, size, crew, names, others, arguments.repeats, tell))
+                for (size, layer), part in itertools.islice(steps, len(work) // len(threads)):
+                    runs.append(layers.find(layer, size, crew, names, arguments.repeats, part) if arguments.find else
+                                layers.run(layer, size, crew, names, others, arguments.repeats, part))
     return _finish(arguments, result, show)
 
 
 def _profile(arguments, tasks, algorithm):
-    from ..bench.worker_process import Worker
+    from ..bench import profile
+    from ..bench.round_robin import parts
     from .bench_tables import print_profile
     result = _result("profile")
-    for task in tasks:
-        with Worker(libraries.with_algorithm(algorithm), task.threads) as worker:
-            found = worker.ask("profile", algorithm=algorithm, batch_size=task.batch_size, repeats=arguments.repeats)
-        result["runs"].append({"title": str(task), "batch_size": task.batch_size, "threads": task.threads,
-                               "algorithm": algorithm, "repeats": arguments.repeats, **found})
+    with on_stderr("bench train --profile") as progress:
+        times, titles = [task.relative_time for task in tasks], [f"batch {task.batch_size}" for task in tasks]
+        for task, part in zip(tasks, parts(progress, times, titles), strict=True):
+            found = profile.run(algorithm, task.batch_size, task.threads, arguments.repeats, part)
+            result["runs"].append({"title": str(task), "batch_size": task.batch_size, "threads": task.threads,
+                                   "algorithm": algorithm, "repeats": arguments.repeats, **found})
     return _finish(arguments, result, print_profile)
+
+
+def _algorithms(text):
+    """minicnn with each of the algorithms in "auto,direct"."""
+    return [libraries.with_algorithm(name) for name in dict.fromkeys(map(str.strip, text.split(",")))]
+
+
+def _against(text, layers=False):
+    """The competitors that "torch,jax", "all", "installed" or "none" names."""
+    known = libraries.others(layers)
+    groups = {"none": [], "all": known, "installed": [name for name, library in known.items() if library.installed]}
+    return libraries.competitors(groups.get(text) if text in groups else map(str.strip, text.split(",")), layers)
 
 
 def _checked(arguments):
@@ -147,7 +165,7 @@ def _checked(arguments):
 def _result(benchmark):
     """The result without its runs; a busy machine is announced, for it is not fair to all."""
     result = {"benchmark": benchmark, **machine.describe(), "runs": []}
-    busy, cores = result["load_before"] or 0, result["cores"]
+    busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
         print(f"the machine is busy (load {busy:.1f}, cores {cores}): threads that wait for each other lose most by "
               "that, so even the ratios will be off", file=sys.stderr)

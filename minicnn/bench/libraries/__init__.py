@@ -1,144 +1,170 @@
-"""Who competes: minicnn's algorithms and the libraries to compare with. A new one is a file and a line here."""
+"""Who is measured: minicnn's algorithms and other libraries. A new library is one file here and no other edit.
+
+The name of the file is the name of the library in `minicnn bench train --against NAME`. The file ends with
+`LIBRARY = Library(...)`. It imports the library inside its functions: the parent process imports every file here.
+"""
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Callable
-from dataclasses import dataclass
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
+import numpy as np
+
+from ...checks import one_of
 from ...errors import InputError
 
 
 @dataclass(frozen=True)
-class Peer:
-    """A library that can be measured.
+class Library:
+    """One library: its names, and how to compute with it.
 
     Attributes
     ----------
-    implementation : str
-        The module that says how, with a function `load(threads) -> version` and `lenet(variant, problem) -> LeNet`,
-        and `layer(variant, geometry, x, weight, grad) -> Layer` if `layers`.
+    module : str
+        The `__name__` of the file.
     package, install : str
-        What is imported, and what pip calls it.
-    variants : dict
-        {variant: the name shown} of a training step.
-    layers : dict
-        The same of a single layer; empty where that is not measured.
+        The name in an import, and the name for pip.
+    load : callable
+        load(threads) imports the library, limits it to so many threads and returns its version.
+    lenet : callable
+        lenet(variant, inputs) -> LeNetCalls, for the batch and the weights of `lenet_step.StepInputs`.
+    layer : callable, optional
+        layer(variant, geometry, x, weight, grad) -> LayerCalls, for one convolution layer.
+    variants, layer_variants : dict of str
+        {variant: its name in the tables}, for the LeNet and for single layers. An empty one is not measured.
     """
 
-    implementation: str
+    module: str
     package: str
     install: str
-    variants: dict[str, str]
-    layers: dict[str, str]
+    load: Callable[[int], str]
+    lenet: Callable[..., LeNetCalls]
+    layer: Callable[..., LayerCalls] | None = None
+    variants: dict[str, str] = field(default_factory=dict)
+    layer_variants: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def installed(self) -> bool:
+        """Whether the package can be imported. This does not import it."""
+        return importlib.util.find_spec(self.package) is not None
 
 
 @dataclass(frozen=True)
-class LeNet:
-    """A LeNet in some library, on one batch: `step()` -> loss (one step of plain gradient descent), `forward()` ->
-    logits (N, 10), `weights()` -> the arrays under minicnn's names in minicnn's shapes."""
+class LeNetCalls:
+    """The calls that are timed on a LeNet and one batch.
 
-    step: Callable
-    forward: Callable
-    weights: Callable
+    Attributes
+    ----------
+    step : callable
+        step() -> loss, after one step of plain gradient descent.
+    forward : callable
+        forward() -> logits, shape (N, 10).
+    weights : callable
+        weights() -> the arrays under minicnn's names and in minicnn's shapes.
+    """
+
+    step: Callable[[], float]
+    forward: Callable[[], np.ndarray]
+    weights: Callable[[], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolution layer: `forward()` -> (out, saved), `backward(saved, needs)` -> (grad_input, grad_weight), None
-    where not needed, `array(result)` -> ndarray."""
+class LayerCalls:
+    """The calls that are timed on a convolution layer.
 
-    forward: Callable
-    backward: Callable
-    array: Callable
+    Attributes
+    ----------
+    forward : callable
+        forward() -> (out, saved).
+    backward : callable
+        backward(saved, needs) -> (grad_input, grad_weight). `needs` is two booleans; None stands where one is False.
+    array : callable
+        array(result) -> ndarray, for out and both gradients.
+    """
+
+    forward: Callable[[], tuple[Any, Any]]
+    backward: Callable[[Any, tuple[bool, bool]], tuple[Any, Any]]
+    array: Callable[[Any], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Competitor:
-    """One row of a result: a variant of a library, under the name that is shown."""
+    """One row of a result: a variant of a library, under the name in the tables."""
 
     name: str
     library: str
     variant: str
-    implementation: str
+    module: str
 
 
-HERE = __package__
-PEERS = {
-    "torch": Peer(f"{HERE}.torch", "torch", "torch",
-                  {"nchw": "PyTorch", "channels_last": "PyTorch channels_last", "compiled": "PyTorch compiled"},
-                  {"nchw": "PyTorch", "channels_last": "PyTorch channels_last"}),
-    "tensorflow": Peer(f"{HERE}.tensorflow", "tensorflow", "tensorflow", {"function": "TensorFlow"}, {}),
-    "jax": Peer(f"{HERE}.jax", "jax", "jax", {"jit": "JAX"}, {}),
-    "mygrad": Peer(f"{HERE}.mygrad", "mygrad", "mygrad", {"eager": "MyGrad"}, {}),
-    "textbook": Peer(f"{HERE}.textbook", "numpy", "numpy", {"im2col": "textbook NumPy"}, {}),
-}
+@cache
+def found() -> dict[str, Library]:
+    """{name: Library} of every file in this folder, minicnn's own too.
+
+    >>> found()["torch"].install
+    'torch'
+    """
+    names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
+    return {name: importlib.import_module(f"{__name__}.{name}").LIBRARY for name in names}
 
 
-def is_installed(package) -> bool:
-    """Whether it can be imported, without importing it."""
-    return importlib.util.find_spec(package) is not None
+def others(layers: bool = False) -> dict[str, Library]:
+    """The libraries to compare minicnn with; with `layers` those that measure single layers.
+
+    >>> list(others(layers=True))
+    ['torch']
+    """
+    return {name: known for name, known in found().items() if (known.layer_variants if layers else known.variants)}
 
 
-def parse_against(text, layers=False) -> list[Competitor]:
-    """The competitors that "torch,jax", "all", "installed" or "none" names.
+def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
+    """The variants of the libraries of these names.
 
     Parameters
     ----------
+    names : iterable of str
     layers : bool
-        Of those that measure single layers.
+        The variants of single layers, not those of the LeNet.
 
     Raises
     ------
-    ValueError
-        An unknown name.
-    ModuleNotFoundError
-        A library that is not installed; "installed" leaves these out.
+    InputError
+        An unknown name, or a library that is not installed.
 
     Examples
     --------
-    >>> [competitor.name for competitor in parse_against("textbook")]
+    >>> [competitor.name for competitor in competitors(["textbook"])]
     ['textbook NumPy']
     """
-    known = {name: peer for name, peer in PEERS.items() if peer.layers or not layers}
-    names = [name.strip() for name in text.split(",")]
-    if names == ["none"]:
-        return []
-    if names == ["installed"]:
-        names = [name for name, peer in known.items() if is_installed(peer.package)]
-    elif names == ["all"]:
-        names = list(known)
-    for name in names:
-        if name not in known:
-            raise InputError(f"--against {name}: choose among {', '.join(known)}, or all, installed or none")
-        if not is_installed(known[name].package):
-            raise ModuleNotFoundError(f"--against {name}: {known[name].package} is not installed; install it with "
-                                      f"`pip install {known[name].install}`, or leave it out (`--against installed` "
-                                      "takes what is there)")
-    return [Competitor(label, name, variant, known[name].implementation) for name in dict.fromkeys(names)
-            for variant, label in (known[name].layers if layers else known[name].variants).items()]
+    result, known = [], others(layers)
+    for name in dict.fromkeys(names):
+        library = known[one_of("library", name, known)]
+        if not library.installed:
+            raise InputError(f"{library.package} is not installed: install it with `pip install {library.install}`, "
+                             f"or leave {name} out")
+        variants = library.layer_variants if layers else library.variants
+        result += [Competitor(label, name, variant, library.module) for variant, label in variants.items()]
+    return result
 
 
-def with_algorithm(algorithm) -> Competitor:
-    """minicnn with a convolution algorithm; "auto" is minicnn as it comes.
+def with_algorithm(algorithm: str) -> Competitor:
+    """minicnn with a convolution algorithm; "auto" is minicnn with its default.
 
     >>> with_algorithm("auto").name, with_algorithm("direct").name
     ('minicnn', 'minicnn direct')
-    """
-    return Competitor("minicnn" if algorithm == "auto" else f"minicnn {algorithm}", "minicnn", algorithm,
-                      f"{HERE}.minicnn")
 
-
-def parse_algorithms(text) -> list[str]:
-    """The names in "auto,direct"; an unknown one is a ValueError.
-
-    >>> parse_algorithms("auto, im2col")
-    ['auto', 'im2col']
+    Raises
+    ------
+    InputError
+        An unknown algorithm.
     """
     from ...conv import algorithms
-    names = list(dict.fromkeys(name.strip() for name in text.split(",")))
-    known = ["auto", *algorithms()]
-    for name in names:
-        if name not in known:
-            raise InputError(f"--algorithms {name}: choose among {', '.join(known)}")
-    return names
+    one_of("algorithm", algorithm, ("auto", *algorithms()))
+    name = "minicnn" if algorithm == "auto" else f"minicnn {algorithm}"
+    return Competitor(name, "minicnn", algorithm, found()["minicnn"].module)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import libraries
-
-HWIO = (2, 3, 1, 0)                               # (K, C, kh, kw) -> (kh, kw, C, K)
-KCHW = (3, 2, 0, 1)
+from ..lenet_step import StepInputs, channels_first, channels_last
+from . import LeNetCalls, Library
 
 
-def load(threads):                                # the parent has set XLA's flags and this process's cores
+def load(threads: int) -> str:                    # XLA reads its threads from the environment of the worker
     import jax
     return jax.__version__
 
 
-def lenet(variant, problem):
+def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     import jax
     import jax.numpy as jnp
-    params = {name: jnp.asarray(array.transpose(HWIO) if array.ndim == 4 else array)
-              for name, array in problem.state.items()}
-    images, labels = jnp.asarray(problem.images.transpose(0, 2, 3, 1)), jnp.asarray(problem.labels, jnp.int32)
+    params = {name: jnp.asarray(array) for name, array in channels_last(inputs.state).items()}
+    images, labels = jnp.asarray(inputs.images.transpose(0, 2, 3, 1)), jnp.asarray(inputs.labels, jnp.int32)
 
     def logits(params, x):
         for i in range(1, 5):
@@ -37,7 +34,7 @@ def lenet(variant, problem):
 
     def descend(params, x, labels):
         value, gradients = jax.value_and_grad(loss)(params, x, labels)
-        return jax.tree.map(lambda p, g: p - problem.lr * g, params, gradients), value
+        return jax.tree.map(lambda p, g: p - inputs.lr * g, params, gradients), value
     jitted, infer = jax.jit(descend, donate_argnums=0), jax.jit(logits)
 
     def step():
@@ -47,6 +44,8 @@ def lenet(variant, problem):
         return float(value)
 
     def weights():
-        arrays = {name: np.asarray(array) for name, array in params.items()}
-        return {name: array.transpose(KCHW) if array.ndim == 4 else array for name, array in arrays.items()}
-    return libraries.LeNet(step, lambda: np.asarray(infer(params, images)), weights)
+        return channels_first({name: np.asarray(array) for name, array in params.items()})
+    return LeNetCalls(step, lambda: np.asarray(infer(params, images)), weights)
+
+
+LIBRARY = Library(__name__, "jax", "jax", load, lenet, variants={"jit": "JAX"})

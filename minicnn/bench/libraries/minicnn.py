@@ -2,49 +2,52 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ... import Tensor, __version__, no_grad
 from ... import functional as F
-from ...conv import algorithms, choose
+from ...conv import Geometry, algorithms, choose
 from ...conv.layout import to_batch_first
 from ...conv.runtime.memory import empty
 from ...conv.runtime.threads import set_num_threads
 from ...models import LeNet
 from ...optim import SGD
-from .. import libraries
+from ..lenet_step import StepInputs
+from . import LayerCalls, LeNetCalls, Library
 
 
-def load(threads):
+def load(threads: int) -> str:
     algorithms()                                  # imports numba
     set_num_threads(threads)
     return __version__
 
 
-def lenet(variant, problem):
+def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     model = LeNet(algorithm=variant)
-    model.load_state_dict(problem.state)
-    optimizer = SGD(model.parameters(), problem.lr)
+    model.load_state_dict(inputs.state)
+    optimizer = SGD(model.parameters(), inputs.lr)
 
     def step():
         optimizer.zero_grad()
-        loss = F.cross_entropy(model(Tensor(problem.images)), problem.labels)
+        loss = F.cross_entropy(model(Tensor(inputs.images)), inputs.labels)
         loss.backward()
         optimizer.step()
         return loss.item()
 
     def forward():
         with no_grad():
-            return model(Tensor(problem.images)).data
-    return libraries.LeNet(step, forward, model.state_dict)
+            return model(Tensor(inputs.images)).data
+    return LeNetCalls(step, forward, model.state_dict)
 
 
-def layer(variant, geometry, x, weight, grad):
+def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
     """The operands lie in memory as between two layers of a network: batch innermost."""
     algorithm = choose(variant, geometry)
     x, grad = _batch_last(x), _batch_last(grad)
 
     def backward(saved, needs):
         return algorithm.backward(grad, saved, (*needs, False))[:2]
-    return libraries.Layer(lambda: algorithm.forward(x, weight, None, geometry), backward, lambda result: result)
+    return LayerCalls(lambda: algorithm.forward(x, weight, None, geometry), backward, lambda result: result)
 
 
 def _batch_last(array):
@@ -53,3 +56,6 @@ def _batch_last(array):
     copy = empty((*image, n), array.dtype)
     copy[...] = array.transpose(1, 2, 3, 0)
     return to_batch_first(copy)
+
+
+LIBRARY = Library(__name__, "minicnn", "minicnn", load, lenet, layer)       # its variants are its algorithms

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from .. import libraries
+from ..lenet_step import StepInputs
+from . import LeNetCalls, Library
 
 
-def load(threads):
+def load(threads: int) -> str:
     import mygrad
     mygrad.turn_memory_guarding_off()
     return mygrad.__version__
 
 
-def lenet(variant, problem):
+def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     import mygrad as mg
     import numpy as np
     from mygrad.nnet.activations import relu
     from mygrad.nnet.layers import conv_nd, max_pool
     from mygrad.nnet.losses import softmax_crossentropy
-    params = {name: mg.tensor(array.copy()) for name, array in problem.state.items()}
-    lr = np.float32(problem.lr)
+    params = {name: mg.tensor(array.copy()) for name, array in inputs.state.items()}
+    lr = np.float32(inputs.lr)
 
     def logits():
-        x = problem.images
+        x = inputs.images
         for i in range(1, 5):
             x = relu(conv_nd(x, params[f"conv{i}.weight"], stride=1) + params[f"conv{i}.bias"].reshape(1, -1, 1, 1))
         return max_pool(x, (2, 2), 2).reshape(len(x), -1) @ params["fc1.weight"].T + params["fc1.bias"]
 
     def step():
-        loss = softmax_crossentropy(logits(), problem.labels)
+        loss = softmax_crossentropy(logits(), inputs.labels)
         loss.backward()
         for param in params.values():
             param.data -= lr * param.grad
@@ -36,4 +37,7 @@ def lenet(variant, problem):
     def forward():
         with mg.no_autodiff:
             return np.asarray(logits())
-    return libraries.LeNet(step, forward, lambda: {name: param.data for name, param in params.items()})
+    return LeNetCalls(step, forward, lambda: {name: param.data for name, param in params.items()})
+
+
+LIBRARY = Library(__name__, "mygrad", "mygrad", load, lenet, variants={"eager": "MyGrad"})

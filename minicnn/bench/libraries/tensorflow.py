@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import libraries
-
-HWIO = (2, 3, 1, 0)                               # (K, C, kh, kw) -> (kh, kw, C, K)
-KCHW = (3, 2, 0, 1)
+from ..lenet_step import StepInputs, channels_first, channels_last
+from . import LeNetCalls, Library
 
 
-def load(threads):
+def load(threads: int) -> str:
     import tensorflow as tf
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     return tf.__version__
 
 
-def lenet(variant, problem):
+def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     import tensorflow as tf
-    is_kernel = lambda name: problem.state[name].ndim == 4
-    params = {name: tf.Variable(array.transpose(HWIO) if is_kernel(name) else array)
-              for name, array in problem.state.items()}
-    images, labels = tf.constant(problem.images.transpose(0, 2, 3, 1)), tf.constant(problem.labels)
+    params = {name: tf.Variable(array) for name, array in channels_last(inputs.state).items()}
+    images, labels = tf.constant(inputs.images.transpose(0, 2, 3, 1)), tf.constant(inputs.labels)
 
     @tf.function
     def logits():
@@ -31,7 +27,7 @@ def lenet(variant, problem):
             x = tf.nn.relu(tf.nn.bias_add(tf.nn.conv2d(x, params[f"conv{i}.weight"], 1, "VALID"),
                                           params[f"conv{i}.bias"]))
         x = tf.transpose(tf.nn.max_pool2d(x, 2, 2, "VALID"), (0, 3, 1, 2))      # flattened as (C, H, W)
-        return tf.matmul(tf.reshape(x, (len(problem.labels), -1)), params["fc1.weight"], transpose_b=True) \
+        return tf.matmul(tf.reshape(x, (len(inputs.labels), -1)), params["fc1.weight"], transpose_b=True) \
             + params["fc1.bias"]
 
     @tf.function
@@ -41,10 +37,12 @@ def lenet(variant, problem):
             loss = tf.reduce_mean(losses)
         variables = list(params.values())
         for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
-            variable.assign_sub(np.float32(problem.lr) * gradient)
+            variable.assign_sub(np.float32(inputs.lr) * gradient)
         return loss
 
     def weights():
-        return {name: variable.numpy().transpose(KCHW) if is_kernel(name) else variable.numpy()
-                for name, variable in params.items()}
-    return libraries.LeNet(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
+        return channels_first({name: variable.numpy() for name, variable in params.items()})
+    return LeNetCalls(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
+
+
+LIBRARY = Library(__name__, "tensorflow", "tensorflow", load, lenet, variants={"function": "TensorFlow"})

@@ -1,30 +1,37 @@
-"""PyTorch: eager with images first or channels last, and compiled."""
+"""PyTorch: eager with channels first or channels last, and compiled."""
 
 from __future__ import annotations
 
-from .. import libraries
+from typing import Any
+
+import numpy as np
+
+from ...conv import Geometry
+from ..lenet_step import StepInputs
+from . import LayerCalls, LeNetCalls, Library
 
 
-def load(threads):
+def load(threads: int) -> str:
     import torch
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)              # the step is one chain of operations
     return torch.__version__
 
 
-def lenet(variant, problem):
+def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     """`compiled` is channels last too, which is no slower."""
     import torch
     from torch import nn
-    model = nn.Sequential(nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Conv2d(20, 40, 5), nn.ReLU(), nn.Conv2d(40, 40, 5),
-                          nn.ReLU(), nn.Conv2d(40, 5, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(180, 10))
+    model: Any = nn.Sequential(
+        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Conv2d(20, 40, 5), nn.ReLU(), nn.Conv2d(40, 40, 5), nn.ReLU(),
+        nn.Conv2d(40, 5, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(180, 10))
     model.load_state_dict({theirs: torch.from_numpy(array) for theirs, array in zip(
-        model.state_dict(), problem.state.values(), strict=True)})
+        model.state_dict(), inputs.state.values(), strict=True)})
     order = torch.contiguous_format if variant == "nchw" else torch.channels_last
     model = model.to(memory_format=order)
-    images = torch.from_numpy(problem.images).to(memory_format=order, copy=True)    # in torch's own, aligned memory
-    labels = torch.from_numpy(problem.labels)
-    optimizer = torch.optim.SGD(model.parameters(), problem.lr)
+    images = torch.from_numpy(inputs.images).to(memory_format=order, copy=True)    # in torch's own, aligned memory
+    labels = torch.from_numpy(inputs.labels)
+    optimizer = torch.optim.SGD(model.parameters(), inputs.lr)
     network = torch.compile(model) if variant == "compiled" else model
 
     def step():
@@ -40,22 +47,29 @@ def lenet(variant, problem):
 
     def weights():
         arrays = (tensor.numpy() for tensor in model.state_dict().values())
-        return dict(zip(problem.state, arrays, strict=True))
-    return libraries.LeNet(step, forward, weights)
+        return dict(zip(inputs.state, arrays, strict=True))
+    return LeNetCalls(step, forward, weights)
 
 
-def layer(variant, geometry, x, weight, grad):
+def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
     import torch
     order = torch.channels_last if variant == "channels_last" else torch.contiguous_format
-    x, weight, grad = (torch.from_numpy(array).to(memory_format=order, copy=True) for array in (x, weight, grad))
+    operands = (torch.from_numpy(array).to(memory_format=order, copy=True) for array in (x, weight, grad))
+    image, kernel, cotangent = operands
     stride, dilation, groups = list(geometry.stride), list(geometry.dilation), geometry.groups
     padding = [before for before, _ in geometry.padding]
 
     def forward():
         with torch.no_grad():
-            return torch.nn.functional.conv2d(x, weight, None, stride, padding, dilation, groups), None
+            return torch.nn.functional.conv2d(image, kernel, None, stride, padding, dilation, groups), None
 
     def backward(saved, needs):
-        return torch.ops.aten.convolution_backward(grad, x, weight, None, stride, padding, dilation, False, [0, 0],
-                                                   groups, [*needs, False])[:2]
-    return libraries.Layer(forward, backward, lambda tensor: tensor.numpy())
+        return torch.ops.aten.convolution_backward(cotangent, image, kernel, None, stride, padding, dilation, False,
+                                                   [0, 0], groups, [*needs, False])[:2]
+    return LayerCalls(forward, backward, lambda tensor: tensor.numpy())
+
+
+LIBRARY = Library(__name__, "torch", "torch", load, lenet, layer,
+                  variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
+                            "compiled": "PyTorch compiled"},
+                  layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"})
