@@ -91,16 +91,17 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     dict
         The layer, "auto" and "rows". "auto" has the algorithm that auto takes, and ratio_to_best, its time over that of
         minicnn's fastest. A row has name, library, variant, version, status ("ok", "wrong", "failed" or "skipped"),
-        reason, errors and relative_errors (see `reference.errors`), error_bound (stated by the algorithm for its
-        output), and for each of PASSES the statistics of `round_robin.spread`, gflops (by the multiplications and
-        additions of the definition) and, if auto's choice was measured, ratio_in_turn to it.
+        reason, errors, largest_errors and relative_errors (the three units of `reference.SampleError`), error_bound and
+        error_norm (stated by the algorithm for its output). For each of PASSES it has the statistics of
+        `round_robin.spread`, gflops (by the multiplications and additions of the definition) and, if auto's choice was
+        measured, ratio_in_turn to it.
     """
     begun = time.monotonic()
     geometry = layer.geometry(batch_size)
     present, chosen = competitors(names, geometry, others)
     rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, "version": None, "status": "ok",
-                     "reason": None, "errors": None, "relative_errors": None, "error_bound": _bound(c),
-                     **dict.fromkeys(PASSES)} for c in present}
+                     "reason": None, "errors": None, "largest_errors": None, "relative_errors": None,
+                     **_bound(c), **dict.fromkeys(PASSES)} for c in present}
     workers, seconds = _open(geometry, present, crew, rows, progress)
     _leave_out_slow(workers, seconds, rows)
     turn = _turn(seconds)
@@ -115,6 +116,12 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     return {**_describe(layer, geometry, crew), "rounds": rounds,
             "auto": chosen and {"algorithm": chosen, "ratio_to_best": _ratio_to_best(chosen, results)},
             "rows": list(rows.values())}
+
+
+def exceeds_bound(row: dict) -> bool:
+    """Whether the output's error in a row of `run` is above the bound of its algorithm, both in the bound's norm."""
+    errors = row["largest_errors" if row["error_norm"] == "largest" else "errors"]
+    return row["error_bound"] is not None and errors["forward"] > row["error_bound"]
 
 
 def find(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], repeats: int,
@@ -141,9 +148,9 @@ def _open(geometry, present, crew, rows, progress):
     """The workers, with the layer computed twice, and the seconds that each needs for both passes."""
     workers, seconds = {}, {}
     reason = _too_large(geometry, len(present))
-    for i, competitor in enumerate(present, 1):
+    for number, competitor in enumerate(present, 1):
         row = rows[competitor.name]
-        progress.update(0, 1, f"{competitor.name} starts ({i} of {len(present)})")
+        progress.update(0, 1, f"{competitor.name} starts ({number} of {len(present)})")
         unsupported = reason or (competitor.library == "minicnn"
                                  and algorithms()[competitor.variant].unsupported(geometry))
         if unsupported:
@@ -156,9 +163,9 @@ def _open(geometry, present, crew, rows, progress):
             row |= _status(failure)
             continue
         worker.rest()
-        row |= {"version": worker.loaded["version"],
-                "errors": {name: _finite(error) for name, (error, _) in answer["errors"].items()},
-                "relative_errors": {name: _finite(error) for name, (_, error) in answer["errors"].items()}}
+        row |= {"version": worker.loaded["version"]}
+        for i, key in enumerate(("errors", "largest_errors", "relative_errors")):
+            row[key] = {name: _finite(error[i]) for name, error in answer["errors"].items()}
         wrong = _wrong(answer, geometry)
         if wrong:
             row |= {"status": "wrong", "reason": wrong}
@@ -186,7 +193,7 @@ def _wrong(answer, geometry):
     if tuple(answer["out_shape"]) != geometry.out_shape:
         return f"its output has shape {tuple(answer['out_shape'])}, not {geometry.out_shape}"
     return next((f"an element of its {name} is off by {relative:.1e} of the largest"
-                 for name, (_, relative) in answer["errors"].items() if not relative <= WRONG), None)
+                 for name, (_, _, relative) in answer["errors"].items() if not relative <= WRONG), None)
 
 
 def _too_large(geometry, count):
@@ -205,7 +212,10 @@ def _status(failure):
 
 
 def _bound(competitor):
-    return algorithms()[competitor.variant].error_bound if competitor.library == "minicnn" else None
+    if competitor.library != "minicnn":
+        return {"error_bound": None, "error_norm": None}
+    algorithm = algorithms()[competitor.variant]
+    return {"error_bound": algorithm.error_bound, "error_norm": algorithm.error_norm}
 
 
 def _turn(seconds):

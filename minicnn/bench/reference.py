@@ -9,6 +9,7 @@ So a result counts as wrong only if its error exceeds 1e-3 of the largest elemen
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,24 @@ from ..conv.geometry import Geometry
 
 PRODUCTS = 30_000_000                             # of a sample, at most
 CHANNELS = 4                                      # on either side of a sample of the weight's gradient
+
+
+class SampleError(NamedTuple):
+    """The error of the worst element of a sample, in three units.
+
+    Attributes
+    ----------
+    element : float
+        eps (|w| * |x|) at the same element, as in the head of this file.
+    largest : float
+        eps times the largest |w| * |x| of the sample; `error_norm` of an algorithm tells which of the two is bounded.
+    relative : float
+        The largest element of the sample.
+    """
+
+    element: float
+    largest: float
+    relative: float
 
 
 def geometry_of(fields: dict) -> Geometry:
@@ -38,14 +57,13 @@ def operands(geometry: Geometry, seed: int) -> list[np.ndarray]:
 
 
 def errors(geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray, out: np.ndarray,
-           grad_input: np.ndarray, grad_weight: np.ndarray) -> dict[str, tuple[float, float]]:
+           grad_input: np.ndarray, grad_weight: np.ndarray) -> dict[str, SampleError]:
     """The errors of the sampled elements of a layer's results.
 
     Returns
     -------
     dict
-        {"forward", "grad_input", "grad_weight": (worst error in units of eps (|w| * |x|), worst error over the largest
-        element)}.
+        {"forward", "grad_input" or "grad_weight": SampleError}.
 
     Notes
     -----
@@ -68,8 +86,10 @@ def errors(geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarr
 
 def _worst(result, exact, bound):
     difference = abs(np.asarray(result, np.float64) - exact)
-    scale = np.finfo(np.float32).eps * np.where(bound > 0, bound, bound.max())    # a pixel that no kernel reaches: 0
-    return float((difference / scale).max()), float(difference.max() / abs(exact).max())
+    eps, largest = np.finfo(np.float32).eps, bound.max()
+    scale = eps * np.where(bound > 0, bound, largest)       # 0 at a pixel that no kernel reaches
+    return SampleError(float((difference / scale).max()), float(difference.max() / (eps * largest)),
+                       float(difference.max() / abs(exact).max()))
 
 
 def _sample(geometry, side):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..bench.layers import PASSES
+from ..bench.layers import PASSES, exceeds_bound
 from .output import print_table
 
 
@@ -48,8 +48,8 @@ def print_layers(result):
 
 
 def _layer_row(row):
-    both, bound = row["both"], row["error_bound"]
-    beyond = f" (> {bound:g})" if bound is not None and row["errors"]["forward"] > bound else ""
+    both = row["both"]
+    beyond = f" (> {row['error_bound']:g})" if exceeds_bound(row) else ""
     return [row["name"], *(_ms(row[one]["median_ms"]) for one in PASSES), f"{both['gflops']:.0f}",
             _number(both["ratio_in_turn"], ".2f"), " ".join(f"{error:.2g}" for error in row["errors"].values())
             + beyond]
