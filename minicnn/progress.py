@@ -26,7 +26,14 @@ class Progress:
         """A line for the reader, such as the result of an epoch."""
 
 
-SILENT = Progress()
+class Notes(Progress):
+    """Prints the notes to stderr, and nothing else."""
+
+    def note(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+SILENT, NOTES = Progress(), Notes()
 
 
 class Part(Progress):
@@ -49,7 +56,7 @@ class Part(Progress):
         self.whole.note(line)
 
 
-class Lines(Progress):
+class Lines(Notes):
     """Plain lines on stderr: the first within about a second, then one every `EVERY` seconds, with the time left."""
 
     def __init__(self, title: str):
@@ -66,9 +73,6 @@ class Lines(Progress):
         if part > self.first:
             left = f", about {duration((now - self.begun) / (part - self.first) * (1 - part))} left"
         print(f"{self.title}: {part:.0%}{left}{f'  {text}' if text else ''}", file=sys.stderr, flush=True)
-
-    def note(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
 
 class Bar(Progress):

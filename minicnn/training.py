@@ -40,7 +40,7 @@ def weights_file(given: str | Path | None = None) -> Path:
     >>> weights_file("runs/a.safetensors").name, weights_file().name
     ('a.safetensors', 'lenet.safetensors')
     """
-    path = Path(PRETRAINED if given is None else given)
+    path = Path(str(PRETRAINED) if given is None else given)
     return path / BEST if path.is_dir() else path
 
 

@@ -1,11 +1,12 @@
 """What all tests share. There is no global random state: a test that draws numbers asks for `rng`."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-SHARED_MNIST = Path(__file__).parents[2] / "shared" / "mnist"
+MNIST = Path(os.environ.get("MINICNN_DATA") or Path(__file__).parents[2] / "shared" / "mnist")
 
 
 @pytest.fixture
@@ -15,10 +16,10 @@ def rng():
 
 @pytest.fixture
 def mnist_dir():
-    """The directory with the four official MNIST files, where it is at hand."""
-    if not SHARED_MNIST.is_dir():
-        pytest.skip("full MNIST is not at hand")
-    return SHARED_MNIST
+    """The directory with the four official MNIST files: MINICNN_DATA, or shared/mnist beside the repository."""
+    if not MNIST.is_dir():
+        pytest.skip("full MNIST is not at hand: set MINICNN_DATA to its directory")
+    return MNIST
 
 
 @pytest.fixture(autouse=True)

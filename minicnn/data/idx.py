@@ -1,52 +1,60 @@
-"""IDX, the file format of MNIST: a magic number, the sizes, then the bytes in C order.
+"""IDX, the file format of MNIST: a magic number, the sizes, then one byte for each element in C order.
 
-Everything in the header is a big-endian 32-bit integer::
+Each number in the header is a big-endian 32-bit integer::
 
     2051, n, height, width, then n * height * width pixels      (images)
     2049, n, then n labels                                      (labels)
 """
 
+from __future__ import annotations
+
 import gzip
 import math
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 
-from .errors import DataError
+from ..errors import InputError
 
-GZIP = b"\x1f\x8b"  # how every gzip stream starts
+GZIP = b"\x1f\x8b"                                # the first bytes of every gzip stream
 IMAGES, LABELS = 2051, 2049
 NDIM = {IMAGES: 3, LABELS: 1}
 KIND = {IMAGES: "images", LABELS: "labels"}
 REPLACE = "Replace the file by an intact copy."
 
 
-def read_idx(path):
-    """Read an IDX file of images or labels, gzipped or not.
+class DataError(InputError):
+    """Data that cannot be used: a file that is missing, damaged or of another kind.
 
-    Whether the file is gzipped is decided by its content, not by its name.
+    The message names the file, what was found, what was expected, and what to do.
+    """
+
+
+def read_idx(path: str | Path) -> np.ndarray:
+    """Read an IDX file of images or labels, gzipped or not. The content decides whether it is gzipped, not the name.
 
     Parameters
     ----------
-    path : str or path-like
+    path : path
 
     Returns
     -------
     ndarray, uint8
-        Shape (n, height, width) for images, (n,) for labels; read-only.
+        Shape (n, height, width) for images, (n,) for labels. It is read-only.
 
     Raises
     ------
     DataError
-        The file cannot be read, its gzip stream is broken, its magic number is neither 2051 nor
-        2049, or it is longer or shorter than its header says.
+        The file cannot be read, its gzip stream is broken, its magic number is neither 2051 nor 2049, or its length
+        is not the one that its header states.
 
     Examples
     --------
-    >>> import pathlib, struct, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "labels")
+    ...     path = Path(folder, "labels")
     ...     _ = path.write_bytes(struct.pack(">2i", 2049, 3) + bytes([7, 2, 1]))
     ...     read_idx(path)
     array([7, 2, 1], dtype=uint8)
@@ -54,12 +62,12 @@ def read_idx(path):
     return decode(unpack(read_bytes(path), path), path)
 
 
-def read_images(path):
-    """Read an IDX file that must hold images.
+def read_images(path: str | Path) -> np.ndarray:
+    """Read an IDX file of images.
 
     Parameters
     ----------
-    path : str or path-like
+    path : path
 
     Returns
     -------
@@ -72,22 +80,25 @@ def read_images(path):
 
     Examples
     --------
-    >>> import pathlib, struct, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "images")
+    ...     path = Path(folder, "images")
     ...     _ = path.write_bytes(struct.pack(">4i", 2051, 1, 2, 2) + bytes([0, 64, 128, 255]))
     ...     read_images(path).shape
     (1, 2, 2)
     """
-    return check_images(read_idx(path), path)
+    images = read_idx(path)
+    if images.ndim != 3:
+        raise _swapped(path, LABELS, IMAGES)
+    return images
 
 
-def read_labels(path):
-    """Read an IDX file that must hold labels from 0 to 9.
+def read_labels(path: str | Path) -> np.ndarray:
+    """Read an IDX file of labels from 0 to 9.
 
     Parameters
     ----------
-    path : str or path-like
+    path : path
 
     Returns
     -------
@@ -96,13 +107,13 @@ def read_labels(path):
     Raises
     ------
     DataError
-        As `read_idx`, or the file holds images, or a label lies outside 0..9.
+        As `read_idx`, or the file holds images, or a label is not one of 0 to 9.
 
     Examples
     --------
-    >>> import pathlib, struct, tempfile
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "labels")
+    ...     path = Path(folder, "labels")
     ...     _ = path.write_bytes(struct.pack(">2i", 2049, 3) + bytes([7, 2, 1]))
     ...     read_labels(path)
     array([7, 2, 1])
@@ -110,17 +121,16 @@ def read_labels(path):
     return check_labels(read_idx(path), path)
 
 
-def read_bytes(path):
-    """Return the bytes of a file as they stand; `DataError` if it cannot be read."""
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a file. Raises DataError where it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
-def unpack(content, path):
-    """Return `content` without its gzip wrapping, if it has one; `DataError` if that is broken."""
+def unpack(content: bytes, path: str | Path) -> bytes:
+    """`content`, decompressed where it is gzipped. Raises DataError, with `path` in the message, where it is broken."""
     if not content.startswith(GZIP):
         return content
     try:
@@ -129,40 +139,35 @@ def unpack(content, path):
         raise DataError(f"{path}: broken gzip stream ({error}) in a file of {len(content)} bytes. {REPLACE}") from error
 
 
-def decode(content, path):
-    """Return the array that the bytes of an uncompressed IDX file hold; `path` is for the errors."""
+def decode(content: bytes, path: str | Path) -> np.ndarray:
+    """The array in the content of an IDX file that is not gzipped. `path` is for the messages of DataError."""
     magic = int.from_bytes(content[:4], "big")
     if len(content) < 4 or magic not in NDIM:
-        raise DataError(
-            f"{path}: not an IDX file of images or labels: it starts with {content[:4].hex(' ') or 'nothing'}, "
-            f"expected 00 00 08 03 (magic number 2051, images) or 00 00 08 01 (2049, labels). {REPLACE}"
-        )
+        raise DataError(f"{path}: not an IDX file of images or labels: it starts with "
+                        f"{content[:4].hex(' ') or 'nothing'}, expected 00 00 08 03 (magic number 2051, images) or "
+                        f"00 00 08 01 (2049, labels). {REPLACE}")
     header = 4 + 4 * NDIM[magic]
     if len(content) < header:
-        raise DataError(f"{path}: truncated: {len(content)} bytes do not even hold the header of {header}. {REPLACE}")
+        raise DataError(f"{path}: truncated: {len(content)} bytes, fewer than the header's {header}. {REPLACE}")
     shape = struct.unpack(f">{NDIM[magic]}I", content[4:header])
     expected = header + math.prod(shape)
     if len(content) != expected:
         fault = "truncated" if len(content) < expected else "trailing garbage"
-        raise DataError(
-            f"{path}: {fault}: {len(content)} bytes uncompressed, "
-            f"expected {expected} for {KIND[magic]} of shape {shape}. {REPLACE}"
-        )
+        raise DataError(f"{path}: {fault}: {len(content)} bytes uncompressed, expected {expected} for {KIND[magic]} of "
+                        f"shape {shape}. {REPLACE}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
-def check_images(array, path):
-    """Return `array` if it is what an IDX file of images decodes to; `DataError` otherwise."""
-    if array.ndim != 3:
-        raise DataError(f"{path}: magic number {LABELS} (labels), expected {IMAGES} (images). Are two files swapped?")
-    return array
-
-
-def check_labels(array, path):
-    """Return `array` as int64 if it holds labels from 0 to 9; `DataError` otherwise."""
-    if array.ndim != 1:
-        raise DataError(f"{path}: magic number {IMAGES} (images), expected {LABELS} (labels). Are two files swapped?")
-    wrong = np.flatnonzero(array > 9)
+def check_labels(labels: np.ndarray, path: str | Path) -> np.ndarray:
+    """Labels as int64. Raises DataError where they are images or are not from 0 to 9."""
+    if labels.ndim != 1:
+        raise _swapped(path, IMAGES, LABELS)
+    wrong = np.flatnonzero(labels > 9)
     if wrong.size:
-        raise DataError(f"{path}: label {array[wrong[0]]} at index {wrong[0]}, expected 0 to 9. {REPLACE}")
-    return array.astype(np.int64)
+        raise DataError(f"{path}: label {labels[wrong[0]]} at index {wrong[0]}, expected 0 to 9. {REPLACE}")
+    return labels.astype(np.int64)
+
+
+def _swapped(path, found, expected):
+    return DataError(f"{path}: magic number {found} ({KIND[found]}), expected {expected} ({KIND[expected]}). "
+                     "Are two files swapped?")

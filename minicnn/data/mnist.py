@@ -1,24 +1,133 @@
-"""The four files of MNIST or Fashion-MNIST on this machine: found, fetched, verified, read."""
+"""The files of MNIST and Fashion-MNIST: their names and checksums, where they are from and where they lie."""
+
+from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+
+from ..files import cache_dir
+from ..progress import SILENT, Part, Progress
 from . import idx
-from .errors import DataError, UnavailableError
-from .paths import ORIGINS, data_place
+from .download import UnavailableError, fetch
+from .idx import DataError
+
+ORIGINS = {"data_dir": "the directory was named explicitly", "MINICNN_DATA": "the directory was named by MINICNN_DATA",
+           "cache": "the cache directory of minicnn"}
 
 
-def raw_folder(source, directory):
-    """Return where torchvision puts the files below `directory`, and minicnn below its cache directory."""
+@dataclass(frozen=True)
+class IdxFile:
+    """One of the official files.
+
+    Attributes
+    ----------
+    name : str
+        Without ".gz".
+    shape : tuple of int
+        Of the array in it.
+    size : int
+        Bytes of the .gz file.
+    sha256 : str
+        Of the .gz file.
+    raw_sha256 : str or None
+        Of the unpacked file; None where nobody publishes it.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    size: int
+    sha256: str
+    raw_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset of four IDX files: training images, training labels, test images, test labels.
+
+    Attributes
+    ----------
+    name : str
+    folder : str
+        The name that torchvision gives to the directory of the dataset.
+    mirrors : tuple of str
+        URLs that end in "/", in the order in which they are asked.
+    files : tuple of IdxFile
+    """
+
+    name: str
+    folder: str
+    mirrors: tuple[str, ...]
+    files: tuple[IdxFile, ...]
+
+
+# The sums of the .gz files are published; those of the unpacked files were computed from files with these sums.
+MNIST = Source("mnist", "MNIST", (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+), (
+    IdxFile("train-images-idx3-ubyte", (60000, 28, 28), 9912422,
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
+    IdxFile("train-labels-idx1-ubyte", (60000,), 28881,
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
+    IdxFile("t10k-images-idx3-ubyte", (10000, 28, 28), 1648877,
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
+    IdxFile("t10k-labels-idx1-ubyte", (10000,), 4542,
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+))
+
+# Sizes and sums are those of TensorFlow Datasets (url_checksums/fashion_mnist.txt) and of torchvision's prototype
+# datasets. The first mirror is the official one. It has no HTTPS, so the checksum is the only protection.
+FASHION_MNIST = Source("fashion-mnist", "FashionMNIST", (
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+), (
+    IdxFile("train-images-idx3-ubyte", (60000, 28, 28), 26421880,
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84"),
+    IdxFile("train-labels-idx1-ubyte", (60000,), 29515,
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845"),
+    IdxFile("t10k-images-idx3-ubyte", (10000, 28, 28), 4422102,
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
+    IdxFile("t10k-labels-idx1-ubyte", (10000,), 5148,
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+))
+
+SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
+
+
+def data_place(data_dir: str | Path | None = None) -> tuple[Path, str]:
+    """The one directory in which data is looked for, and its key in `ORIGINS`.
+
+    It is `data_dir`, else the environment variable `MINICNN_DATA`, else the cache directory.
+
+    >>> data_place("digits")[1]
+    'data_dir'
+    """
+    if data_dir is not None:
+        return Path(data_dir).expanduser(), "data_dir"
+    if os.environ.get("MINICNN_DATA"):
+        return Path(os.environ["MINICNN_DATA"]).expanduser(), "MINICNN_DATA"
+    return cache_dir(), "cache"
+
+
+def raw_folder(source: Source, directory: Path) -> Path:
+    """Where torchvision puts the files in `directory`, and where minicnn puts them in its cache directory."""
     return directory / source.folder / "raw"
 
 
-def find(source, directory):
-    """Return {file name: path} of those files of a source that lie in a directory.
+def find(source: Source, directory: Path) -> dict[str, Path]:
+    """The files of a source that lie in `directory` or in its `raw_folder`: name -> path.
 
-    They may lie in the directory itself or in its `MNIST/raw/` (`FashionMNIST/raw/`), each gzipped or
-    not. Of two copies the gzipped one is taken: its checksum is the published one.
+    Of two copies the gzipped one is taken, because its checksum is published.
     """
-    found = {}
+    found: dict[str, Path] = {}
     for file in source.files:
         for name in (f"{file.name}.gz", file.name):
             for folder in (directory, raw_folder(source, directory)):
@@ -27,18 +136,31 @@ def find(source, directory):
     return found
 
 
-def locate(source, data_dir=None, download=True, *, connect_timeout=None, notice=None):
-    """Return {file name: path} of all four files, downloading into the cache directory what it lacks.
+def locate(source: Source, data_dir: str | Path | None = None, download: bool = True, *,
+           patience: float | None = None, progress: Progress = SILENT) -> dict[str, Path]:
+    """All four files of a source: name -> path. Files that the cache directory lacks are downloaded into it.
 
-    A directory that the user named (`data_dir`, `MINICNN_DATA`) is never written to, and nothing
-    stands in for what it lacks.
+    A directory that the user named (`data_dir`, `MINICNN_DATA`) is never written to, and must have all files.
+
+    Parameters
+    ----------
+    source : Source
+    data_dir : path, optional
+    download : bool
+    patience : float, optional
+        As in `download.fetch`.
+    progress : Progress
+
+    Returns
+    -------
+    dict of str to Path
 
     Raises
     ------
     DataError
-        The named directory lacks a file.
+        The directory that was named lacks a file.
     UnavailableError
-        The cache directory lacks a file, and it was not to be downloaded or could not be.
+        The cache directory lacks a file, and it must not or cannot be downloaded.
     """
     directory, origin = data_place(data_dir)
     paths = find(source, directory)
@@ -46,34 +168,20 @@ def locate(source, data_dir=None, download=True, *, connect_timeout=None, notice
     if not missing:
         return paths
     if origin == "cache" and download:
-        return paths | _download(source, missing, raw_folder(source, directory), connect_timeout, notice)
+        return paths | _download(source, missing, raw_folder(source, directory), patience, progress)
     names = ", ".join(file.name for file in missing)
     lack = f"{source.name}: {names} (or .gz) not found in {directory} nor in {raw_folder(source, directory)}"
     if origin == "cache":
         raise UnavailableError(f"{lack}, {ORIGINS[origin]}. Allow the download, or name a directory that has them.")
-    raise DataError(f"{lack}; {ORIGINS[origin]}. Put them there, or name none to use the cache directory.")
+    raise DataError(f"{lack}; {ORIGINS[origin]}. Put them there, or name no directory to use the cache directory.")
 
 
-def _download(source, files, folder, connect_timeout, notice):
-    """Fetch files into a folder; the mirror that served one file is the first to be asked for the next."""
-    from .download import fetch  # urllib is slow to import and seldom needed
-
-    paths, mirrors = {}, list(source.mirrors)
-    for file in files:
-        name = f"{file.name}.gz"
-        paths[file.name] = folder / name
-        expected = {"size": file.size, "sha256": file.sha256}
-        served = fetch(name, mirrors, folder / name, **expected, connect_timeout=connect_timeout, notice=notice)
-        mirrors.sort(key=lambda mirror: mirror != served)
-    return paths
-
-
-def read(path, file):
-    """Read a file and prove that it is the official one.
+def read(path: Path, file: IdxFile) -> tuple[np.ndarray, bool]:
+    """Read a file and check that it is the official one.
 
     Parameters
     ----------
-    path : pathlib.Path
+    path : Path
     file : IdxFile
 
     Returns
@@ -81,28 +189,33 @@ def read(path, file):
     array : ndarray
         uint8 (n, height, width) or int64 (n,).
     verified : bool
-        False where only the format could be checked: an unpacked file whose checksum nobody publishes.
+        False where only the format was checked: the file is unpacked and nobody publishes its checksum.
 
     Raises
     ------
     DataError
-        The file is not the official one. It is left as it is.
+        It is not the official file. It is not changed.
     """
     packed = idx.read_bytes(path)
     expected = file.sha256 if packed.startswith(idx.GZIP) else file.raw_sha256
     found = hashlib.sha256(packed).hexdigest()
     if expected and found != expected:
-        raise DataError(
-            f"{path}: not the official file, or damaged: {len(packed)} bytes with SHA-256 {found}, expected {expected}"
-            f" ({file.size} bytes if gzipped). {idx.REPLACE} In the cache directory it is enough to delete it."
-        )
+        raise DataError(f"{path}: not the official file, or damaged: {len(packed)} bytes with SHA-256 {found}, "
+                        f"expected {expected} ({file.size} bytes if gzipped). {idx.REPLACE} In the cache directory it "
+                        "is enough to delete it.")
     array = idx.decode(idx.unpack(packed, path), path)
     if array.shape != file.shape:
         raise DataError(f"{path}: array of shape {array.shape}, expected {file.shape}. {idx.REPLACE}")
     return (idx.check_labels(array, path) if array.ndim == 1 else array), expected is not None
 
 
-def read_all(source, paths):
-    """Return the four arrays of a source in its order, and whether all of them are verified."""
-    arrays, verified = zip(*(read(paths[file.name], file) for file in source.files), strict=True)
-    return arrays, all(verified)
+def _download(source, files, folder, patience, progress):
+    """Download files into a folder. The mirror that delivered a file is the first to be asked for the next."""
+    paths, mirrors, done, total = {}, list(source.mirrors), 0, sum(file.size for file in files)
+    for file in files:
+        part = Part(progress, done / total, (done + file.size) / total)
+        paths[file.name] = folder / f"{file.name}.gz"
+        delivered = fetch(mirrors, paths[file.name], file.size, file.sha256, patience=patience, progress=part)
+        mirrors.sort(key=lambda mirror: mirror != delivered)
+        done += file.size
+    return paths

@@ -7,14 +7,10 @@ import numpy as np
 import pytest
 
 from minicnn.data import DataError, read_idx, read_images, read_labels
+from tests.data.idx_files import idx_bytes
 
 IMAGES = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
 LABELS = np.array([9, 0, 4], np.uint8)
-
-
-def idx_bytes(array):
-    magic = {3: 2051, 1: 2049}[array.ndim]
-    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
 
 
 @pytest.fixture
@@ -52,7 +48,7 @@ def test_no_images_at_all(file):
         (b"", "starts with nothing, expected 00 00 08 03"),
         (b"<html>", "not an IDX file.*starts with 3c 68 74 6d"),
         (struct.pack(">2I", 2052, 3) + bytes(3), "magic number 2051, images"),
-        (idx_bytes(IMAGES)[:10], "truncated: 10 bytes do not even hold the header of 16"),
+        (idx_bytes(IMAGES)[:10], "truncated: 10 bytes, fewer than the header's 16"),
         (idx_bytes(IMAGES)[:-1], r"truncated: 45 bytes uncompressed, expected 46 for images of shape \(2, 3, 5\)"),
         (idx_bytes(LABELS) + b"\0", "trailing garbage: 12 bytes uncompressed, expected 11 for labels"),
         (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "truncated: 16 bytes uncompressed, expected 99035"),

@@ -3,23 +3,18 @@
 import dataclasses
 import gzip
 import hashlib
-import struct
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, download, load
-from minicnn.data.paths import data_place
-from minicnn.data.sources import FASHION_MNIST, MNIST, SOURCES, IdxFile
-
-SHARED = Path(__file__).parents[3] / "shared" / "mnist"
-needs_mnist = pytest.mark.skipif(not SHARED.is_dir(), reason=f"full MNIST is not in {SHARED}")
-
-
-def idx_bytes(array):
-    magic = {3: 2051, 1: 2049}[array.ndim]
-    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
+from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, load, mnist
+from minicnn.data.mnist import FASHION_MNIST, MNIST, SOURCES, IdxFile, data_place
+from minicnn.progress import SILENT, Progress
+from tests.data.idx_files import idx_bytes
 
 
 def tiny(source, published_raw=True):
@@ -50,7 +45,6 @@ def home(tmp_path, monkeypatch):
 def contents(monkeypatch):
     source, contents = tiny(MNIST)
     fashion, _ = tiny(FASHION_MNIST, published_raw=False)
-    monkeypatch.setattr(dataset, "MNIST", source)
     monkeypatch.setattr(dataset, "VALIDATION", 2)
     monkeypatch.setitem(SOURCES, "mnist", source)
     monkeypatch.setitem(SOURCES, "fashion-mnist", fashion)
@@ -66,17 +60,24 @@ def put(folder, contents, packed=True):
     return folder
 
 
-def serve(monkeypatch, contents):
-    """Put a function in place of fetch() that has the files; return the list of what it was asked for."""
+class Notes(Progress):
+    def __init__(self):
+        self.lines = []
+
+    def note(self, line):
+        self.lines.append(line)
+
+
+def serve(monkeypatch, contents, delivers=0):
+    """Put a function in place of fetch() that has the files. The list that is returned gets its (file, mirrors)."""
     asked = []
 
-    def fetch(name, mirrors, path, **options):
-        asked.append(name)
+    def fetch(mirrors, path, size, sha256, **options):
+        asked.append((path.name, list(mirrors)))
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(gzip.compress(contents[name.removesuffix(".gz")], mtime=0))
-        return mirrors[0]
-
-    monkeypatch.setattr(download, "fetch", fetch)
+        path.write_bytes(gzip.compress(contents[path.stem], mtime=0))
+        return mirrors[delivers]
+    monkeypatch.setattr(mnist, "fetch", fetch)
     return asked
 
 
@@ -144,58 +145,57 @@ def test_what_the_cache_lacks_is_downloaded_once(contents, monkeypatch, home):
     asked = serve(monkeypatch, contents)
     put(home / "MNIST" / "raw", dict(list(contents.items())[:2]))
     assert load("mnist").train_images.shape == (4, 2, 3)
-    assert asked == ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
+    assert [name for name, _ in asked] == ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]
     assert load("auto").name == "mnist" and len(asked) == 2
 
 
-def test_the_mirror_that_served_is_asked_first(contents, monkeypatch, home):
-    served = serve(monkeypatch, contents)
-    write, orders = download.fetch, []
-
-    def fetch(name, mirrors, path, **options):
-        orders.append(list(mirrors))
-        write(name, mirrors, path, **options)
-        return "second"
-
-    monkeypatch.setattr(download, "fetch", fetch)
+def test_the_mirror_that_served_is_asked_first(contents, monkeypatch):
     monkeypatch.setitem(SOURCES, "mnist", dataclasses.replace(SOURCES["mnist"], mirrors=("first", "second")))
+    asked = serve(monkeypatch, contents, delivers=1)
     load("mnist")
-    assert orders == [["first", "second"]] + 3 * [["second", "first"]] and len(served) == 4
+    assert [mirrors for _, mirrors in asked][:2] == [["first", "second"], ["second", "first"]]
 
 
 def test_without_a_network(contents, home):
     with pytest.raises(UnavailableError, match="train-images-idx3-ubyte.gz could not be downloaded"):
-        load("mnist", notice=None)
+        load("mnist", progress=SILENT)
     with pytest.raises(UnavailableError, match="not found in .*the cache directory of minicnn. Allow the download"):
         load("mnist", download=False)
     assert not home.exists()
 
 
 @pytest.mark.parametrize(("allowed", "why"), [(True, "could not be downloaded"), (False, "not found in")])
-def test_auto_falls_back_with_a_notice(contents, allowed, why, capsys):
-    lines = []
-    data = load("auto", download=allowed, notice=lines.append)
+def test_auto_falls_back_with_a_note(contents, allowed, why, capsys):
+    told = Notes()
+    data = load("auto", download=allowed, progress=told)
     assert data.name == "mnist5k"
-    assert lines[-1].startswith("Using the 5 000 embedded MNIST digits instead of full MNIST: ") and why in lines[-1]
-    assert capsys.readouterr() == ("", "")
+    assert told.lines[-1].startswith("Using the 5 000 embedded MNIST digits instead of full MNIST: ")
+    assert why in told.lines[-1] and capsys.readouterr() == ("", "")
     load("auto", download=False)
     assert "embedded" in capsys.readouterr().err
-    load("auto", notice=None)
+    load("auto", download=False, progress=SILENT)
     assert capsys.readouterr() == ("", "")
 
 
 def test_auto_is_less_patient(contents, monkeypatch):
-    patience = []
+    asked = []
 
-    def fetch(*args, connect_timeout, **options):
-        patience.append(connect_timeout)
+    def fetch(*arguments, patience, **options):
+        asked.append(patience)
         raise UnavailableError("no network")
-
-    monkeypatch.setattr(download, "fetch", fetch)
-    load("auto", notice=None)
-    with pytest.raises(UnavailableError):
+    monkeypatch.setattr(mnist, "fetch", fetch)
+    load("auto", progress=SILENT)
+    with pytest.raises(UnavailableError, match="no network"):
         load("mnist")
-    assert patience == [dataset.AUTO_CONNECT_TIMEOUT, None]
+    assert asked == [dataset.AUTO_PATIENCE, None]
+
+
+def test_pooch_is_imported_for_a_download_only(tmp_path, contents):
+    code = ("import sys; from minicnn.data import describe, load; load('mnist5k'); load('auto', download=False); "
+            "describe(); print([name for name in ('pooch', 'requests', 'urllib3') if name in sys.modules])")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    assert result.stdout.strip() == "[]"
 
 
 def test_unpacked_fashion_can_only_be_checked_for_its_format(tmp_path, contents):
@@ -240,20 +240,18 @@ def test_data_place(monkeypatch, tmp_path):
     assert data_place("~/digits") == (tmp_path / "digits", "data_dir")
 
 
-@needs_mnist
-def test_full_mnist(monkeypatch):
-    data = load("mnist", SHARED)
+def test_full_mnist(mnist_dir):
+    data = load("mnist", mnist_dir)
     shapes = [array.shape for array in (data.train_images, data.val_images, data.test_images)]
     assert shapes == [(55000, 28, 28), (5000, 28, 28), (10000, 28, 28)]
     assert data.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert data.test_labels[:10].tolist() == [7, 2, 1, 0, 4, 1, 4, 9, 5, 9]
     pixels = np.concatenate([data.train_images, data.val_images]) / np.float32(255)
     assert (round(float(pixels.mean()), 4), round(float(pixels.std()), 4)) == (0.1307, 0.3081)
-    assert {record.state for record in describe("mnist", SHARED)} == {"verified"}
+    assert {record.state for record in describe("mnist", mnist_dir)} == {"verified"}
 
 
-@needs_mnist
-def test_full_mnist_unpacked(tmp_path):
+def test_full_mnist_unpacked(tmp_path, mnist_dir):
     for file in MNIST.files:
-        (tmp_path / file.name).write_bytes(gzip.decompress((SHARED / f"{file.name}.gz").read_bytes()))
+        (tmp_path / file.name).write_bytes(gzip.decompress((mnist_dir / f"{file.name}.gz").read_bytes()))
     assert {record.state for record in describe("mnist", tmp_path)} == {"verified"}

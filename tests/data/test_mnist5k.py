@@ -1,13 +1,9 @@
 """The embedded digits: what is in the file, and that they are genuine."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, describe, load, mnist5k
-
-SHARED = Path(__file__).parents[3] / "shared" / "mnist"
+from minicnn.data import DataError, dataset, describe, load
 
 
 def test_split_and_types(monkeypatch):
@@ -22,28 +18,27 @@ def test_split_and_types(monkeypatch):
 
 
 def test_no_validation_image_is_trained_on():
-    images, _ = mnist5k.read_mnist5k()
+    images, _ = dataset.read_embedded()
     assert len({image.tobytes() for image in images}) == 5000
 
 
 def test_the_order_is_mixed():
-    _, labels = mnist5k.read_mnist5k()
+    _, labels = dataset.read_embedded()
     assert len(set(labels[:20])) > 5
 
 
 def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
     path = tmp_path / "mnist5k.npz"
-    path.write_bytes(mnist5k.PATH.read_bytes()[:-1])
-    monkeypatch.setattr(mnist5k, "PATH", path)
+    path.write_bytes(dataset.EMBEDDED.read_bytes()[:-1])
+    monkeypatch.setattr(dataset, "EMBEDDED", path)
     with pytest.raises(DataError, match="mnist5k.npz: damaged: SHA-256 .* Install minicnn again"):
-        mnist5k.read_mnist5k(path)
+        dataset.read_embedded(path)
     assert describe("mnist5k")[0].state.startswith("corrupt: ")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason=f"full MNIST is not in {SHARED}")
-def test_all_are_official_training_digits_and_none_is_a_test_digit():
-    full = load("mnist", SHARED)
-    images, labels = mnist5k.read_mnist5k()
+def test_all_are_official_training_digits_and_none_is_a_test_digit(mnist_dir):
+    full = load("mnist", mnist_dir)
+    images, labels = dataset.read_embedded()
     official = {
         image.tobytes(): label
         for images_, labels_ in ((full.train_images, full.train_labels), (full.val_images, full.val_labels))
