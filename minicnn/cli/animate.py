@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from ..errors import InputError
@@ -11,7 +10,8 @@ from ..errors import InputError
 
 def add_parser(commands, formatter):
     """Add `animate` to the commands."""
-    from ..moving_digit.scene import CANVAS, LAYERS, PATHS
+    from ..moving_digit.canvas import CANVAS, LAYERS
+    from ..moving_digit.scene import PATHS
     command = commands.add_parser(
         "animate", help="draw a moving digit and the feature map that moves along",
         description="Draw a digit that moves over a canvas and beside it the feature map of a convolution, coloured by "
@@ -40,7 +40,9 @@ def add_parser(commands, formatter):
 def animate(arguments):
     """minicnn animate."""
     from ..moving_digit.scene import Scene
-    from ..viz.animation import check_format, frames, palette, write
+    from ..progress import Part, on_stderr
+    from ..viz.animation import check_animation, write_animation
+    from ..viz.style import palette
     start, digits = time.perf_counter(), _numbers("--digits", arguments.digits)
     if not 0 < arguments.fps <= 100:
         raise InputError(f"--fps must be above 0 and at most 100, not {arguments.fps}")
@@ -51,17 +53,15 @@ def animate(arguments):
     out = "animation.gif" if arguments.out is None else arguments.out
     palette(arguments.clusters)
     if arguments.figure is None:
-        check_format(out)
+        check_animation(out)
     model = _model(arguments)
     if arguments.figure is not None:
         return _figure(arguments, model, digits[0])
-    with _progress(arguments.quiet) as tell:
+    with on_stderr("animate", arguments.quiet) as progress:
         scene = Scene.compute(model, digits, arguments.path, arguments.layer, arguments.clusters, arguments.canvas,
-                              lambda done, total: tell("feature maps", done, 4 * total))
-        count = len(scene.images)
-        pictures = _told(frames(scene), lambda done: tell("frames", count + 3 * done, 4 * count))
-        write(out, pictures, arguments.fps)
-    result = {"out": out, "frames": count, "layer": arguments.layer, "digits": digits,
+                              Part(progress, 0.0, 0.25))
+        write_animation(out, scene, arguments.fps, Part(progress, 0.25, 1.0))
+    result = {"out": out, "frames": len(scene.images), "layer": arguments.layer, "digits": digits,
               "seconds": time.perf_counter() - start}
     print(json.dumps(result) if arguments.json else
           f"{out}: {result['frames']} frames, {result['seconds']:.1f} s")
@@ -69,13 +69,14 @@ def animate(arguments):
 
 
 def _figure(arguments, model, digit):
+    from ..files import check_destination
     from ..moving_digit.figure import equivariance_figure
     from ..viz import save
-    from ..viz.figure import check_picture
+    from ..viz.figure import FORMATS
     by = _numbers("--by", "6,4" if arguments.by is None else arguments.by)
     if len(by) != 2:
         raise InputError(f"--by must be two integers, as in 6,4, not {arguments.by!r}")
-    check_picture(arguments.figure)
+    check_destination(arguments.figure, FORMATS)
     figure, largest = equivariance_figure(model, digit, arguments.layer, tuple(by), arguments.clusters,
                                           arguments.canvas)
     save(figure, arguments.figure)
@@ -100,31 +101,3 @@ def _numbers(name, text):
     if not all(part.strip().isdecimal() for part in parts):
         raise InputError(f"{name} must be integers from 0 on with commas between them, as in 3,7, not {text!r}")
     return [int(part) for part in parts]
-
-
-def _told(pictures, tell):
-    for number, picture in enumerate(pictures, 1):
-        tell(number)
-        yield picture
-
-
-class _progress:
-    """A bar with the time left, in a terminal."""
-
-    def __init__(self, quiet):
-        self.shown = not quiet and sys.stderr.isatty()
-
-    def __enter__(self):
-        if not self.shown:
-            return lambda what, done, total: None
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-        self.bar = Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True),
-                            console=Console(stderr=True), transient=True)
-        self.bar.start()
-        task = self.bar.add_task("", total=None)
-        return lambda what, done, total: self.bar.update(task, description=what, completed=done, total=total)
-
-    def __exit__(self, *exception):
-        if self.shown:
-            self.bar.stop()

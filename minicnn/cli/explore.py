@@ -46,15 +46,15 @@ def run(arguments):
     from ..files import write_atomically
     from ..moving_digit.exploration import explore
     from ..moving_digit.page import build
-    from ..old_progress import counter
+    from ..progress import on_stderr
     model, source = _model(arguments.weights)
     data = load("mnist5k")
     indices = [int((data.val_labels == number).argmax()) if is_class else number for is_class, number in wanted]
     wrong = [index for index in indices if index >= len(data.val_labels)]
     if wrong:
         raise InputError(f"--digits: there is no validation image @{wrong[0]}: give @0 to @{len(data.val_labels) - 1}")
-    with counter(len(indices)) as tell:
-        found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, tell)
+    with on_stderr("explore") as progress:
+        found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, progress)
     page = build(found, source).encode()
     write_atomically(out, page)
     seconds = time.perf_counter() - start

@@ -1,8 +1,10 @@
-"""A digit moves over a canvas, and its feature maps move along: as a picture and as a page."""
+"""A digit moves over a canvas, and its feature maps move along: as an animation and as a page."""
 
+from .canvas import LAYERS, feature_map, find_digit
 from .clusters import Clusters
 from .exploration import Exploration, explore
 from .page import build, embedded
-from .scene import LAYERS, PATHS, Scene, feature_map, path
+from .scene import PATHS, Scene, path
 
-__all__ = ["LAYERS", "PATHS", "Clusters", "Exploration", "Scene", "build", "embedded", "explore", "feature_map", "path"]
+__all__ = ["LAYERS", "PATHS", "Clusters", "Exploration", "Scene", "build", "embedded", "explore", "feature_map",
+           "find_digit", "path"]

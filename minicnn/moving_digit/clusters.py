@@ -1,4 +1,4 @@
-"""Colours for feature maps: clusters of the activation vectors, fitted once, in an order that keeps its meaning."""
+"""Colours for feature maps: clusters of the activation vectors, fitted once, in a fixed order."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from ..errors import InputError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clusters:
-    """Centroids of activation vectors, that of an empty canvas first, then the nearest to it: colour 0 is "nothing".
+    """Centroids of activation vectors: that of an empty canvas first, then the others by their distance from it.
 
     Attributes
     ----------
@@ -21,22 +21,26 @@ class Clusters:
     centroids: np.ndarray
 
     @classmethod
-    def fit(cls, maps, background, k=6, seed=0):
-        """The background and k - 1 centroids of what differs from it, by k-means (scipy.cluster.vq).
+    def fit(cls, maps: np.ndarray, background: np.ndarray, k: int = 6, seed: int = 0) -> Clusters:
+        """The background, and k - 1 centroids of the other activations by k-means (scipy.cluster.vq).
 
-        They are fitted on one batch and kept for all frames: fitted again for each, they would change their order, and
-        a map that moves along would seem to change.
+        The centroids are fitted on one batch and kept for all frames. Centroids that are fitted anew for each frame
+        would come in another order, and a map that moves along would seem to change.
 
         Parameters
         ----------
         maps : ndarray, shape (N, C, H, W)
         background : ndarray, shape (C,)
             The activations of an empty canvas.
+        k : int
+            Clusters, at least 2.
+        seed : int
+            Of the first centroids.
 
         Raises
         ------
-        ValueError
-            Fewer than 2 clusters; activations that are not finite, or all like the background.
+        InputError
+            Fewer than 2 clusters; activations that are not finite; too few different activations for k clusters.
         """
         from scipy.cluster.vq import kmeans2
         if k < 2:
@@ -52,11 +56,11 @@ class Clusters:
         order = np.argsort(((found - background) ** 2).sum(1))
         return cls(np.concatenate([np.asarray(background, np.float64)[None], found[order]]))
 
-    def __call__(self, maps):
+    def __call__(self, maps: np.ndarray) -> np.ndarray:
         """The nearest centroid of each pixel: (N, C, H, W) -> int array (N, H, W).
 
-        The same activations always get the same colour, to the last bit: distances are summed pixel by pixel in one
-        order, by no matrix product.
+        Equal activations get equal colours to the last bit: the distances are summed pixel by pixel in one order. A
+        matrix product may sum in an order that depends on the place.
 
         >>> Clusters(np.array([[0.0], [2.0]]))(np.array([[[[0.5, 1.5]]]]))
         array([[[0, 1]]])

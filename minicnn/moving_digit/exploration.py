@@ -1,17 +1,18 @@
 """What the page shows, computed by the engine, and the proof that the page may shift maps instead of storing them all.
 
-The digit stands on a canvas of 38 x 38 pixels, at 11 x 11 places. Each canvas is a part of one scene of 48 x 48 pixels
-with the digit in the middle: where the digit lies at (dy, dx) on the canvas, the canvas begins at (10 - dy, 10 - dx) in
-the scene. So if a layer is equivariant, its map of the canvas is that part of its map of the scene. This is compared
-for every layer, channel and place, float by float, before anything is stored:
+The digit stands on a canvas of 38 x 38 pixels, at 11 x 11 places. Each canvas is a window of one sheet of 48 x 48
+pixels with the digit in the middle: if the digit lies at (dy, dx) on the canvas, the window begins at
+(10 - dy, 10 - dx) on the sheet. If a layer is equivariant, its map of the canvas is the same window of its map of the
+sheet. This is compared for every layer, channel and place, float by float, before anything is stored:
 
-- conv1 to conv3: the scene's map once, some channels. The page cuts out the part.
-- conv4: the map of every canvas, for the page is to compare maps that were computed apart.
-- max-pool and class scores: for every place, they are not equivariant.
+- conv1 to conv3: the map of the sheet, for some channels. The page cuts out the window.
+- conv4: the map of every canvas, because the page compares maps that were computed apart.
+- max-pool and class scores: for every place, because they are not equivariant.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,17 +23,19 @@ from ..data import normalize
 from ..data.placement import place, placements
 from ..equivariance.signals import dirac
 from ..errors import InputError, StateError
+from ..models import LeNet
+from ..progress import SILENT, Progress
 from ..tensor import Tensor
+from .canvas import CANVAS, DIGIT, LAYERS
 
-CANVAS, DIGIT = 38, 28
-ROOM = CANVAS - DIGIT                   # so far a digit can move: 10 pixels down and to the right
-SCENE = CANVAS + ROOM
+ROOM = CANVAS - DIGIT                   # how far a digit can move down and to the right: 10 pixels
+SHEET = CANVAS + ROOM
 CENTRE = ROOM // 2                      # the middle place; the 28 x 28 window that is classified begins here, too
 CHANNELS = 6                            # that are shown of a layer with more
-NAMES = ("conv1", "conv2", "conv3", "conv4")
 REACH = (5, 9, 13, 17)                  # pixels of the canvas that a pixel of the layer's map sees, each way
 POOL_REACH = 18
 DIRAC = DIGIT // 2                      # where in the 28 x 28 pixels that are moved the impulse is
+ADVICE = 'make the model with algorithm="direct"'
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +53,7 @@ class Exploration:
     scales : list of list of float
         For each digit and layer the value that is stored as 255; 0 is stored as 0. The pool has that of conv4.
     arrays : dict of ndarray
-        "images" uint8 (D, 28, 28); "conv1", "conv2", "conv3" uint8 (D, 6, n, n), of the scene; "conv4" uint8
+        "images" uint8 (D, 28, 28); "conv1", "conv2", "conv3" uint8 (D, 6, n, n), of the sheet; "conv4" uint8
         (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas; "logits" float32 (D, 121, 10), of the
         28 x 28 window in the middle of each canvas; "impulse1" to "impulse4" float32 (channels, r, r), r = 5, 9, 13,
         17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
@@ -58,27 +61,28 @@ class Exploration:
         How many pairs of floats were compared, and found equal, to prove that the maps may be shifted.
     """
 
-    labels: list
-    indices: list
-    channels: list
-    counts: list
-    scales: list
-    arrays: dict
+    labels: list[int]
+    indices: list[int]
+    channels: list[list[int]]
+    counts: list[int]
+    scales: list[list[float]]
+    arrays: dict[str, np.ndarray]
     compared: int
 
 
-def explore(model, images, labels, indices, tell=None):
+def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Sequence[int],
+            progress: Progress = SILENT) -> Exploration:
     """Compute what the page shows of each digit.
 
     Parameters
     ----------
-    model : minicnn.models.LeNet
-        With a max-pool, and an algorithm for which equality to the last bit can be asked: "direct".
+    model : LeNet
+        With a max-pool, and with an algorithm that is equivariant to the last bit: "direct".
     images : ndarray of uint8, shape (D, 28, 28)
-    labels, indices : list of int, of length D
-        What the digits are, and their numbers among the validation images.
-    tell : callable, optional
-        Called with each digit's `Finished` record.
+    labels, indices : sequence of int, of length D
+        The classes of the digits, and their numbers among the validation images.
+    progress : Progress
+        Is updated after each digit.
 
     Returns
     -------
@@ -86,9 +90,9 @@ def explore(model, images, labels, indices, tell=None):
 
     Raises
     ------
-    ValueError
+    InputError
         The images have another shape or dtype, or weights or maps are not finite.
-    RuntimeError
+    StateError
         A map of a moved digit is not the moved map: the algorithm rounds differently at different places.
 
     Examples
@@ -106,37 +110,30 @@ def explore(model, images, labels, indices, tell=None):
     if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
         raise InputError("explore: some of the weights are not finite (inf or nan): take other weights")
     with no_grad():
+        progress.update(0, len(images) + 1, "impulse responses")
         impulses, compared = _impulses(model)
-        digits = []
+        digits: list[_Maps] = []
         for image, label, index in zip(images, labels, indices, strict=True):
+            progress.update(len(digits) + 1, len(images) + 1, f"digit {label}")
             digits.append(_Maps.of(model, image, f"digit {label} (validation image {index})"))
-            if tell:
-                tell(Finished(f"digit {label}"))
-    channels = [_strongest([digit.scene[layer] for digit in digits]) for layer in range(4)]
+        progress.update(len(images) + 1, len(images) + 1)
+    channels = [_strongest([digit.sheet[layer] for digit in digits]) for layer in range(4)]
     arrays = {"logits": np.stack([digit.logits for digit in digits])}
     arrays |= {f"impulse{layer + 1}": h[channels[layer]] for layer, h in enumerate(impulses)}
     arrays["images"], scales, stored = images, [], []
     for digit in digits:
-        shown = [scene[chosen] for scene, chosen in zip(digit.scene, channels, strict=True)]
+        shown = [sheet[chosen] for sheet, chosen in zip(digit.sheet, channels, strict=True)]
         scales.append([float(maps.max()) or 1.0 for maps in shown])
         stored.append([quantise(maps, scale) for maps, scale in zip(
             [*shown[:3], digit.conv4[:, channels[3]], digit.pool[:, channels[3]]], [*scales[-1], scales[-1][3]],
             strict=True)])
-    for name, parts in zip((*NAMES, "pool"), zip(*stored, strict=True), strict=True):
+    for name, parts in zip((*LAYERS, "pool"), zip(*stored, strict=True), strict=True):
         arrays[name] = np.stack(parts)
-    return Exploration(list(map(int, labels)), list(map(int, indices)), channels,
-                       [conv.out_channels for conv in _convolutions(model)], scales, arrays,
-                       compared + sum(digit.compared for digit in digits))
+    return Exploration(list(map(int, labels)), list(map(int, indices)), channels, [len(h) for h in impulses], scales,
+                       arrays, compared + sum(digit.compared for digit in digits))
 
 
-@dataclass(frozen=True)
-class Finished:
-    """What is told of a digit that is done."""
-
-    name: str
-
-
-def quantise(values, scale):
+def quantise(values: np.ndarray, scale: float) -> np.ndarray:
     """Values from 0 to `scale` as uint8 from 0 to 255, rounded. It keeps the order: a maximum stays the maximum.
 
     >>> quantise(np.array([0.0, 1.0, 2.0]), 2.0).tolist()
@@ -147,52 +144,45 @@ def quantise(values, scale):
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """Of one digit: the float maps of its scene by layer, those of all canvases where they are needed."""
+    """Of one digit: the float maps of its sheet by layer, and those of all canvases where they are needed."""
 
-    scene: list             # (20, 44, 44), (40, 40, 40), (40, 36, 36), (5, 32, 32)
-    conv4: np.ndarray       # (121, 5, 22, 22)
-    pool: np.ndarray        # (121, 5, 11, 11)
-    logits: np.ndarray      # (121, 10)
+    sheet: list[np.ndarray]  # (20, 44, 44), (40, 40, 40), (40, 36, 36), (5, 32, 32)
+    conv4: np.ndarray        # (121, 5, 22, 22)
+    pool: np.ndarray         # (121, 5, 11, 11)
+    logits: np.ndarray       # (121, 10)
     compared: int
 
     @classmethod
     def of(cls, model, image, name):
         places = placements(DIGIT, CANVAS)
         canvases = normalize(place(np.repeat(image[None], len(places), 0), CANVAS, places))     # (121, 1, 38, 38)
-        scene = [maps[0] for maps in _responses(model, normalize(place(image[None], SCENE, (ROOM, ROOM))))]
-        compared = 0
-        for layer, maps in enumerate(_responses(model, canvases)):
-            for (dy, dx), found in zip(places, maps, strict=True):
+        sheet = [maps[0] for maps in _responses(model, normalize(place(image[None], SHEET, (ROOM, ROOM))))]
+        responses = _responses(model, canvases)
+        for layer, of_canvases, of_sheet in zip(LAYERS, responses, sheet, strict=True):
+            for (dy, dx), found in zip(places, of_canvases, strict=True):
                 top, left, size = ROOM - dy, ROOM - dx, found.shape[-1]
-                if not np.array_equal(found, scene[layer][:, top:top + size, left:left + size]):
-                    raise StateError(f"explore: {NAMES[layer]} of {name} at ({dy}, {dx}) is not the shifted map of "
-                                     "the digit elsewhere: the convolution's algorithm is not exactly equivariant; "
-                                     'make the model with algorithm="direct"')
-            compared += maps.size
-        pool = model.pool(Tensor(maps)).data
+                if not np.array_equal(found, of_sheet[:, top:top + size, left:left + size]):
+                    raise StateError(f"explore: {layer} of {name} at ({dy}, {dx}) is not the shifted map of the digit "
+                                     f"elsewhere: the convolution's algorithm is not exactly equivariant; {ADVICE}")
         window = slice(CENTRE, CENTRE + DIGIT)
         logits = _finite(model(Tensor(np.ascontiguousarray(canvases[:, :, window, window]))).data, "fc1")
-        return cls(scene, maps, pool, logits, compared)
-
-
-def _convolutions(model):
-    return model.conv1, model.conv2, model.conv3, model.conv4
+        return cls(sheet, responses[-1], model.pool(Tensor(responses[-1])).data, logits,
+                   sum(maps.size for maps in responses))
 
 
 def _responses(model, x):
-    """The map of each layer after its ReLU, one after the other."""
-    x = Tensor(x)
-    for name, conv in zip(NAMES, _convolutions(model), strict=True):
-        x = conv(x, relu=True)
-        yield _finite(x.data, name)
+    """The map of each convolution after its ReLU."""
+    maps = model.maps(Tensor(x))
+    return [_finite(maps[layer].data, layer) for layer in LAYERS]
 
 
 def _linear_responses(model, x):
-    """The map of each layer, one after the other, without biases and ReLUs."""
+    """The map of each convolution, one after the other, without biases and ReLUs."""
     x = Tensor(x)
-    for name, conv in zip(NAMES, _convolutions(model), strict=True):
+    for layer in LAYERS:
+        conv = getattr(model, layer)
         x = F.conv2d(x, conv.weight, algorithm=conv.algorithm)
-        yield _finite(x.data, name)
+        yield _finite(x.data, layer)
 
 
 def _finite(maps, name):
@@ -215,7 +205,7 @@ def _impulses(model):
         found.append(maps[0, :, part, part].copy())
     if not np.array_equal(found[0], model.conv1.weight.data[:, 0, ::-1, ::-1]):
         raise StateError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
-                         'algorithm rounds; make the model with algorithm="direct"')
+                         f"algorithm rounds; {ADVICE}")
     places, compared = placements(DIGIT, CANVAS), 0
     canvases = np.concatenate([dirac((CANVAS, CANVAS), at, dtype=np.float32) for at in places + DIRAC])
     for h, maps in zip(found, _linear_responses(model, canvases), strict=True):
@@ -224,8 +214,7 @@ def _impulses(model):
             room = np.zeros((len(h), CANVAS + reach, CANVAS + reach), np.float32)   # h from (y - reach + 1) to y, cut
             room[:, y:y + reach, x:x + reach] = h
             if not np.array_equal(response, room[:, reach - 1:reach - 1 + size, reach - 1:reach - 1 + size]):
-                raise StateError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; "
-                                 'make the model with algorithm="direct"')
+                raise StateError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; {ADVICE}")
         compared += maps.size
     return found, compared
 

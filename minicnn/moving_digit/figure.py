@@ -1,70 +1,105 @@
-"""The article's figure: X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, and that the last two agree."""
+"""The numbers of the article's figure: X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, which equals F2."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
 
+from .. import viz
 from ..data import load, normalize
 from ..data.placement import place
 from ..equivariance.domains import compare
 from ..errors import InputError
-from ..viz.animation import centred, palette
-from .scene import CANVAS, DIGIT, check_canvas, feature_map, find_digit, fit_clusters
+from ..models import LeNet
+from .canvas import CANVAS, DIGIT, check_canvas, feature_map, find_digit
+from .clusters import Clusters
+from .scene import fit_clusters
 
 
-def equivariance_figure(model, digit=3, layer="conv4", by=(6, 4), k=6, canvas=CANVAS):
+@dataclass(frozen=True, eq=False)
+class MovedMaps:
+    """A digit, the moved digit, their feature maps, and the moved feature map.
+
+    Attributes
+    ----------
+    layer : str
+    by : (int, int)
+        How far T moves, down and to the right.
+    images : ndarray of uint8, shape (2, canvas, canvas)
+        X1 and X2 = T X1.
+    colours : ndarray of int, shape (2, H', W')
+        The cluster of each pixel of F1 = phi(X1) and F2 = phi(X2).
+    moved : ndarray, shape (H', W')
+        The clusters of T F1; NaN where T F1 is not known.
+    difference : ndarray, shape (H', W')
+        |F2 - T F1|, the largest of the channels; NaN where T F1 is not known.
+    clusters : Clusters
+    """
+
+    layer: str
+    by: tuple[int, int]
+    images: np.ndarray
+    colours: np.ndarray
+    moved: np.ndarray
+    difference: np.ndarray
+    clusters: Clusters
+
+    @property
+    def largest(self) -> float:
+        """The largest difference. It is 0.0 if the algorithm is equivariant to the last bit."""
+        return float(np.nanmax(self.difference))
+
+    @classmethod
+    def compute(cls, model: LeNet, digit: int = 3, layer: str = "conv4", by: tuple[int, int] = (6, 4), k: int = 6,
+                canvas: int = CANVAS) -> MovedMaps:
+        """See `equivariance_figure`."""
+        most = check_canvas(canvas) - DIGIT
+        if not all(0 <= d <= most for d in by):
+            raise InputError(f"a digit of {DIGIT} pixels cannot move by {by} on a canvas of {canvas}: down and to the "
+                             f"right by 0 to {most}")
+        data = load("mnist5k")
+        image = data.val_images[find_digit(data, digit)][None]
+        images = np.concatenate([place(image, canvas, offset) for offset in ((0, 0), by)])
+        maps = feature_map(model, layer, normalize(images))
+        clusters = fit_clusters(model, layer, k)
+        difference, known = compare(maps[0], maps[1], by, "window")
+        first, second = clusters(maps)
+        moved = np.full(first.shape, np.nan)
+        moved[by[0]:, by[1]:] = first[:first.shape[0] - by[0], :first.shape[1] - by[1]]
+        return cls(layer, by, images, np.stack([first, second]), moved,
+                   np.where(known, np.abs(difference).max(0), np.nan), clusters)
+
+
+def equivariance_figure(model: LeNet, digit: int = 3, layer: str = "conv4", by: tuple[int, int] = (6, 4), k: int = 6,
+                        canvas: int = CANVAS) -> tuple[Figure, float]:
     """Draw a digit, the moved digit, their feature maps, and the moved feature map beside the map of the moved digit.
 
     Parameters
     ----------
-    model : minicnn.models.LeNet
+    model : LeNet
     digit : int
         Its class.
     layer : {"conv1", "conv2", "conv3", "conv4"}
     by : (int, int)
-        T: how far down and to the right.
+        T: how far down and to the right, in pixels.
+    k : int
+        Clusters, 2 to 9.
+    canvas : int
+        Pixels each way, 28 to 200.
 
     Returns
     -------
-    (Figure, float)
-        And the largest difference |F2 - T F1| at the pixels that both know: 0.0 with an algorithm that is equivariant
-        to the bit.
-    """
-    check_canvas(canvas)
-    if not all(0 <= d <= canvas - DIGIT for d in by):
-        raise InputError(f"a digit of {DIGIT} pixels cannot move by {by} on a canvas of {canvas}: down and to the "
-                         f"right by 0 to {canvas - DIGIT}")
-    data = load("mnist5k")
-    pixels = np.concatenate([place(find_digit(data, digit)[None], canvas, offset) for offset in ((0, 0), by)])
-    maps = feature_map(model, layer, normalize(pixels))
-    clusters = fit_clusters(model, layer, k)
-    difference, known = compare(maps[0], maps[1], by, "window")
-    first, second = clusters(maps)
-    moved = np.full(first.shape, np.nan)
-    moved[by[0]:, by[1]:] = first[:first.shape[0] - by[0], :first.shape[1] - by[1]]
-    largest = float(np.abs(difference).max())
+    Figure
+    float
+        The largest difference |F2 - T F1| at the pixels that both know. It is 0.0 if the algorithm is equivariant to
+        the last bit.
 
-    figure = Figure(figsize=(10, 6.6), layout="constrained")
-    top, bottom = figure.subplots(2, 3)
-    where = {"interpolation": "nearest", "extent": centred(first.shape[0], canvas)}
-    colours = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
-    for ax, image, title in ((top[0], pixels[0], "X1, a digit"), (bottom[0], pixels[1], f"X2 = T X1, moved by {by}")):
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
-        ax.set_title(title)
-    top[1].imshow(first, **colours)
-    top[1].set_title(f"F1 = phi(X1), {layer}")
-    bottom[1].imshow(second, **colours)
-    bottom[1].set_title("F2 = phi(X2)")
-    shown = top[2].imshow(moved, **colours)
-    top[2].set_title("T F1 (dark grey: not known)")
-    errors = np.where(known, np.abs(difference).max(0), np.nan)
-    scale = colormaps["viridis"].with_extremes(bad="#7f7f7f")
-    image = bottom[2].imshow(errors, cmap=scale, vmin=0, vmax=largest or 1.0, **where)
-    bottom[2].set_title(f"|F2 - T F1|: at most {largest:.2g}\non the {known.sum()} pixels that both know")
-    for ax in (*top, *bottom):
-        ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
-    figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")
-    figure.colorbar(image, ax=list(bottom), shrink=0.8, label="difference, largest of the channels")
-    return figure, largest
+    Raises
+    ------
+    InputError
+        The digit would leave the canvas, or there is no such digit or layer.
+    """
+    found = MovedMaps.compute(model, digit, layer, by, k, canvas)
+    return viz.moved_maps(found), found.largest

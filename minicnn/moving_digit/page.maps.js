@@ -31,7 +31,7 @@ const spoiled = () => state.tab === "equal" && state.spoil;
 const scale = (layer) => meta.scales[state.digit][Math.min(layer, 3)];
 
 // ---- moving maps: -1 stands for a pixel that is not known
-function cut(source, at, width, top, left, size, out) {                 // size x size pixels of a map of the scene
+function cut(source, at, width, top, left, size, out) {                 // size x size pixels of a map of the sheet
   for (let i = 0, o = 0; i < size; i++) {
     for (let j = 0, from = at + (top + i) * width + left; j < size; j++) out[o++] = source[from + j];
   }

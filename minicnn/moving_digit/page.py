@@ -1,4 +1,4 @@
-"""The HTML file: the page's three parts, and the numbers of an `Exploration`, put into one text."""
+"""The HTML file: the markup, the style, the scripts and the numbers of an `Exploration` in one text."""
 
 from __future__ import annotations
 
@@ -8,31 +8,33 @@ import math
 import re
 import zlib
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
-from .exploration import CANVAS, CENTRE, DIGIT, DIRAC, NAMES, POOL_REACH, REACH, Exploration
+from .canvas import CANVAS, DIGIT, LAYERS
+from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
 
 LIMIT = 3_000_000               # bytes of the file
 SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # the data and maps, what is drawn, what is heard
 
 
-def build(found: Exploration, source):
+def build(found: Exploration, source: str) -> str:
     """The page as text, complete in itself: it asks for no other file and no network.
 
     The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
-    block of JSON before says where each begins.
+    block of JSON before them tells where each array begins.
 
     Parameters
     ----------
     found : Exploration
     source : str
-        Whose weights these are, in a few words; the page says so.
+        Where the weights come from, in a few words. The page shows this text.
 
     Raises
     ------
-    ValueError
+    InputError
         The page would have more than 3 MB.
 
     Examples
@@ -45,7 +47,8 @@ def build(found: Exploration, source):
     >>> meta["source"], arrays["pool"].shape
     ('an example', (1, 121, 5, 11, 11))
     """
-    arrays, parts, begin = {}, [], 0
+    arrays: dict[str, dict[str, Any]] = {}
+    parts, begin = [], 0
     for name, array in sorted(found.arrays.items(), key=lambda item: -item[1].itemsize):
         little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
         arrays[name] = {"type": array.dtype.name, "shape": list(array.shape), "begin": begin}
@@ -55,7 +58,7 @@ def build(found: Exploration, source):
             "digits": [{"label": label, "index": index} for label, index in zip(found.labels, found.indices,
                                                                                strict=True)],
             "layers": [{"name": name, "sees": sees, "channels": channels, "of": count} for name, sees, channels, count
-                       in zip(NAMES, REACH, found.channels, found.counts, strict=True)],
+                       in zip(LAYERS, REACH, found.channels, found.counts, strict=True)],
             "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays}
     page = _part("page.html")
     for mark, text in (("css", _part("page.css")), ("js", "\n".join(map(_part, SCRIPTS))),
@@ -68,7 +71,7 @@ def build(found: Exploration, source):
     return page
 
 
-def embedded(text):
+def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Read the numbers out of a page.
 
     Returns
@@ -80,14 +83,14 @@ def embedded(text):
 
     Raises
     ------
-    ValueError
+    InputError
         The text is no page that `build` made.
     """
-    found = [re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)
+    found = [re.findall(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)
              for name in ("meta", "blob")]
     if not all(found):
         raise InputError("embedded: this is no page of minicnn explore: its data are not there")
-    meta, raw = json.loads(found[0][1]), zlib.decompress(base64.b64decode(found[1][1]))
+    meta, raw = json.loads(found[0][0]), zlib.decompress(base64.b64decode(found[1][0]))
     arrays = {}
     for name, one in meta["arrays"].items():
         dtype = np.dtype(one["type"]).newbyteorder("<")

@@ -2,31 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..autograd import no_grad
+from ..checks import integer, one_of
 from ..data import load, normalize
 from ..data.placement import place, placements
-from ..errors import InputError
-from ..tensor import Tensor
+from ..models import LeNet
+from ..progress import SILENT, Progress
+from .canvas import CANVAS, DIGIT, check_canvas, feature_map, find_digit
 from .clusters import Clusters
 
-CANVAS, DIGIT, LARGEST = 38, 28, 200
-LAYERS = ("conv1", "conv2", "conv3", "conv4")
 PATHS = ("circle", "square", "zigzag", "all")
-BATCH = 50                      # images that the clusters are fitted on
+FITTED = 50                     # images that the clusters are fitted on
+BATCH = 16                      # canvases that are computed at once
 
 
-def path(name, reach=CANVAS - DIGIT):
-    """The offsets (y, x) of the digit, frame by frame, each within 0..reach: int array (frames, 2).
+def path(name: str, reach: int = CANVAS - DIGIT) -> np.ndarray:
+    """The offsets (y, x) of the digit, frame by frame, each from 0 to `reach`: int array (frames, 2).
 
     "circle" and "square" end where they begin; "zigzag" goes down through the canvas; "all" visits every place.
 
+    Raises
+    ------
+    InputError
+        There is no path of that name, or `reach` is negative.
+
+    Examples
+    --------
     >>> path("square", 2).tolist()
     [[0, 0], [0, 1], [0, 2], [1, 2], [2, 2], [2, 1], [2, 0], [1, 0]]
     """
+    one_of("path", name, PATHS)
+    if integer("path: reach", reach, 0) == 0:
+        return np.zeros((1, 2), int)
     along = np.arange(reach + 1)
     if name == "circle":
         angle = np.linspace(0, 2 * np.pi, 4 * reach, endpoint=False)
@@ -38,24 +49,11 @@ def path(name, reach=CANVAS - DIGIT):
             (zero, side), (side, end), (end, end - side), (end - side, zero))])
     if name == "zigzag":
         return np.stack([along, np.where(along % 4 < 2, along % 4 * reach // 2, (4 - along % 4) * reach // 2)], 1)
-    if name == "all":
-        rows = placements(1, reach + 1).reshape(reach + 1, reach + 1, 2)
-        return np.concatenate([row[::-1] if y % 2 else row for y, row in enumerate(rows)])
-    raise InputError(f"the path must be one of {', '.join(PATHS)}, not {name!r}")
+    rows = placements(1, reach + 1).reshape(reach + 1, reach + 1, 2)
+    return np.concatenate([row[::-1] if y % 2 else row for y, row in enumerate(rows)])
 
 
-def feature_map(model, layer, images):
-    """The output of a convolution of the LeNet and its ReLU: normalised images (N, 1, H, W) -> (N, C, H', W')."""
-    if layer not in LAYERS:
-        raise InputError(f"the layer must be one of {', '.join(LAYERS)}, not {layer!r}")
-    x = Tensor(images)
-    with no_grad():
-        for name in LAYERS[:LAYERS.index(layer) + 1]:
-            x = getattr(model, name)(x, relu=True)
-    return x.data
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """The frames of an animation.
 
@@ -63,8 +61,9 @@ class Scene:
     ----------
     layer : str
     labels : ndarray of int, shape (frames,)
-        Which digit it is.
+        The class of the digit.
     offsets : ndarray of int, shape (frames, 2)
+        The place (y, x) of the digit's upper left corner.
     images : ndarray of uint8, shape (frames, canvas, canvas)
     colours : ndarray of int, shape (frames, H', W')
         The cluster of each pixel of the feature map.
@@ -79,55 +78,43 @@ class Scene:
     clusters: Clusters
 
     @classmethod
-    def compute(cls, model, digits=(3, 7, 0), route="circle", layer="conv4", k=6, canvas=CANVAS, tell=None):
+    def compute(cls, model: LeNet, digits: Sequence[int] = (3, 7, 0), route: str = "circle", layer: str = "conv4",
+                k: int = 6, canvas: int = CANVAS, progress: Progress = SILENT) -> Scene:
         """Move one digit after the other along the route.
 
         Parameters
         ----------
-        model : minicnn.models.LeNet
-            With an algorithm that is equivariant to the bit, such as "direct", maps move along to the bit.
+        model : LeNet
+            If its algorithm is equivariant to the last bit, as "direct" is, the maps move along to the last bit.
         digits : sequence of int
-            Classes, 0 to 9: of each the first one of the embedded digits that validate.
-        route : str
-            One of `PATHS`.
-        tell : callable, optional
-            Called with (frames done, frames) now and then.
+            Classes, 0 to 9. The first embedded validation digit of each class is taken.
+        route : {"circle", "square", "zigzag", "all"}
+        layer : {"conv1", "conv2", "conv3", "conv4"}
+        k : int
+            Clusters.
+        canvas : int
+            Pixels each way, 28 to 200.
+        progress : Progress
+            Is updated after each batch of frames.
 
         Raises
         ------
-        ValueError
-            A layer, a route or a digit that is not there; a canvas smaller than a digit.
+        InputError
+            There is no such layer, route or digit; the canvas has another size; `Clusters.fit` refuses k.
         """
-        check_canvas(canvas)
-        data = load("mnist5k")
-        clusters = fit_clusters(model, layer, k)
-        steps = path(route, canvas - DIGIT) if canvas > DIGIT else np.zeros((1, 2), int)
-        images = np.concatenate([place(np.repeat(find_digit(data, digit)[None], len(steps), 0), canvas, steps)
-                                 for digit in digits])
-        colours = []
-        for start in range(0, len(images), 16):
-            colours.append(clusters(feature_map(model, layer, normalize(images[start:start + 16]))))
-            if tell:
-                tell(min(start + 16, len(images)), len(images))
+        steps, data = path(route, check_canvas(canvas) - DIGIT), load("mnist5k")
+        images = np.concatenate([place(np.repeat(data.val_images[find_digit(data, digit)][None], len(steps), 0),
+                                       canvas, steps) for digit in digits])
+        clusters, colours = fit_clusters(model, layer, k), []
+        for start in range(0, len(images), BATCH):
+            colours.append(clusters(feature_map(model, layer, normalize(images[start:start + BATCH]))))
+            progress.update(min(start + BATCH, len(images)), len(images), "feature maps")
         return cls(layer, np.repeat(digits, len(steps)), np.tile(steps, (len(digits), 1)), images,
                    np.concatenate(colours), clusters)
 
 
-def check_canvas(canvas):
-    """ValueError for a canvas on which no digit fits, or that nobody can see."""
-    if not DIGIT <= canvas <= LARGEST:
-        raise InputError(f"the canvas must be {DIGIT} pixels wide, as a digit is, to {LARGEST}, not {canvas}")
-
-
-def fit_clusters(model, layer, k):
-    """Clusters of the first embedded digits, and of an empty canvas."""
+def fit_clusters(model: LeNet, layer: str, k: int) -> Clusters:
+    """Clusters of a layer's activations, fitted on the first embedded digits and an empty canvas."""
     empty = feature_map(model, layer, normalize(np.zeros((1, DIGIT, DIGIT), np.uint8)))
-    maps = feature_map(model, layer, normalize(load("mnist5k").train_images[:BATCH]))
+    maps = feature_map(model, layer, normalize(load("mnist5k").train_images[:FITTED]))
     return Clusters.fit(maps, empty[0, :, 0, 0], k)
-
-
-def find_digit(data, label):
-    found = np.flatnonzero(data.val_labels == label)
-    if len(found) == 0:
-        raise InputError(f"there is no digit {label}: choose among 0 to 9")
-    return data.val_images[found[0]]

@@ -1,6 +1,11 @@
-"""Pictures: the only importer of matplotlib. Each takes an `ax` and returns it; `save` writes a figure whole."""
+"""Pictures. This is the only package that imports matplotlib. Numbers are handed in; `save` writes a figure.
 
+Most functions draw on an `ax` of matplotlib and return it. The others return a figure.
+"""
+
+from .animation import check_animation, write_animation
 from .classification import confusion_matrix, learning_curve, worst_mistakes
+from .equivariance import moved_maps
 from .figure import new_figure, save
 from .invariance import invariance_map, model_comparison
 from .network import computation_graph, feature_maps, filters, gradient_flow, graph_source, graph_text
@@ -8,6 +13,7 @@ from .operators import singular_values, toeplitz_matrix, transfer
 from .proof import derivation
 from .speed import speed_and_error
 
-__all__ = ["computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters", "gradient_flow",
-           "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison", "new_figure", "save",
-           "singular_values", "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes"]
+__all__ = ["check_animation", "computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters",
+           "gradient_flow", "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison",
+           "moved_maps", "new_figure", "save", "singular_values", "speed_and_error", "toeplitz_matrix", "transfer",
+           "worst_mistakes", "write_animation"]

@@ -1,54 +1,83 @@
-"""Frames as pictures, and files of them: GIF, MP4, HTML, PNG."""
+"""The animation of a moving digit and of the feature map that moves along, as a GIF, a video, a page or PNG frames."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import json
 import os
-import shutil
-import tempfile
+import subprocess
+from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import ListedColormap
+from matplotlib.animation import AbstractMovieWriter, FFMpegWriter
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ..errors import InputError
+from ..errors import FileError, InputError
+from ..files import check_destination, check_new_directory, new_directory, replacing
+from ..progress import SILENT, Progress
+from .style import centred, palette
 
 FORMATS = (".gif", ".mp4", ".html")
-# Nothing: light grey; then colours of the Okabe-Ito set, which colour-blind readers can tell apart.
-COLOURS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
+DPI = 80                        # 640 x 352 pixels: even sizes, as H.264 needs them
 
 
-def palette(k):
-    """k colours, that of an empty canvas first; what is not known is dark grey.
+def check_animation(path: str | os.PathLike) -> Path:
+    """Raise before long work what `write_animation` would raise after it, and return the path.
 
-    >>> palette(2).N
-    2
+    Raises
+    ------
+    InputError
+        The path has another ending than .gif, .mp4, .html or none; .mp4 is asked for, and ffmpeg is not installed.
+    FileError
+        The file or directory cannot be written; the directory is there and not empty.
     """
-    if k > len(COLOURS):
-        raise InputError(f"at most {len(COLOURS)} clusters have a colour of their own, not {k}")
-    return ListedColormap(COLOURS[:k]).with_extremes(bad="#7f7f7f")
+    path = Path(path)
+    if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
+        raise InputError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
+    return check_destination(path, FORMATS) if path.suffix else check_new_directory(path)
 
 
-def centred(size, canvas):
-    """Where imshow must put a map of `size` pixels so that each lies in the middle of what it sees on the canvas.
+def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progress: Progress = SILENT) -> None:
+    """Draw a scene frame by frame into a file, or as PNG files into a new directory: all of it or nothing.
 
-    >>> centred(22, 38)
-    (7.5, 29.5, 29.5, 7.5)
+    Parameters
+    ----------
+    path : path
+        A name that ends in .gif, .mp4 (needs ffmpeg) or .html; a name without an ending is that of the directory.
+    scene : minicnn.moving_digit.Scene
+    fps : float
+        Frames a second. A GIF rounds their time to hundredths of a second.
+    progress : Progress
+        Is updated after each frame.
+
+    Raises
+    ------
+    InputError, FileError
+        As of `check_animation`; `fps` is not above 0 and at most 100.
     """
-    start = (canvas - size) / 2 - 0.5
-    return start, start + size, start + size, start
+    path = check_animation(path)
+    if not 0 < fps <= 100:
+        raise InputError(f"fps must be above 0 and at most 100, not {fps!r}")
+    figure, show = _stage(scene)
+    captions = [f"{label}, moved by ({y}, {x})" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
+    writer = _writer(path.suffix.lower(), fps, captions)
+    try:
+        with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):
+            for number, caption in enumerate(captions):
+                show(number, caption)
+                writer.grab_frame()
+                progress.update(number + 1, len(captions), "frames")
+    except subprocess.CalledProcessError as error:
+        raise FileError(f"{path} could not be written: ffmpeg stopped: {error.stderr.strip()}") from error
 
 
-def frames(scene, dpi=80):
-    """The frames of a Scene as RGB arrays (H, W, 3) of uint8, one after the other."""
-    figure = Figure(figsize=(8, 4.4), dpi=dpi, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
+    """The figure, and a function that shows frame `number` in it under a caption."""
+    figure = Figure(figsize=(8, 4.4), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
     k, size = len(scene.clusters.centroids), scene.images.shape[1]
     digit = left.imshow(scene.images[0], cmap="gray_r", vmin=0, vmax=255)
@@ -60,106 +89,81 @@ def frames(scene, dpi=80):
     bar = figure.colorbar(colours, ax=right, ticks=range(k), shrink=0.8)
     bar.set_label("cluster of the activations, 0: as of an empty canvas")
     text = left.set_xlabel(" ")
-    for image, clusters, label, (y, x) in zip(scene.images, scene.colours, scene.labels, scene.offsets, strict=True):
-        digit.set_data(image)
-        colours.set_data(clusters)
-        text.set_text(f"{label}, moved by ({y}, {x})")
-        canvas.draw()
-        figure.set_layout_engine("none")                # the places of the first frame are those of all
-        yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def show(number: int, caption: str) -> None:
+        digit.set_data(scene.images[number])
+        colours.set_data(scene.colours[number])
+        text.set_text(caption)
+        if number == 0:
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")            # all frames have the layout of the first
+    return figure, show
 
 
-def check_format(path):
-    """ValueError for a name that `write` cannot write, OSError for a place."""
-    path = Path(path)
-    if path.suffix and path.suffix.lower() not in FORMATS:
-        raise InputError(f"cannot write the animation {path}: its name must end in {', '.join(FORMATS)}, or be that of "
-                         "a directory for PNG frames")
-    if path.suffix.lower() == ".mp4" and shutil.which("ffmpeg") is None:
-        raise InputError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise OSError(f"the animation {path} cannot be written: {path.parent} is no directory that can be written to")
-    if not path.suffix and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OSError(f"{path} is there already: give the name of a new directory")
+def _writer(ending: str, fps: Any, captions: list[str]) -> AbstractMovieWriter:
+    if ending == ".mp4":
+        return FFMpegWriter(fps, codec="h264", extra_args=["-pix_fmt", "yuv420p"])      # what all players show
+    if ending == ".html":
+        return _Page(fps, captions)
+    return _Gif(fps) if ending else _Folder(fps)
 
 
-def write(path, pictures, fps=12):
-    """Write frames (H, W, 3) as the path's ending says, or as PNGs into a new directory; whole or not at all.
+class _Images(AbstractMovieWriter):
+    """A writer that hands each frame to `add` as an image."""
 
-    Raises
-    ------
-    ValueError
-        Another ending; .mp4 without ffmpeg.
-    OSError
-        The place cannot be written to; the directory is there and not empty.
-    """
-    check_format(path)
-    path = Path(path)
-    writers = {".gif": _gif, ".mp4": _mp4, ".html": _html, "": _frames}
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".minicnn-") as folder:
-        part = Path(folder) / f"part{path.suffix}"
-        writers[path.suffix.lower()](part, pictures, fps)
-        if not path.suffix and path.exists():
-            path.rmdir()
-        os.replace(part, path)
+    def setup(self, fig, outfile, dpi=None):
+        super().setup(fig, outfile, dpi)
+        self.added = 0
 
-
-def _gif(path, pictures, fps):
-    images = [Image.fromarray(picture).quantize(64, dither=Image.Dither.NONE) for picture in pictures]
-    images[0].save(path, save_all=True, append_images=images[1:], duration=round(1000 / fps), loop=0, optimize=False)
-
-
-def _mp4(path, pictures, fps):
-    import subprocess
-    process = None
-    for picture in pictures:
-        picture = picture[:picture.shape[0] // 2 * 2, :picture.shape[1] // 2 * 2]       # H.264 wants even sizes
-        if process is None:
-            command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s",
-                       f"{picture.shape[1]}x{picture.shape[0]}", "-r", str(fps), "-i", "-", "-pix_fmt", "yuv420p",
-                       str(path)]
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.write(picture.tobytes())
-    _, errors = process.communicate()
-    if process.returncode:
-        raise OSError(f"ffmpeg could not write {path}: {errors.decode(errors='replace').strip()}")
-
-
-def _frames(path, pictures, fps):
-    path.mkdir()
-    for number, picture in enumerate(pictures):
-        Image.fromarray(picture).save(path / f"frame{number:04d}.png")
-
-
-def _html(path, pictures, fps):
-    encoded = []
-    for picture in pictures:
+    def grab_frame(self, **options):
         buffer = io.BytesIO()
-        Image.fromarray(picture).quantize(64, dither=Image.Dither.NONE).save(buffer, "png")
-        encoded.append(base64.b64encode(buffer.getvalue()).decode())
-    path.write_text(PAGE.replace("FRAMES", json.dumps(encoded)).replace("FPS", str(fps)), encoding="utf-8")
+        self.fig.savefig(buffer, format="rgba", dpi=self.dpi)
+        self.add(Image.frombytes("RGBA", self.frame_size, buffer.getvalue()).convert("RGB"))
+        self.added += 1
+
+    def finish(self):
+        pass
 
 
-PAGE = """<!DOCTYPE html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>minicnn: the feature map moves along</title>
-<style>body { font: 16px sans-serif; max-width: 52rem; margin: 1rem auto; padding: 0 1rem } img { width: 100% }
-input { width: 100% } button { font: inherit; padding: .3em 1em }</style>
-<h1>The feature map moves along</h1>
-<img id="picture" alt="Left a digit on a canvas, right the clusters of its feature map, which move along with it">
-<label>frame <input id="frame" type="range" min="0" value="0"></label>
-<button id="play" aria-pressed="true">pause</button>
-<script>
-const frames = FRAMES, picture = document.getElementById("picture"), slider = document.getElementById("frame");
-const play = document.getElementById("play");
-let running = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-slider.max = frames.length - 1;
-function show() { picture.src = "data:image/png;base64," + frames[slider.value]; }
-function label() { play.textContent = running ? "pause" : "play"; play.setAttribute("aria-pressed", running); }
-slider.addEventListener("input", () => { running = false; label(); show(); });
-play.addEventListener("click", () => { running = !running; label(); });
-setInterval(() => { if (running) { slider.value = (+slider.value + 1) % frames.length; show(); } }, 1000 / FPS);
-show(); label();
-</script></html>
-"""
+class _Folder(_Images):
+    """PNG files in a directory."""
+
+    def add(self, image):
+        image.save(Path(self.outfile) / f"frame{self.added:04d}.png")
+
+
+class _Gif(_Images):
+    """One GIF that plays for ever. 64 colours are enough for all that is drawn, and dither would be noise."""
+
+    def setup(self, fig, outfile, dpi=None):
+        super().setup(fig, outfile, dpi)
+        self.images = []
+
+    def add(self, image):
+        self.images.append(image.quantize(64, dither=Image.Dither.NONE))
+
+    def finish(self):
+        if self.images:
+            self.images[0].save(self.outfile, save_all=True, append_images=self.images[1:],
+                                duration=round(1000 / self.fps), loop=0, optimize=False)
+
+
+class _Page(_Gif):
+    """One HTML page with a slider and a play button, which holds all frames and needs no network.
+
+    matplotlib's own page loads a font from the network, plays where people asked for reduced motion, and is larger.
+    """
+
+    def __init__(self, fps, captions):
+        super().__init__(fps)
+        self.captions = captions
+
+    def finish(self):
+        frames = []
+        for image in self.images:
+            buffer = io.BytesIO()
+            image.save(buffer, "png")
+            frames.append(base64.b64encode(buffer.getvalue()).decode())
+        data = json.dumps({"fps": self.fps, "captions": self.captions, "frames": frames}).replace("<", "\\u003c")
+        page = (files("minicnn.viz") / "animation.html").read_text(encoding="utf-8")
+        Path(self.outfile).write_text(page.replace("{{data}}", data), encoding="utf-8")

@@ -1,67 +1,115 @@
-"""How a classifier learns and where it errs. Colours are of the Okabe-Ito set, which colour-blind readers can tell."""
+"""How a classifier learns, and which images it takes for another class."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#999999"
+from ..errors import InputError
+from .style import BLUE, GREY, VERMILION, add_grid, plain_numbers
 
 
-def learning_curve(history, ax):
-    """Training and validation error in percent over the epochs of a `fit` history, on a logarithmic scale."""
+def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
+    """Training and validation error in percent over the epochs, on a logarithmic scale.
+
+    If an epoch has no error, the scale is linear between 0 and the smallest other error.
+
+    Parameters
+    ----------
+    history : list of dict
+        What `minicnn.training.fit` returns: "epoch", "train_error" and "val_error" (fractions) of each epoch.
+    ax : Axes
+
+    Raises
+    ------
+    InputError
+        The history has no epoch.
+    """
+    if not history:
+        raise InputError("learning_curve: the history is empty: give the history of at least one epoch")
     epochs = [record["epoch"] for record in history]
+    drawn = []
     for key, label, colour, marker in (("train_error", "training (while it learns)", BLUE, "o"),
                                        ("val_error", "validation", VERMILION, "s")):
-        percent = np.array([100 * record[key] for record in history])
-        ax.plot(epochs, np.where(percent > 0, percent, np.nan), color=colour, marker=marker, markersize=4, label=label)
-    last = history[-1]["val_error"] * 100
+        drawn.append(np.array([100 * record[key] for record in history]))
+        ax.plot(epochs, drawn[-1], color=colour, marker=marker, markersize=4, label=label, clip_on=False, zorder=3)
+    last = drawn[1][-1]
     ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, 8), textcoords="offset points", ha="right",
                 color=VERMILION)
-    ax.set(xlabel="epoch", ylabel="error (%)", title="Learning curve", yscale="log")
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+    ax.set(xlabel="epoch", ylabel="error (%)", title="Learning curve")
+    errors = np.concatenate(drawn)
+    if (errors > 0).all():
+        ax.set_yscale("log")
+    else:
+        smallest = errors[errors > 0].min(initial=100.0)
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)), linscale=0.5,
+                      subs=range(2, 10))
+        ax.set_ylim(0, None)
+    plain_numbers(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.grid(True, which="both", color="0.92")
+    add_grid(ax, "both")
     ax.legend()
     return ax
 
 
-def confusion_matrix(matrix, ax):
-    """Counts of true class (row) against predicted class (column); the colour shows the mistakes only."""
+def confusion_matrix(matrix: np.ndarray, ax: Axes) -> Axes:
+    """The number of images of each true class (row) and predicted class (column). Only mistakes are coloured."""
     matrix = np.asarray(matrix)
     mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
     ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.4 * mistakes.max(), 1))
     for (row, column), count in np.ndenumerate(matrix):
         if count:
-            ax.text(column, row, count, ha="center", va="center", fontsize=7,
+            ax.text(column, row, str(count), ha="center", va="center", fontsize=7,
                     color=GREY if row == column else "black")
     ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix (colour: mistakes)", xticks=range(len(matrix)),
            yticks=range(len(matrix)))
     return ax
 
 
-def worst_mistakes(images, labels, evaluation, ax, rows=3, columns=5):
-    """The wrongly classified images that the model was surest of, the surest first, row by row.
+def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: Axes, rows: int = 3,
+                   columns: int = 5) -> Axes:
+    """The wrongly classified images for which the model was surest, the surest first, row by row.
 
     Parameters
     ----------
-    images : ndarray, shape (n, H, W)
+    images : ndarray of pixels from 0 to 255, shape (n, H, W), (n, 1, H, W) or (n, 3, H, W)
+        Three channels are red, green and blue.
     labels : ndarray of int, shape (n,)
     evaluation : minicnn.training.Evaluation
         Of these images.
+    ax : Axes
+    rows, columns : int
+        How many images are shown at most.
+
+    Raises
+    ------
+    InputError
+        The images have another shape, or not as many as there are labels and predictions.
     """
+    images, labels = np.asarray(images), np.asarray(labels)
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise InputError(f"worst_mistakes: images of shape (n, H, W), (n, 1, H, W) or (n, 3, H, W) are needed, not "
+                         f"{images.shape}")
+    if not len(images) == len(labels) == len(evaluation.predictions):
+        raise InputError(f"worst_mistakes: {len(images)} images, {len(labels)} labels and "
+                         f"{len(evaluation.predictions)} predictions: give as many of each")
     wrong = np.flatnonzero(evaluation.predictions != labels)
     confidence = evaluation.probabilities[wrong, evaluation.predictions[wrong]]
     worst = wrong[np.argsort(-confidence, kind="stable")][:rows * columns]
-    height, width = np.add(images.shape[1:], (12, 4))
-    canvas = np.zeros((rows * height, columns * width))
+    height, width = images.shape[2] + 12, images.shape[3] + 4
+    gray = images.shape[1] == 1
+    paper = np.full((rows * height, columns * width, images.shape[1]), 0.0 if gray else 255.0)
     for i, index in enumerate(worst):
         y, x = i // columns * height, i % columns * width
-        canvas[y + 10:y + height - 2, x + 2:x + width - 2] = images[index]
+        paper[y + 10:y + height - 2, x + 2:x + width - 2] = images[index].transpose(1, 2, 0)
         sure = evaluation.probabilities[index, evaluation.predictions[index]]
         ax.text(x + width / 2, y + 5, f"{labels[index]} taken for {evaluation.predictions[index]}, {sure:.0%}",
                 ha="center", va="center", fontsize=6.5, color="black")
-    ax.imshow(canvas, cmap="gray_r", vmin=0, vmax=255)
+    ax.imshow(paper[..., 0] if gray else np.clip(paper / 255, 0, 1), cmap="gray_r", vmin=0, vmax=255)
     ax.set(xticks=[], yticks=[], title=f"The surest {len(worst)} of {len(wrong)} mistakes in {len(labels):,} images")
     return ax

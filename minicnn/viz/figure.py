@@ -1,51 +1,32 @@
-"""Figures without a display: made, and written atomically."""
+"""Figures without a display: make them and write them."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from pathlib import Path
+from os import PathLike
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from ..errors import InputError
+from ..files import check_destination, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 
 
-def new_figure(width=6.0, height=4.0, columns=1):
-    """A figure of so many inches, and its axes side by side (one Axes, or an array of them)."""
+def new_figure(width: float = 6.0, height: float = 4.0, columns: int = 1) -> tuple[Figure, Any]:
+    """A figure of `width` x `height` inches and its axes: one Axes, or an array of `columns` Axes side by side."""
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, columns)
 
 
-def check_picture(path):
-    """Raise what `save` would for this path, before long work."""
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"cannot write the picture {path}: its name must end in {', '.join(FORMATS)}")
-    if not path.parent.is_dir():
-        raise OSError(f"the picture {path} could not be written: No such file or directory: {path.parent}")
-
-
-def save(figure, path):
-    """Write a figure as PNG, PDF or SVG by the path's ending; an old file is replaced only by a whole new one.
+def save(figure: Figure, path: str | PathLike) -> None:
+    """Write a figure as PNG, PDF or SVG, as the path's ending says. A file of that name is replaced.
 
     Raises
     ------
-    ValueError
-        Another ending.
-    OSError
-        The directory is not there or cannot be written.
+    InputError
+        The path has another ending.
+    FileError
+        The file cannot be written. An old file of that name is as it was.
     """
-    check_picture(path)
-    path = Path(path)
-    part = path.with_name(f".{path.stem}.part{path.suffix}")
-    try:
-        figure.savefig(part, dpi=150)
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(f"the picture {path} could not be written: {error.strerror or error}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
+    with replacing(check_destination(path, FORMATS)) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -1,40 +1,42 @@
-"""How far a classifier's answer depends on the place: a map over the shifts, and networks side by side."""
+"""How far a classifier's answer depends on the place of the digit: a map over the shifts, and networks side by side."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 
+from ..checks import one_of
 from ..errors import InputError
-from .speed import GRID, STYLES
+from .style import AMOUNT, STYLES, add_grid
 
 QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
-    "accuracy": ("accuracy", "Accuracy", "cividis", (0, 100)),
-    "same_class": ("same class", "Share with the class of the middle", "cividis", (0, 100)),
-    "feature_distance": ("distance", "Distance of the features from the middle, relative", "cividis_r", None),
+    "accuracy": ("accuracy", "Accuracy", AMOUNT, (0, 100)),
+    "same_class": ("same class", "Share with the class of the middle", AMOUNT, (0, 100)),
+    "feature_distance": ("distance", "Distance of the features from the middle, relative", AMOUNT + "_r", None),
 }
 
 
-def invariance_map(found, ax, quantity="accuracy", title=None):
-    """The percents at every shift as a map; the shifts with dy and dx even are framed.
+def invariance_map(found: Any, ax: Axes, quantity: str = "accuracy", title: str | None = None) -> Axes:
+    """The percentage at every shift as a map. Shifts by an even dy and an even dx have a frame.
 
     Parameters
     ----------
     found : minicnn.invariance.maps.InvarianceMap
-    ax : matplotlib.axes.Axes
-        At least about 4 inches wide, for the numbers to fit.
+    ax : Axes
+        At least about 4 inches wide, so that the numbers fit.
     quantity : {"accuracy", "same_class", "feature_distance"}
     title : str, optional
 
     Raises
     ------
-    ValueError
+    InputError
         There is no such quantity.
     """
-    if quantity not in QUANTITIES:
-        raise InputError(f"invariance_map: quantity must be one of {', '.join(QUANTITIES)}, not {quantity!r}")
-    label, words, colours, limits = QUANTITIES[quantity]
+    label, words, colours, limits = QUANTITIES[one_of("invariance_map: quantity", quantity, QUANTITIES)]
     values = 100 * getattr(found, quantity)
     low, high = limits or (0, max(values.max(), 1e-9))
     reach, steps = found.shifts.reach, list(found.shifts.steps)
@@ -55,14 +57,19 @@ def invariance_map(found, ax, quantity="accuracy", title=None):
     return ax
 
 
-def model_comparison(results, ax):
-    """Accuracy in percent against the distance of the shift, a line for each network of `compare_models`.
+def model_comparison(results: Sequence[Any], ax: Axes) -> Axes:
+    """Accuracy in percent over the distance of the shift, a line for each network of `compare_models`.
 
     Parameters
     ----------
     results : list of minicnn.invariance.networks.ModelResult
-        At most as many as there are styles, 8.
-    ax : matplotlib.axes.Axes
+        At most 8, because there are 8 line styles.
+    ax : Axes
+
+    Raises
+    ------
+    InputError
+        There are none, or more than 8.
     """
     if not 1 <= len(results) <= len(STYLES):
         raise InputError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
@@ -72,14 +79,13 @@ def model_comparison(results, ax):
     reach = max(result.shifts.reach for result in results)
     first = results[0].maps[0]
     ax.set(xlabel="shift, max(|dy|, |dx|), pixels", ylabel="accuracy (%)", ylim=(0, 104), xticks=range(reach + 1),
-           title=f"Trained on digits in the middle, asked about moved ones ({len(first.labels)} digits)")
-    ax.grid(True, color=GRID)
-    ax.set_axisbelow(True)
+           title=f"Trained on digits in the middle, tested on moved ones ({len(first.labels)} digits)")
+    add_grid(ax)
     ax.legend(loc="lower left", fontsize=8)
     return ax
 
 
 def _square(x, y, half=0.44):
-    """The outline of a cell."""
+    """The outline of the cell at (x, y)."""
     return np.array([x, x, x, x, x]) + half * np.array([-1, 1, 1, -1, -1]), \
         np.array([y, y, y, y, y]) + half * np.array([-1, -1, 1, 1, -1])

@@ -1,36 +1,40 @@
-"""Inside a network: filters, feature maps, the flow of gradients, the graph of a computation."""
+"""Inside a network: filters, feature maps, the sizes of gradients, the graph of a computation."""
 
 from __future__ import annotations
 
 import io
 import shutil
 import subprocess
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import imread
 from matplotlib.ticker import NullFormatter
 
 from ..autograd import Node
 from ..errors import InputError
-from .classification import BLUE, GREY
+from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid
+
+LINES = 60                      # of a graph that is drawn as text
 
 
-def filters(weight, ax, columns=8):
-    """The kernels of a convolution, (K, C, kh, kw): input channel after input channel within a row of outputs.
+def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
+    """The kernels of a convolution on one colour scale, blue below and red above 0.
 
-    One colour scale for all, blue below and red above 0, white lines between kernels. With one input channel the
-    kernels fill rows of `columns`; with more, row k has the kernels of output channel k.
+    Parameters
+    ----------
+    weight : ndarray, shape (K, C, kh, kw)
+        With C = 1 the K kernels fill rows of `columns`. Otherwise row k has the C kernels of output channel k.
+    ax : Axes
+    columns : int
+        Kernels in a row, where C = 1.
     """
     weight = np.asarray(weight)
     outs, ins, height, width = weight.shape
-    columns = min(columns, outs) if ins == 1 else ins
-    tiles = weight.reshape(-1, height, width)
-    rows = -(-len(tiles) // columns)
-    canvas = np.full((rows * (height + 1) - 1, columns * (width + 1) - 1), np.nan)
-    for i, tile in enumerate(tiles):
-        y, x = i // columns * (height + 1), i % columns * (width + 1)
-        canvas[y:y + height, x:x + width] = tile
+    tiles, _ = _tiled(weight.reshape(-1, height, width), min(columns, outs) if ins == 1 else ins, 1)
     largest = float(np.abs(weight).max()) or 1.0
-    image = ax.imshow(canvas, cmap="RdBu_r", vmin=-largest, vmax=largest, interpolation="nearest")
+    image = ax.imshow(tiles, cmap=SIGNED, vmin=-largest, vmax=largest, interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="weight", shrink=0.7)
     what = f"{outs} kernels of {height}x{width}" if ins == 1 else f"rows: {outs} outputs, columns: {ins} inputs"
     ax.set(xticks=[], yticks=[], title=what)
@@ -38,30 +42,43 @@ def filters(weight, ax, columns=8):
     return ax
 
 
-def feature_maps(maps, ax, columns=5):
-    """The channels of one feature map (C, H, W) side by side, on one scale from 0 up if nothing is negative."""
+def feature_maps(maps: np.ndarray, ax: Axes, columns: int = 5) -> Axes:
+    """The channels of one feature map (C, H, W) on one colour scale, which begins at 0 if no value is negative."""
     maps = np.asarray(maps)
     count, height, width = maps.shape
-    columns, rows = min(columns, count), -(-count // min(columns, count))
-    canvas = np.full((rows * (height + 2) - 2, columns * (width + 2) - 2), np.nan)
-    for i, channel in enumerate(maps):
-        y, x = i // columns * (height + 2), i % columns * (width + 2)
-        canvas[y:y + height, x:x + width] = channel
+    tiles, corners = _tiled(maps, min(columns, count), 2)
+    for i, (y, x) in enumerate(corners):
         ax.text(x, y - 0.6, f"{i}", fontsize=7, color=GREY, va="bottom")
-    image = ax.imshow(canvas, cmap="cividis", vmin=min(0.0, float(maps.min())), interpolation="nearest")
+    image = ax.imshow(tiles, cmap=AMOUNT, vmin=min(0.0, float(maps.min())), interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="activation", shrink=0.7)
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"{count} channels of {height}x{width}", pad=12)
     return ax
 
 
-def gradient_flow(model, ax):
-    """The root mean square of each weight's gradient, from the first layer to the last, after a backward pass.
+def _tiled(images, columns, gap):
+    """Images (n, H, W) row by row in one array, with a gap of NaN between; and the upper left corner of each."""
+    count, height, width = images.shape
+    steps = height + gap, width + gap
+    paper = np.full((-(-count // columns) * steps[0] - gap, columns * steps[1] - gap), np.nan)
+    corners = [(i // columns * steps[0], i % columns * steps[1]) for i in range(count)]
+    for image, (y, x) in zip(images, corners, strict=True):
+        paper[y:y + height, x:x + width] = image
+    return paper, corners
+
+
+def gradient_flow(model: Any, ax: Axes) -> Axes:
+    """The root mean square of each parameter's gradient, from the first layer to the last, after a backward pass.
+
+    Parameters
+    ----------
+    model : Module
+    ax : Axes
 
     Raises
     ------
-    ValueError
-        There are no gradients: call backward first.
+    InputError
+        No parameter has a gradient.
     """
     found = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is not None]
     if not found:
@@ -75,12 +92,11 @@ def gradient_flow(model, ax):
            xlabel="root mean square of the gradient", title="Gradients, from the first layer (top) to the last")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.invert_yaxis()
-    ax.grid(True, color="0.92")
-    ax.set_axisbelow(True)
+    add_grid(ax)
     return ax
 
 
-def graph_source(tensor):
+def graph_source(tensor: Any) -> str:
     """The recorded computation of a Tensor in Graphviz's language: operations as boxes, leaves as ovals.
 
     >>> from minicnn import Tensor
@@ -101,30 +117,44 @@ def graph_source(tensor):
     return "\n".join(["digraph {", *lines, *(f"  {a} -> {b}" for a, b in edges), "}"])
 
 
-def computation_graph(tensor, ax):
-    """The recorded computation of a Tensor: drawn by Graphviz where its program `dot` is there, else as indented text.
+def computation_graph(tensor: Any, ax: Axes) -> Axes:
+    """The recorded computation of a Tensor: drawn by Graphviz's program `dot`, or as indented text without it.
+
+    Parameters
+    ----------
+    tensor : Tensor
+    ax : Axes
 
     Raises
     ------
-    ValueError
+    InputError
         Nothing was recorded.
     """
     if tensor._node is None:
         raise InputError("computation_graph: this Tensor was not computed from anything that requires a gradient")
     ax.set_axis_off()
-    if shutil.which("dot"):
-        from matplotlib.image import imread
-        found = subprocess.run(["dot", "-Tpng", "-Gdpi=150"], input=graph_source(tensor).encode(), capture_output=True,
-                               check=True)
-        ax.imshow(imread(io.BytesIO(found.stdout)))
+    picture = _graphviz(graph_source(tensor))
+    if picture is None:
+        lines = graph_text(tensor).splitlines()
+        if len(lines) > LINES:
+            lines[LINES:] = [f"... and {len(lines) - LINES} lines more: see graph_text"]
+        ax.text(0, 1, "\n".join(lines), family="monospace", fontsize=7, va="top", transform=ax.transAxes)
     else:
-        ax.text(0, 1, graph_text(tensor), family="monospace", fontsize=7, va="top", transform=ax.transAxes)
+        ax.imshow(picture)
     ax.set_title("What was recorded, the result first")
     return ax
 
 
-def graph_text(tensor):
-    """The recorded computation as indented text, the result first; what was shown before is only named.
+def _graphviz(source):
+    """The picture of a graph, or None where Graphviz is not installed or cannot draw it."""
+    if not shutil.which("dot"):
+        return None
+    drawn = subprocess.run(["dot", "-Tpng", "-Gdpi=150"], input=source.encode(), capture_output=True)
+    return None if drawn.returncode else imread(io.BytesIO(drawn.stdout))
+
+
+def graph_text(tensor: Any) -> str:
+    """The recorded computation as indented text, the result first. A repeated node is "...".
 
     >>> from minicnn import Tensor
     >>> x = Tensor([1.0, 2.0], requires_grad=True)

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 
-from .classification import BLUE
+from ..checks import pair
+from ..errors import InputError
+from .style import AMOUNT, BLUE, SIGNED, add_grid
 
 
-def toeplitz_matrix(matrix, ax, block=None):
+def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None = None) -> Axes:
     """The entries of a layer's matrix (`minicnn.equivariance.matrix.operator_matrix`), blue below and red above 0.
 
     Parameters
     ----------
     matrix : sparse or dense array, shape (outputs, inputs)
-    block : (int, int), optional
-        Rows and columns of a block, the width of the output and of the input image: thin lines are drawn between.
+    ax : Axes
+    block : int or (int, int), optional
+        Rows and columns of a block: the widths of the output image and of the input image. Thin lines are drawn
+        between blocks.
+
+    Raises
+    ------
+    InputError
+        The blocks do not divide the matrix.
     """
     dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    steps = None if block is None else pair("toeplitz_matrix: block", block, 1)
+    if steps and (dense.shape[0] % steps[0] or dense.shape[1] % steps[1]):
+        raise InputError(f"toeplitz_matrix: blocks of {steps[0]} x {steps[1]} do not divide a matrix of "
+                         f"{dense.shape[0]} x {dense.shape[1]}: give (width of the output image, width of the input "
+                         "image)")
     largest = float(np.abs(dense).max()) or 1.0
-    image = ax.imshow(np.where(dense == 0, np.nan, dense), cmap="RdBu_r", vmin=-largest, vmax=largest,
+    image = ax.imshow(np.where(dense == 0, np.nan, dense), cmap=SIGNED, vmin=-largest, vmax=largest,
                       interpolation="nearest")
     ax.set_facecolor("0.97")
-    if block:
-        for size, step, line in ((dense.shape[0], block[0], ax.axhline), (dense.shape[1], block[1], ax.axvline)):
+    if steps:
+        for size, step, line in zip(dense.shape, steps, (ax.axhline, ax.axvline), strict=True):
             for at in range(step, size, step):
                 line(at - 0.5, color="0.75", linewidth=0.5)
     ax.figure.colorbar(image, ax=ax, label="entry (grey: none)", shrink=0.8)
@@ -31,22 +48,29 @@ def toeplitz_matrix(matrix, ax, block=None):
     return ax
 
 
-def transfer(eigenvalues, ax):
-    """The gain |H| of a one-channel layer at every frequency, (H, W), with frequency 0 in the middle."""
+def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
+    """The gain |H| of a one-channel layer at every frequency.
+
+    Parameters
+    ----------
+    eigenvalues : complex ndarray, shape (H, W)
+        As `minicnn.equivariance.matrix.eigenvalues` gives them, frequency 0 first. The picture has it in the middle.
+    ax : Axes
+    """
     gain = np.fft.fftshift(np.abs(eigenvalues))
     height, width = gain.shape
-    edges = [-(width // 2) - 0.5, (width + 1) // 2 - 0.5, (height + 1) // 2 - 0.5, -(height // 2) - 0.5]
-    image = ax.imshow(gain, cmap="cividis", vmin=0, extent=edges, interpolation="nearest")
+    edges = (-(width // 2) - 0.5, (width + 1) // 2 - 0.5, (height + 1) // 2 - 0.5, -(height // 2) - 0.5)
+    image = ax.imshow(gain, cmap=AMOUNT, vmin=0, extent=edges, interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="gain |H|", shrink=0.8)
     ax.set(xlabel="periods across the image", ylabel="periods down the image", title="What the layer lets through")
     return ax
 
 
-def singular_values(values, ax):
-    """All singular values of a layer, the largest first; the largest is its spectral norm."""
+def singular_values(values: np.ndarray, ax: Axes) -> Axes:
+    """All singular values of a layer, the largest first. The largest is its spectral norm."""
     ax.plot(np.arange(1, len(values) + 1), values, color=BLUE)
     ax.annotate(f"spectral norm {values[0]:.3g}", (1, values[0]), xytext=(12, -4), textcoords="offset points",
                 color=BLUE, va="top")
     ax.set(xlabel="number, the largest first", ylabel="singular value", ylim=(0, None), title="Singular values")
-    ax.grid(True, color="0.92")
+    add_grid(ax)
     return ax

@@ -1,27 +1,41 @@
-"""The theorem in pictures: each step from L(f) to h * f, beside how far it is from the one before."""
+"""The theorem in pictures: each step from L(f) to h * f, and how much it differs from the step before."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
-from .classification import VERMILION
+from ..checks import integer
+from ..errors import InputError
+from .style import SIGNED, VERMILION
 
 
-def derivation(found, channel=0):
-    """One picture for each step of a `minicnn.equivariance.derivation`, after the image and the impulse response.
+def derivation(found: Any, channel: int = 0) -> Figure:
+    """The image, the impulse response, and one picture for each step of a `minicnn.equivariance.derivation`.
 
     Parameters
     ----------
     found : minicnn.equivariance.proof.Derivation
     channel : int
-        Of the output; of f and h the first input channel is shown.
+        The output channel. Of f and h the first input channel is shown.
 
     Returns
     -------
-    matplotlib Figure
+    Figure
         All steps have one colour scale, blue below and red above 0. A step that breaks has a vermilion frame.
+
+    Raises
+    ------
+    InputError
+        There is no such output channel.
     """
+    channels = len(found.impulse_response)
+    if integer("derivation: channel", channel, 0) >= channels:
+        raise InputError(f"derivation: channel must be at most {channels - 1}, the last of the output, not {channel}")
     figure = Figure(figsize=(11, 7.2), layout="constrained")
     panels = figure.subplots(3, 4).ravel()
     largest = np.abs([step.value[channel] for step in found.steps]).max()
@@ -47,8 +61,8 @@ def derivation(found, channel=0):
     return figure
 
 
-def _show(ax, values, largest, title):
+def _show(ax: Axes, values: np.ndarray, largest: float, title: str) -> AxesImage:
     ax.set_title(title, fontsize=9)
     ax.set(xticks=[], yticks=[])
-    largest = max(largest, np.finfo(np.float32).tiny)
-    return ax.imshow(values, cmap="RdBu_r", vmin=-largest, vmax=largest)
+    largest = max(largest, float(np.finfo(np.float32).tiny))
+    return ax.imshow(values, cmap=SIGNED, vmin=-largest, vmax=largest)

@@ -1,19 +1,21 @@
-"""Speed beside error, for the results of `minicnn bench`. Colours are of the Okabe-Ito set; each has its own marker."""
+"""Speed beside error, for the results of `minicnn bench`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import InputError
+from .style import STYLES, add_grid, plain_numbers
 
-STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
-          ("#000000", "X"), ("#999999", "*"))
-GRID = "0.92"
 EPS = 2.0 ** -23                                  # of float32
 
 
-def speed_and_error(results):
-    """A figure with a row of two axes for each measurement: the speed, and beside it the error or the memory.
+def speed_and_error(results: Sequence[dict[str, Any]]) -> Figure:
+    """A row of two axes for each measurement: its speed on the left, its error or its memory on the right.
 
     Parameters
     ----------
@@ -22,14 +24,14 @@ def speed_and_error(results):
 
     Returns
     -------
-    matplotlib.figure.Figure
+    Figure
 
     Raises
     ------
-    ValueError
-        There is nothing to draw in them.
+    InputError
+        No measurement in the results has a speed.
     """
-    rows = []                                     # (what draws, what it draws, lines of text on its left)
+    rows: list[tuple[Any, Any, int]] = []         # (what draws, what it draws, lines of text on its left)
     for result in results:
         if result["benchmark"] == "train":
             rows += [(training, run, len(_ok(run["rows"]))) for run in result["runs"] if _ok(run["rows"])]
@@ -48,9 +50,12 @@ def speed_and_error(results):
     return figure
 
 
-def training(run, axes):
-    """One run of `bench train`: milliseconds with quartiles on the first of two axes; on the second the error of the
-    logits, or of a training step, whose error is not that of the arithmetic alone, the memory."""
+def training(run: dict[str, Any], axes: Sequence[Axes]) -> Sequence[Axes]:
+    """One run of `bench train` on two axes: milliseconds with quartiles, and the error of the logits.
+
+    For a training step the second axis shows the memory instead, because the rounding of the arithmetic is not the
+    only difference between two training steps.
+    """
     memory = run["task"] == "train"
     rows = sorted(_ok(run["rows"]), key=lambda row: -row["median_ms"])
     for y, row in enumerate(rows):
@@ -66,8 +71,7 @@ def training(run, axes):
     _name_rows(axes, [row["name"] for row in rows])
     axes[0].set(xscale="log", xlabel="median time and quartiles, ms (times that of minicnn)", title=run["title"],
                 xlim=(0.7 * min(row["q1_ms"] for row in rows), 4 * max(row["q3_ms"] for row in rows)))
-    axes[0].xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes[0].xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+    plain_numbers(axes[0].xaxis)
     if memory:
         axes[1].set(xlabel="most memory of the whole process, MB", title="memory", xlim=(0, None))
     else:
@@ -75,7 +79,7 @@ def training(run, axes):
     return axes
 
 
-def layers(runs, axes):
+def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axes]:
     """Runs of `bench conv` of one batch size and number of threads: GFLOP/s on the first axis, error on the second."""
     names = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"]))
     for i, name in enumerate(names):
@@ -102,7 +106,7 @@ def _ok(rows):
 
 
 def _alike(runs):
-    """The runs with something to show, grouped by batch size and threads."""
+    """The runs that have a speed, grouped by batch size and threads."""
     groups = {}
     for run in runs:
         if _ok(run["rows"]):
@@ -111,10 +115,9 @@ def _alike(runs):
 
 
 def _name_rows(axes, names):
-    """The names on the left axis; the rows of both at the same height."""
+    """Write the names on the left axis and put the rows of both axes at the same height."""
     for ax in axes:
         ax.set(ylim=(-0.6, len(names) - 0.4), yticks=range(len(names)))
-        ax.grid(True, color=GRID)
-        ax.set_axisbelow(True)
+        add_grid(ax)
     axes[0].set_yticklabels(names, fontsize=8)
     axes[1].set_yticklabels([])

@@ -1,0 +1,43 @@
+"""The article's figure: to move a digit and compute its feature map, or to compute its feature map and move that."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.figure import Figure
+
+from .style import UNKNOWN, centred, palette
+
+
+def moved_maps(found: Any) -> Figure:
+    """X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1 as pictures, and where F2 and T F1 differ.
+
+    Parameters
+    ----------
+    found : minicnn.moving_digit.figure.MovedMaps
+    """
+    canvas, k = found.images.shape[1], len(found.clusters.centroids)
+    figure = Figure(figsize=(10, 6.6), layout="constrained")
+    top, bottom = figure.subplots(2, 3)
+    where: dict[str, Any] = {"interpolation": "nearest", "extent": centred(found.colours.shape[1], canvas)}
+    colours: dict[str, Any] = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
+    for ax, image, title in zip((top[0], bottom[0]), found.images, ("X1, a digit", f"X2 = T X1, moved by {found.by}"),
+                                strict=True):
+        ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+        ax.set_title(title)
+    for ax, clusters, title in ((top[1], found.colours[0], f"F1 = phi(X1), {found.layer}"),
+                                (bottom[1], found.colours[1], "F2 = phi(X2)"),
+                                (top[2], found.moved, "T F1 (dark grey: not known)")):
+        shown = ax.imshow(clusters, **colours)
+        ax.set_title(title)
+    scale = colormaps["viridis"].with_extremes(bad=UNKNOWN)
+    differences = bottom[2].imshow(found.difference, cmap=scale, vmin=0, vmax=found.largest or 1.0, **where)
+    known = np.isfinite(found.difference).sum()
+    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both know")
+    for ax in (*top, *bottom):
+        ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
+    figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")
+    figure.colorbar(differences, ax=list(bottom), shrink=0.8, label="difference, largest of the channels")
+    return figure

@@ -1,0 +1,59 @@
+"""Colours and markers of all pictures: the Okabe-Ito set, whose colours colour-blind readers can tell apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import Colormap, ListedColormap
+
+from ..errors import InputError
+
+BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#999999"
+STYLES = ((BLUE, "o"), (VERMILION, "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
+          ("#000000", "X"), (GREY, "*"))          # (colour, marker): a line can be told by either
+GRID = "0.92"
+SIGNED, AMOUNT = "RdBu_r", "cividis"              # colour maps: of values around 0, of values from 0 on
+UNKNOWN = "#7f7f7f"                               # a pixel of which nothing is known
+CLUSTERS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
+
+
+def palette(k: int) -> Colormap:
+    """One colour for each of k clusters, light grey for cluster 0, an empty canvas; dark grey for unknown pixels.
+
+    Raises
+    ------
+    InputError
+        There are fewer than k colours.
+
+    Examples
+    --------
+    >>> palette(2).N
+    2
+    """
+    if k > len(CLUSTERS):
+        raise InputError(f"at most {len(CLUSTERS)} clusters have a colour of their own, not {k}")
+    return ListedColormap(CLUSTERS[:k]).with_extremes(bad=UNKNOWN)
+
+
+def add_grid(ax: Axes, which: Literal["major", "both"] = "major") -> None:
+    """Light lines behind the data."""
+    ax.grid(True, which=which, color=GRID)
+    ax.set_axisbelow(True)
+
+
+def plain_numbers(axis: Axis) -> None:
+    """Label a logarithmic axis with 0.1, 0.2, 0.5, 1, ... instead of powers of ten."""
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+
+
+def centred(size: int, canvas: int) -> tuple[float, float, float, float]:
+    """The `extent` that puts each pixel of a feature map on the middle of the part of the canvas that it sees.
+
+    >>> centred(22, 38)
+    (7.5, 29.5, 29.5, 7.5)
+    """
+    start = (canvas - size) / 2 - 0.5
+    return start, start + size, start + size, start
