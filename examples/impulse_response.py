@@ -1,7 +1,7 @@
 # %% [markdown]
-# # What is a convolution, really?
-# Show a linear, shift-equivariant operator one bright pixel. Its answer, the impulse response, is all there is to know:
-# every image is a sum of shifted bright pixels, so every answer is a sum of shifted impulse responses.
+# # What is a convolution?
+# Give one bright pixel to a linear, shift-equivariant operator. Its output, the impulse response, determines the
+# operator: every image is a sum of shifted bright pixels, so every output is a sum of shifted impulse responses.
 
 # %%
 import sys
@@ -28,7 +28,7 @@ print(found)
 viz.save(viz.derivation(found), sys.argv[1] if len(sys.argv) > 1 else "derivation.png")
 
 # %% [markdown]
-# ## Who is a convolution, and who is not?
+# ## Which operators are convolutions?
 
 # %%
 operators = {

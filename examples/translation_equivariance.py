@@ -1,6 +1,6 @@
 # %% [markdown]
 # # The feature map moves along
-# Shift the digit, then compute its map; or compute the map, then shift it: the same, to the last bit.
+# Shift the digit and compute its map, or compute the map and shift it: both give the same, to the last bit.
 
 # %%
 import sys
@@ -29,7 +29,7 @@ exact = [np.array_equal(moved[:, dy:, dx:], first[:, :size - dy, :size - dx])
 print(f"conv4 moves along exactly at {sum(exact)} of {len(exact)} places")
 
 # %% [markdown]
-# ## What pooling forgets: odd shifts
+# ## Pooling forgets odd shifts
 
 # %%
 pooled = model.pool(maps).data

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 from ..errors import InputError
 
@@ -35,6 +34,7 @@ def invariance(arguments):
     from ..invariance.maps import parameter_argument
     from ..invariance.networks import compare_models, comparison_table
     from ..invariance.pooling import compare_pools
+    from ..progress import Part, on_stderr
     from .output import print_table
     if arguments.epochs < 1:
         raise InputError(f"--epochs must be at least 1, not {arguments.epochs}")
@@ -46,16 +46,17 @@ def invariance(arguments):
     if arguments.pools_only and arguments.picture:
         raise InputError("--picture draws the networks, and --pools-only trains none: leave out one of them")
     if arguments.picture:
-        from ..viz.figure import check_picture
-        check_picture(arguments.picture)
-    tell = (lambda line: None) if arguments.quiet else lambda line: print(line, file=sys.stderr)
+        from ..files import check_destination
+        from ..viz.figure import FORMATS
+        check_destination(arguments.picture, FORMATS)
     data, results = load("mnist5k"), []
-    if not arguments.pools_only:
-        names = [name.strip() for name in arguments.models.split(",")]
-        seeds = [int(seed) for seed in arguments.seeds.split(",")]
-        results = compare_models(names, data, epochs=arguments.epochs, seeds=seeds, images=arguments.images, tell=tell)
-    tell("pools ...")
-    pools = compare_pools(data.val_images[:32])
+    with on_stderr("invariance", arguments.quiet) as progress:
+        if not arguments.pools_only:
+            names = [name.strip() for name in arguments.models.split(",")]
+            seeds = [int(seed) for seed in arguments.seeds.split(",")]
+            results = compare_models(names, data, epochs=arguments.epochs, seeds=seeds, images=arguments.images,
+                                     progress=Part(progress, 0, 0.95))
+        pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.95 if results else 0, 1))
     if arguments.picture:
         _draw(results, arguments.picture)
     if arguments.json:

@@ -1,61 +1,61 @@
-"""How much a classifier's answer depends on where the digit is.
+"""How much a classifier's answer depends on the place of the digit.
 
-Every result names its shift model, `Shifts`: which places there were, and how much of them the network saw. Nothing is
-sampled: all places are tried, and the pairs of places that agree are counted.
+Every result names its shift model, `Shifts`: the places, and how much of the canvas the network sees. Nothing is
+sampled: all places are tried, and the pairs of places with the same class are counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ..autograd import no_grad
 from ..data import normalize
-from ..data.placement import Shifts, place, placements
+from ..data.placement import Shifts
 from ..errors import InputError
-from ..nn.module import Module
+from ..nn import Module
+from ..nn.calls import evaluating
+from ..progress import SILENT, Progress
 from ..tensor import Tensor
-
-__all__ = [
-    "Consistency", "InvarianceMap", "Shifts", "consistency", "convolution_parameters", "dense_parameters",
-    "invariance_map", "parameter_argument", "place", "placements", "relative_change",
-]
 
 BATCH = 256                     # images that a network is given at once
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """What `consistency` found: `value`, from 0 to 1, for so many `images` under the shift model `shifts`."""
+    """The consistency `value`, from 0 to 1, of a number of `images` under the shift model `shifts`."""
 
     value: float
     images: int
     shifts: Shifts
 
-    def __float__(self):
+    def __float__(self) -> float:
         return self.value
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.value:.2%} of the pairs of places get one class ({self.images} images; {self.shifts})"
 
 
-def consistency(classify, images, shifts=None, tell=None) -> Consistency:
+def consistency(classify: Callable, images: np.ndarray, shifts: Shifts | None = None,
+                progress: Progress = SILENT) -> Consistency:
     """How often a digit gets the same class at two places: P[argmax f(S1 x) = argmax f(S2 x)].
 
-    S1 and S2 are drawn independently from all places, and x from the images. It is exact: if of P places n[i, c] give
-    image i the class c, it is the mean over i of sum over c of (n[i, c] / P)^2. Whether the class is right is another
-    matter: a constant is fully consistent.
+    S1 and S2 are any two of all P places, and x is any of the images. The probability is exact: with n[i, c] the number
+    of places at which image i gets class c, it is the mean over i of sum over c of (n[i, c] / P)^2. It does not ask if
+    the class is right: a constant classifier has consistency 1.
 
     Parameters
     ----------
-    classify, images, shifts, tell
+    classify, images, shifts, progress
         As for `invariance_map`.
 
     References
     ----------
-    Zhang 2019, "Making Convolutional Networks Shift-Invariant Again", section 4.1, who draws some of the pairs.
+    Zhang 2019, "Making Convolutional Networks Shift-Invariant Again", section 4.1. Zhang draws some of the pairs.
 
     Examples
     --------
@@ -65,13 +65,13 @@ def consistency(classify, images, shifts=None, tell=None) -> Consistency:
     >>> consistency(upper, dots, Shifts(2, 28)).value              # the lower half in 3 of 5 rows: 0.6^2 + 0.4^2
     0.52
     """
-    found = invariance_map(classify, images, np.zeros(len(images), int), shifts, tell=tell)
+    found = invariance_map(classify, images, np.zeros(len(images), int), shifts, progress=progress)
     return Consistency(found.consistency, len(images), found.shifts)
 
 
 @dataclass(frozen=True)
 class InvarianceMap:
-    """What `invariance_map` found, for every place; rows are dy, columns dx, from -reach to reach.
+    """The result of `invariance_map` for every place. Rows are dy, columns are dx, both from -reach to reach.
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class InvarianceMap:
     classes : ndarray of int, shape (size, size, n)
         The class that each image gets at each place.
     feature_distance : ndarray, shape (size, size)
-        ||f(S x) - f(x)|| / ||f(x)||, the norms over all images together, x the digit in the middle.
+        ||f(S x) - f(x)|| / ||f(x)||. x is the digit in the middle; each norm is over all images together.
     """
 
     shifts: Shifts
@@ -90,37 +90,37 @@ class InvarianceMap:
     feature_distance: np.ndarray = field(repr=False)
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> np.ndarray:
         """Share of the images that get their label, shape (size, size)."""
         return (self.classes == self.labels).mean(-1)
 
     @property
-    def same_class(self):
+    def same_class(self) -> np.ndarray:
         """Share of the images that get the class that they get in the middle, shape (size, size)."""
         return (self.classes == self.classes[self.shifts.reach, self.shifts.reach]).mean(-1)
 
     @property
-    def consistency(self):
+    def consistency(self) -> float:
         """See the function `consistency`."""
         classes = self.classes.reshape(-1, len(self.labels))
         counts = np.stack([(classes == c).sum(0) for c in np.unique(classes)])
         return float(((counts / len(classes)) ** 2).sum(0).mean())
 
-    def over(self, places):
-        """The means over the places of a mask: number of places, accuracy, same_class, feature_distance."""
+    def over(self, places: np.ndarray) -> dict[str, float]:
+        """Of the places in a mask (size, size): their number, and the mean of each quantity over them."""
         found = {name: float(getattr(self, name)[places].mean())
                  for name in ("accuracy", "same_class", "feature_distance")}
         return {"places": int(places.sum()), **found}
 
-    def by_distance(self):
+    def by_distance(self) -> list[dict[str, float]]:
         """[`over` the places at max(|dy|, |dx|) = 0, 1, ..., reach]."""
         return [self.over(self.shifts.distance == d) for d in range(self.shifts.reach + 1)]
 
-    def by_parity(self):
-        """{"both even", "otherwise"} -> `over` the places of `Shifts.parity`, which are equally far from the middle."""
+    def by_parity(self) -> dict[str, dict[str, float]]:
+        """`over` the places of `Shifts.parity`, "both even" and "otherwise", which are equally far from the middle."""
         return {name: self.over(mask) for name, mask in self.shifts.parity.items() if mask.any()}
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as numbers and lists, for JSON."""
         maps = {name: getattr(self, name).tolist() for name in ("accuracy", "same_class", "feature_distance")}
         return {"shift_model": str(self.shifts), "reach": self.shifts.reach, "view": self.shifts.view,
@@ -128,28 +128,29 @@ class InvarianceMap:
                 "by_parity": self.by_parity(), **maps}
 
 
-def invariance_map(classify, images, labels, shifts=None, features=None, tell=None) -> InvarianceMap:
-    """The classes that a network gives to digits at all places, and how far their features move.
+def invariance_map(classify: Callable, images: np.ndarray, labels: np.ndarray, shifts: Shifts | None = None,
+                   features: Callable | None = None, progress: Progress = SILENT) -> InvarianceMap:
+    """The classes that a network gives to digits at all places, and how much their features change.
 
     Parameters
     ----------
     classify : Module or callable
-        Logits (n, classes) of normalised float32 images (n, 1, view, view). It is given arrays, may return an array or
-        a Tensor, and a Module is put in evaluation mode for the time being.
+        Normalised float32 images (n, 1, view, view) -> logits (n, classes). It gets arrays and returns an array or a
+        Tensor. A Module is in evaluation mode during the call.
     images : ndarray of uint8, shape (n, digit, digit)
     labels : ndarray of int, shape (n,)
     shifts : Shifts, optional
         By default all 121 placements of 28x28 digits on a 38x38 canvas.
     features : callable, optional
-        f of the feature distance, from the same images to an array (n, ...), as in `model.features`; the logits where
-        it is not given.
-    tell : callable, optional
-        Called with a line of text for each row of places.
+        The function f of the feature distance, from the same images to an array (n, ...), such as `model.features`. By
+        default f is `classify`.
+    progress : Progress
+        Is updated after each row of places.
 
     Raises
     ------
-    ValueError
-        Images and labels do not fit each other or the shift model, or what `classify` returns is not (n, classes).
+    InputError
+        Images and labels do not fit each other or the shift model, or `classify` does not return (n, classes).
 
     Examples
     --------
@@ -171,13 +172,12 @@ def invariance_map(classify, images, labels, shifts=None, features=None, tell=No
                 logits, moved = _answers(classify, features, shifts.images(images, dy, dx))
                 classes[i, j] = logits.argmax(1)
                 distance[i, j] = relative_change(moved, middle)
-            if tell:
-                tell(f"dy = {dy:+d}: accuracy {(classes[i] == labels).mean():.1%}")
+            progress.update(i + 1, shifts.size, f"dy = {dy:+d}: accuracy {(classes[i] == labels).mean():.1%}")
     return InvarianceMap(shifts, labels, classes, distance)
 
 
-def relative_change(moved, still):
-    """||moved - still|| / ||still|| in float64; 0 where both are zero.
+def relative_change(moved: np.ndarray, still: np.ndarray) -> float:
+    """||moved - still|| / ||still|| in float64. It is 0 if both are zero, and infinite if only `still` is.
 
     >>> relative_change(np.array([3.0, 4.0]), np.array([3.0, 0.0])) == 4 / 3
     True
@@ -187,8 +187,11 @@ def relative_change(moved, still):
     return float(change / size) if size else float("inf") if change else 0.0
 
 
-def dense_parameters(height=400, width=400, channels=3, hidden=500, bias=False):
-    """Weights of a fully connected layer: every pixel to every hidden unit; with `bias` also one for each unit.
+def dense_parameters(height: int = 400, width: int = 400, channels: int = 3, hidden: int = 500,
+                     bias: bool = False) -> int:
+    """The number of weights of a fully connected layer: one for each input value and hidden unit.
+
+    With `bias` the layer has one parameter more for each hidden unit.
 
     >>> dense_parameters()
     240000000
@@ -196,8 +199,8 @@ def dense_parameters(height=400, width=400, channels=3, hidden=500, bias=False):
     return (height * width * channels + bool(bias)) * hidden
 
 
-def convolution_parameters(channels=3, out_channels=20, kernel=5, bias=False):
-    """Weights of a convolution with kernel x kernel taps; the size of the image does not matter.
+def convolution_parameters(channels: int = 3, out_channels: int = 20, kernel: int = 5, bias: bool = False) -> int:
+    """The number of weights of a convolution with kernel x kernel taps. It does not depend on the size of the image.
 
     >>> convolution_parameters(), convolution_parameters(bias=True)
     (1500, 1520)
@@ -205,8 +208,9 @@ def convolution_parameters(channels=3, out_channels=20, kernel=5, bias=False):
     return (kernel * kernel * channels + bool(bias)) * out_channels
 
 
-def parameter_argument(height=400, width=400, channels=3, hidden=500, out_channels=20, kernel=5):
-    """The two counts in a sentence.
+def parameter_argument(height: int = 400, width: int = 400, channels: int = 3, hidden: int = 500,
+                       out_channels: int = 20, kernel: int = 5) -> str:
+    """`dense_parameters` and `convolution_parameters` in a sentence.
 
     >>> print(parameter_argument())
     A 400x400x3 image into 500 hidden units takes 240 000 000 weights and 500 biases; a 5x5 convolution to 20 channels takes 1 500 weights and 20 biases, together 1 520, for any image size.
@@ -220,18 +224,14 @@ def parameter_argument(height=400, width=400, channels=3, hidden=500, out_channe
 
 
 @contextlib.contextmanager
-def _evaluating(*functions):
-    """The Modules among the functions, and those whose methods they are, in evaluation mode; their modes put back."""
-    found = {id(m): m for f in functions for m in (f, getattr(f, "__self__", None)) if isinstance(m, Module)}
-    modes = [(module, module.training) for owner in found.values() for _, module in owner.named_modules()]
-    try:
-        for module in found.values():
-            module.eval()
-        with no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+def _evaluating(*functions: Any) -> Iterator[None]:
+    """Evaluation mode for the Modules among the functions, and for those whose methods they are; no graph."""
+    owners = {id(m): m for f in functions for m in (f, getattr(f, "__self__", None)) if isinstance(m, Module)}
+    with contextlib.ExitStack() as stack:
+        for module in owners.values():
+            stack.enter_context(evaluating(module))
+        stack.enter_context(no_grad())
+        yield
 
 
 def _answers(classify, features, images):
@@ -248,6 +248,6 @@ def _answers(classify, features, images):
     return np.concatenate(logits), np.concatenate(others)
 
 
-def as_array(out):
-    """The array of a Tensor, or the array that was given."""
+def as_array(out: Any) -> np.ndarray:
+    """The array of a Tensor, or the array itself."""
     return out.data if isinstance(out, Tensor) else np.asarray(out)

@@ -1,36 +1,44 @@
-"""Networks that were trained on digits in the middle and are asked about digits elsewhere: the case for convolution."""
+"""Networks that were trained on digits in the middle, tested on digits elsewhere: the case for convolution."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from ..data import load
+from ..checks import integer
+from ..data import Dataset, load
 from ..data.placement import Shifts
 from ..errors import InputError
 from ..models import MODELS
+from ..nn import Module
+from ..nn.summary import summarize
+from ..progress import SILENT, Part, Progress
 from ..training import Settings, fit
 from .maps import InvarianceMap, invariance_map
 
 COMPARED = ("mlp", "lenet", "lenet-global")
 TITLES = {"mlp": "MLP", "lenet": "LeNet", "lenet-average": "LeNet, average-pool", "lenet-blur": "LeNet, blur-pool",
           "lenet-global": "LeNet, global max-pool"}
+MEASURING = 0.1                 # part of a network's time that is not training
+OVERHEAD = 1_000_000            # multiply-adds that take as long as all other work for an image in training
 
 
 @dataclass(frozen=True)
 class ModelResult:
-    """What became of one network under one shift model; numbers are means over the seeds.
+    """The result of one network under one shift model. The numbers are means over the seeds.
 
     Attributes
     ----------
     model : str
-        Its name in `minicnn.models.MODELS`.
+        The name of the network.
     shifts : Shifts
         The shift model.
     parameters : int
     val_error : float
-        Of all validation images where they are, as training saw it.
+        The validation error in training, of images that are not moved.
     maps : tuple of InvarianceMap
         One for each seed.
     """
@@ -42,44 +50,53 @@ class ModelResult:
     maps: tuple[InvarianceMap, ...] = field(repr=False)
 
     @property
-    def title(self):
-        """The network in words, and how much it sees."""
+    def title(self) -> str:
+        """The network in words, and the size of the images that it sees."""
         return f"{TITLES.get(self.model, self.model)}, {self.shifts.view}x{self.shifts.view}"
 
     @property
-    def accuracy(self):
+    def accuracy(self) -> np.ndarray:
         """Mean accuracy at max(|dy|, |dx|) = 0, 1, ..., reach: shape (reach + 1,)."""
         return np.mean([[place["accuracy"] for place in found.by_distance()] for found in self.maps], 0)
 
     @property
-    def consistency(self):
+    def consistency(self) -> float:
         """P[a digit gets the same class at two places]."""
         return float(np.mean([found.consistency for found in self.maps]))
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """All of it as numbers and lists, for JSON."""
         return {"model": self.model, "title": self.title, "parameters": self.parameters, "val_error": self.val_error,
                 "accuracy": self.accuracy.tolist(), "consistency": self.consistency,
                 "seeds": [found.as_dict() for found in self.maps]}
 
 
-def compare_models(models=COMPARED, data=None, *, epochs=8, seeds=(1,), images=300, reach=5, tell=None):
-    """Train networks on digits in the middle, each once a seed, and try them on moved digits they were not trained on.
+def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] = COMPARED, data: Dataset | None = None,
+                   *, epochs: int = 8, seeds: Sequence[int] = (1,), images: int = 300, reach: int = 5,
+                   progress: Progress = SILENT) -> list[ModelResult]:
+    """Train networks on digits in the middle, once for each seed, and test them on moved digits.
 
-    All are given the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size is also given the whole
-    canvas, 28 + 2 reach pixels; it was trained on 28x28 all the same.
+    All networks see the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size (its `image_size` is
+    None) is also tested on the whole canvas of 28 + 2 reach pixels. Its training uses 28x28 pixels all the same.
 
     Parameters
     ----------
-    models : sequence of str
-        Names in `minicnn.models.MODELS`.
-    data : minicnn.data.Dataset, optional
-        The embedded digits where not given. The first `images` test digits are moved, or validation digits where there
-        is no test set; of these training has chosen the best epoch, which favours no place but the middle.
+    models : mapping or sequence of str
+        Name of a network: function that makes the network from `rng`, a numpy.random.Generator. A sequence has names in
+        `minicnn.models.MODELS`.
+    data : Dataset, optional
+        The embedded digits by default. The first `images` test digits are moved; without a test set, the first
+        validation digits. Training used the validation digits to choose the best epoch; that can only favour the
+        centre.
     epochs : int
     seeds : sequence of int
-    tell : callable, optional
-        Called with a line of text when something was trained or measured.
+        The seeds of the weights and of the order of the training images.
+    images : int
+        How many digits are moved.
+    reach : int
+        How far they are moved each way, in pixels.
+    progress : Progress
+        Is updated during training and measuring, and gets a note for each trained network and each result.
 
     Returns
     -------
@@ -88,42 +105,49 @@ def compare_models(models=COMPARED, data=None, *, epochs=8, seeds=(1,), images=3
 
     Raises
     ------
-    ValueError
-        A model is not known; there are no seeds; `images` is below 1.
+    InputError
+        There is no model of a name; there are no models or seeds; `images` is below 1.
 
     Examples
     --------
     >>> digits = load("mnist5k")
     >>> found, = compare_models(["mlp"], digits, epochs=3, images=100, reach=2)
-    >>> bool(found.accuracy[2] < found.accuracy[0] - 0.2)          # two pixels away it is lost
+    >>> bool(found.accuracy[2] < found.accuracy[0] - 0.2)          # a digit that is moved by two pixels is lost
     True
     """
-    unknown = [name for name in models if name not in MODELS]
-    if unknown or not models:
-        raise InputError(f"compare_models: models must be some of {', '.join(MODELS)}, not {unknown or models!r}")
-    if not len(seeds) or images < 1:
-        raise InputError(f"compare_models: at least one seed and one image are needed, not seeds={seeds!r}, "
-                         f"images={images!r}")
-    data, tell = data or load("mnist5k"), tell or (lambda line: None)
-    tested = (data.val_images, data.val_labels) if data.test_images is None else (data.test_images, data.test_labels)
+    factories = _factories(models)
+    integer("compare_models: images", images, 1)
+    if not len(seeds):
+        raise InputError("compare_models: at least one seed is needed, as in seeds=(1,)")
+    data = data or load("mnist5k")
+    pixels, labels = data.val_images[:images], data.val_labels[:images]
+    if data.test_images is not None and data.test_labels is not None:
+        pixels, labels = data.test_images[:images], data.test_labels[:images]
+    work = np.cumsum([0.0, *(_work(make) for make in factories.values())])
     results = []
-    for name in models:
-        trained = [_trained(name, data, epochs, seed, tell) for seed in seeds]
-        error = float(np.mean([error for _, error in trained]))
+    for (name, make), start, stop in zip(factories.items(), work / work[-1], work[1:] / work[-1], strict=False):
+        part = Part(progress, start, stop, f"{TITLES.get(name, name)}: ")
+        trained = []
+        for seed, share in zip(seeds, _shares(part, 0, 1 - MEASURING, len(seeds)), strict=True):
+            trained.append(_trained(name, make, data, epochs, seed, share))
         views = (28,) if trained[0][0].image_size else (28, 28 + 2 * reach)
-        for shifts in (Shifts(reach, view) for view in views):
-            maps = tuple(invariance_map(model, *(part[:images] for part in tested), shifts) for model, _ in trained)
+        share = _shares(part, 1 - MEASURING, 1, len(views) * len(seeds))
+        for view in views:
+            maps = tuple(invariance_map(model, pixels, labels, Shifts(reach, view), progress=next(share))
+                         for model, _ in trained)
             count = sum(p.size for p in trained[0][0].parameters())
-            results.append(ModelResult(name, shifts, count, error, maps))
-            tell(f"{results[-1].title}: accuracy {results[-1].accuracy[0]:.1%} in the middle, "
-                 f"{results[-1].accuracy[-1]:.1%} at {reach} pixels, consistency {results[-1].consistency:.1%}")
+            results.append(ModelResult(name, Shifts(reach, view), count, float(np.mean([e for _, e in trained])), maps))
+            progress.note(f"{results[-1].title}: accuracy {results[-1].accuracy[0]:.1%} in the middle, "
+                          f"{results[-1].accuracy[-1]:.1%} at {reach} pixels, "
+                          f"consistency {results[-1].consistency:.1%}")
     return results
 
 
-def comparison_table(results):
-    """The header and the rows of a table of texts: accuracy in % by distance, and consistency.
+def comparison_table(results: Sequence[ModelResult]) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a table of texts: accuracy in % by distance, and consistency in %.
 
-    The shift model of a row is `result.shifts`; the size in its title is what the network sees.
+    The shift model of a row is `result.shifts`. The size in the title of a row is the size of the images that the
+    network sees.
     """
     reach = max(result.shifts.reach for result in results)
     header = ["network, sees", "parameters", *(f"{d} px" for d in range(reach + 1)), "consistency"]
@@ -132,10 +156,44 @@ def comparison_table(results):
     return header, rows
 
 
-def _trained(name, data, epochs, seed, tell):
-    """A network, and the least validation error of its training."""
-    model = MODELS[name](rng=np.random.default_rng(seed))
-    history = fit(model, data, Settings(epochs=epochs, seed=seed))
+def _factories(models) -> dict[str, Callable[..., Module]]:
+    """{name: function that makes the network}, at least one."""
+    if isinstance(models, Mapping):
+        found = dict(models)
+    else:
+        unknown = [name for name in models if name not in MODELS]
+        if unknown:
+            raise InputError(f"compare_models: models must be some of {', '.join(MODELS)}, not {unknown!r}; a mapping "
+                             "gives networks of your own")
+        found = {name: MODELS[name] for name in models}
+    if not found:
+        raise InputError("compare_models: at least one model is needed")
+    return found
+
+
+def _work(make):
+    """A number that is about in proportion to the network's time: its multiply-adds for one image, and its overhead."""
+    layers = summarize(make(rng=np.random.default_rng(0)), (1, 1, 28, 28))
+    return sum(layer.multiply_adds for layer in layers) + OVERHEAD
+
+
+def _shares(whole, start, stop, count):
+    """`count` equal parts of the work from `start` to `stop`, one after the other."""
+    edges = np.linspace(start, stop, count + 1)
+    return (Part(whole, *edge) for edge in zip(edges, edges[1:], strict=False))
+
+
+def _trained(name, make, data, epochs, seed, progress):
+    """A network, and the smallest validation error of its training."""
+    model = make(rng=np.random.default_rng(seed))
+    history = fit(model, data, Settings(epochs=epochs, seed=seed), progress=_Updates(progress, 0, 1))
     error = min(record["val_error"] for record in history)
-    tell(f"{TITLES.get(name, name)}, seed {seed}: trained for {epochs} epochs, validation error {error:.1%}")
+    progress.note(f"{TITLES.get(name, name)}, seed {seed}: trained for {epochs} epochs, validation error {error:.1%}")
     return model, error
+
+
+class _Updates(Part):
+    """Leaves out the notes, which `fit` gives after each epoch."""
+
+    def note(self, line: str) -> None:
+        pass

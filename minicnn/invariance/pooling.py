@@ -1,16 +1,17 @@
-"""Pools of stride 2 side by side: what is left of equivariance when every other pixel is dropped.
+"""Pools of stride 2 side by side: how much equivariance is left when every other pixel is dropped.
 
-A shift of the image by an even number of pixels moves the output by half of it, exactly. For an odd one there is no
-such output pixel, and what comes out is something else: how much else is
+If the image moves by an even number of pixels, the output moves by half of it, exactly. If the image moves by an odd
+number, half of it is no whole pixel, and the output changes. The change is
 
     ||P(S x) - S' P(x)|| / ||P(x)||,   S by (dy, dx), S' by (floor(dy / 2), floor(dx / 2)).
 
-Blurring before dropping makes it less (Zhang 2019, section 3). A global pool has one output pixel, which S' leaves as
-it is.
+A blur before the pixels are dropped makes the change smaller (Zhang 2019, section 3). A global pool has one output
+pixel; S' does not move it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,9 +22,10 @@ from ..data import normalize
 from ..data.placement import Shifts, place
 from ..errors import InputError
 from ..models import lenet
+from ..progress import SILENT, Progress
 from .maps import as_array, relative_change
 
-POOLS = {
+HALVING = {                     # name of a pool: function of Tensors or arrays (n, C, H, W)
     "max-pool": lambda x: F.max_pool2d(x, 2),
     "average-pool": lambda x: F.avg_pool2d(x, 2),
     "max-pool, blur-pool 3": lambda x: F.blur_pool2d(F.max_pool2d(x, 2, 1), 3),
@@ -31,13 +33,13 @@ POOLS = {
     "global max-pool": lambda x: F.adaptive_max_pool2d(x, 1),
 }
 MOVES = [(dy, dx) for dy in range(3) for dx in range(3) if dy or dx]
-MARGIN = 8                      # pixels that a torus goes on for; even, and more than any pool here sees
-EDGE = 2                        # outputs at each side that see the edge of a map, or have no counterpart
+MARGIN = 8                      # pixels that are added to each side of a torus: even, and more than any pool here sees
+EDGE = 2                        # outputs at each side that see the edge of a map or have no counterpart
 
 
 @dataclass(frozen=True)
 class PoolChange:
-    """The relative change of a pool's output, the mean over the moves of a kind.
+    """The relative change of a pool's output, the mean over all even and over all other moves.
 
     Attributes
     ----------
@@ -45,7 +47,7 @@ class PoolChange:
     of : str
         What was pooled, and the shift model.
     even, odd : float
-        Over the moves of `MOVES` by even dy and dx, and over the others.
+        The mean over the `MOVES` with dy and dx even, and over the other `MOVES`.
     """
 
     pool: str
@@ -54,7 +56,7 @@ class PoolChange:
     odd: float
 
 
-def blurred_bar():
+def blurred_bar() -> np.ndarray:
     """A bar of 17x5 pixels on a torus of 22x22, blurred with 1 3 3 1 each way; float64, shape (1, 1, 22, 22).
 
     >>> bar = blurred_bar()
@@ -66,20 +68,25 @@ def blurred_bar():
     return on_torus(lambda x: F.blur_pool2d(x, 4, 1), bar, stride=1)
 
 
-def on_torus(pool, maps, stride=2):
-    """The pool of maps whose left edge follows on their right edge, and whose top follows on their bottom.
+def on_torus(pool: Callable, maps: np.ndarray, stride: int = 2) -> np.ndarray:
+    """The pool of maps on a torus: the left edge follows on the right edge, and the top follows on the bottom.
 
     Parameters
     ----------
     pool : callable
         (n, C, H, W) -> (n, C, about H / stride, about W / stride), or one pixel. It sees at most `MARGIN` pixels.
     maps : ndarray, shape (n, C, H, W)
-        H and W multiples of the stride, else there is no torus of the outputs.
+        H and W are multiples of the stride.
+    stride : int
+
+    Returns
+    -------
+    ndarray, shape (n, C, H / stride, W / stride) or (n, C, 1, 1)
 
     Raises
     ------
-    ValueError
-        They are not.
+    InputError
+        H or W is not a multiple of the stride.
 
     Examples
     --------
@@ -98,23 +105,25 @@ def on_torus(pool, maps, stride=2):
     return out[..., start:start + height // stride, start:start + width // stride]
 
 
-def torus_change(pool, maps, by):
+def torus_change(pool: Callable, maps: np.ndarray, by: tuple[int, int]) -> float:
     """||P(S x) - S' P(x)|| / ||P(x)|| on the torus, for one move by = (dy, dx) of maps (n, C, H, W).
 
-    >>> torus_change(POOLS["max-pool"], blurred_bar(), (2, 4))
+    >>> torus_change(HALVING["max-pool"], blurred_bar(), (2, 4))
     0.0
     """
     moved = on_torus(pool, np.roll(maps, by, (-2, -1)))
     return relative_change(moved, np.roll(on_torus(pool, maps), (by[0] // 2, by[1] // 2), (-2, -1)))
 
 
-def window_change(pool, still, moved, by):
-    """The same where the maps are windows of something larger that moved by (dy, dx), without the edges.
+def window_change(pool: Callable, still: np.ndarray, moved: np.ndarray, by: tuple[int, int]) -> float:
+    """||P(S x) - S' P(x)|| / ||P(x)|| without the edges, where the maps are windows of a larger image that moved.
 
     Parameters
     ----------
     still, moved : ndarray, shape (n, C, H, W)
-        The maps of the image, and of the moved image.
+        The maps of the image, and of the image that moved by `by`.
+    by : (int, int)
+        dy and dx.
     """
     with no_grad():
         before, after = (as_array(pool(maps)) for maps in (still, moved))
@@ -122,33 +131,37 @@ def window_change(pool, still, moved, by):
     return relative_change(after[inner], np.roll(before, (by[0] // 2, by[1] // 2), (-2, -1))[inner])
 
 
-def compare_pools(images, features=None, *, receptive_field=17, pools=None):
-    """Every pool on a blurred bar, on real feature maps that are rolled, and on digits that are moved.
+def compare_pools(images: np.ndarray, features: Callable | None = None, *, receptive_field: int = 17,
+                  pools: Mapping[str, Callable] | None = None, progress: Progress = SILENT) -> list[PoolChange]:
+    """Every pool on a blurred bar, on feature maps that are rolled, and on feature maps of moved digits.
 
     Parameters
     ----------
     images : ndarray of uint8, shape (n, 28, 28)
-        Digits; some dozens are enough.
+        Digits. Some dozens are enough.
     features : callable, optional
-        From normalised images (n, 1, H, W) to maps; those of the trained LeNet where it is not given, computed by
-        "direct", which adds in the same order at every place: "winograd" does not, and even shifts show its rounding.
+        Normalised images (n, 1, H, W) -> maps. By default those of the trained LeNet with the algorithm "direct", which
+        adds in the same order at every place. "winograd" does not, and its rounding would show at even shifts.
     receptive_field : int
-        Of the features: so much black is around the digits that all windows that see any of them are in view.
-    pools : dict, optional
-        Name: function of arrays; `POOLS` where not given.
+        Of the features. There is so much black around the digits that all windows that see a digit are in view.
+    pools : mapping, optional
+        Name: function of arrays. `HALVING` by default.
+    progress : Progress
+        Is updated after each pool.
 
     Returns
     -------
     list of PoolChange
         Three for each pool.
     """
-    features, pools = features or lenet(pretrained=True, algorithm="direct").features, pools or POOLS
+    features, pools = features or lenet(pretrained=True, algorithm="direct").features, pools or HALVING
     shifts = Shifts(2, 28 + 2 * 2 + 2 * (receptive_field - 1))
 
     def maps(pixels):
         with no_grad():
             return as_array(features(normalize(pixels)))
 
+    progress.update(0, 1, "feature maps")
     bar, rolled = blurred_bar(), maps(place(images, 38, (5, 5)))
     moved = {by: maps(shifts.images(images, *by)) for by in [(0, 0), *MOVES]}
     subjects = {
@@ -157,11 +170,12 @@ def compare_pools(images, features=None, *, receptive_field=17, pools=None):
             lambda pool, by: torus_change(pool, rolled, by),
         f"feature maps of {len(images)} {shifts}": lambda pool, by: window_change(pool, moved[0, 0], moved[by], by),
     }
-    rows = []
+    rows: list[PoolChange] = []
     for of, change in subjects.items():
         for name, pool in pools.items():
             changes = {by: change(pool, by) for by in MOVES}
             even = [c for by, c in changes.items() if not any(d % 2 for d in by)]
             odd = [c for by, c in changes.items() if any(d % 2 for d in by)]
             rows.append(PoolChange(name, of, float(np.mean(even)), float(np.mean(odd))))
+            progress.update(len(rows), len(subjects) * len(pools), name)
     return rows

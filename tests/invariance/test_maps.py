@@ -9,19 +9,20 @@ from minicnn import Tensor, nn
 from minicnn import functional as F
 from minicnn.cli.main import main
 from minicnn.data import load, normalize, shift_images
-from minicnn.invariance.maps import (
+from minicnn.data.placement import place, placements
+from minicnn.invariance import (
     Shifts,
+    compare_models,
+    compare_pools,
+    comparison_table,
     consistency,
     convolution_parameters,
     dense_parameters,
     invariance_map,
     parameter_argument,
-    place,
-    placements,
     relative_change,
 )
-from minicnn.invariance.networks import compare_models, comparison_table
-from minicnn.invariance.pooling import MOVES, POOLS, blurred_bar, compare_pools, on_torus, torus_change, window_change
+from minicnn.invariance.pooling import HALVING, MOVES, blurred_bar, on_torus, torus_change, window_change
 from minicnn.models import MLP, MODELS, GlobalLeNet, LeNet, lenet
 from minicnn.viz import invariance_map as draw_map
 from minicnn.viz import model_comparison, new_figure, save
@@ -191,18 +192,18 @@ def roll_pool(name, x):
     return out[..., ::2, ::2]
 
 
-@pytest.mark.parametrize("name", POOLS)
+@pytest.mark.parametrize("name", HALVING)
 def test_pools_on_the_torus(name, rng):
     x = rng.standard_normal((2, 3, 12, 10))
-    np.testing.assert_allclose(on_torus(POOLS[name], x), roll_pool(name, x), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(on_torus(HALVING[name], x), roll_pool(name, x), rtol=1e-12, atol=1e-14)
     for by in [*MOVES, (4, -6), (-1, 3)]:
         even = by[0] % 2 == by[1] % 2 == 0
-        change = torus_change(POOLS[name], x, by)
+        change = torus_change(HALVING[name], x, by)
         assert change == 0 if even or name == "global max-pool" else change > 0.1, by
 
 
 def test_blurring_helps_a_bar():
-    change = {name: torus_change(pool, blurred_bar(), (1, 1)) for name, pool in POOLS.items()}
+    change = {name: torus_change(pool, blurred_bar(), (1, 1)) for name, pool in HALVING.items()}
     expected = {"max-pool": 0.3989, "max-pool, blur-pool 3": 0.3608, "max-pool, blur-pool 4": 0.3503}
     for name, value in expected.items():
         assert change[name] == pytest.approx(value, abs=5e-5)
@@ -213,7 +214,7 @@ def test_blurring_helps_a_bar():
 
 def test_pools_on_features_of_the_trained_lenet(digits):
     rows = compare_pools(digits[0][:8])
-    assert len(rows) == 3 * len(POOLS) and len({row.of for row in rows}) == 3
+    assert len(rows) == 3 * len(HALVING) and len({row.of for row in rows}) == 3
     assert "rolled as on a torus" in rows[5].of and str(Shifts(2, 64)) in rows[-1].of
     assert all(row.even == 0 for row in rows)
     for start in (0, 5, 10):
@@ -224,7 +225,7 @@ def test_pools_on_features_of_the_trained_lenet(digits):
 
 def test_windows_are_compared_without_their_edges(rng):
     x = rng.standard_normal((1, 2, 26, 26))
-    for name, pool in POOLS.items():
+    for name, pool in HALVING.items():
         if name == "global max-pool":
             continue
         assert window_change(pool, x[..., 2:24, 2:24], x[..., :22, 2:24], (2, 0)) == 0
@@ -363,7 +364,7 @@ LABELS = np.zeros(2, int)
                                                           r"for images \(2, 1, 38, 38\): it must be \(2, classes\)"),
     (lambda: consistency(LeNet(), IMAGES), r"LeNet: the linear layer needs images \(N, 1, 28, 28\), not \(2, 1, 38"),
     (lambda: consistency(lambda x: x[:, 0, 0], IMAGES.astype(float)), "normalize: float64"),
-    (lambda: on_torus(POOLS["max-pool"], np.zeros((1, 1, 5, 4))), "on_torus: maps of 5x4 pixels; a stride of 2 nee"),
+    (lambda: on_torus(HALVING["max-pool"], np.zeros((1, 1, 5, 4))), "on_torus: maps of 5x4 pixels; a stride of 2 nee"),
     (lambda: LeNet(pool="median"), "LeNet: pool must be one of 'max', 'average', 'blur', not 'median'"),
     (lambda: GlobalLeNet()(Tensor(np.zeros((1, 1, 16, 28)))), r"GlobalLeNet: images \(N, 1, H, W\) of at least 17x17"),
     (lambda: GlobalLeNet()(Tensor(np.zeros((1, 3, 28, 28)))), r"are needed, not \(1, 3, 28, 28\)"),
