@@ -1,12 +1,14 @@
-"""The tape: nodes, the order of the backward pass, un-broadcasting, and checks of what a vjp returned.
+"""The tape: nodes, the order of the backward pass, un-broadcasting, and checks of the gradients that a vjp returns.
 
-It knows arrays only. A leaf, the thing that gradients are computed for, is any object that is not a Node.
+The tape knows arrays only. Gradients are computed for leaves; any object that is not a Node is a leaf.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -16,41 +18,46 @@ _state = threading.local()
 
 
 class Node:
-    """One recorded operation: its vector-Jacobian product and where each part of the result goes.
+    """One recorded operation: its vector-Jacobian product (vjp), and what each part of its result is the gradient of.
 
     Attributes
     ----------
     name : str
         Of the operation, for error messages.
     vjp : callable
-        Cotangent of the output -> tuple with the gradient (or None) of each input. None once it was used.
+        Cotangent of the output -> tuple with the gradient (or None) of each input. None after `backward` has used it.
     parents : tuple
         For each input a Node, a leaf, or None where nobody needs the gradient.
     inputs : tuple of Watched
         The input arrays, checked for in-place changes before the vjp runs.
+    dtype : dtype
+        Of the output.
     keep : object or None
         If set, `backward` reports the gradient of this node's output for it.
     """
 
     __slots__ = ("name", "vjp", "parents", "inputs", "dtype", "keep")
 
-    def __init__(self, name, vjp, parents, inputs, dtype):
-        self.name, self.vjp, self.parents, self.inputs, self.dtype, self.keep = name, vjp, parents, inputs, dtype, None
+    def __init__(self, name: str, vjp: Callable, parents: tuple, inputs: tuple[Watched, ...], dtype: np.dtype) -> None:
+        self.name, self.parents, self.inputs, self.dtype = name, parents, inputs, dtype
+        self.vjp: Callable | None = vjp
+        self.keep: Hashable | None = None
 
 
 class Watched:
     """An input array as it was at the time of recording.
 
-    An array that a recorded operation made is read-only from then on, so NumPy itself refuses to change it; any other
-    array (data, parameters) is remembered by a checksum.
+    The result of a recorded operation is read-only (`protected`): NumPy itself refuses to change it. Any other array
+    (data, parameters) is remembered by a checksum.
     """
 
     __slots__ = ("array", "checksum")
 
-    def __init__(self, array, protected):
+    def __init__(self, array: np.ndarray, protected: bool) -> None:
         self.array, self.checksum = array, None if protected else _checksum(array)
 
-    def changed(self):
+    def changed(self) -> bool:
+        """Whether the array was changed, or could have been."""
         return self.array.flags.writeable if self.checksum is None else _checksum(self.array) != self.checksum
 
 
@@ -58,7 +65,7 @@ def _checksum(array):
     flat = array.ravel(order="K")                 # a copy only where the array has gaps
     words = flat.view(f"u{flat.itemsize}")
     total = np.add.reduce
-    # of all, of every other one and of the first half: elements that change places show as well
+    # of all, of every other one and of the first half: most exchanges of elements show as well
     return int(total(words)), int(total(words[::2])), int(total(words[:words.size // 2]))
 
 
@@ -68,8 +75,8 @@ def grad_enabled() -> bool:
 
 
 @contextlib.contextmanager
-def no_grad():
-    """Context manager and decorator: operations inside are not recorded, so they keep no arrays alive.
+def no_grad() -> Iterator[None]:
+    """Context manager and decorator: operations inside are not recorded and keep no arrays alive.
 
     >>> import minicnn
     >>> x = minicnn.Tensor([1.0], requires_grad=True)
@@ -85,7 +92,7 @@ def no_grad():
         _state.enabled = before
 
 
-def unbroadcast(grad, shape):
+def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """The adjoint of broadcasting: sum over the axes along which an input of `shape` was repeated.
 
     >>> unbroadcast(np.ones((4, 2, 3)), (2, 1))
@@ -99,11 +106,11 @@ def unbroadcast(grad, shape):
     return grad.sum(repeated, keepdims=True) if repeated else grad
 
 
-def backward(root, cotangent):
+def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     """Walk the tape from `root` and return [(leaf, gradient), ...], each leaf once.
 
     Every node is visited once, after all nodes that use its output; the walk is a loop, so its depth is not limited.
-    A node's vjp and arrays are let go as soon as they were used.
+    A node lets go of its vjp and arrays as soon as they were used.
 
     Parameters
     ----------
@@ -113,12 +120,13 @@ def backward(root, cotangent):
 
     Raises
     ------
-    RuntimeError
+    StateError
         The graph was walked before, or an array was changed in place since it was recorded.
-    TypeError, ValueError
+    InputTypeError, InputError
         A vjp returned the wrong number of gradients, or one of the wrong shape or dtype.
     """
-    gradients, leaves = {root: cotangent}, {}
+    gradients: dict[Any, np.ndarray] = {root: cotangent}
+    leaves: dict[Any, np.ndarray] = {}
     for node in _topological_order(root):
         grad = gradients.pop(node)
         if not isinstance(node, Node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ from .nn import (
 )
 from .tensor import Tensor
 
-PRETRAINED = files("minicnn") / "weights" / "lenet.safetensors"
+PRETRAINED = Path(__file__).parent / "weights" / "lenet.safetensors"
 LENET_POOLS = {                 # name: what makes it; each halves the 12 x 12 pixels of the last feature map
     "max": lambda: MaxPool2d(2, 2),
     "average": lambda: AvgPool2d(2, 2),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from . import autograd
+from . import arithmetic, autograd
 from .errors import InputError, InputTypeError, StateError
-
-FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class Tensor:
@@ -23,8 +22,13 @@ class Tensor:
         float32 and float64 arrays are taken as they stand, without a copy; everything else (Python numbers, lists,
         integers, booleans) becomes float32 unless `dtype` says otherwise.
     requires_grad : bool
-        Whether `backward` shall compute the gradient with respect to this tensor.
+        Whether `backward` computes the gradient with respect to this tensor.
     dtype : float32 or float64, optional
+
+    Raises
+    ------
+    InputTypeError
+        The data is a Tensor already, or holds something else than real numbers.
 
     Attributes
     ----------
@@ -34,8 +38,8 @@ class Tensor:
 
     Notes
     -----
-    The result of a recorded operation is read-only, so that what backward needs cannot change behind its back; take
-    `x.data.copy()` to change a copy. Comparisons give NumPy arrays of booleans. Gradients are of first order only.
+    The result of a recorded operation is read-only, because `backward` may need it; change a copy, `x.data.copy()`.
+    Comparisons give NumPy arrays of booleans. Gradients are of first order only.
 
     Examples
     --------
@@ -51,61 +55,80 @@ class Tensor:
     __array_ufunc__ = None                        # so that ndarray + Tensor asks Tensor.__radd__
     __hash__ = object.__hash__
 
-    def __init__(self, data, requires_grad=False, dtype=None):
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor):
             raise InputTypeError(
                 "this is a Tensor already; use x.detach() for one that shares its data without a history")
-        self.data = _as_float_array(data, dtype)
-        self.grad = None
+        self.data: np.ndarray = arithmetic.as_float_array(data, dtype)
+        self.grad: np.ndarray | None = None
         self.requires_grad = bool(requires_grad)
-        self._node = None
-
-    shape = property(lambda self: self.data.shape)
-    ndim = property(lambda self: self.data.ndim)
-    size = property(lambda self: self.data.size)
-    dtype = property(lambda self: self.data.dtype)
-    T = property(lambda self: self.transpose())
+        self._node: autograd.Node | None = None
 
     @property
-    def is_leaf(self):
+    def shape(self) -> tuple[int, ...]:
+        """The length of each axis."""
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self.data.dtype
+
+    @property
+    def T(self) -> Tensor:
+        """All axes reversed."""
+        return self.transpose()
+
+    @property
+    def is_leaf(self) -> bool:
         """True unless a recorded operation made this tensor."""
         return self._node is None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         body = np.array2string(self.data, separator=", ", prefix="Tensor(")
         dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
         made_by = f", made by {self._node.name}" if self._node else ", requires_grad=True" if self.requires_grad else ""
         return f"Tensor({body}{dtype}{made_by})"
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.data, dtype, copy=copy)
 
-    def __float__(self):
+    def __float__(self) -> float:
         return float(self.item())
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return bool(self.data)
 
-    def __setitem__(self, index, value):
+    def __setitem__(self, index: Any, value: Any) -> None:
         raise InputTypeError("a Tensor cannot be assigned to: recorded gradients would silently be wrong. Build a new "
                              "Tensor, or change x.data[...] where no backward pass still needs it.")
 
-    def item(self):
+    def item(self) -> float:
         """The value of a tensor with one element as a Python float."""
         return self.data.item()
 
-    def numpy(self):
+    def numpy(self) -> np.ndarray:
         """The array itself, not a copy."""
         return self.data
 
-    def detach(self):
+    def detach(self) -> Tensor:
         """A tensor on the same data that has no history and needs no gradient."""
         return Tensor(self.data)
 
-    def retain_grad(self):
+    def retain_grad(self) -> None:
         """Keep the gradient of this intermediate result in `.grad` at the next backward (leaves do anyway)."""
         if not self.requires_grad:
             raise StateError("retain_grad: this tensor needs no gradient; it depends on nothing with "
@@ -113,19 +136,22 @@ class Tensor:
         if self._node is not None:
             self._node.keep = weakref.ref(self)
 
-    def backward(self, gradient=None):
+    def backward(self, gradient: Any = None) -> None:
         """Add d(self)/d(leaf) to the `.grad` of every leaf that this tensor was computed from.
 
         Parameters
         ----------
         gradient : array_like, optional
-            The cotangent, of this tensor's shape: what is computed is the gradient of sum(self * gradient). It may be
+            The cotangent, of this tensor's shape: `backward` computes the gradient of sum(self * gradient). It may be
             left out for a single number.
 
         Raises
         ------
-        RuntimeError
-            Nothing here needs a gradient; the graph was freed by an earlier backward; an array was changed in place.
+        StateError
+            Nothing here needs a gradient; the cotangent of an array is missing; an earlier backward freed the graph;
+            an array was changed in place.
+        InputError
+            The cotangent has another shape.
         """
         if not self.requires_grad:
             raise StateError("backward: this tensor needs no gradient; give an input requires_grad=True and compute "
@@ -144,160 +170,109 @@ class Tensor:
                 # a fresh array, so that nobody's later += can reach an array that a vjp returned or was given
                 tensor.grad = grad.copy(order="K") if tensor.grad is None else tensor.grad + grad
 
-    # Arithmetic. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
+    # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
 
-    def __add__(self, other):
-        a, b = _operands(self, other)
-        return record(a.data + b.data, (a, b), lambda grad: (grad, grad), "add")
+    def _binary(self, other, operation, name):
+        other = as_tensor(other, self.dtype)
+        out, vjp = operation(self.data, other.data)
+        return record(out, (self, other), vjp, name)
 
-    def __sub__(self, other):
-        a, b = _operands(self, other)
-        return record(a.data - b.data, (a, b), lambda grad: (grad, -grad), "sub")
+    def _unary(self, operation, name, *arguments):
+        out, vjp = operation(self.data, *arguments)
+        return record(out, (self,), vjp, name)
 
-    def __mul__(self, other):
-        a, b = _operands(self, other)
-        x, y = a.data, b.data
-        return record(x * y, (a, b), lambda grad: (grad * y, grad * x), "mul")
+    def __add__(self, other: Any) -> Tensor:
+        return self._binary(other, arithmetic.add, "add")
 
-    def __truediv__(self, other):
-        a, b = _operands(self, other)
-        x, y = a.data, b.data
-        return record(x / y, (a, b), lambda grad: (grad / y, -grad * x / (y * y)), "div")
+    def __sub__(self, other: Any) -> Tensor:
+        return self._binary(other, arithmetic.subtract, "sub")
 
-    def __pow__(self, other):
-        a, b = _operands(self, other)
-        x, y, needed = a.data, b.data, b.requires_grad
-        out = x ** y
+    def __mul__(self, other: Any) -> Tensor:
+        return self._binary(other, arithmetic.multiply, "mul")
 
-        def vjp(grad):              # d x^y = y x^(y-1) dx + x^y log(x) dy; the second only where y needs it: log x
-            dx = grad * np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1))      # may not exist
-            return dx, grad * np.where(out == 0, 0, out * np.log(np.where(out == 0, 1, x))) if needed else None
-        return record(out, (a, b), vjp, "pow")
+    def __truediv__(self, other: Any) -> Tensor:
+        return self._binary(other, arithmetic.divide, "div")
 
-    def __matmul__(self, other):
-        a, b = _operands(self, other)
-        x, y = a.data, b.data
-        out = _matmul(x, y)
+    def __pow__(self, other: Any) -> Tensor:
+        other = as_tensor(other, self.dtype)
+        out, vjp = arithmetic.power(self.data, other.data, other.requires_grad)
+        return record(out, (self, other), vjp, "pow")
 
-        def vjp(grad):              # (..., n, k) @ (..., k, m): dx = grad y^T, dy = x^T grad; vectors as thin matrices
-            xm, ym = x[None, :] if x.ndim == 1 else x, y[:, None] if y.ndim == 1 else y
-            g = grad[..., None] if y.ndim == 1 else grad
-            g = g[..., None, :] if x.ndim == 1 else g
-            dx, dy = g @ ym.swapaxes(-1, -2), xm.swapaxes(-1, -2) @ g
-            return (dx[..., 0, :] if x.ndim == 1 else dx), (dy[..., 0] if y.ndim == 1 else dy)
-        return record(out, (a, b), vjp, "matmul")
+    def __matmul__(self, other: Any) -> Tensor:
+        return self._binary(other, arithmetic.matmul, "matmul")
 
-    def __neg__(self):
-        return record(-self.data, (self,), lambda grad: (-grad,), "neg")
+    def __neg__(self) -> Tensor:
+        return self._unary(arithmetic.negative, "neg")
 
-    def __radd__(self, other):
-        return self + other
+    __radd__, __rmul__ = __add__, __mul__
 
-    def __rmul__(self, other):
-        return self * other
-
-    def __rsub__(self, other):
+    def __rsub__(self, other: Any) -> Tensor:
         return as_tensor(other, self.dtype) - self
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self, other: Any) -> Tensor:
         return as_tensor(other, self.dtype) / self
 
-    def __rpow__(self, other):
+    def __rpow__(self, other: Any) -> Tensor:
         return as_tensor(other, self.dtype) ** self
 
-    def __rmatmul__(self, other):
+    def __rmatmul__(self, other: Any) -> Tensor:
         return as_tensor(other, self.dtype) @ self
 
-    def __lt__(self, other):
+    def __lt__(self, other: Any) -> np.ndarray:
         return self.data < _data(other)
 
-    def __le__(self, other):
+    def __le__(self, other: Any) -> np.ndarray:
         return self.data <= _data(other)
 
-    def __gt__(self, other):
+    def __gt__(self, other: Any) -> np.ndarray:
         return self.data > _data(other)
 
-    def __ge__(self, other):
+    def __ge__(self, other: Any) -> np.ndarray:
         return self.data >= _data(other)
 
-    def __eq__(self, other):
+    def __eq__(self, other: Any) -> np.ndarray:  # type: ignore[override]
         return self.data == _data(other)
 
-    def __ne__(self, other):
+    def __ne__(self, other: Any) -> np.ndarray:  # type: ignore[override]
         return self.data != _data(other)
 
-    # Shape.
+    def __getitem__(self, index: Any) -> Tensor:
+        """x[index] with NumPy's indices and slices; an element that is taken twice gets both gradients."""
+        return self._unary(arithmetic.getitem, "getitem", index)
 
-    def __getitem__(self, index):
-        """x[index] with NumPy's indices and slices; an element taken twice gets both gradients."""
-        shape, dtype = self.shape, self.dtype
-        index = copy.deepcopy(index)              # an array of indices may be changed before backward
+    # Methods.
 
-        def vjp(grad):
-            full = np.zeros(shape, dtype)
-            np.add.at(full, index, grad)
-            return (full,)
-        return record(self.data[index], (self,), vjp, "getitem")
-
-    def reshape(self, *shape):
+    def reshape(self, *shape: Any) -> Tensor:
         """The same elements in C order under another shape; one length may be -1."""
-        before = self.shape
-        shape = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-        return record(self.data.reshape(shape), (self,), lambda grad: (grad.reshape(before),), "reshape")
+        return self._unary(arithmetic.reshape, "reshape", _one_sequence(shape))
 
-    def transpose(self, *axes):
+    def transpose(self, *axes: Any) -> Tensor:
         """Axes permuted as in NumPy; all of them reversed where none is given."""
-        axes = axes[0] if len(axes) == 1 and isinstance(axes[0], (tuple, list)) else axes
-        axes = tuple(axes) or tuple(reversed(range(self.ndim)))
-        out = self.data.transpose(axes)
-        back = tuple(np.argsort([a % self.ndim for a in axes]))
-        return record(out, (self,), lambda grad: (grad.transpose(back),), "transpose")
+        axes = tuple(_one_sequence(axes)) or tuple(reversed(range(self.ndim)))
+        return self._unary(arithmetic.transpose, "transpose", axes)
 
-    # Reductions over `axis` (an int, a tuple, or None for all).
+    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """Sum over `axis`: an int, a tuple, or None for all."""
+        return self._unary(arithmetic.total, "sum", axis, keepdims)
 
-    def sum(self, axis=None, keepdims=False):
-        """Sum over `axis`."""
-        shape = self.shape
-
-        def vjp(grad):
-            return (np.broadcast_to(_restore(grad, shape, axis, keepdims), shape),)
-        return record(self.data.sum(axis=axis, keepdims=keepdims), (self,), vjp, "sum")
-
-    def mean(self, axis=None, keepdims=False):
+    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
         """Mean over `axis`."""
-        shape = self.shape
-        out = self.data.mean(axis=axis, keepdims=keepdims)
-        count = self.size // max(out.size, 1)
+        return self._unary(arithmetic.mean, "mean", axis, keepdims)
 
-        def vjp(grad):
-            return (np.broadcast_to(_restore(grad, shape, axis, keepdims) / count, shape),)
-        return record(out, (self,), vjp, "mean")
+    def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
+        """Largest element along `axis`; where several are largest, they share the gradient evenly."""
+        return self._unary(arithmetic.largest, "max", axis, keepdims)
 
-    def max(self, axis=None, keepdims=False):
-        """Largest element along `axis`; the gradient is shared evenly where several are largest."""
-        x = self.data
-        out = x.max(axis=axis, keepdims=keepdims)
-
-        def vjp(grad):
-            largest = x == _restore(out, x.shape, axis, keepdims)
-            ties = largest.sum(axis=axis, keepdims=True).astype(x.dtype)
-            return (largest * (_restore(grad, x.shape, axis, keepdims) / ties),)
-        return record(out, (self,), vjp, "max")
-
-    # Functions of one element each.
-
-    def exp(self):
+    def exp(self) -> Tensor:
         """e to the power of each element; d exp(x) = exp(x) dx."""
-        out = np.exp(self.data)
-        return record(out, (self,), lambda grad: (grad * out,), "exp")
+        return self._unary(arithmetic.exp, "exp")
 
-    def log(self):
+    def log(self) -> Tensor:
         """Natural logarithm; d log(x) = dx / x."""
-        x = self.data
-        return record(np.log(x), (self,), lambda grad: (grad / x,), "log")
+        return self._unary(arithmetic.log, "log")
 
 
-def record(out, inputs, vjp, name=None):
+def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str | None = None) -> Tensor:
     """Make the Tensor of an operation's result and put the operation on the tape: the whole extension interface.
 
     Parameters
@@ -316,6 +291,11 @@ def record(out, inputs, vjp, name=None):
     -------
     Tensor
         Recorded if an input requires a gradient and `no_grad()` is not in force.
+
+    Raises
+    ------
+    InputTypeError
+        The inputs are no tuple of Tensors.
 
     Examples
     --------
@@ -348,44 +328,17 @@ def record(out, inputs, vjp, name=None):
     return result
 
 
-def as_tensor(value, dtype=None):
+def as_tensor(value: Any, dtype: Any = None) -> Tensor:
     """`value` if it is a Tensor, else a Tensor of it; Python numbers take `dtype` (float32 if None)."""
     if isinstance(value, Tensor):
         return value
     return Tensor(value, dtype=dtype if isinstance(value, (int, float)) else None)
 
 
-def _operands(a, b):
-    return a, as_tensor(b, a.dtype)
-
-
 def _data(value):
     return value.data if isinstance(value, Tensor) else value
 
 
-def _as_float_array(data, dtype):
-    is_array = isinstance(data, (np.ndarray, np.generic))
-    array = np.asarray(data)
-    if dtype is None:
-        dtype = array.dtype if is_array and array.dtype in FLOATS else np.float32
-    if np.dtype(dtype) not in FLOATS or array.dtype.kind not in "fiub" or array.dtype.kind == "f" and (
-            is_array and array.dtype not in FLOATS):
-        raise InputTypeError(
-            f"a Tensor holds float32 or float64, not {array.dtype if np.dtype(dtype) in FLOATS else dtype}"
-            ": convert the data first, for example with np.asarray(data, np.float32)")
-    return array.astype(dtype, copy=False)
-
-
-def _matmul(x, y):
-    try:
-        return x @ y
-    except ValueError:
-        raise InputError(f"matmul: shapes {x.shape} and {y.shape} do not fit: the last length of the first must equal "
-                         "the last but one of the second") from None
-
-
-def _restore(reduced, shape, axis, keepdims):
-    """A reduced array with its reduced axes back as axes of length 1, so that it broadcasts to `shape`."""
-    if keepdims or axis is None:
-        return np.reshape(reduced, (1,) * len(shape)) if axis is None else reduced
-    return np.expand_dims(reduced, axis)
+def _one_sequence(arguments):
+    """x.reshape(2, 3) and x.reshape((2, 3)) mean the same."""
+    return arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments

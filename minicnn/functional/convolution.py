@@ -68,7 +68,7 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
         geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, str(x.dtype))
     except InputError as error:
         raise InputError(f"conv2d: {error}") from None
-    tensors = (input, weight) if bias is None else (input, weight, as_tensor(bias))
+    tensors: tuple[Tensor, ...] = (input, weight) if bias is None else (input, weight, as_tensor(bias))
     b = None if bias is None else tensors[2].data
     if b is not None and (b.shape != (w.shape[0],) or b.dtype != x.dtype):
         raise InputError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "

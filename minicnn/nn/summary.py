@@ -76,7 +76,8 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
     with evaluating(model), recorded_calls(model) as calls, shapes_only(), no_grad():
         model(Tensor(np.zeros(input_shape, dtype)))
-    layers, field, counted = [], _Field((1, 1), (1, 1)), set()
+    layers, field = [], _Field((1, 1), (1, 1))
+    counted: set[int] = set()
     for name, module, inputs, out in calls:
         in_shape = _shape(name, inputs[0] if inputs else None)
         field = field.through(module.window(in_shape))

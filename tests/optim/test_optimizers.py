@@ -1,3 +1,5 @@
+"""Optimisers against PyTorch step by step and against the papers' formulas written as sums; their state."""
+
 import json
 import math
 import tracemalloc
@@ -5,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minicnn.optim import SGD, Adam, AdamW, CosineAnnealingLR, LRScheduler, OneCycleLR, Optimizer, StepLR
+from minicnn.optim import SGD, Adam, AdamW, Optimizer
 from minicnn.tensor import Tensor
 
 OPTIMIZERS = [
@@ -42,8 +44,6 @@ def run(optimizer, grads):
 def one(value=1.0):
     return Tensor([value], requires_grad=True)
 
-
-# Optimisers.
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("kind", "options"), OPTIMIZERS)
@@ -179,13 +179,13 @@ def test_a_step_of_adamw_allocates_less_than_four_times_its_largest_parameter():
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: SGD([]), "SGD: there are no parameters to optimise"),
-    (lambda: SGD([one()], lr=-1), "SGD: lr must be 0 or more, not -1"),
-    (lambda: AdamW([one()], lr=math.nan), "AdamW: lr must be 0 or more, not nan"),
-    (lambda: Adam([one()], weight_decay=-1), "Adam: weight_decay must be 0 or more, not -1"),
-    (lambda: Adam([one()], eps=-1), "Adam: eps must be 0 or more, not -1"),
+    (lambda: SGD([one()], lr=-1), "SGD: lr must be a number of at least 0, not -1"),
+    (lambda: AdamW([one()], lr=math.nan), "AdamW: lr must be a number of at least 0, not nan"),
+    (lambda: Adam([one()], weight_decay=-1), "Adam: weight_decay must be a number of at least 0, not -1"),
+    (lambda: Adam([one()], eps=-1), "Adam: eps must be a number of at least 0, not -1"),
     (lambda: AdamW([one()], betas=(0.9, 1.0)), r"AdamW: betas must be two numbers .* not \(0.9, 1.0\)"),
     (lambda: Adam([one()], betas=(0.9,)), "Adam: betas must be two numbers"),
-    (lambda: SGD([one()], momentum=-0.1), "SGD: momentum must be 0 or more, not -0.1"),
+    (lambda: SGD([one()], momentum=-0.1), "SGD: momentum must be a number of at least 0, not -0.1"),
     (lambda: SGD([one()], nesterov=True), "nesterov needs a momentum above 0"),
     (lambda: SGD([one()], momentum=0.9, dampening=0.1, nesterov=True), "and a dampening of 0, not .*dampening=0.1"),
     (lambda: SGD([w := one(), w]), "a parameter was given twice"),
@@ -226,129 +226,3 @@ def test_a_foreign_state_is_refused_and_changes_nothing():
         with pytest.raises(ValueError, match=message):
             optimizer.load_state_dict(state)
     np.testing.assert_equal(optimizer.state_dict(), before)
-
-
-# Schedulers.
-
-SCHEDULES = [
-    (StepLR, {"step_size": 3, "gamma": 0.5}, 12),
-    (StepLR, {"step_size": 1}, 5),
-    (CosineAnnealingLR, {"T_max": 7, "eta_min": 0.01}, 30),
-    (CosineAnnealingLR, {"T_max": 1}, 4),
-    (OneCycleLR, {"max_lr": 0.3, "total_steps": 37}, 36),
-    (OneCycleLR, {"max_lr": 0.3, "total_steps": 10, "anneal_strategy": "linear", "pct_start": 0.5}, 9),
-    (OneCycleLR, {"max_lr": 0.3, "total_steps": 10, "pct_start": 0.0, "div_factor": 3, "final_div_factor": 7}, 9),
-    (OneCycleLR, {"max_lr": 0.3, "total_steps": 10, "pct_start": 1.0, "base_momentum": 0.5, "max_momentum": 0.6}, 9),
-    (OneCycleLR, {"max_lr": 0.3, "total_steps": 3, "cycle_momentum": False}, 2),
-]
-
-
-def momentum_of(group):
-    return group["betas"][0] if "betas" in group else group["momentum"]
-
-
-@pytest.mark.parametrize("kind", [SGD, AdamW])
-@pytest.mark.parametrize(("schedule", "options", "steps"), SCHEDULES)
-def test_schedules_agree_with_torch_step_by_step(schedule, options, steps, kind):
-    torch = pytest.importorskip("torch")
-    optimizer = kind([one()], lr=0.2)
-    reference = getattr(torch.optim, kind.__name__)([torch.nn.Parameter(torch.ones(1))], lr=0.2)
-    ours = schedule(optimizer, **options)
-    theirs = getattr(torch.optim.lr_scheduler, schedule.__name__)(reference, **options)
-    for t in range(steps + 1):
-        assert optimizer.lr == pytest.approx(reference.param_groups[0]["lr"], abs=1e-12), t
-        assert momentum_of(vars(optimizer)) == pytest.approx(momentum_of(reference.param_groups[0]), abs=1e-12), t
-        assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), abs=1e-12)
-        if t < steps:
-            reference.step()
-            ours.step()
-            theirs.step()
-
-
-def test_step_lr_drops_by_gamma():
-    schedule = StepLR(SGD([one()], lr=1.0), step_size=2, gamma=0.1)
-    assert [schedule.lr_at(t) for t in range(6)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
-
-
-def test_cosine_is_symmetric_about_its_middle():
-    schedule = CosineAnnealingLR(SGD([one()], lr=1.0), T_max=10, eta_min=0.2)
-    assert [schedule.lr_at(t) + schedule.lr_at(10 - t) for t in range(11)] == pytest.approx([1.2] * 11)
-    assert (schedule.lr_at(0), schedule.lr_at(10)) == pytest.approx((1.0, 0.2))
-
-
-@pytest.mark.parametrize("strategy", ["linear", "cos"])
-def test_one_cycle_by_points_worked_out_by_hand(strategy):
-    optimizer = SGD([one()], momentum=0.1)
-    schedule = OneCycleLR(optimizer, 1.0, 21, pct_start=5 / 21, anneal_strategy=strategy, div_factor=10,
-                          final_div_factor=10)        # 0.1 at 0, 1 at 4, 0.01 at 20
-    rates, momenta = [], []
-    for _ in range(21):
-        rates.append(optimizer.lr)
-        momenta.append(optimizer.momentum)
-        schedule.step()
-    part = 1 / 4 if strategy == "linear" else math.sin(math.pi / 8) ** 2        # (1 - cos x) / 2 = sin(x/2)^2
-    at = {0: 0.1, 1: 0.1 + 0.9 * part, 2: 0.55, 4: 1.0, 8: 1 - 0.99 * part, 12: 0.505, 20: 0.01}
-    assert {t: rates[t] for t in at} == pytest.approx(at)
-    at = {0: 0.95, 2: 0.9, 4: 0.85, 12: 0.9, 20: 0.95}
-    assert {t: momenta[t] for t in at} == pytest.approx(at)
-    assert optimizer.lr == pytest.approx(0.01)        # the step after the last batch stays where the cycle ended
-    with pytest.raises(ValueError, match="step 22 of a cycle of total_steps = 21; make the scheduler with the number"):
-        schedule.step()
-    assert schedule.last_epoch == 21
-
-
-def test_one_cycle_whose_peak_is_its_first_step():
-    schedule = OneCycleLR(SGD([one()]), 1.0, 10, pct_start=0.1)        # PyTorch divides by zero here
-    assert schedule.lr_at(0) == 1
-
-
-@pytest.mark.parametrize(("schedule", "options", "steps"), SCHEDULES)
-@pytest.mark.parametrize("order", [1, -1])
-def test_schedules_resume_to_the_same_bits_in_either_order(schedule, options, steps, order):
-    def make(lr):
-        optimizer = SGD([one()], lr=lr, momentum=0.5)
-        return optimizer, schedule(optimizer, **options)
-    whole = make(0.2)
-    for _ in range(steps // 2):
-        whole[1].step()
-    states = [json.loads(json.dumps(part.state_dict())) for part in whole]
-    resumed = make(0.9)
-    for part, state in list(zip(resumed, states, strict=True))[::order]:
-        part.load_state_dict(state)
-    for _ in range(steps // 2, steps):
-        assert resumed[0].lr == whole[0].lr and resumed[0].momentum == whole[0].momentum
-        resumed[1].step()
-        whole[1].step()
-    assert resumed[0].lr == whole[0].lr and resumed[0].momentum == whole[0].momentum
-
-
-@pytest.mark.parametrize(("schedule", "options", "steps"), SCHEDULES)
-def test_a_schedule_that_is_loaded_sets_the_rate_by_itself(schedule, options, steps):
-    whole, resumed = [schedule(SGD([one()], lr=lr), **options) for lr in (0.2, 0.9)]
-    for _ in range(steps):
-        whole.step()
-    resumed.load_state_dict(whole.state_dict())
-    assert resumed.optimizer.lr == whole.optimizer.lr and resumed.optimizer.momentum == whole.optimizer.momentum
-
-
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda o: StepLR(o, 0), "step_size must be a whole number, 1 or more, not 0"),
-    (lambda o: CosineAnnealingLR(o, 2.5), "T_max must be a whole number, 1 or more, not 2.5"),
-    (lambda o: OneCycleLR(o, 1.0, 0), "total_steps must be a whole number"),
-    (lambda o: OneCycleLR(o, -1.0, 5), "OneCycleLR: max_lr must be above 0, not -1.0"),
-    (lambda o: OneCycleLR(o, 1.0, 5, div_factor=0), "div_factor must be above 0, not 0"),
-    (lambda o: OneCycleLR(o, 1.0, 5, pct_start=30), "pct_start is a part of the run, from 0 to 1, not 30"),
-    (lambda o: OneCycleLR(o, 1.0, 5, anneal_strategy="exp"), "must be 'cos' or 'linear', not 'exp'"),
-    (lambda o: OneCycleLR(Optimizer(o.params, 1), 1.0, 5), "no momentum to cycle; give cycle_momentum=False"),
-    (lambda o: StepLR(o, 2).load_state_dict(CosineAnnealingLR(o, 2).state_dict()), "is no state of StepLR but of"),
-])
-def test_bad_schedules(make, message):
-    with pytest.raises(ValueError, match=message):
-        make(SGD([one()]))
-
-
-def test_a_scheduler_needs_an_optimizer_and_a_formula():
-    with pytest.raises(TypeError, match="StepLR: list is not an Optimizer"):
-        StepLR([one()], 2)
-    with pytest.raises(NotImplementedError):
-        LRScheduler(SGD([one()]))
