@@ -85,23 +85,24 @@ def _content(mirror, name, size, sha256, patience, progress):
         with tempfile.TemporaryDirectory(prefix="minicnn-") as folder:
             manager = pooch.create(folder, mirror, registry={name: sha256}, retry_if_failed=0 if patience else RETRIES)
             downloader = pooch.HTTPDownloader(_Bar(name, size, progress), CHUNK, timeout=patience or TIMEOUT)
-            _await_answer(manager, name, downloader, patience or TIMEOUT)
+            _await_answer(manager, name, patience or TIMEOUT)
             return Path(manager.fetch(name, downloader=downloader)).read_bytes()
     finally:
         logger.setLevel(level)
 
 
-def _await_answer(manager, name, downloader, seconds):
+def _await_answer(manager, name, seconds):
     """Raise _TransferError where a mirror does not begin to answer in time.
 
     The time limit of requests holds for each address of a host, and does not hold for the look-up of its name. The
     question is asked in a thread of its own, which is left alone if it takes longer.
     """
+    import pooch
     answered = threading.Event()
 
     def ask():
-        with contextlib.suppress(Exception):      # `fetch` will meet the same error
-            manager.is_available(name, downloader)
+        with contextlib.suppress(Exception):      # the download will meet the same error
+            manager.is_available(name, pooch.HTTPDownloader(timeout=2 * seconds))
         answered.set()
     threading.Thread(target=ask, daemon=True).start()
     if not answered.wait(seconds):

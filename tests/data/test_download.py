@@ -24,7 +24,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         way = self.path.split("/")[1]
         if way == "silent":
             self.server.released.wait()
-            return
         self.send_response(404 if way == "absent" else 200)
         self.end_headers()
 
