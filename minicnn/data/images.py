@@ -1,18 +1,19 @@
-"""What is done to images before a network sees them: shifting and normalising."""
+"""Shifting and normalising images before a network gets them."""
+
+from __future__ import annotations
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..errors import InputError
 
-MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels in 0..1
+MEAN, STD = 0.1307, 0.3081                        # of MNIST's training pixels in 0..1
 
 
-def normalize(images):
-    """Map pixels to float32 of mean 0 and standard deviation 1: (pixel / 255 - MEAN) / STD.
+def normalize(images: np.ndarray) -> np.ndarray:
+    """Pixels as float32: (pixel / 255 - MEAN) / STD, which has mean 0 and standard deviation 1 for MNIST.
 
-    The mean and the standard deviation are those of MNIST for every dataset, so that a trained
-    network can be given any of them.
+    MEAN and STD are those of MNIST for every dataset: one trained network can be given all of them.
 
     Parameters
     ----------
@@ -24,8 +25,8 @@ def normalize(images):
 
     Raises
     ------
-    ValueError
-        The dtype is not uint8 (normalised twice, it would be wrong in silence), or there are not three axes.
+    InputError
+        The dtype is not uint8, as that of images that are normalised already, or there are not three axes.
 
     Examples
     --------
@@ -39,14 +40,14 @@ def normalize(images):
     return (pixels - np.float32(MEAN)) / np.float32(STD)
 
 
-def shift_images(images, shifts):
+def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     """Shift every image by its own number of pixels: out[i, y, x] = images[i, y - dy, x - dx], else 0.
 
     Parameters
     ----------
     images : ndarray, shape (n, height, width)
     shifts : ndarray of int, shape (n, 2)
-        For each image dy (positive: downwards) and dx (positive: to the right).
+        dy (positive: downwards) and dx (positive: to the right) of each image.
 
     Returns
     -------
@@ -54,7 +55,7 @@ def shift_images(images, shifts):
 
     Raises
     ------
-    ValueError
+    InputError
         The shapes do not fit, or the shifts are not integers.
 
     Examples
@@ -65,15 +66,14 @@ def shift_images(images, shifts):
     """
     images, shifts = np.asarray(images), np.asarray(shifts)
     if images.ndim != 3 or shifts.shape != (len(images), 2):
-        raise InputError(
-            f"shift_images: images {images.shape} and shifts {shifts.shape}, expected (n, height, width) and (n, 2)"
-        )
+        raise InputError(f"shift_images: images {images.shape} and shifts {shifts.shape}, expected (n, height, width) "
+                         "and (n, 2)")
     if shifts.dtype.kind not in "iu":
         raise InputError(f"shift_images: shifts of dtype {shifts.dtype}, expected integers")
-    shifts = shifts.astype(np.intp)  # -128 has no absolute value in int8
+    shifts = shifts.astype(np.intp)               # -128 has no absolute value in int8
     n, height, width = images.shape
     margin = int(np.abs(shifts).max(initial=0))
     padded = np.zeros((n, height + 2 * margin, width + 2 * margin), images.dtype)
-    padded[:, margin : margin + height, margin : margin + width] = images
-    windows = sliding_window_view(padded, (height, width), axis=(1, 2))  # (n, 2 margin + 1, 2 margin + 1, h, w)
+    padded[:, margin:margin + height, margin:margin + width] = images
+    windows = sliding_window_view(padded, (height, width), axis=(1, 2))     # (n, 2 margin + 1, 2 margin + 1, h, w)
     return windows[np.arange(n), margin - shifts[:, 0], margin - shifts[:, 1]]

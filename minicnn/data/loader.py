@@ -1,49 +1,53 @@
 """DataLoader: a dataset in batches, shuffled and shifted by an explicit random generator."""
 
-import operator
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
+from ..checks import integer
 from ..errors import InputError
 from .images import normalize, shift_images
 
 
 class DataLoader:
-    """Iterate over images and labels in batches.
+    """Batches of images and labels, as an iterable.
 
-    Everything random about a pass is drawn when the pass starts: first the order of the images, then
-    the shift of each. So `batches(start)` gives the same bits as a whole pass from that batch on, for
-    a generator in the same state, and skipping costs nothing: this is what lets training resume.
+    A pass draws all its random numbers when it starts: first the order of the images, then the shift of each. For a
+    generator in the same state `batches(start)` therefore gives the same bits as a whole pass from that batch on, and
+    the batches before it are never computed. Resuming a training relies on that.
 
     Parameters
     ----------
     images : ndarray
-        uint8 of shape (n, height, width): normalised batch by batch (see `normalize`). Or floating of
-        shape (n, channels, height, width): taken as they stand.
-    labels : ndarray of integers, shape (n,)
+        uint8 of shape (n, height, width), which is normalised batch by batch (see `normalize`), or floating of shape
+        (n, channels, height, width), which is taken as it is.
+    labels : ndarray of int, shape (n,)
     batch_size : int
-        Images in a batch; the last batch may have fewer.
+        Images in a batch. The last batch may have fewer.
     shuffle : bool
-        A new order for every pass.
+        Whether each pass has a new order.
     drop_last : bool
-        Leave out a last batch that is not full.
+        Whether a last batch that is not full is left out.
     max_shift : int
-        Shift each image by -max_shift to max_shift pixels in each direction, drawn anew for every
-        pass; what moves in is background. Only for uint8 images.
+        Each pass shifts each image anew, by -max_shift to max_shift pixels down and to the right. What moves in is
+        background. For images of uint8 only.
     rng : numpy.random.Generator, optional
-        Needed to shuffle or shift.
+        It is needed to shuffle or shift.
 
     Yields
     ------
-    images : ndarray, float32 or the dtype given, shape (batch, channels, height, width)
+    images : ndarray, float32 or the floating dtype given, shape (batch, channels, height, width)
     labels : ndarray, int64, shape (batch,)
 
     Raises
     ------
-    ValueError
-        No images; as many labels as images are needed; wrong dtype or number of axes; NaN or infinity
-        in the images; a batch size below 1 or, with drop_last, above n; max_shift not below the size
-        of an image; something random without an rng.
+    InputError
+        There are no images, or there is not one label for each; a wrong dtype or number of axes; NaN or infinity in the
+        images; a batch size below 1 or, with drop_last, above n; max_shift is not below the size of an image; something
+        is random and there is no rng.
 
     Examples
     --------
@@ -53,40 +57,42 @@ class DataLoader:
     [(4, 1, 28, 28), (4, 1, 28, 28), (2, 1, 28, 28)]
     """
 
-    def __init__(self, images, labels, batch_size=64, *, shuffle=False, drop_last=False, max_shift=0, rng=None):
+    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int = 64, *, shuffle: bool = False,
+                 drop_last: bool = False, max_shift: int = 0, rng: np.random.Generator | None = None):
         self.images = _check_images(images)
         self.labels = _check_labels(labels, len(self.images))
-        self.batch_size = _check_batch_size(batch_size, drop_last, len(self.images))
+        self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.max_shift = _check_max_shift(max_shift, self.images)
         self.shuffle, self.drop_last, self.rng = shuffle, drop_last, rng
+        if drop_last and self.batch_size > len(self.images):
+            raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {len(self.images)} images")
         if (shuffle or self.max_shift) and not isinstance(rng, np.random.Generator):
-            raise InputError(
-                f"DataLoader: shuffle and max_shift draw random numbers and rng is {rng!r}; "
-                "pass rng=np.random.default_rng(seed)"
-            )
+            raise InputError(f"DataLoader: shuffle and max_shift draw random numbers and rng is {rng!r}; pass "
+                             "rng=np.random.default_rng(seed)")
 
-    def __len__(self):
-        """Return the number of batches in a pass."""
+    def __len__(self) -> int:
+        """The number of batches in a pass."""
         n = len(self.images)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
-    def __iter__(self):
-        """Start a pass."""
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return self.batches()
 
-    def batches(self, start=0):
-        """Start a pass and return an iterator over its batches from number `start` on.
-
-        The random numbers are drawn by the call itself, as many for any `start`.
+    def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Start a pass at batch number `start`. The call itself draws the random numbers, as many for any `start`.
 
         Parameters
         ----------
         start : int
             From 0 to len(self), which leaves no batch.
 
+        Returns
+        -------
+        iterator of (images, labels)
+
         Raises
         ------
-        ValueError
+        InputError
             There is no such batch.
 
         Examples
@@ -98,12 +104,13 @@ class DataLoader:
         if not 0 <= start <= len(self):
             raise InputError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
         n, m = len(self.images), self.max_shift
-        order = self.rng.permutation(n) if self.shuffle else np.arange(n)
-        shifts = self.rng.integers(-m, m + 1, size=(n, 2)) if m else None
+        rng: Any = self.rng
+        order = rng.permutation(n) if self.shuffle else np.arange(n)
+        shifts = rng.integers(-m, m + 1, size=(n, 2)) if m else None
         return (self._batch(k, order, shifts) for k in range(start, len(self)))
 
     def _batch(self, k, order, shifts):
-        """Return batch number k of a pass in which position i holds image order[i], shifted by shifts[i]."""
+        """Batch number k of a pass in which position i holds image order[i], shifted by shifts[i]."""
         positions = slice(k * self.batch_size, (k + 1) * self.batch_size)
         images, labels = self.images[order[positions]], self.labels[order[positions]]
         if shifts is not None:
@@ -112,28 +119,24 @@ class DataLoader:
 
 
 def _check_images(images):
-    """Return the images as an array the loader can use."""
+    """The images as an array that the loader can use."""
     images = np.asarray(images)
     byte_images = images.dtype == np.uint8 and images.ndim == 3
     if not byte_images and not (images.dtype.kind == "f" and images.ndim == 4):
-        raise InputError(
-            f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 "
-            "(n, height, width) or floating (n, channels, height, width)"
-        )
+        raise InputError(f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 (n, "
+                         "height, width) or floating (n, channels, height, width)")
     if images.size == 0:
         raise InputError(f"DataLoader: the dataset is empty: images of shape {images.shape}")
     if images.dtype.kind == "f":
         finite = np.isfinite(images).all(axis=(1, 2, 3))
         if not finite.all():
-            raise InputError(
-                f"DataLoader: NaN or infinity in {np.sum(~finite)} of {len(images)} images, first at index "
-                f"{np.argmin(finite)}; repair or remove them"
-            )
+            raise InputError(f"DataLoader: NaN or infinity in {np.sum(~finite)} of {len(images)} images, first at "
+                             f"index {np.argmin(finite)}; repair or remove them")
     return images
 
 
 def _check_labels(labels, n):
-    """Return the labels as int64, one for each of n images."""
+    """The labels as int64, one for each of n images."""
     labels = np.asarray(labels)
     if labels.shape != (n,):
         raise InputError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
@@ -142,23 +145,12 @@ def _check_labels(labels, n):
     return labels.astype(np.int64)
 
 
-def _check_batch_size(batch_size, drop_last, n):
-    """Return the batch size as an int that gives at least one batch."""
-    batch_size = operator.index(batch_size)
-    if batch_size < 1:
-        raise InputError(f"DataLoader: batch_size is {batch_size}, expected at least 1")
-    if drop_last and batch_size > n:
-        raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {n} images")
-    return batch_size
-
-
 def _check_max_shift(max_shift, images):
-    """Return the largest shift as an int that keeps a part of every image in view."""
-    max_shift, smallest = operator.index(max_shift), min(images.shape[-2:])
-    if not 0 <= max_shift < smallest:
+    """The largest shift as an int. A part of every image stays in view."""
+    max_shift, smallest = integer("DataLoader: max_shift", max_shift, 0), min(images.shape[-2:])
+    if max_shift >= smallest:
         raise InputError(f"DataLoader: max_shift is {max_shift}, expected 0 to {smallest - 1} for these images")
     if max_shift and images.dtype != np.uint8:
-        raise InputError(
-            f"DataLoader: max_shift needs uint8 images, not {images.dtype}: what is background in others is not known"
-        )
+        raise InputError(f"DataLoader: max_shift needs uint8 images, not {images.dtype}: what is background in others "
+                         "is not known")
     return max_shift

@@ -1,4 +1,4 @@
-"""Digits at places: on a canvas, and moved within a view, the shift model of `minicnn.invariance.maps`."""
+"""Digits at places: on a canvas, and moved within a view. The second is the shift model of `minicnn.invariance`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..checks import pair
 from ..errors import InputError
 
 
-def placements(digit=28, canvas=38):
+def placements(digit: int = 28, canvas: int = 38) -> np.ndarray:
     """All offsets (y, x) at which a digit fits on a canvas, row by row: int array ((canvas - digit + 1)^2, 2).
 
     >>> offsets = placements()
@@ -24,7 +24,7 @@ def placements(digit=28, canvas=38):
     return np.indices((count, count)).reshape(2, -1).T
 
 
-def place(images, canvas, offsets):
+def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int, int] | np.ndarray) -> np.ndarray:
     """Digits on a black canvas: out[i, y + dy, x + dx] = images[i, y, x] with (dy, dx) = offsets[i], else 0.
 
     Parameters
@@ -33,7 +33,7 @@ def place(images, canvas, offsets):
         Pixels of which 0 is the background: not normalised yet.
     canvas : int or (int, int)
     offsets : (int, int), or ndarray of int, shape (n, 2)
-        Of the digit's upper left corner, for all digits or for each.
+        The place of the upper left corner: one for all digits, or one for each.
 
     Returns
     -------
@@ -41,8 +41,8 @@ def place(images, canvas, offsets):
 
     Raises
     ------
-    ValueError
-        A digit would not lie on the canvas as a whole; the shapes do not fit; the offsets are no integers.
+    InputError
+        A digit does not lie on the canvas as a whole; the shapes do not fit; the offsets are not integers.
 
     Examples
     --------
@@ -72,21 +72,21 @@ def place(images, canvas, offsets):
 class Shifts:
     """The shift model: a digit in the middle of a black square, moved by dy and dx from -reach to reach.
 
-    The network sees the middle view x view pixels. With the digit's 28 pixels and reach 5 there are 121 places, and
+    The network sees the middle view x view pixels. With a digit of 28 pixels and reach 5 there are 121 places.
 
-    * view 38 shows the whole digit at each of them: the 121 placements on a 38x38 canvas;
-    * view 28 is for networks that take nothing else: background moves in on one side, and what leaves on the other is
-      lost. MNIST centres a 20x20 box by its centre of mass, so a margin of about 4 pixels is empty; `ink_lost` tells
-      what a shift costs. All networks that are compared at view 28 are given the same pixels;
-    * view 28 + 2 * 5 + 2 * (r - 1), that is 70 for a receptive field of r = 17, has all windows that see any of the
-      digit in view at each place: there a global max-pool is exactly invariant. At view 38 it is not: at different
-      places the frame cuts off different windows that see the digit in part.
+    * View 38 shows the whole digit at each place: the 121 placements on a 38x38 canvas.
+    * View 28 is for networks that take no other size. Background moves in on one side, and what leaves on the other is
+      lost. MNIST centres the centre of mass of a 20x20 box, which leaves a margin of about 4 empty pixels; `ink_lost`
+      says what a shift costs. All networks that are compared at view 28 get the same pixels.
+    * View 28 + 2 * 5 + 2 * (r - 1), which is 70 for a receptive field of r = 17, holds every window that sees a part of
+      the digit, at each place. There a global max-pool is exactly invariant. At view 38 it is not: at different places
+      the frame cuts off different windows that see a part of the digit.
 
     Attributes
     ----------
     reach : int
     view : int
-        Differs from `digit` by an even number, so that there is a middle.
+        An even number of pixels larger than `digit`; only then there is a middle.
     digit : int
 
     Examples
@@ -102,43 +102,44 @@ class Shifts:
     view: int = 38
     digit: int = 28
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.reach < 0 or self.digit < 1 or self.view < self.digit or (self.view - self.digit) % 2:
             raise InputError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
                              "least 0, the view the digit's size plus an even number, so that there is a middle")
 
-    def __str__(self):
+    def __str__(self) -> str:
         cut = "all of it in view" if self.view >= self.digit + 2 * self.reach else "the rest is cut off"
         return (f"{self.digit}x{self.digit} digits moved by -{self.reach}..{self.reach} each way ({self.size ** 2} "
                 f"places), zeros moving in; seen are {self.view}x{self.view} pixels, {cut}")
 
     @property
-    def size(self):
+    def size(self) -> int:
         """Places along one axis."""
         return 2 * self.reach + 1
 
     @property
-    def steps(self):
-        """dy, and dx, in the order of every map's axes."""
+    def steps(self) -> range:
+        """All dy, and all dx, in the order of the axes of every map."""
         return range(-self.reach, self.reach + 1)
 
     @property
-    def distance(self):
+    def distance(self) -> np.ndarray:
         """max(|dy|, |dx|) of every place, shape (size, size)."""
         return np.abs(np.indices((self.size, self.size)) - self.reach).max(0)
 
     @property
-    def parity(self):
+    def parity(self) -> dict[str, np.ndarray]:
         """{"both even": mask, "otherwise": mask} of the places at `distance` 2, 4, ..., by the parity of dy and dx.
 
-        Each has half of these places, so the two kinds are equally far away; at odd distances dy or dx is odd always.
+        Each mask has half of these places, and the places of both are equally far away. Odd distances are left out:
+        there dy or dx is always odd.
         """
         even = (np.abs(np.indices((self.size, self.size)) - self.reach) % 2 == 0).all(0)
         counted = (self.distance > 0) & (self.distance % 2 == 0)
         return {"both even": counted & even, "otherwise": counted & ~even}
 
-    def images(self, images, dy, dx):
-        """(n, digit, digit) -> what is seen of the digits moved by (dy, dx), (n, view, view)."""
+    def images(self, images: np.ndarray, dy: int, dx: int) -> np.ndarray:
+        """The views (n, view, view) of digits (n, digit, digit) that are moved by (dy, dx)."""
         images = np.asarray(images)
         if images.ndim != 3 or images.shape[1:] != (self.digit, self.digit):
             raise InputError(f"Shifts: the images must have shape (n, {self.digit}, {self.digit}), not {images.shape}")
@@ -147,7 +148,7 @@ class Shifts:
         placed = place(images, canvas, (corner + dy, corner + dx))
         return placed[:, edge:edge + self.view, edge:edge + self.view]
 
-    def ink_lost(self, images):
-        """Share of the sum of all pixels that is out of view, for every place: shape (size, size)."""
+    def ink_lost(self, images: np.ndarray) -> np.ndarray:
+        """The share of the sum of all pixels that is out of view, for every place: shape (size, size)."""
         seen = [[self.images(images, dy, dx).sum(dtype=np.float64) for dx in self.steps] for dy in self.steps]
         return 1 - np.array(seen) / np.asarray(images).sum(dtype=np.float64)

@@ -182,10 +182,10 @@ def test_labels_that_do_not_fit(images, labels, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"batch_size": 0}, "batch_size is 0, expected at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1, not 0"),
         ({"batch_size": 24, "drop_last": True}, "drop_last leaves no batch of 24 out of 23 images"),
         ({"max_shift": 7}, "max_shift is 7, expected 0 to 6"),
-        ({"max_shift": -1}, "max_shift is -1, expected 0 to 6"),
+        ({"max_shift": -1}, "max_shift must be an integer of at least 0, not -1"),
         ({"shuffle": True}, r"rng is None; pass rng=np.random.default_rng\(seed\)"),
         ({"max_shift": 1}, r"pass rng=np.random.default_rng\(seed\)"),
         ({"shuffle": True, "rng": 7}, "rng is 7; pass rng"),
