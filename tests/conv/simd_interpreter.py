@@ -1,47 +1,46 @@
-"""The compiled kernels of `direct` and `winograd` as plain Python, on real memory, with every product counted.
+"""The kernels of `minicnn.conv.kernels` as plain Python, on real memory, with every product counted.
 
-`install` replaces the primitives of `minicnn.conv.kernels.simd` by the methods of an Interpreter,
-and takes the compiler away: the kernels then are the Python functions that they are written as. A tile is an array
-(vectors, lanes). Every load and store must lie inside an array that the algorithm made or was given.
+`install` replaces the primitives of `simd` by the methods of an Interpreter and takes the compiler away: the kernels
+then are the Python functions that they are written as. A tile is an array (vectors, lanes). Every load and store must
+lie inside an array that the algorithm made or was given, and no array has a negative index.
+
+Every kernel of that folder is covered. The loop of `runtime.spin_wait` is not: it reads what another thread writes.
 """
 
 import bisect
 import ctypes
+import importlib
+import pkgutil
 
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from minicnn.conv import layout
+from minicnn.conv import kernels, layout
 from minicnn.conv.algorithms import direct, winograd
-from minicnn.conv.kernels import (
-    winograd_backward as winograd_adjoint,
-)
-from minicnn.conv.kernels import (
-    winograd_forward as winograd_kernels,
-)
-from minicnn.conv.kernels import (
-    winograd_small_batch as tiles,
-)
 from minicnn.conv.kernels.cook_toom import cook_toom
+from minicnn.conv.kernels.simd import VECTOR
 
-MODULES = (direct, layout, tiles, winograd, winograd_adjoint, winograd_kernels)
+MODULES = [importlib.import_module(f"{kernels.__name__}.{module.name}")
+           for module in pkgutil.iter_modules(kernels.__path__)]
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
               "transpose", "transform")
+FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # each makes kernels
+             if name.endswith(("_kernel", "_block")) and hasattr(value, "__wrapped__")}
 
 
 def install(monkeypatch):
     """Interpret all kernels until the end of the test; the Interpreter that does it."""
     interpreter = Interpreter()
-    for module in MODULES:
+    for module in (direct, layout, winograd, *MODULES):
         for name, value in list(vars(module).items()):
             if name in PRIMITIVES:
                 monkeypatch.setattr(module, name, getattr(interpreter, name))
             elif isinstance(value, Dispatcher):         # a part of a kernel, inlined by the compiler
                 monkeypatch.setattr(module, name, value.py_func)
             elif name in ("compiled", "compiled_block"):
-                monkeypatch.setattr(module, name, lambda signature, kernel: kernel)
-            elif name.endswith(("_kernel", "_block")):  # cached: not what has been compiled before
+                monkeypatch.setattr(module, name, interpreter.compiled)
+            elif name in FACTORIES:                     # cached: not what has been compiled before
                 monkeypatch.setattr(module, name, value.__wrapped__)
             elif name == "call":
                 monkeypatch.setattr(module, name, lambda block, arguments: block(*arguments))
@@ -71,6 +70,22 @@ class _Recording:
         return lambda *arguments, **options: self.interpreter.allow(function(*arguments, **options))
 
 
+class _Checked(np.ndarray):
+    """An array without negative indices: machine code would count them from the end, or leave the array."""
+
+    def __getitem__(self, index):
+        self._check(index)
+        return super().__getitem__(index)
+
+    def __setitem__(self, index, value):
+        self._check(index)
+        super().__setitem__(index, value)
+
+    @staticmethod
+    def _check(index):
+        assert min(index if isinstance(index, tuple) else (index,)) >= 0, f"index {index} is negative"
+
+
 class Interpreter:
     """The primitives, as `minicnn.conv.kernels.simd` documents them.
 
@@ -78,11 +93,23 @@ class Interpreter:
     ----------
     products : int
         Multiply-adds of single numbers, those of `transform` not among them.
+    called : set of str
+        The functions of `FACTORIES` whose kernels have been called.
     """
 
     def __init__(self):
-        self.products = 0
+        self.products, self.called = 0, set()
         self._starts, self._arrays = [], []             # sorted by address; [array, numbers loaded, numbers stored]
+
+    def compiled(self, signature, kernel):
+        """The kernel itself, with arrays that are checked."""
+        assert kernel.__code__.co_argcount == (signature if isinstance(signature, int) else len(signature.args))
+        factory = kernel.__qualname__.split(".")[0]
+
+        def run(*arguments):
+            self.called.add(factory)
+            kernel(*[a.view(_Checked) if isinstance(a, np.ndarray) else a for a in arguments])
+        return run
 
     def allow(self, array):
         """Let kernels use the memory of the array, which is returned."""
@@ -106,7 +133,7 @@ class Interpreter:
     def _memory(self, dtype, base, index, size=None, stores=False):
         """The vector, or the `size` numbers, from element base[index] on, to be read or to be written to."""
         dtype = np.dtype(dtype)
-        size = 64 // dtype.itemsize if size is None else size
+        size = VECTOR[8 * dtype.itemsize].lanes if size is None else size
         address = int(base) + int(index) * dtype.itemsize
         found = bisect.bisect_right(self._starts, address) - 1
         array = self._arrays[found][0] if found >= 0 else None
@@ -116,7 +143,7 @@ class Interpreter:
         return np.frombuffer((ctypes.c_char * (size * dtype.itemsize)).from_address(address), dtype)
 
     def _load(self, bits, base, index, count=None):
-        dtype, lanes = f"f{bits // 8}", 512 // bits
+        dtype, lanes = f"f{bits // 8}", VECTOR[bits].lanes
         if count is None:
             return self._memory(dtype, base, index).copy()
         vector, left = np.zeros(lanes, dtype), min(max(count, 0), lanes)
@@ -130,14 +157,14 @@ class Interpreter:
             self._memory(vector.dtype, base, index, left, stores=True)[:] = vector[:left]
 
     def zeros(self, bits, rows, columns):
-        return np.zeros((rows * columns, 512 // bits), f"f{bits // 8}")
+        return np.zeros((rows * columns, VECTOR[bits].lanes), f"f{bits // 8}")
 
     def splats(self, bits, n, base, index, step):
         numbers = [self._memory(f"f{bits // 8}", base, index + i * step, 1) for i in range(n)]
-        return np.repeat(numbers, 512 // bits, axis=1)
+        return np.repeat(numbers, VECTOR[bits].lanes, axis=1)
 
     def loads(self, bits, n, base, index, count):
-        lanes = 512 // bits
+        lanes = VECTOR[bits].lanes
         left = [None if count is None else count - i * lanes for i in range(n)]
         return np.stack([self._load(bits, base, index + i * lanes, left[i]) for i in range(n)])
 
@@ -152,7 +179,7 @@ class Interpreter:
         return np.stack([self._load(bits, base, index + i * step) for i in range(n)])
 
     def column_within(self, bits, n, base, index, step, first, size):
-        none = np.zeros(512 // bits, f"f{bits // 8}")
+        none = np.zeros(VECTOR[bits].lanes, f"f{bits // 8}")
         return np.stack([self._load(bits, base, index + i * step) if 0 <= i < size else none
                          for i in range(first, first + n)])
 
@@ -197,8 +224,8 @@ class Interpreter:
         assert tile.shape[0] == tile.shape[1]
         return tile.T.copy()
 
-    def transform(self, name, m, r, tile):
-        matrices = dict(zip(("AT", "G", "BT"), cook_toom(m, r), strict=True))
+    def transform(self, name, F, tile):
+        matrices = dict(zip(("AT", "G", "BT"), cook_toom(F.m, F.r), strict=True))
         known = {key: np.array([list(map(float, row)) for row in matrix]) for key, matrix in matrices.items()}
         known |= {"A": known["AT"].T, "GT": known["G"].T, "B": known["BT"].T}
         return (known[name] @ tile).astype(tile.dtype)

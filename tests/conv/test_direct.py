@@ -236,7 +236,7 @@ def test_a_forked_child_convolves(threads):
 SCRIPT = """
 import numpy as np
 from minicnn.conv import Geometry, algorithms
-from minicnn.conv.algorithms.direct import correlation_kernel
+from minicnn.conv.kernels.direct import correlation_kernel
 g = Geometry.of((3, 2, 9, 7), (5, 2, 3, 3), padding=1)
 direct = algorithms()["direct"]
 print(direct.unsupported(g))
@@ -265,7 +265,7 @@ def test_without_numbas_compiler_there_is_a_reason():
 def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
     from numba.core import caching
 
-    from minicnn.conv.algorithms.direct import correlation_kernel
+    from minicnn.conv.kernels.direct import correlation_kernel
     cache = getattr(caching, "CacheImpl", None) or caching._CacheImpl       # numba before 0.62
     monkeypatch.setattr(cache, "_locator_classes", [])
     correlation_kernel.cache_clear()

@@ -11,6 +11,7 @@ from minicnn import Tensor
 from minicnn import functional as F
 from minicnn.conv import Geometry, choose
 from minicnn.conv.algorithms import winograd
+from minicnn.conv.kernels import winograd_backward, winograd_forward, winograd_weight
 from minicnn.conv.kernels.cook_toom import predicted_error
 from tests import reference
 from tests.conv.winograd_cases import ALL, algorithm, assert_close, make, run
@@ -75,7 +76,8 @@ def test_gradients_are_the_adjoints(case):
         out, grad_input, grad_weight, grad_bias = (a.astype(float) for a in run(g, x, weight, bias, grad, relu=relu))
         grad = grad * (out > 0) if relu else grad
         linear = (out - bias[:, None, None]) * grad
-        tolerance = 3e-7 * predicted_error(winograd.plan_of(g).m, g.kernel[0]) * max(abs(linear).sum(), abs(grad).sum())
+        error = predicted_error(winograd.plan_of(g).F.m, g.kernel[0])
+        tolerance = 3e-7 * error * max(abs(linear).sum(), abs(grad).sum())
         assert abs((grad_input * x).sum() - linear.sum()) <= tolerance
         assert abs((grad_weight * weight).sum() - linear.sum()) <= tolerance
         np.testing.assert_allclose(grad_bias, grad.sum((0, 2, 3), dtype=float), rtol=1e-5, atol=1e-4)
@@ -202,8 +204,10 @@ def test_nothing_beside_the_arrays_is_read_or_written(monkeypatch):
         b[...] = a.transpose(1, 2, 3, 0)
         return b.transpose(3, 0, 1, 2)
 
-    monkeypatch.setattr(winograd, "empty", island)
-    monkeypatch.setattr(winograd, "scratch", lambda size: island((size,), np.uint8).ctypes.data)
+    for module in winograd_forward, winograd_backward, winograd_weight:
+        monkeypatch.setattr(module, "empty", island)
+    for module in winograd_forward, winograd_backward:
+        monkeypatch.setattr(module, "scratch", lambda size: island((size,), np.uint8).ctypes.data)
     for case in GEOMETRIES:
         g, x, weight, bias, grad = make(*case)
         for relu in (False, True):

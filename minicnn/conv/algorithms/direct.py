@@ -20,159 +20,15 @@ import math
 
 import numba
 import numpy as np
-from numba import types
 
 from ..algorithm import Algorithm, register
+from ..kernels.direct import block_size, correlate, multiply
 from ..kernels.relu_gradient import gate
-from ..kernels.simd import (
-    INT,
-    VECTOR,
-    add,
-    add_outer,
-    add_rows,
-    compiled,
-    gather,
-    loads,
-    relu,
-    splats,
-    store_tile,
-    zeros,
-)
+from ..kernels.simd import VECTOR
 from ..layout import pad, to_batch_first, to_batch_last, unpad
-from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
 
-WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register tile -> its vectors a channel: the operands need 9 more of 32
-PER_CALL = 2_000_000            # products that pay for handing work to a thread
-COPIED = 200_000                # and numbers that are copied
-FLUSH = 64                      # vectors, or one row, that grad_weight sums before it goes on in float64
-
-
-def block_size(n):
-    """Of the sizes of register blocks, the one that covers n with least work; a block also costs about one load.
-
-    >>> [block_size(n) for n in (1, 2, 3, 5, 8, 40)]
-    [1, 1, 4, 5, 4, 5]
-    """
-    return min(WIDTH, key=lambda size: (-(-n // size) * (size + 1), -size))
-
-
-# The two kernels. `bits` and the sizes of blocks are constants of the machine code. Arrays that may be the caller's
-# come as addresses: numba would compile a kernel again for every mix of writeable, read-only and unaligned ones.
-
-@numba.njit(inline="always")
-def sum_taps(bits, block, width, x, x_row, at, count, weight, w, source, row, taps, chain):
-    """A block x width tile: the sum over the taps (i, q), at pixels from `at` on.
-
-    It is made of sums of about `chain` taps, as the error of a chain of additions grows with its length.
-    """
-    total, tile, length = zeros(bits, block, width), zeros(bits, block, width), 0
-    for i in range(source.shape[1]):
-        if source[row, i] >= 0:
-            for begin in range(0, taps.size, chain):
-                end = min(begin + chain, taps.size)
-                for q in range(begin, end):
-                    tile = add_outer(tile, splats(bits, block, weight, w + (i * taps.size + q) * block, 1),
-                                     loads(bits, width, x, at + source[row, i] * x_row + taps[q], count))
-                length += end - begin
-                if length >= chain:
-                    total, tile, length = add(total, tile), zeros(bits, block, width), 0
-    return add(total, tile)
-
-
-@functools.cache
-def correlation_kernel(bits, block):
-    """out[group, k, row, p] = bias[group, k]
-    + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p], where source[row, i] is not -1.
-
-    Then its ReLU, if `rectify`. A job is one register tile of pixels in one row of one group, for all channels k: what
-    it reads of x stays in the cache. The weights are packed (group, k / block, i, q, k % block), the biases likewise.
-    Every pixel of the image has the same order of summation, so a shifted image gives the shifted map to the bit.
-    """
-    width = WIDTH[block]
-    lanes = VECTOR[bits].lanes
-    reach = width * lanes                               # pixels of a tile
-
-    def correlate(start, stop, out, channels, pixels, x, x_group, x_row, weight, bias, source, taps, chain, rectify):
-        rows, kernel_rows = source.shape
-        tiles, blocks = -(-pixels // reach), -(-channels // block)
-        for job in range(start, stop):
-            group, row, first = job // tiles // rows, job // tiles % rows, job % tiles * reach
-            for b in range(blocks):
-                packed = (group * blocks + b) * block
-                w, at = packed * kernel_rows * taps.size, group * x_group + first
-                shift = splats(bits, block, bias, packed, 1)
-                target = ((group * channels + b * block) * rows + row) * pixels
-                if first + reach <= pixels:
-                    tile = sum_taps(bits, block, width, x, x_row, at, None, weight, w, source, row, taps, chain)
-                    tile = add_rows(tile, shift)
-                    if rectify:
-                        tile = relu(tile)
-                    store_tile(tile, width, out, target + first, rows * pixels, channels - b * block, None)
-                    continue
-                for p in range(first, pixels, lanes):   # the end of the row: the same, a vector at a time
-                    column = sum_taps(bits, block, 1, x, x_row, at + p - first, pixels - p, weight, w, source, row,
-                                      taps, chain)
-                    column = add_rows(column, shift)
-                    if rectify:
-                        column = relu(column)
-                    store_tile(column, 1, out, target + p, rows * pixels, channels - b * block, pixels - p)
-
-    return compiled(types.void(*[INT] * 10, types.int64[:, ::1], types.int64[::1], INT, types.boolean), correlate)
-
-
-@functools.cache
-def product_kernel(bits, k_block, q_block):
-    """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
-
-    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums a few
-    rows in registers, in the dtype of the input, and adds that to `totals` (i, k, q, lane), in float64. No two jobs
-    write to the same place, so the order of summation, and the result, do not depend on the number of threads.
-    """
-    lanes, size = VECTOR[bits].lanes, k_block * q_block
-
-    def multiply(start, stop, out, grad, pixels, x, x_group, x_row, source, taps, sums, totals):
-        rows, kernel_rows = source.shape
-        groups, channels = out.shape[:2]
-        k_blocks, q_blocks = -(-channels // k_block), -(-taps.size // q_block)
-        k_table, q_table = np.empty(k_block, np.int64), np.empty(q_block, np.int64)
-        whole = pixels // lanes * lanes
-        some = max(1, FLUSH * lanes // pixels)          # rows
-        for job in range(start, stop):
-            group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * k_block, job % q_blocks * q_block
-            for n in range(k_block):                    # beyond the last one: the last one again, not stored
-                k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * pixels
-            for n in range(q_block):
-                q_table[n] = group * x_group + taps[min(q + n, taps.size - 1)]
-            for n in range(totals.size):
-                totals[n] = 0
-            for first in range(0, rows, some):
-                for i in range(kernel_rows):
-                    tile = zeros(bits, k_block, q_block)
-                    for row in range(first, min(first + some, rows)):
-                        if source[row, i] >= 0:
-                            at, there = row * pixels, source[row, i] * x_row
-                            for p in range(0, whole, lanes):
-                                tile = add_outer(tile, gather(bits, k_block, grad, at + p, k_table.ctypes.data, None),
-                                                 gather(bits, q_block, x, there + p, q_table.ctypes.data, None))
-                            if whole < pixels:
-                                left, at, there = pixels - whole, at + whole, there + whole
-                                tile = add_outer(tile, gather(bits, k_block, grad, at, k_table.ctypes.data, left),
-                                                 gather(bits, q_block, x, there, q_table.ctypes.data, left))
-                    store_tile(tile, size, sums.ctypes.data, 0, 0, 1, None)
-                    for n in range(sums.size):
-                        totals[i * sums.size + n] += sums[n]
-            for i in range(kernel_rows):
-                for n in range(min(k_block, channels - k)):
-                    for m in range(min(q_block, taps.size - q)):
-                        total, slot = 0.0, (i * size + n * q_block + m) * lanes
-                        for lane in range(slot, slot + lanes):
-                            total += totals[lane]
-                        out[group, k + n, i, q + m] = total
-
-    element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, element[:, :, :, ::1], *[INT] * 5, types.int64[:, ::1], types.int64[::1],
-                               element[::1], types.float64[::1]), multiply)
+COPIED = 200_000                # numbers that pay for handing their copy to a thread
 
 
 # The operands of the kernels.
@@ -244,53 +100,6 @@ def spread_taps(x, geometry):
     return offsets(x.shape, g.out_channels // g.groups, places)
 
 
-def pack(weight, block):
-    """(G, K, C, kh, kw) -> (G, K / block, kh, C, kw, block), zeros beyond the last channel."""
-    groups, channels = weight.shape[:2]
-    blocks = -(-channels // block)
-    packed = np.zeros((groups, blocks * block, *weight.shape[2:]), weight.dtype)
-    packed[:, :channels] = weight
-    return np.ascontiguousarray(packed.reshape(groups, blocks, block, *weight.shape[2:]).transpose(0, 1, 4, 3, 5, 2))
-
-
-def correlate(x, weight, bias, rows, taps, pixels, rectify=False):
-    """x (G C, H, phases, W', N), weight (G, K, C, kh, kw) -> (G K, rows, pixels), as `correlation_kernel` says."""
-    groups, channels = weight.shape[:2]
-    block, bits = block_size(channels), 8 * x.itemsize
-    kernel = correlation_kernel(bits, block)
-    packed, packed_bias = pack(weight, block), pack(bias.reshape(groups, channels, 1, 1, 1), block)
-    out = empty((groups * channels, len(rows), pixels), x.dtype)
-    chain = max(16, round((rows.shape[1] * taps.size) ** (2 / 3)))      # least error: L^(2/3) of L terms
-
-    def work(start, stop):
-        kernel(start, stop, out.ctypes.data, channels, pixels, x.ctypes.data, x.size // groups, math.prod(x.shape[2:]),
-               packed.ctypes.data, packed_bias.ctypes.data, rows, taps, chain, rectify)
-
-    tile = WIDTH[block] * VECTOR[bits].lanes
-    jobs = groups * len(rows) * -(-pixels // tile)
-    parallel_for(jobs, work, 1 + PER_CALL // (min(tile, pixels) * packed.size // groups))
-    return out
-
-
-def multiply(grad, x, geometry, rows, taps):
-    """grad (K, OH, OW, N), x (C, H, phases, W', N) -> grad_weight, as `product_kernel` says."""
-    g = geometry
-    channels, bits = g.out_channels // g.groups, 8 * x.itemsize
-    k_block, q_block = block_size(channels), block_size(taps.size)
-    kernel = product_kernel(bits, k_block, q_block)
-    out = np.empty((g.groups, channels, g.kernel[0], taps.size), x.dtype)
-
-    def work(start, stop):
-        sums = np.empty(k_block * q_block * VECTOR[bits].lanes, x.dtype)
-        kernel(start, stop, out, grad.ctypes.data, g.out_size[1] * g.batch, x.ctypes.data, x.size // g.groups,
-               math.prod(x.shape[2:]), rows, taps, sums, np.empty(g.kernel[0] * sums.size))
-
-    jobs = g.groups * -(-channels // k_block) * -(-taps.size // q_block)
-    parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * g.kernel[0] * k_block * q_block))
-    out = out.reshape(g.groups, channels, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
-    return np.ascontiguousarray(out.swapaxes(2, 3)).reshape(g.weight_shape)
-
-
 @register
 class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind.
@@ -311,7 +120,7 @@ class Direct(Algorithm):
 
     def cost(self, geometry):
         g, channels = geometry, geometry.out_channels // geometry.groups
-        block, lanes = block_size(channels), 64 // np.dtype(g.dtype).itemsize
+        block, lanes = block_size(channels), VECTOR[8 * np.dtype(g.dtype).itemsize].lanes
         vectors = g.out_size[0] * -(-g.out_size[1] * g.batch // lanes)
         taps = g.in_channels // g.groups * g.kernel[0] * g.kernel[1]
         products = g.groups * -(-channels // block) * (block + 1) * vectors * taps          # as in `block_size`
@@ -346,7 +155,9 @@ class Direct(Algorithm):
                 grad_input = unpad(grad_input, geometry)
             grad_input = to_batch_first(grad_input)
         if needs[1]:
-            grad_weight = multiply(grad, x, g, rows, taps)
+            grad_weight = multiply(grad, x, rows, taps, g.groups)           # (G, K / G, kh, C / G kw)
+            grad_weight = grad_weight.reshape(g.groups, -1, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
+            grad_weight = np.ascontiguousarray(grad_weight.swapaxes(2, 3)).reshape(g.weight_shape)
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias if needs[2] else None

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .compile import constants
 from .cook_toom import cook_toom
-from .simd import call_llvm, zero_vector
+from .simd import VECTOR, call_llvm, zero_vector
+
+
+@constants
+class Filtering(NamedTuple):
+    """Winograd's F(m x m, r x r) on numbers of so many bits, a constant of the machine code.
+
+    A tile of n x n inputs gives m x m outputs, n = m + r - 1.
+    """
+
+    bits: int
+    m: int
+    r: int
+
+    @property
+    def n(self) -> int:
+        return self.m + self.r - 1
+
+    @property
+    def shared(self) -> int:
+        """Pixels that a tile shares with the next one: r - 1."""
+        return self.r - 1
+
+    @property
+    def lanes(self) -> int:
+        return VECTOR[self.bits].lanes
 
 
 @intrinsic(prefer_literal=True)
-def transform(typing, name, m, r, tile):
+def transform(typing, name, F, tile):
     """The matrix of F(m, r) called "AT", "G" or "BT", or its transpose "A", "GT" or "B", times the tile."""
-    AT, G, BT = cook_toom(m.literal_value, r.literal_value)
+    AT, G, BT = cook_toom(F.value.m, F.value.r)
     turned = {name: list(zip(*matrix, strict=True)) for name, matrix in (("A", AT), ("GT", G), ("B", BT))}
     matrix = ({"AT": AT, "G": G, "BT": BT} | turned)[name.literal_value]
     result = types.UniTuple(tile.dtype, len(matrix))
@@ -21,7 +49,7 @@ def transform(typing, name, m, r, tile):
     def generate(context, b, signature, arguments):
         vectors = [b.extract_value(arguments[-1], i) for i in range(tile.count)]
         return context.make_tuple(b, result, linear_map(b, tile.dtype, matrix, vectors))
-    return result(name, m, r, tile), generate
+    return result(name, F, tile), generate
 
 
 def linear_map(b, vector, matrix, vectors):

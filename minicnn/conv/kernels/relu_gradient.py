@@ -9,7 +9,8 @@ from numba import types
 
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
-from .simd import INT, VECTOR, add_up, column, compiled, loads, store_column, store_tile, where_positive, zeros
+from .compile import compiled
+from .simd import INT, VECTOR, add_up, column, loads, store_column, store_tile, where_positive, zeros
 
 PER_CALL = 100_000              # pixels that pay for handing work to a thread
 

@@ -1,7 +1,7 @@
-"""SIMD vectors as numba values, and register tiles made of them: what the compiled kernels are written in.
+"""SIMD vectors as numba values, and register tiles made of them: the language of the compiled kernels.
 
-A vector is 512 bits: 16 float32 or 8 float64. A tile is a numba tuple of vectors, a matrix row by row; LLVM keeps up to
-about 25 of them in the 32 registers of AVX-512 for as long as a loop runs, so a matrix product is written as
+A vector has VECTOR_BITS bits. A tile is a numba tuple of vectors, a matrix row by row. LLVM keeps up to about 25 of
+them in the 32 registers of AVX-512 for as long as a loop runs, so a matrix product is written as
 
     tile = zeros(bits, rows, columns)
     for r in range(n):                                  # tile[i, j] += w[r, i] x[r, j], the lanes running over x
@@ -10,24 +10,20 @@ about 25 of them in the 32 registers of AVX-512 for as long as a loop runs, so a
 
 and runs at nine tenths of the processor's peak. For narrower registers LLVM splits the vectors.
 
-Memory is an integer address (`array.ctypes.data`) and an index in elements; nothing here checks bounds. `bits` (32 or
-64, the size of an element) and the sizes of tiles must be constants of the calling kernel: literals, or variables of
-the function around it. `count` is how many elements there are from the index on, or None for "enough": lanes beyond it
-are loaded as zeros and not stored, and their memory is never touched.
+Memory is an integer address (`array.ctypes.data`) and an index in elements. Nothing here checks bounds; the tests run
+the kernels as plain Python, which does. `bits` (32 or 64, the size of an element) and the sizes of tiles must be
+constants of the calling kernel: literals, variables of the function around it, or `compile.constants`. `count` is the
+number of elements from the index on, or None for "enough": lanes beyond it are loaded as zeros and are not stored, and
+their memory is never touched.
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-import pathlib
-import zlib
-
 from llvmlite import ir
-from numba import cfunc, njit, types
-from numba.core import event
+from numba import types
 from numba.extending import intrinsic, models, register_model
 
+VECTOR_BITS = 512               # the only place that knows the width of a vector
 INT = types.int64
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
@@ -36,7 +32,7 @@ class Vector(types.Type):
     """The numba type of a vector whose elements have `bits` bits."""
 
     def __init__(self, bits):
-        self.bits, self.lanes = bits, 512 // bits
+        self.bits, self.lanes = bits, VECTOR_BITS // bits
         self.code = f"v{self.lanes}f{bits}"             # as LLVM writes it in the names of its functions
         self.element = {32: ir.FloatType(), 64: ir.DoubleType()}[bits]
         self.llvm = ir.VectorType(self.element, self.lanes)
@@ -341,63 +337,3 @@ def transpose(typing, tile):
             half //= 2
         return context.make_tuple(b, tile, rows)
     return tile(tile), generate
-
-
-@intrinsic
-def call(typing, address, arguments):
-    """Call the compiled block at `address`, a function of so many integers that returns nothing."""
-    def generate(context, b, signature, values):
-        pointer = b.inttoptr(values[0], ir.FunctionType(ir.VoidType(), [I64] * arguments.count).as_pointer())
-        b.call(pointer, [b.extract_value(values[1], i) for i in range(arguments.count)])
-        return context.get_dummy_value()
-    return types.void(address, arguments), generate
-
-
-# Compiling a kernel.
-
-FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
-
-
-def compiled(signature, kernel, compiler=njit):
-    """The kernel in machine code, from numba's cache on disk where it is there: it runs without the GIL.
-
-    numba keys its cache by its version, the processor, and the kernel's own file. That another file of this folder
-    changed is told through the kernel's name, and so are the constants of a kernel: functions of one name share an
-    index on disk, in which two processes that compile at once may give two kernels the same number.
-    """
-    constants = [str(cell.cell_contents) for cell in kernel.__closure__ or () if isinstance(cell.cell_contents, int)]
-    kernel.__qualname__ = "-".join([kernel.__name__, *constants, str(FINGERPRINT)])
-    with event.install_listener("numba:compile", _Announcement()):
-        try:
-            return compiler(signature, nogil=True, cache=True)(kernel)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            return compiler(signature, nogil=True)(kernel)     # no directory where numba may write
-
-
-def compiled_block(parameters, block):
-    """The address of a function of so many integers, in machine code: what `call` calls in a kernel.
-
-    A kernel that calls its innermost loops is compiled once for all sizes of register tiles.
-    """
-    _blocks.append(compiled(types.void(*[INT] * parameters), block, cfunc))
-    return _blocks[-1].address
-
-
-_blocks = []                    # their machine code lives as long as they do
-
-
-class _Announcement(event.Listener):
-    """Says why the first convolution takes seconds; hears only what is compiled, not what comes from the cache."""
-
-    def on_start(self, event):
-        _announce()
-
-    def on_end(self, event):
-        pass
-
-
-@functools.cache
-def _announce():
-    logging.getLogger("minicnn").warning("minicnn: compiling convolution kernels (once: later runs load them)")

@@ -1,29 +1,42 @@
-"""The compiled kernels of `winograd`, backward: the adjoint of the forward steps on the same tiles, in reverse order.
+"""The compiled kernel of `winograd`, backward: the adjoint of the forward steps on the same tiles, in reverse order.
 
     dM = A dy AT        dU[f] = sum of dM[f] V[f]^T over images and tiles        dweight = G^T dU G
                         dV[f] = U[f]^T dM[f]                                     dx = the overlapping sum of B dV BT
 
-Notation, memory order and `sizes` as in `winograd_kernels`. V is computed again: to keep it, the forward pass would
-write several times the input to memory.
+Notation and memory order as in `winograd_forward`; `winograd_weight` has the last step of the weight. V is computed
+again: to keep it, the forward pass would write several times the input to memory.
+
+The tiles of a vector of images are cut into `strips` of rows of tiles, and a job is some strips. One row of tiles at a
+time passes through four steps:
+
+1. transform: V = BT x B and dM = A dy AT, both first along the columns of the row of tiles. Then, for one row i of
+   frequencies at a time, along its rows:
+2. products for the weight: dU[f] += dM[f] V[f]^T.
+3. products for the input: dV[f] = U[f]^T dM[f], and their transform along the rows.
+4. store: the transform of dV along the columns, added to dx where tiles overlap.
+
+`gradients` takes arrays and calls the kernel.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any, NamedTuple
 
+import numpy as np
 from numba import njit, types
 
-from .cook_toom_transform import transform
+from ..runtime.memory import empty, scratch
+from ..runtime.threads import parallel_for
+from .compile import call, compiled, compiled_block, integers
+from .cook_toom_transform import Filtering, transform
 from .simd import (
     INT,
     VECTOR,
     add,
     add_outer,
     add_up,
-    call,
     column,
-    compiled,
-    compiled_block,
     load_tile,
     loads,
     splats,
@@ -33,31 +46,146 @@ from .simd import (
     where_positive,
     zeros,
 )
-from .winograd_forward import SIZES, half_transform, pixels
+from .winograd_forward import Sizes, pixels, product_block, transform_down
 
-# Parts of the backward kernel, inlined; each ends with where it reads from and writes to in the scratch memory.
+JOBS = 4                        # at least; each sums a gradient of the weight of its own
+PER_CALL = 100_000              # numbers added that pay for handing work to a thread
+
+
+class BackwardBlocks(NamedTuple):
+    """The register blocks of the products of the backward pass."""
+
+    c: int              # input channels of a block of dV
+    t: int              # and tiles
+    u: int              # input channels of a block of dU
+    k: int              # and vectors of output channels
+
+
+class BackwardArrays(NamedTuple):
+    """The addresses of the arrays of `backward_kernel`."""
+
+    x: int              # (C, H, W, N)
+    dy: int             # (K, OH, OW, N)
+    y: int              # (K, OH, OW, N), read if the ReLU is part of the layer
+    u: int              # (f, C / c_block, K, c_block)
+    dx: int             # (C, H, W, N)
+    edges: int          # (vector of images, strip, C, r - 1, W, lane): the rows of dx that two strips share
+    du: int             # (job, f, C, K), C and K padded to whole blocks
+    db: int             # (job, K, lane)
+
+
+class BackwardPlaces(NamedTuple):
+    """Where the scratch memory of `backward_kernel` holds what, in numbers. Before x_half, from 0 on: n vectors."""
+
+    x_half: int         # (C, n, width) vectors: x, transformed along the columns
+    y_half: int         # (K, n, columns m) vectors: dy, likewise
+    d_half: int         # (C, n, width) vectors: dV, transformed along the rows
+    V: int              # (n, padded_c, columns) vectors, a row of frequencies
+    M: int              # (n, padded_k, wide) vectors: dM
+    D: int              # (n, C padded to blocks, wide) vectors: dV
+    T: int              # (columns, lane, padded_k) numbers: dM of one frequency, transposed
+    end: int
+    v_step: int         # from a frequency of V to the next
+    m_step: int
+    d_step: int
+    width: int          # columns of pixels of a row of tiles
+    wide: int           # tiles of a row, padded to whole blocks
+    padded_c: int       # channels of V and dU, a multiple of u_block
+    padded_k: int       # channels of dM and dU, a multiple of k_block vectors
+
+
+class Work(NamedTuple):
+    """What `backward_kernel` is to do."""
+
+    strips: int         # in each vector of images
+    jobs: int
+    rectify: int        # whether dy counts only where y is positive
+    needs_x: int        # whether dx is wanted
+    needs_w: int        # whether dU is wanted
+    multiply: int       # the address of a `product_block` of c_block x t_block vectors
+    add_products: int   # the address of a `weight_block` of u_block x k_block vectors
+
+
+def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardPlaces:
+    """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
+    up = lambda size, step: -(-size // step) * step
+    width, wide = (s.columns - 1) * s.pitch + F.n, up(s.columns, blocks.t)
+    padded_c, padded_k = up(s.C, blocks.u), up(s.K, blocks.k * F.lanes)
+    v_step, m_step, d_step = (size * F.lanes for size in
+                              (padded_c * s.columns, padded_k * wide, up(s.C, blocks.c) * wide))
+    x_half = F.n * F.lanes
+    y_half = x_half + s.C * F.n * width * F.lanes
+    d_half = y_half + s.K * F.n * s.columns * F.m * F.lanes
+    V = d_half + s.C * F.n * width * F.lanes
+    M = V + F.n * v_step
+    D = M + F.n * m_step
+    T = D + F.n * d_step
+    end = T + s.columns * F.lanes * padded_k
+    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, wide, padded_c,
+                          padded_k)
+
+
+# Step 1, the transforms.
 
 @njit(inline="always")
-def half_transform_gradient(bits, lanes, m, r, n, dy, y, rectify, at, size, step, row, columns, total, scratch, to):
-    """to[i, j] = A times the m pixels of dy from `row` on of column j; returns total + the sum of these pixels.
+def transform_cotangent_down(F, arrays, s, rectify, at, row, scratch, to, total):
+    """to[i, j] = A times the m pixels of dy[at] from `row` on of column j; returns total + the sum of these pixels.
 
-    Pixels count where y is positive, if `rectify`.
+    A pixel counts where y is positive, if `rectify`.
     """
-    height, length = size
-    for j in range(columns * m):
-        if j < length:
-            tile = pixels(bits, m, dy, at + j * step[1], step[0], row, height)
+    length = s.columns * F.m
+    for j in range(length):
+        if j < s.OW:
+            tile = pixels(F.bits, F.m, arrays.dy, at + j * s.N, s.OW * s.N, row, s.OH)
             if rectify:
-                tile = where_positive(pixels(bits, m, y, at + j * step[1], step[0], row, height), tile)
+                tile = where_positive(pixels(F.bits, F.m, arrays.y, at + j * s.N, s.OW * s.N, row, s.OH), tile)
             total = add_up(total, tile)
-            store_column(transform("A", m, r, tile), 0, scratch, to + j * lanes, columns * m * lanes)
+            store_column(transform("A", F, tile), 0, scratch, to + j * F.lanes, length * F.lanes)
         else:
-            store_column(zeros(bits, n, 1), 0, scratch, to + j * lanes, columns * m * lanes)
+            store_column(zeros(F.bits, F.n, 1), 0, scratch, to + j * F.lanes, length * F.lanes)
     return total
 
 
+@njit(inline="always")
+def transform_columns(F, arrays, scratch, s, places, work, job, n0, ty):
+    """BT x, if it is needed, and A dy, of row ty of tiles and the images from n0 on; db += the sum of dy."""
+    if work.needs_w:
+        for c in range(s.C):
+            transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, scratch,
+                           places.x_half + c * F.n * places.width * F.lanes)
+    for k in range(s.K):
+        total = column(F.bits, 1, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
+        total = transform_cotangent_down(F, arrays, s, work.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, scratch,
+                                         places.y_half + k * F.n * s.columns * F.m * F.lanes, total)
+        store_column(total, 0, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
+
+
+@njit(inline="always")
+def transform_cotangent_rows(F, scratch, s, places, i):
+    """dM = (A dy) AT: row i of the frequencies of dM, for all channels and a row of tiles."""
+    for k in range(s.K):
+        for t in range(s.columns):
+            at = places.y_half + ((k * F.n + i) * s.columns + t) * F.m * F.lanes
+            tile = column(F.bits, F.m, scratch, at, F.lanes)
+            store_column(transform("A", F, tile), 0,
+                         scratch, places.M + (k * places.wide + t) * F.lanes, places.m_step)
+
+
+@njit(inline="always")
+def transform_image_rows(F, scratch, s, places, i):
+    """V = (BT x) B: row i of the frequencies of V, for all channels and a row of tiles."""
+    for c in range(s.C):
+        for t in range(s.columns):
+            at = places.x_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
+            tile = column(F.bits, F.n, scratch, at, F.lanes)
+            store_column(transform("BT", F, tile), 0,
+                         scratch, places.V + (c * s.columns + t) * F.lanes, places.v_step)
+
+
+# Step 2, the products for the weight.
+
 @functools.cache
-def weight_block(bits, rows, columns):
+def weight_block(bits: int, rows: int, columns: int) -> Any:
     """Address of: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency, all channels, in blocks.
 
     The sum runs over lanes, so dM is transposed first: T[tile, image, k], with output channels in the lanes. The input
@@ -83,160 +211,182 @@ def weight_block(bits, rows, columns):
 
 
 @njit(inline="always")
-def store_rows(bits, lanes, n, shared, scratch, spare, row, height, is_first, dx, at, step, edge, edge_at, edge_step,
-               edge_rows):
-    """The n pixels at `spare`, stored one by one: rows outside of the image are left out, the first `edge_rows` go to
-    `edge`, and the `shared` ones that the tile above has written, unless this `is_first`, are added to."""
-    for i in range(n):
-        if 0 <= row + i < height:
-            pixel = column(bits, 1, scratch, spare + i * lanes, lanes)
-            target, place = dx, at + (row + i) * step
-            if i < edge_rows:
-                target, place = edge, edge_at + i * edge_step
-            if i < shared and not is_first:
-                store_column(pixel, 1, target, place, lanes)
+def add_weight_products(F, arrays, scratch, s, places, work, job, i):
+    """dU[f] += dM[f] V[f]^T, summed over a row of tiles and a vector of images, for row i of the frequencies f."""
+    size = places.padded_c * places.padded_k
+    for j in range(F.n):
+        call(work.add_products, (places.padded_c, places.padded_k, s.columns,
+                                 arrays.du, ((job * F.n + i) * F.n + j) * size,
+                                 scratch, places.V + j * places.v_step, places.M + j * places.m_step, places.wide,
+                                 places.T))
+
+
+# Step 3, the products for the input.
+
+@njit(inline="always")
+def multiply_input(F, arrays, scratch, s, blocks, places, work, i):
+    """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f."""
+    c_blocks, row = -(-s.C // blocks.c), places.wide * F.lanes
+    for j in range(F.n):
+        for b in range(c_blocks):
+            for t in range(0, s.columns, blocks.t):
+                call(work.multiply, (arrays.u, ((i * F.n + j) * c_blocks + b) * s.K * blocks.c,
+                                     scratch, places.M + j * places.m_step + t * F.lanes, row, s.K,
+                                     places.D + j * places.d_step + b * blocks.c * row + t * F.lanes, row))
+
+
+@njit(inline="always")
+def transform_input_rows(F, scratch, s, places, i):
+    """dV BT: row i of the frequencies of dV, transformed and added up where tiles beside each other overlap."""
+    for c in range(s.C):
+        for t in range(s.columns):
+            tile = column(F.bits, F.n, scratch, places.D + (c * places.wide + t) * F.lanes, places.d_step)
+            tile = transform("B", F, tile)
+            to = places.d_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
+            if t and s.pitch < F.n:
+                store_column(tile, F.shared, scratch, to, F.lanes)
             else:
-                store_column(pixel, 0, target, place, lanes)
+                store_column(tile, 0, scratch, to, F.lanes)
+
+
+# Step 4, the store.
+
+@njit(inline="always")
+def store_one_by_one(F, arrays, scratch, s, row, at, edge_at, edge_rows, is_first):
+    """Store the n pixels in scratch memory: rows outside of the image are left out, and the first `edge_rows` rows go
+    to `edges`. The rows that the tile above has written are added to, unless this `is_first`."""
+    for i in range(F.n):
+        if 0 <= row + i < s.H:
+            pixel = column(F.bits, 1, scratch, i * F.lanes, F.lanes)
+            target, place = arrays.dx, at + (row + i) * s.W * s.N
+            if i < edge_rows:
+                target, place = arrays.edges, edge_at + i * s.W * F.lanes
+            if i < F.shared and not is_first:
+                store_column(pixel, 1, target, place, F.lanes)
+            else:
+                store_column(pixel, 0, target, place, F.lanes)
+
+
+@njit(inline="always")
+def store_input(F, arrays, scratch, s, places, unit, n0, strip, ty, top_row):
+    """dx += B (dV BT): the pixels of row ty of tiles. The first r - 1 rows of a strip go to `edges`, if it is not the
+    first strip of its images: another job may write the same rows of dx."""
+    row, below = ty * F.m - s.top, (ty - top_row) * F.m
+    edge_rows = max(F.shared - below, 0) if strip else 0
+    for c in range(s.C):
+        for j in range(s.left, min(s.left + s.W, places.width)):
+            tile = column(F.bits, F.n, scratch, places.d_half + (c * F.n * places.width + j) * F.lanes,
+                          places.width * F.lanes)
+            tile = transform("B", F, tile)
+            at = (c * s.H * s.W + j - s.left) * s.N + n0
+            if row < 0 or row + F.n > s.H or edge_rows:
+                store_column(tile, 0, scratch, 0, F.lanes)
+                edge_at = (((unit * s.C + c) * F.shared + below) * s.W + j - s.left) * F.lanes
+                store_one_by_one(F, arrays, scratch, s, row, at, edge_at, edge_rows, ty == top_row)
+            elif ty > top_row:
+                store_column(tile, F.shared, arrays.dx, at + row * s.W * s.N, s.W * s.N)
+            else:
+                store_column(tile, 0, arrays.dx, at + row * s.W * s.N, s.W * s.N)
+
+
+# The kernel.
+
+@njit(inline="always")
+def clear(bits, lanes, base, start, stop):
+    """Zeros from base[start] to base[stop - 1]."""
+    for at in range(start, stop, lanes):
+        store_column(zeros(bits, 1, 1), 0, base, at, lanes)
 
 
 @functools.cache
-def backward_kernel(bits, m, r):
-    """dx, dU and the gradient of the bias, for the cotangent `dy` (which counts where `y` is positive, if `rectify`).
-
-    u: (f, C / c_block, K, c_block). du: (job, f, C, K), C padded to a multiple of u_block, and K to one of k_block
-    vectors. db: (job, K, lane). `needs_x` and `needs_w` say what is wanted besides db. `multiply` is a `product_block`
-    of c_block x t_block, `add_products` a `weight_block` of u_block x k_block.
-
-    The tiles of 16 images are cut into `strips` of rows, and a job is some strips. A strip overlaps the one above in
-    dx: the r - 1 rows that they share go to `edges` (16 images, strip, C, r - 1, W, lane). One row of tiles at a time
-    is transformed in one direction; then one row of their frequencies at a time is held: V, dM, dV, dM transposed.
-    """
-    lanes, n, shared = VECTOR[bits].lanes, m + r - 1, r - 1
-
-    def backward(start, stop, x, dy, y, u, dx, edges, du, db, scratch, rectify, needs_x, needs_w, multiply, c_block,
-                 t_block, add_products, u_block, k_block, strips, jobs, sizes):
-        C, H, W, N, K, OH, OW, top, left, pitch = sizes
-        rows, columns = -(-OH // m), -(-OW // m)
-        width, wide, c_blocks = (columns - 1) * pitch + n, -(-columns // t_block) * t_block, -(-C // c_block)
-        padded_c, padded_k = -(-C // u_block) * u_block, -(-K // (k_block * lanes)) * k_block * lanes
-        x_half = n * lanes                              # before it, one column of a tile
-        y_half = x_half + C * n * width * lanes
-        d_half = y_half + K * n * columns * m * lanes
-        V = d_half + C * n * width * lanes
-        M = V + n * padded_c * columns * lanes
-        D = M + n * padded_k * wide * lanes
-        T = D + n * c_blocks * c_block * wide * lanes
-        v_step, m_step, d_step = padded_c * columns * lanes, padded_k * wide * lanes, c_blocks * c_block * wide * lanes
-        x_size, x_step, y_size, y_step = (H, W), (W * N, N), (OH, OW), (OW * N, N)
-        for at in range(V, D, lanes):                   # the channels beyond C and K stay 0
-            store_column(zeros(bits, 1, 1), 0, scratch, at, lanes)
+def backward_kernel(F: Filtering) -> Any:
+    """dx, dU and the gradient of the bias db, for the cotangent dy. `work` says which of dx and dU are wanted."""
+    def backward(start, stop, arrays, scratch, s, blocks, places, work):
+        size = F.n * F.n * places.padded_c * places.padded_k
+        units = s.N // F.lanes * work.strips
+        clear(F.bits, F.lanes, scratch, places.V, places.D)         # the channels beyond C and K stay 0
         for job in range(start, stop):
-            if needs_w:
-                for at in range(job * n * n * padded_c * padded_k, (job + 1) * n * n * padded_c * padded_k, lanes):
-                    store_column(zeros(bits, 1, 1), 0, du, at, lanes)
-            for at in range(job * K * lanes, (job + 1) * K * lanes, lanes):
-                store_column(zeros(bits, 1, 1), 0, db, at, lanes)
-            units = N // lanes * strips
-            for unit in range(job * units // jobs, (job + 1) * units // jobs):
-                n0, strip = unit // strips * lanes, unit % strips
-                top_row = strip * rows // strips
-                for ty in range(top_row, (strip + 1) * rows // strips):
-                    if needs_w:
-                        for c in range(C):
-                            half_transform(bits, lanes, n, m, r, x, c * H * W * N + n0, x_size, x_step, ty * m - top,
-                                           left, width, scratch, x_half + c * n * width * lanes)
-                    for k in range(K):
-                        total = column(bits, 1, db, (job * K + k) * lanes, lanes)
-                        total = half_transform_gradient(
-                            bits, lanes, m, r, n, dy, y, rectify, k * OH * OW * N + n0, y_size, y_step, ty * m, columns,
-                            total, scratch, y_half + k * n * columns * m * lanes)
-                        store_column(total, 0, db, (job * K + k) * lanes, lanes)
-                    for i in range(n):
-                        for k in range(K):
-                            for t in range(columns):
-                                tile = column(bits, m, scratch, y_half + ((k * n + i) * columns + t) * m * lanes, lanes)
-                                store_column(transform("A", m, r, tile), 0, scratch, M + (k * wide + t) * lanes, m_step)
-                        if needs_w:
-                            for c in range(C):
-                                for t in range(columns):
-                                    at = x_half + ((c * n + i) * width + t * pitch) * lanes
-                                    tile = column(bits, n, scratch, at, lanes)
-                                    store_column(transform("BT", m, r, tile), 0,
-                                                 scratch, V + (c * columns + t) * lanes, v_step)
-                            for j in range(n):
-                                call(add_products, (padded_c, padded_k, columns, du,
-                                                    (job * n * n + i * n + j) * padded_c * padded_k,
-                                                    scratch, V + j * v_step, M + j * m_step, wide, T))
-                        if needs_x:
-                            for j in range(n):
-                                for b in range(c_blocks):
-                                    for t in range(0, columns, t_block):
-                                        to = D + j * d_step + (b * c_block * wide + t) * lanes
-                                        call(multiply, (u, ((i * n + j) * c_blocks + b) * K * c_block, scratch,
-                                                        M + j * m_step + t * lanes, wide * lanes, K, to, wide * lanes))
-                            for c in range(C):
-                                for t in range(columns):
-                                    tile = column(bits, n, scratch, D + (c * wide + t) * lanes, d_step)
-                                    tile = transform("B", m, r, tile)
-                                    to = d_half + ((c * n + i) * width + t * pitch) * lanes
-                                    if t and pitch < n:
-                                        store_column(tile, shared, scratch, to, lanes)
-                                    else:
-                                        store_column(tile, 0, scratch, to, lanes)
-                    if needs_x:
-                        row, below = ty * m - top, (ty - top_row) * m
-                        edge_rows = max(shared - below, 0) if strip else 0
-                        for c in range(C):
-                            for j in range(left, min(left + W, width)):
-                                tile = column(bits, n, scratch, d_half + (c * n * width + j) * lanes, width * lanes)
-                                tile = transform("B", m, r, tile)
-                                at = (c * H * W + j - left) * N + n0
-                                if row < 0 or row + n > H or edge_rows:
-                                    store_column(tile, 0, scratch, 0, lanes)
-                                    store_rows(bits, lanes, n, shared, scratch, 0, row, H, ty == top_row, dx, at, W * N,
-                                               edges, (((unit * C + c) * shared + below) * W + j - left) * lanes,
-                                               W * lanes, edge_rows)
-                                elif ty > top_row:
-                                    store_column(tile, shared, dx, at + row * W * N, W * N)
-                                else:
-                                    store_column(tile, 0, dx, at + row * W * N, W * N)
+            if work.needs_w:
+                clear(F.bits, F.lanes, arrays.du, job * size, (job + 1) * size)
+            clear(F.bits, F.lanes, arrays.db, job * s.K * F.lanes, (job + 1) * s.K * F.lanes)
+            for unit in range(job * units // work.jobs, (job + 1) * units // work.jobs):
+                n0, strip = unit // work.strips * F.lanes, unit % work.strips
+                top_row = strip * s.rows // work.strips
+                for ty in range(top_row, (strip + 1) * s.rows // work.strips):
+                    transform_columns(F, arrays, scratch, s, places, work, job, n0, ty)
+                    for i in range(F.n):
+                        transform_cotangent_rows(F, scratch, s, places, i)
+                        if work.needs_w:
+                            transform_image_rows(F, scratch, s, places, i)
+                            add_weight_products(F, arrays, scratch, s, places, work, job, i)
+                        if work.needs_x:
+                            multiply_input(F, arrays, scratch, s, blocks, places, work, i)
+                            transform_input_rows(F, scratch, s, places, i)
+                    if work.needs_x:
+                        store_input(F, arrays, scratch, s, places, unit, n0, strip, ty, top_row)
 
-    return compiled(types.void(*[INT] * 11, *[types.boolean] * 3, *[INT] * 8, SIZES), backward)
+    return compiled(types.void(INT, INT, integers(BackwardArrays), INT, integers(Sizes), integers(BackwardBlocks),
+                               integers(BackwardPlaces), integers(Work)), backward)
 
 
-def backward_scratch(m, r, pitch, c_block, t_block, u_block, k_block, lanes, C, K, columns):
-    """Vectors of scratch memory that a thread of the backward kernel needs."""
-    n, wide = m + r - 1, -(-columns // t_block) * t_block
-    width = (columns - 1) * pitch + n
-    c_padded, u_padded = -(-C // c_block) * c_block, -(-C // u_block) * u_block
-    padded_k = -(-K // (k_block * lanes)) * k_block * lanes
-    return (n + C * n * width * 2 + K * n * columns * m + n * (u_padded * columns + padded_k * wide + c_padded * wide)
-            + columns * padded_k)
+def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray | None, F: Filtering, s: Sizes,
+              blocks: BackwardBlocks, needs_w: bool) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray]:
+    """The gradients for a cotangent dy (K, OH, OW, N) of images x (C, H, W, N): `backward_kernel` on arrays.
+
+    Parameters
+    ----------
+    y : array (K, OH, OW, N) or None
+        The output, if a ReLU ended it.
+    u : array (f, C / c_block, K, c_block) or None
+        The transformed weight, from `winograd_weight.spectra`, if dx is wanted.
+    needs_w : bool
+        Whether du is wanted.
+
+    Returns
+    -------
+    dx : array (C, H, W, N) or None
+    du : array (jobs, f, C, K) or None
+        C and K padded: what `winograd_weight.weight_gradient` sums and transforms.
+    db : array (jobs, K, lanes)
+        The gradient of the bias is the sum over jobs and lanes.
+    """
+    kernel, places, vectors = backward_kernel(F), backward_places(F, s, blocks), s.N // F.lanes
+    strips = min(s.rows, -(-JOBS // vectors))
+    jobs = min(vectors * strips, 2 * JOBS)
+    work = Work(strips, jobs, int(y is not None), int(u is not None), int(needs_w),
+                product_block(F.bits, blocks.c, blocks.t), weight_block(F.bits, blocks.u, blocks.k))
+    none = np.empty(0, x.dtype)
+    dx = none if u is None else empty(x.shape, x.dtype)
+    edges = none if u is None else empty((vectors, strips, s.C, F.shared, s.W, F.lanes), x.dtype)
+    du = empty((jobs, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
+    db = empty((jobs, s.K, F.lanes), x.dtype)
+    arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, edges, du, db)))
+    parallel_for(jobs, lambda start, stop: kernel(start, stop, arrays, scratch(places.end * x.itemsize), s, blocks,
+                                                  places, work))
+    if u is not None and strips > 1:
+        _add_edges(dx, edges, F, s)
+    return None if u is None else dx, du if needs_w else None, db
 
 
-@functools.cache
-def weight_gradient_kernel(bits, m, r):
-    """out[k, c] = G^T (sum over jobs of du[job, f, c, k]) G. A job of this kernel is one c."""
-    lanes, n, taps = VECTOR[bits].lanes, m + r - 1, r * r
+def _add_edges(dx, edges, F, s):
+    """Add the rows that two strips share to dx, on all threads."""
+    images, strips = dx.reshape(s.C, s.H, s.W, -1, F.lanes), edges.shape[1]
 
-    def transform_gradient(start, stop, du, jobs, padded_c, padded_k, out, spectrum, half, result):
-        K, C = out.shape[:2]
-        for c in range(start, stop):
-            for k in range(0, K, lanes):
-                for f in range(n * n):
-                    tile = zeros(bits, 1, 1)
-                    for job in range(jobs):
-                        tile = add(tile, column(bits, 1, du, ((job * n * n + f) * padded_c + c) * padded_k + k, 0))
-                    store_column(tile, 0, spectrum.ctypes.data, f * lanes, lanes)
-                for j in range(n):
-                    tile = transform("GT", m, r, column(bits, n, spectrum.ctypes.data, j * lanes, n * lanes))
-                    store_column(tile, 0, half.ctypes.data, j * lanes, n * lanes)
-                for i in range(r):
-                    tile = transform("GT", m, r, column(bits, n, half.ctypes.data, i * n * lanes, lanes))
-                    store_column(tile, 0, result.ctypes.data, i * r * lanes, lanes)
-                for lane in range(min(lanes, K - k)):
-                    for q in range(taps):
-                        out[k + lane, c, q] = result[q * lanes + lane]
+    def work(start, stop):                              # on channels
+        for strip in range(1, strips):
+            row = strip * s.rows // strips * F.m - s.top
+            first, last = inside(row, F.shared, s.H)
+            part = edges[:, strip, start:stop, first - row:last - row]
+            images[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
 
-    element = types.Float(f"float{bits}")
-    return compiled(types.void(*[INT] * 6, element[:, :, ::1], *[element[::1]] * 3), transform_gradient)
+    parallel_for(s.C, work, 1 + PER_CALL * s.C // edges.size)
+
+
+def inside(start: int, count: int, height: int) -> tuple[int, int]:
+    """The rows from `start` on, `count` of them, that lie in the image: the first, and the last + 1.
+
+    >>> inside(-1, 4, 10), inside(9, 4, 10), inside(12, 4, 10)
+    ((0, 3), (9, 10), (10, 10))
+    """
+    first, last = (min(max(edge, 0), height) for edge in (start, start + count))
+    return first, last

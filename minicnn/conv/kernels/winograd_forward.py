@@ -1,33 +1,34 @@
-"""The compiled kernels of `winograd`, forward: a convolution F(m x m, r x r) on tiles of n x n pixels.
+"""The compiled kernel of `winograd`, forward: a convolution F(m x m, r x r) on tiles of n x n pixels.
 
 Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencies of a tile:
 
     U = G weight G^T        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
 
-Arrays lie in the order (C, H, W, N) and N is a multiple of the lanes of a vector: a vector holds one pixel of 16 images
-(of 8 in float64). V and M never leave the cache. Arrays come as addresses; `sizes` is C, H, W, N, K, OH, OW, the
-padding at the top and left, and the pitch: how many pixels of x a tile lies from the one before, m or, where tiles do
-not overlap, n.
+Arrays lie in the order (C, H, W, N), and N is a multiple of the lanes of a vector: a vector holds one pixel of as many
+images. V and M never leave the cache.
+
+Kernels get arrays as addresses. `convolve` takes arrays and calls the kernel.
 """
 
 from __future__ import annotations
 
 import functools
+from typing import Any, NamedTuple
 
+import numpy as np
 from numba import njit, types
 
-from .cook_toom_transform import transform
+from ..runtime.memory import empty, scratch
+from ..runtime.threads import parallel_for
+from .compile import call, compiled, compiled_block, integers
+from .cook_toom_transform import Filtering, transform
 from .simd import (
     INT,
-    VECTOR,
     add,
     add_outer,
     add_rows,
-    call,
     column,
     column_within,
-    compiled,
-    compiled_block,
     load_tile,
     loads,
     relu,
@@ -39,10 +40,71 @@ from .simd import (
 )
 
 CHAIN = 64                      # products that are summed one by one; a longer sum is made of such sums
-SIZES = types.int64[::1]
+PRODUCTS = 2_000_000            # that pay for handing work to a thread
 
 
-# Parts of the kernels, inlined. `bits`, `m`, `r` and the numbers of rows and columns are constants of the machine code.
+class Sizes(NamedTuple):
+    """What the kernels know of a convolution: images (C, H, W, N), outputs (K, OH, OW, N), and the grid of tiles.
+
+    The first pixel of tile (ty, tx) is at row m ty - top and column pitch tx - left of an image.
+    """
+
+    C: int
+    H: int
+    W: int
+    N: int              # a multiple of the lanes
+    K: int
+    OH: int
+    OW: int
+    top: int            # zeros above the image and
+    left: int           # left of it
+    pitch: int          # columns from a tile to the next: m, or n where tiles do not overlap
+    rows: int           # of tiles: OH / m, rounded up
+    columns: int        # of tiles: OW / m, rounded up
+
+
+class ForwardBlocks(NamedTuple):
+    """The register blocks of the products of the forward pass."""
+
+    k: int              # output channels of a block
+    t: int              # and tiles
+
+
+class ForwardArrays(NamedTuple):
+    """The addresses of the arrays of `forward_kernel`."""
+
+    x: int              # (C, H, W, N)
+    u: int              # (f, K / k_block, C, k_block)
+    bias: int           # (K,)
+    y: int              # (K, OH, OW, N)
+
+
+class ForwardPlaces(NamedTuple):
+    """Where the scratch memory of `forward_kernel` holds what, in numbers.
+
+    Before V, from 0 on: a row of t_block tiles that are transformed in one direction, (n, width) vectors; later a tile
+    of the output that is, (n, m) vectors.
+    """
+
+    V: int              # (f, C, t_block) vectors
+    M: int              # (f, k_block, t_block) vectors
+    end: int
+    v_step: int         # from a frequency of V to the next
+    m_step: int         # from a frequency of M to the next
+    width: int          # columns of pixels of t_block tiles
+
+
+def forward_places(F: Filtering, s: Sizes, blocks: ForwardBlocks) -> ForwardPlaces:
+    """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
+    width = (blocks.t - 1) * s.pitch + F.n
+    v_step = (s.C * blocks.t + 1) * F.lanes             # one more: a power of two would fill few sets of the cache
+    m_step = blocks.k * blocks.t * F.lanes
+    V = F.n * width * F.lanes
+    M = V + F.n * F.n * v_step
+    return ForwardPlaces(V, M, M + F.n * F.n * m_step, v_step, m_step, width)
+
+
+# Steps, inlined into the kernels.
 
 @njit(inline="always")
 def pixels(bits, n, image, at, step, row, height):
@@ -55,19 +117,60 @@ def pixels(bits, n, image, at, step, row, height):
 
 
 @njit(inline="always")
-def half_transform(bits, lanes, n, m, r, x, at, size, step, row, left, width, scratch, to):
-    """to[i, j] = BT times the n pixels from `row` on of column j - left of the image, for all frequencies i."""
-    height, length = size
+def transform_down(F, x, at, s, row, left, width, scratch, to):
+    """to[i, j] = BT times the n pixels from `row` on of column j - left of the image x[at], for j < width."""
     for j in range(width):
-        if 0 <= j - left < length:
-            tile = pixels(bits, n, x, at + (j - left) * step[1], step[0], row, height)
-            store_column(transform("BT", m, r, tile), 0, scratch, to + j * lanes, width * lanes)
+        if 0 <= j - left < s.W:
+            tile = pixels(F.bits, F.n, x, at + (j - left) * s.N, s.W * s.N, row, s.H)
+            store_column(transform("BT", F, tile), 0, scratch, to + j * F.lanes, width * F.lanes)
         else:
-            store_column(zeros(bits, n, 1), 0, scratch, to + j * lanes, width * lanes)
+            store_column(zeros(F.bits, F.n, 1), 0, scratch, to + j * F.lanes, width * F.lanes)
 
+
+@njit(inline="always")
+def transform_input(F, arrays, scratch, s, blocks, places, n0, ty, first):
+    """V = BT x B, for all channels, of the t_block tiles from (ty, first) on and the images from n0 on."""
+    for c in range(s.C):
+        transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left - first * s.pitch,
+                       places.width, scratch, 0)
+        for t in range(blocks.t):
+            for i in range(F.n):
+                tile = column(F.bits, F.n, scratch, (i * places.width + t * s.pitch) * F.lanes, F.lanes)
+                store_column(transform("BT", F, tile), 0, scratch,
+                             places.V + i * F.n * places.v_step + (c * blocks.t + t) * F.lanes, places.v_step)
+
+
+@njit(inline="always")
+def multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, b):
+    """M[f] = U[f] V[f] for the b-th block of output channels and all frequencies f."""
+    k_blocks, row = -(-s.K // blocks.k), blocks.t * F.lanes
+    for f in range(F.n * F.n):
+        call(multiply, (arrays.u, (f * k_blocks + b) * s.C * blocks.k, scratch, places.V + f * places.v_step, row, s.C,
+                        places.M + f * places.m_step, row))
+
+
+@njit(inline="always")
+def transform_output(F, arrays, scratch, s, at, m_step, k, n0, ty, tx, rectify):
+    """y = AT M A + bias, then its ReLU if `rectify`, for channel k of tile (ty, tx), whose M begins at `at`."""
+    for i in range(F.n):
+        tile = column(F.bits, F.n, scratch, at + i * F.n * m_step, m_step)
+        store_column(transform("AT", F, tile), 0, scratch, i * F.m * F.lanes, F.lanes)
+    for j in range(min(F.m, s.OW - tx * F.m)):
+        out = transform("AT", F, column(F.bits, F.n, scratch, j * F.lanes, F.m * F.lanes))
+        out = add_rows(out, splats(F.bits, 1, arrays.bias, k, 1))
+        if rectify:
+            out = relu(out)
+        to = (k * s.OH * s.OW + tx * F.m + j) * s.N + n0
+        if ty * F.m + F.m <= s.OH:
+            store_column(out, 0, arrays.y, to + ty * F.m * s.OW * s.N, s.OW * s.N)
+        else:
+            store_within(out, arrays.y, to, s.OW * s.N, ty * F.m, s.OH)
+
+
+# The kernels.
 
 @functools.cache
-def product_block(bits, rows, columns):
+def product_block(bits: int, rows: int, columns: int) -> Any:
     """Address of: to[a, t] = sum over c of u[c, a] v[c, t] for a block of rows x columns vectors, held in registers."""
     def multiply(u, at, scratch, v, v_step, count, to, to_step):
         for first in range(0, count, CHAIN):
@@ -83,91 +186,48 @@ def product_block(bits, rows, columns):
 
 
 @functools.cache
-def forward_kernel(bits, m, r):
-    """y = conv(x, weight) + bias, then its ReLU if `rectify`. u: (f, K / k_block, C, k_block).
+def forward_kernel(F: Filtering) -> Any:
+    """y = conv(x, weight) + bias, then its ReLU if `rectify`.
 
-    A job is 16 images, t_block tiles in a row, and all channels. `multiply` is a `product_block` of k_block x t_block.
-    Scratch: `forward_scratch` vectors.
+    A job is a vector of images, t_block tiles beside each other, and all channels. `multiply` is a `product_block` of
+    k_block x t_block vectors.
     """
-    lanes, n = VECTOR[bits].lanes, m + r - 1
-
-    def forward(start, stop, x, u, bias, y, scratch, rectify, multiply, k_block, t_block, sizes):
-        C, H, W, N, K, OH, OW, top, left, pitch = sizes
-        block, width = k_block * t_block, (t_block - 1) * pitch + n
-        rows, columns = -(-OH // m), -(-OW // m)
-        t_blocks, k_blocks = -(-columns // t_block), -(-K // k_block)
-        v_step = (C * t_block + 1) * lanes              # one more: a power of two would fill few sets of the cache
-        V = n * width * lanes                           # before it: a row of tiles, transformed in one direction
-        M = V + n * n * v_step
+    def forward(start, stop, arrays, scratch, s, blocks, places, multiply, rectify):
+        t_blocks, k_blocks = -(-s.columns // blocks.t), -(-s.K // blocks.k)
         for job in range(start, stop):
-            n0, ty, first = job // t_blocks // rows * lanes, job // t_blocks % rows, job % t_blocks * t_block
-            for c in range(C):
-                half_transform(bits, lanes, n, m, r, x, c * H * W * N + n0, (H, W), (W * N, N), ty * m - top,
-                               left - first * pitch, width, scratch, 0)
-                for t in range(t_block):
-                    for i in range(n):
-                        tile = column(bits, n, scratch, (i * width + t * pitch) * lanes, lanes)
-                        store_column(transform("BT", m, r, tile), 0,
-                                     scratch, V + i * n * v_step + (c * t_block + t) * lanes, v_step)
+            n0, ty = job // t_blocks // s.rows * F.lanes, job // t_blocks % s.rows
+            first = job % t_blocks * blocks.t
+            transform_input(F, arrays, scratch, s, blocks, places, n0, ty, first)
             for b in range(k_blocks):
-                for f in range(n * n):
-                    call(multiply, (u, (f * k_blocks + b) * C * k_block, scratch, V + f * v_step, t_block * lanes, C,
-                                    M + f * block * lanes, t_block * lanes))
-                for k in range(b * k_block, min((b + 1) * k_block, K)):
-                    for t in range(min(t_block, columns - first)):
-                        at = M + ((k - b * k_block) * t_block + t) * lanes
-                        for i in range(n):
-                            tile = column(bits, n, scratch, at + i * n * block * lanes, block * lanes)
-                            store_column(transform("AT", m, r, tile), 0, scratch, i * m * lanes, lanes)
-                        y_column = (first + t) * m
-                        for j in range(min(m, OW - y_column)):
-                            out = transform("AT", m, r, column(bits, n, scratch, j * lanes, m * lanes))
-                            out = add_rows(out, splats(bits, 1, bias, k, 1))
-                            if rectify:
-                                out = relu(out)
-                            to = (k * OH * OW + y_column + j) * N + n0
-                            if ty * m + m <= OH:
-                                store_column(out, 0, y, to + ty * m * OW * N, OW * N)
-                            else:
-                                store_within(out, y, to, OW * N, ty * m, OH)
+                multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, b)
+                for k in range(b * blocks.k, min((b + 1) * blocks.k, s.K)):
+                    for t in range(min(blocks.t, s.columns - first)):
+                        at = places.M + ((k - b * blocks.k) * blocks.t + t) * F.lanes
+                        transform_output(F, arrays, scratch, s, at, places.m_step, k, n0, ty, first + t, rectify)
 
-    return compiled(types.void(*[INT] * 7, types.boolean, INT, INT, INT, SIZES), forward)
+    return compiled(types.void(INT, INT, integers(ForwardArrays), INT, integers(Sizes), integers(ForwardBlocks),
+                               integers(ForwardPlaces), INT, types.boolean), forward)
 
 
-def forward_scratch(m, r, k_block, t_block, C):
-    """Vectors of scratch memory that a thread of the forward kernel needs."""
-    n = m + r - 1
-    return n * (t_block * n + 1) + n * n * (C * t_block + 1) + n * n * k_block * t_block
+def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Sizes, blocks: ForwardBlocks,
+             rectify: bool) -> np.ndarray:
+    """The output (K, OH, OW, N) of images x (C, H, W, N): `forward_kernel` on arrays.
 
-
-@functools.cache
-def weight_kernel(bits, m, r, block):
-    """u[f, a / block, b, a % block] = (G w G^T)[f] for w = weight[a, b], or weight[b, a] if `swapped`; then zeros.
-
-    A job is one block of a. `planes`: the weights of a block, (r r, b, a % block).
+    Parameters
+    ----------
+    u : array (f, K / k_block, C, k_block)
+        The transformed weight, from `winograd_weight.spectra`.
+    bias : array (K,)
+    rectify : bool
+        Whether the output is that of a ReLU.
     """
-    lanes, n, taps = VECTOR[bits].lanes, m + r - 1, r * r
+    kernel, multiply, places = forward_kernel(F), product_block(F.bits, *blocks), forward_places(F, s, blocks)
+    y = empty((s.K, s.OH, s.OW, s.N), x.dtype)
+    arrays = ForwardArrays(x.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data)
 
-    def transform_weight(start, stop, weight, u, swapped, planes, half):
-        a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
-        blocks, plane = -(-a_size // block), b_size * block
-        for job in range(start, stop):
-            for b in range(b_size):
-                for k in range(block):
-                    a = job * block + k
-                    for q in range(taps):
-                        value = weight.dtype.type(0)
-                        if a < a_size:
-                            value = weight[b, a, q] if swapped else weight[a, b, q]
-                        planes[q, b * block + k] = value
-            for p in range(0, plane, lanes):
-                for j in range(r):
-                    tile = column(bits, r, planes.ctypes.data, j * planes.shape[1] + p, r * planes.shape[1])
-                    store_column(transform("G", m, r, tile), 0, half.ctypes.data, j * lanes, r * lanes)
-                for i in range(n):
-                    tile = transform("G", m, r, column(bits, r, half.ctypes.data, i * r * lanes, lanes))
-                    store_tile(tile, 1, u, (i * n * blocks + job) * plane + p, blocks * plane, n, plane - p)
+    def work(start, stop):
+        kernel(start, stop, arrays, scratch(places.end * x.itemsize), s, blocks, places, multiply, rectify)
 
-    element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, types.Array(element, 3, "C", readonly=True), INT, types.boolean,
-                               element[:, ::1], element[::1]), transform_weight)
+    products = F.n * F.n * s.C * s.K * blocks.t * F.lanes           # of a job
+    parallel_for(s.N // F.lanes * s.rows * -(-s.columns // blocks.t), work, 1 + PRODUCTS // products)
+    return y

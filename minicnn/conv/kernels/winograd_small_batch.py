@@ -10,7 +10,8 @@ from numba import types
 from ..layout import readonly
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
-from .simd import INT, compiled
+from .compile import compiled
+from .simd import INT
 
 PER_CALL = 50_000               # numbers that pay for handing work to a thread
 

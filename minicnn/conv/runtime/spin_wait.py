@@ -11,7 +11,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..kernels.simd import I64, INT, call_llvm, compiled
+from ..kernels.compile import compiled
+from ..kernels.simd import I64, INT, call_llvm
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 

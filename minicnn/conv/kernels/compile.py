@@ -1,0 +1,131 @@
+"""From Python to machine code: how a kernel is compiled, cached and named, and which of its values are constants."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import pathlib
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.core import event
+from numba.core.imputils import lower_constant
+from numba.core.typing.templates import AttributeTemplate
+from numba.extending import (
+    infer_getattr,
+    intrinsic,
+    lower_getattr_generic,
+    models,
+    register_model,
+    typeof_impl,
+)
+
+from .simd import I64, INT
+
+FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
+
+
+def compiled(signature: Any, kernel: Callable, compiler: Callable = njit) -> Any:
+    """The kernel in machine code, from numba's cache on disk if it is there. It runs without the GIL.
+
+    numba keys its cache by its own version, the processor, and the kernel's file. The name of the kernel carries the
+    fingerprint of all files of this folder, so a change of any of them compiles again. The name also carries the
+    constants of the kernel: functions of one name share an index on disk, and two processes that compile at once may
+    give two kernels the same number in it.
+    """
+    cells = [cell.cell_contents for cell in kernel.__closure__ or ()]
+    values = [cell if isinstance(cell, tuple) else (cell,) for cell in cells if isinstance(cell, (int, tuple))]
+    kernel.__qualname__ = "-".join([kernel.__name__, *(str(n) for value in values for n in value), str(FINGERPRINT)])
+    with event.install_listener("numba:compile", _Announcement()):
+        try:
+            return compiler(signature, nogil=True, cache=True)(kernel)
+        except RuntimeError as error:
+            if "cannot cache" not in str(error):
+                raise
+            return compiler(signature, nogil=True)(kernel)     # no directory where numba may write
+
+
+def compiled_block(parameters: int, block: Callable) -> int:
+    """The address of a function of so many integers, in machine code: what `call` calls in a kernel.
+
+    A kernel that calls its innermost loops is compiled once for all sizes of register blocks.
+    """
+    _blocks.append(compiled(types.void(*[INT] * parameters), block, cfunc))
+    return _blocks[-1].address
+
+
+_blocks: list[Any] = []         # their machine code lives as long as they do
+
+
+@intrinsic
+def call(typing, address, arguments):
+    """Call the compiled block at `address`, a function of so many integers that returns nothing."""
+    def generate(context, b, signature, values):
+        pointer = b.inttoptr(values[0], ir.FunctionType(ir.VoidType(), [I64] * arguments.count).as_pointer())
+        b.call(pointer, [b.extract_value(values[1], i) for i in range(arguments.count)])
+        return context.get_dummy_value()
+    return types.void(address, arguments), generate
+
+
+# What kernels are given.
+
+def integers(cls: type) -> types.Type:
+    """The numba type of a NamedTuple of integers, for the signature of a kernel."""
+    return types.NamedUniTuple(INT, len(cls._fields), cls)      # type: ignore[attr-defined]
+
+
+def constants(cls: type) -> type:
+    """Class decorator for a NamedTuple of integers: in a kernel, every attribute of an instance is a constant.
+
+    The instance is a variable of the function around the kernel, as the sizes of register tiles may be, and can be
+    handed on to functions that are inlined.
+    """
+    typeof_impl.register(cls)(lambda value, context: Constants(value))
+    return cls
+
+
+class Constants(types.Type):
+    """The numba type of one value of a class of `constants`."""
+
+    def __init__(self, value):
+        self.value = value
+        super().__init__(name=f"{type(value).__name__}{tuple(value)}")
+
+
+register_model(Constants)(models.OpaqueModel)
+
+
+@lower_constant(Constants)
+def _no_code(context, b, kind, value):
+    return context.get_dummy_value()
+
+
+@infer_getattr
+class _Attributes(AttributeTemplate):
+    key = Constants
+
+    def generic_resolve(self, kind, name):
+        return types.literal(getattr(kind.value, name))
+
+
+@lower_getattr_generic(Constants)
+def _attribute(context, b, kind, value, name):
+    return context.get_constant(INT, getattr(kind.value, name))
+
+
+class _Announcement(event.Listener):
+    """Says why the first convolution takes seconds. Hears only what is compiled, not what comes from the cache."""
+
+    def on_start(self, event):
+        _announce()
+
+    def on_end(self, event):
+        pass
+
+
+@functools.cache
+def _announce():
+    logging.getLogger("minicnn").warning("minicnn: compiling convolution kernels (once: later runs load them)")

@@ -1,0 +1,305 @@
+"""The compiled kernels of `direct`: sums of products along rows of pixels, held in registers.
+
+An output row is `pixels` numbers, which lie one after the other, and so do the numbers of the input that one tap
+meets. A tap is q = (c, j), an input channel and a column of the kernel: it meets x from `taps[q]` on, in the row of the
+input that `source` names for tap row i. `source[row, i]` is -1 where that row is padding; it is left out.
+
+Arrays that may be the caller's reach a kernel as addresses: numba would compile a kernel again for every mix of
+writeable, read-only and unaligned arrays. The functions `correlate` and `multiply` take arrays and call the kernels.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+
+from ..runtime.memory import empty
+from ..runtime.threads import parallel_for
+from .compile import compiled, constants, integers
+from .simd import (
+    INT,
+    VECTOR,
+    add,
+    add_outer,
+    add_rows,
+    gather,
+    loads,
+    relu,
+    splats,
+    store_tile,
+    zeros,
+)
+
+WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register block -> its vectors a channel: the operands need 9 more of 32
+PER_CALL = 2_000_000            # products that pay for handing work to a thread
+FLUSH = 64                      # vectors, or one row, that `multiply` sums before it goes on in float64
+
+
+def block_size(n: int) -> int:
+    """The size of register blocks that covers n channels with least work; a block also costs about one load.
+
+    >>> [block_size(n) for n in (1, 2, 3, 5, 8, 40)]
+    [1, 1, 4, 5, 4, 5]
+    """
+    return min(WIDTH, key=lambda size: (-(-n // size) * (size + 1), -size))
+
+
+@constants
+class Block(NamedTuple):
+    """A register block, a constant of the machine code: rows x columns vectors of numbers of so many bits."""
+
+    bits: int
+    rows: int
+    columns: int
+
+    @property
+    def size(self) -> int:
+        """Vectors."""
+        return self.rows * self.columns
+
+    @property
+    def lanes(self) -> int:
+        return VECTOR[self.bits].lanes
+
+
+class CorrelationArrays(NamedTuple):
+    """The addresses of the arrays of `correlation_kernel`."""
+
+    out: int            # (group, k, row, pixel)
+    x: int              # (group, ...)
+    weight: int         # (group, k / block, i, q, k % block)
+    bias: int           # (group, k / block, k % block)
+
+
+class CorrelationSizes(NamedTuple):
+    """The sizes of `correlation_kernel`, in numbers."""
+
+    channels: int       # k, of a group
+    pixels: int         # of an output row
+    x_group: int        # from one group of x to the next
+    x_row: int          # from one row of x to the next
+    chain: int          # products that are summed one by one
+
+
+@njit(inline="always")
+def sum_taps(B, columns, arrays, sizes, source, taps, row, at, w, count):
+    """A tile of B.rows x columns vectors: the sum over the taps (i, q) of weight[k, i, q] x[taps[q] + p].
+
+    The pixels p begin at x[at], the weights at weight[w]. The sum is made of sums of about `sizes.chain` taps, as the
+    error of a chain of additions grows with its length.
+    """
+    total, tile, length = zeros(B.bits, B.rows, columns), zeros(B.bits, B.rows, columns), 0
+    for i in range(source.shape[1]):
+        if source[row, i] >= 0:
+            for begin in range(0, taps.size, sizes.chain):
+                end = min(begin + sizes.chain, taps.size)
+                for q in range(begin, end):
+                    weights = splats(B.bits, B.rows, arrays.weight, w + (i * taps.size + q) * B.rows, 1)
+                    tile = add_outer(tile, weights, loads(B.bits, columns, arrays.x,
+                                                          at + source[row, i] * sizes.x_row + taps[q], count))
+                length += end - begin
+                if length >= sizes.chain:
+                    total, tile, length = add(total, tile), zeros(B.bits, B.rows, columns), 0
+    return add(total, tile)
+
+
+@functools.cache
+def correlation_kernel(bits: int, block: int) -> Any:
+    """out[group, k, row, p] = bias[group, k]
+    + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p], where source[row, i] is not -1.
+
+    Then its ReLU, if `rectify`. A job is one register block of pixels in one row of one group, for all channels k: what
+    it reads of x stays in the cache. Every pixel of the image has the same order of summation, so a shifted image gives
+    the shifted map to the bit.
+    """
+    B = Block(bits, block, WIDTH[block])
+
+    def correlate(start, stop, arrays, sizes, source, taps, rectify):
+        rows, kernel_rows = source.shape
+        pixels, reach = sizes.pixels, B.columns * B.lanes           # reach: pixels of a block
+        tiles, blocks = -(-pixels // reach), -(-sizes.channels // B.rows)
+        for job in range(start, stop):
+            group, row, first = job // tiles // rows, job // tiles % rows, job % tiles * reach
+            for b in range(blocks):
+                packed, channels = (group * blocks + b) * B.rows, sizes.channels - b * B.rows
+                w, at = packed * kernel_rows * taps.size, group * sizes.x_group + first
+                shift = splats(B.bits, B.rows, arrays.bias, packed, 1)
+                target = ((group * sizes.channels + b * B.rows) * rows + row) * pixels
+                if first + reach <= pixels:
+                    tile = sum_taps(B, B.columns, arrays, sizes, source, taps, row, at, w, None)
+                    tile = add_rows(tile, shift)
+                    if rectify:
+                        tile = relu(tile)
+                    store_tile(tile, B.columns, arrays.out, target + first, rows * pixels, channels, None)
+                    continue
+                for p in range(first, pixels, B.lanes):     # the end of the row: the same, a vector at a time
+                    last = sum_taps(B, 1, arrays, sizes, source, taps, row, at + p - first, w, pixels - p)
+                    last = add_rows(last, shift)
+                    if rectify:
+                        last = relu(last)
+                    store_tile(last, 1, arrays.out, target + p, rows * pixels, channels, pixels - p)
+
+    return compiled(types.void(INT, INT, integers(CorrelationArrays), integers(CorrelationSizes), types.int64[:, ::1],
+                               types.int64[::1], types.boolean), correlate)
+
+
+def pack(weight: np.ndarray, block: int) -> np.ndarray:
+    """(G, K, C, kh, kw) -> (G, K / block, kh, C, kw, block), zeros beyond the last channel."""
+    groups, channels = weight.shape[:2]
+    blocks = -(-channels // block)
+    packed = np.zeros((groups, blocks * block, *weight.shape[2:]), weight.dtype)
+    packed[:, :channels] = weight
+    return np.ascontiguousarray(packed.reshape(groups, blocks, block, *weight.shape[2:]).transpose(0, 1, 4, 3, 5, 2))
+
+
+def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, source: np.ndarray, taps: np.ndarray, pixels: int,
+              rectify: bool = False) -> np.ndarray:
+    """The sum over taps, plus the bias, then its ReLU if `rectify`: `correlation_kernel` on arrays.
+
+    Parameters
+    ----------
+    x : array (G C, H, phases, W', N), in C order
+    weight : array (G, K, C, kh, kw)
+    bias : array (G K,)
+    source : int64 array (rows, kh)
+        The row of x that tap row i of an output row meets, or -1.
+    taps : int64 array (C kw,)
+        Where in a row of x, counted in numbers from the first channel of the group, tap (c, j) begins.
+    pixels : int
+        Numbers of an output row.
+
+    Returns
+    -------
+    out : array (G K, rows, pixels)
+    """
+    groups, channels = weight.shape[:2]
+    block, bits = block_size(channels), 8 * x.itemsize
+    kernel = correlation_kernel(bits, block)
+    packed, packed_bias = pack(weight, block), pack(bias.reshape(groups, channels, 1, 1, 1), block)
+    out = empty((groups * channels, len(source), pixels), x.dtype)
+    chain = max(16, round((source.shape[1] * taps.size) ** (2 / 3)))    # least error: L^(2/3) of L terms
+    arrays = CorrelationArrays(out.ctypes.data, x.ctypes.data, packed.ctypes.data, packed_bias.ctypes.data)
+    sizes = CorrelationSizes(channels, pixels, x.size // groups, math.prod(x.shape[2:]), chain)
+
+    def work(start, stop):
+        kernel(start, stop, arrays, sizes, source, taps, rectify)
+
+    tile = WIDTH[block] * VECTOR[bits].lanes
+    jobs = groups * len(source) * -(-pixels // tile)
+    parallel_for(jobs, work, 1 + PER_CALL // (min(tile, pixels) * packed.size // groups))
+    return out
+
+
+class ProductArrays(NamedTuple):
+    """The addresses of the caller's arrays in `product_kernel`."""
+
+    grad: int           # (group, k, row, pixel)
+    x: int              # (group, ...)
+
+
+class ProductSizes(NamedTuple):
+    """The sizes of `product_kernel`, in numbers."""
+
+    pixels: int         # of an output row
+    x_group: int        # from one group of x to the next
+    x_row: int          # from one row of x to the next
+
+
+@njit(inline="always")
+def sum_pixels(B, arrays, sizes, source, i, first, last, k_table, q_table):
+    """A register block: the sum of grad[k] x[q] over the pixels of the rows first..last - 1, for tap row i."""
+    tile, whole = zeros(B.bits, B.rows, B.columns), sizes.pixels // B.lanes * B.lanes
+    for row in range(first, last):
+        if source[row, i] >= 0:
+            at, there = row * sizes.pixels, source[row, i] * sizes.x_row
+            for p in range(0, whole, B.lanes):
+                tile = add_outer(tile, gather(B.bits, B.rows, arrays.grad, at + p, k_table.ctypes.data, None),
+                                 gather(B.bits, B.columns, arrays.x, there + p, q_table.ctypes.data, None))
+            if whole < sizes.pixels:
+                left, at, there = sizes.pixels - whole, at + whole, there + whole
+                tile = add_outer(tile, gather(B.bits, B.rows, arrays.grad, at, k_table.ctypes.data, left),
+                                 gather(B.bits, B.columns, arrays.x, there, q_table.ctypes.data, left))
+    return tile
+
+
+@njit(inline="always")
+def store_totals(B, out, totals, group, k, i, q):
+    """out[group, k + n, i, q + m] = the sum of the lanes of block entry (n, m) in `totals`, inside of `out`."""
+    for n in range(min(B.rows, out.shape[1] - k)):
+        for m in range(min(B.columns, out.shape[3] - q)):
+            total, slot = 0.0, ((i * B.rows + n) * B.columns + m) * B.lanes
+            for lane in range(slot, slot + B.lanes):
+                total += totals[lane]
+            out[group, k + n, i, q + m] = total
+
+
+@functools.cache
+def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
+    """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
+
+    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums a few
+    rows in registers, in the dtype of the input, and adds that to `totals` (i, k, q, lane), in float64. No two jobs
+    write to the same place, so the order of summation, and the result, do not depend on the number of threads.
+    """
+    B = Block(bits, k_block, q_block)
+
+    def multiply(start, stop, out, arrays, sizes, source, taps, sums, totals):
+        rows, kernel_rows = source.shape
+        channels = out.shape[1]
+        k_blocks, q_blocks = -(-channels // B.rows), -(-taps.size // B.columns)
+        k_table, q_table = np.empty(B.rows, np.int64), np.empty(B.columns, np.int64)
+        some = max(1, FLUSH * B.lanes // sizes.pixels)              # rows
+        for job in range(start, stop):
+            group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * B.rows, job % q_blocks * B.columns
+            for n in range(B.rows):                     # beyond the last one: the last one again, not stored
+                k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * sizes.pixels
+            for n in range(B.columns):
+                q_table[n] = group * sizes.x_group + taps[min(q + n, taps.size - 1)]
+            for n in range(totals.size):
+                totals[n] = 0
+            for first in range(0, rows, some):
+                last = min(first + some, rows)
+                for i in range(kernel_rows):
+                    tile = sum_pixels(B, arrays, sizes, source, i, first, last, k_table, q_table)
+                    store_tile(tile, B.size, sums.ctypes.data, 0, 0, 1, None)
+                    for n in range(sums.size):
+                        totals[i * sums.size + n] += sums[n]
+            for i in range(kernel_rows):
+                store_totals(B, out, totals, group, k, i, q)
+
+    element = types.Float(f"float{bits}")
+    return compiled(types.void(INT, INT, element[:, :, :, ::1], integers(ProductArrays), integers(ProductSizes),
+                               types.int64[:, ::1], types.int64[::1], element[::1], types.float64[::1]), multiply)
+
+
+def multiply(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarray, groups: int) -> np.ndarray:
+    """The sum over pixels of grad x, for every tap: `product_kernel` on arrays.
+
+    Parameters
+    ----------
+    grad : array (G K, OH, OW, N), in C order
+    x, source, taps
+        As for `correlate`.
+
+    Returns
+    -------
+    out : array (G, K, kh, C kw)
+    """
+    channels, bits = len(grad) // groups, 8 * x.itemsize
+    k_block, q_block = block_size(channels), block_size(taps.size)
+    kernel = product_kernel(bits, k_block, q_block)
+    out = np.empty((groups, channels, source.shape[1], taps.size), x.dtype)
+    arrays = ProductArrays(grad.ctypes.data, x.ctypes.data)
+    sizes = ProductSizes(grad[0, 0].size, x.size // groups, math.prod(x.shape[2:]))
+
+    def work(start, stop):
+        sums = np.empty(k_block * q_block * VECTOR[bits].lanes, x.dtype)
+        kernel(start, stop, out, arrays, sizes, source, taps, sums, np.empty(source.shape[1] * sums.size))
+
+    jobs = groups * -(-channels // k_block) * -(-taps.size // q_block)
+    parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * source.shape[1] * k_block * q_block))
+    return out

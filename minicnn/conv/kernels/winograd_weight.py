@@ -1,0 +1,132 @@
+"""The compiled kernels of `winograd` for the weight: into the n x n frequencies of a tile, and back for its gradient.
+
+    U = G weight G^T        dweight = G^T dU G
+
+Lanes run over output channels. `spectra` and `weight_gradient` take arrays and call the kernels.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+
+from ..layout import readonly
+from ..runtime.memory import empty
+from ..runtime.threads import parallel_for
+from .compile import compiled
+from .cook_toom_transform import Filtering, transform
+from .simd import INT, add, column, store_column, store_tile, zeros
+
+PER_CALL = 100_000              # numbers written that pay for handing work to a thread
+
+
+@njit(inline="always")
+def gather_block(weight, swapped, first, block, b_size, planes):
+    """planes[q, b block + k] = tap q of weight[a, b], or weight[b, a] if `swapped`, for a = first + k; then zeros."""
+    a_size = weight.shape[1] if swapped else weight.shape[0]
+    for b in range(b_size):
+        for k in range(block):
+            a = first + k
+            for q in range(planes.shape[0]):
+                value = weight.dtype.type(0)
+                if a < a_size:
+                    value = weight[b, a, q] if swapped else weight[a, b, q]
+                planes[q, b * block + k] = value
+
+
+@functools.cache
+def weight_kernel(F: Filtering, block: int) -> Any:
+    """u[f, a / block, b, a % block] = (G w G^T)[f] for w = weight[a, b], or weight[b, a] if `swapped`; then zeros.
+
+    A job is one block of a. `planes`: the weights of a block, (r r, b, a % block). `half`: the first transform, (n, r)
+    vectors.
+    """
+    def transform_weight(start, stop, weight, u, swapped, planes, half):
+        a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
+        blocks, plane, row = -(-a_size // block), b_size * block, planes.shape[1]
+        for job in range(start, stop):
+            gather_block(weight, swapped, job * block, block, b_size, planes)
+            for p in range(0, plane, F.lanes):
+                for j in range(F.r):
+                    tile = column(F.bits, F.r, planes.ctypes.data, j * row + p, F.r * row)
+                    store_column(transform("G", F, tile), 0, half.ctypes.data, j * F.lanes, F.r * F.lanes)
+                for i in range(F.n):
+                    tile = transform("G", F, column(F.bits, F.r, half.ctypes.data, i * F.r * F.lanes, F.lanes))
+                    store_tile(tile, 1, u, (i * F.n * blocks + job) * plane + p, blocks * plane, F.n, plane - p)
+
+    element = types.Float(f"float{F.bits}")
+    return compiled(types.void(INT, INT, types.Array(element, 3, "C", readonly=True), INT, types.boolean,
+                               element[:, ::1], element[::1]), transform_weight)
+
+
+def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.ndarray:
+    """U = G weight G^T of every pair of channels (a, b) = (k, c), or (c, k) if `swapped`.
+
+    Parameters
+    ----------
+    weight : array (K, C, r, r), in any memory order
+
+    Returns
+    -------
+    u : array (f, a / block, b, block)
+        Zeros beyond the last a.
+    """
+    K, C, r, _ = weight.shape
+    a, b = (C, K) if swapped else (K, C)
+    kernel, blocks = weight_kernel(F, block), -(-a // block)
+    taps = readonly(np.ascontiguousarray(weight).reshape(K, C, r * r))
+    u = empty((F.n * F.n, blocks, b, block), weight.dtype)
+
+    def work(start, stop):
+        planes = np.empty((r * r, -(-b * block // F.lanes) * F.lanes), weight.dtype)
+        kernel(start, stop, taps, u.ctypes.data, swapped, planes, np.empty(F.n * r * F.lanes, weight.dtype))
+
+    parallel_for(blocks, work, 1 + PER_CALL // (b * block * F.n * F.n))
+    return u
+
+
+@functools.cache
+def weight_gradient_kernel(F: Filtering) -> Any:
+    """out[k, c] = G^T (sum over jobs of du[job, f, c, k]) G. A job of this kernel is one c.
+
+    `spectrum`: the sum, (n, n) vectors. `half`: the first transform, (r, n). `result`: the second, (r, r).
+    """
+    def transform_gradient(start, stop, du, sizes, out, spectrum, half, result):
+        jobs, padded_c, padded_k = sizes
+        for c in range(start, stop):
+            for k in range(0, out.shape[0], F.lanes):
+                for f in range(F.n * F.n):
+                    tile = zeros(F.bits, 1, 1)
+                    for job in range(jobs):
+                        at = ((job * F.n * F.n + f) * padded_c + c) * padded_k + k
+                        tile = add(tile, column(F.bits, 1, du, at, 0))
+                    store_column(tile, 0, spectrum.ctypes.data, f * F.lanes, F.lanes)
+                for j in range(F.n):
+                    tile = transform("GT", F, column(F.bits, F.n, spectrum.ctypes.data, j * F.lanes, F.n * F.lanes))
+                    store_column(tile, 0, half.ctypes.data, j * F.lanes, F.n * F.lanes)
+                for i in range(F.r):
+                    tile = transform("GT", F, column(F.bits, F.n, half.ctypes.data, i * F.n * F.lanes, F.lanes))
+                    store_column(tile, 0, result.ctypes.data, i * F.r * F.lanes, F.lanes)
+                for lane in range(min(F.lanes, out.shape[0] - k)):
+                    for q in range(F.r * F.r):
+                        out[k + lane, c, q] = result[q * F.lanes + lane]
+
+    element = types.Float(f"float{F.bits}")
+    return compiled(types.void(INT, INT, INT, types.UniTuple(INT, 3), element[:, :, ::1], *[element[::1]] * 3),
+                    transform_gradient)
+
+
+def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.ndarray:
+    """The gradient of a weight of `shape` (K, C, r, r) from its parts (jobs, f, C, K), the last two of them padded."""
+    K, C, r, _ = shape
+    kernel, out = weight_gradient_kernel(F), np.empty((K, C, r * r), du.dtype)
+
+    def work(start, stop):
+        buffers = (np.empty(size * F.lanes, du.dtype) for size in (F.n * F.n, F.n * r, r * r))
+        kernel(start, stop, du.ctypes.data, (len(du), *du.shape[2:]), out, *buffers)
+
+    parallel_for(C, work, 1 + PER_CALL // (du[0, :, 0].size * len(du)))
+    return out.reshape(shape)
