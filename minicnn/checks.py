@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+from collections.abc import Collection
 from typing import Any
 
 from .errors import InputError
 
 
 def is_integer(value: Any) -> bool:
-    """Whether `value` is an integer of Python or NumPy; a boolean is none.
+    """Whether `value` is an integer of Python or NumPy. A boolean is not.
 
     >>> is_integer(3), is_integer(3.0), is_integer(True)
     (True, False, False)
     """
-    return hasattr(value, "__index__") and not isinstance(value, bool)
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
 
 
 def integer(name: str, value: Any, least: int | None = None) -> int:
@@ -45,7 +50,10 @@ def number(name: str, value: Any, *, least: float | None = None, above: float | 
         ...
     minicnn.InputError: lr must be a number above 0, not nan
     """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:                         # an int that no float holds
+        real = False
     if not real or least is not None and value < least or above is not None and value <= above:
         bound = "" if least is None else f" of at least {least}"
         bound = bound if above is None else f" above {above}"
@@ -54,7 +62,7 @@ def number(name: str, value: Any, *, least: float | None = None, above: float | 
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
-    """An int or a pair of ints as a pair, each at least `least`.
+    """An integer, or a tuple or list of two, as a pair of ints. Each is at least `least`.
 
     >>> pair("stride", 2, 1)
     (2, 2)
@@ -69,14 +77,18 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     return operator.index(both[0]), operator.index(both[1])
 
 
-def one_of(name: str, value: Any, choices) -> Any:
-    """A value that is among the choices.
+def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """The value, where it is one of the choices.
 
     >>> one_of("pool", "median", ("max", "average"))
     Traceback (most recent call last):
         ...
     minicnn.InputError: pool must be one of 'max', 'average', not 'median'
     """
-    if value not in choices:
+    try:
+        known = value in choices
+    except (TypeError, ValueError):               # it has no hash, or it is an array
+        known = False
+    if not known:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
     return value

@@ -76,7 +76,7 @@ class Lines(Notes):
 
 
 class Bar(Progress):
-    """One progress bar on stderr with the time left; use it in a `with`."""
+    """One progress bar on stderr with the time left. It is a context manager."""
 
     def __init__(self, title: str):
         from rich.console import Console
@@ -86,11 +86,11 @@ class Bar(Progress):
         self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self.task = self.bar.add_task(title, total=None, text="")
 
-    def __enter__(self):
+    def __enter__(self) -> Bar:
         self.bar.start()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self.bar.stop()
 
     def update(self, done: float, total: float, text: str = "") -> None:
@@ -102,7 +102,7 @@ class Bar(Progress):
 
 @contextlib.contextmanager
 def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
-    """Context manager: the Progress that fits: silent where asked, a bar where stderr is a terminal, else lines.
+    """Context manager: a Progress on stderr: silent where asked, a bar where stderr is a terminal, else lines.
 
     >>> with on_stderr("digits", quiet=True) as progress:
     ...     progress.update(1, 10)

@@ -1,0 +1,94 @@
+"""checks.py and errors.py: what is accepted, what is refused, and how the message puts it."""
+
+import inspect
+import math
+import re
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import errors
+from minicnn.checks import integer, is_integer, number, one_of, pair
+from minicnn.errors import InputError, MinicnnError
+
+NO_INTEGERS = [1.0, True, None, "1", [1], np.float64(1), np.bool_(True), np.array([1, 2]), np.array(1.0)]
+
+
+@pytest.mark.parametrize("value", [3, np.int8(3), np.uint64(3), np.array(3)])
+def test_integers(value):
+    assert is_integer(value)
+    for found in (integer("n", value), integer("n", value, 3)):
+        assert type(found) is int and found == 3
+    found = pair("stride", value, 3)
+    assert found == (3, 3) and {type(side) for side in found} == {int}
+
+
+@pytest.mark.parametrize("value", NO_INTEGERS)
+def test_what_is_no_integer(value):
+    assert not is_integer(value)
+    message = re.escape(f"n must be an integer of at least 0, not {value!r}")
+    with pytest.raises(InputError, match=f"^{message}$"):
+        integer("n", value, 0)
+    with pytest.raises(InputError, match="^n must be an integer, not "):
+        integer("n", value)
+    with pytest.raises(InputError, match="^stride must be an integer or a pair of integers of at least 0, not "):
+        pair("stride", (1, value), 0)
+
+
+def test_least():
+    assert integer("n", -10**30) == -10**30 and integer("n", 0, 0) == 0
+    with pytest.raises(InputError, match="^seed must be an integer of at least 0, not -1$"):
+        integer("seed", -1, 0)
+    assert number("p", 0, least=0) == 0 and number("p", -3) == -3
+    with pytest.raises(InputError, match="^p must be a number of at least 0, not -0.5$"):
+        number("p", -0.5, least=0)
+    with pytest.raises(InputError, match="^lr must be a number above 0, not 0$"):
+        number("lr", 0, above=0)
+
+
+@pytest.mark.parametrize("value", [2, 2.0, np.float32(2), np.int64(2)])
+def test_numbers(value):
+    found = number("lr", value, above=1)
+    assert type(found) is float and found == 2
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None, "1", 1j, True, 10**400, np.array([1.0])])
+def test_what_is_no_number(value):
+    with pytest.raises(InputError, match="^lr must be a number, not " + re.escape(repr(value))):
+        number("lr", value)
+
+
+@pytest.mark.parametrize("value", [(1, 2), [1, 2], (np.int64(1), 2)])
+def test_pairs(value):
+    assert pair("stride", value, 1) == (1, 2)
+
+
+@pytest.mark.parametrize("value", [(1,), (1, 2, 3), (), (0, 1), (1, 0), "12", {1, 2}])
+def test_what_is_no_pair(value):
+    with pytest.raises(InputError, match="^stride must be an integer or a pair of integers of at least 1, not " +
+                       re.escape(repr(value))):
+        pair("stride", value, 1)
+
+
+def test_one_of():
+    assert one_of("pool", "max", ("max", "average")) == "max"
+    for value in ("median", None, ["max"], np.array(["max", "average"])):
+        for choices in (("max", "average"), {"max": 1, "average": 2}):
+            with pytest.raises(InputError, match="^pool must be one of 'max', 'average', not " +
+                               re.escape(repr(value))):
+                one_of("pool", value, choices)
+
+
+@pytest.mark.parametrize(("name", "base"), [
+    ("InputError", ValueError), ("InputTypeError", TypeError), ("StateError", RuntimeError), ("FileError", OSError)])
+def test_every_error_is_one_of_the_package_and_of_python(name, base):
+    error = getattr(minicnn, name)
+    assert issubclass(error, MinicnnError) and issubclass(error, base)
+    with pytest.raises(base, match="^a reason$"):
+        raise error("a reason")
+
+
+def test_all_errors_are_exported():
+    classes = {name for name, value in vars(errors).items() if inspect.isclass(value)}
+    assert classes <= set(minicnn.__all__)

@@ -1,0 +1,117 @@
+"""progress.py: what a terminal shows, what a file gets, and how much time is left."""
+
+import io
+
+import pytest
+
+from minicnn import progress
+from minicnn.progress import NOTES, SILENT, Lines, Part, Progress, duration, on_stderr
+
+
+class Clock:
+    def __init__(self, monkeypatch):
+        self.now = 100.0
+        monkeypatch.setattr(progress.time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    return Clock(monkeypatch)
+
+
+class Recorder(Progress):
+    def __init__(self):
+        self.told = []
+
+    def update(self, done, total, text=""):
+        self.told.append((done, total, text))
+
+    def note(self, line):
+        self.told.append(line)
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_lines_come_after_a_second_and_then_rarely(clock, capsys):
+    lines = Lines("train")
+    lines.update(0, 100, "epoch 1")
+    assert capsys.readouterr().err == ""
+    clock.now += 2
+    lines.update(1, 100, "epoch 1")
+    assert capsys.readouterr().err == "train: 1%, about 3 min 18 s left  epoch 1\n"
+    for _ in range(19):
+        clock.now += 1
+        lines.update(2, 100)
+    assert capsys.readouterr().err == ""
+    clock.now += 1
+    lines.update(50, 100)
+    assert capsys.readouterr() == ("", "train: 50%, about 22 s left\n")
+
+
+def test_what_was_done_before_does_not_count_as_fast(clock, capsys):
+    lines = Lines("train")
+    lines.update(50, 100)
+    clock.now += 10
+    lines.update(75, 100)
+    assert capsys.readouterr().err == "train: 75%, about 10 s left\n"
+
+
+def test_no_estimate_without_progress_and_no_division_by_zero(clock, capsys):
+    lines = Lines("verify")
+    clock.now += 10
+    lines.update(0, 0)
+    assert capsys.readouterr().err == "verify: 0%\n"
+
+
+def test_notes_are_printed_to_stderr(capsys):
+    for one in (NOTES, Lines("train")):
+        one.note("epoch 1: [red]done[/red]")
+        assert capsys.readouterr() == ("", "epoch 1: [red]done[/red]\n")
+    NOTES.update(1, 2, "nothing")
+    SILENT.note("nothing")
+    SILENT.update(1, 2, "nothing")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_parts_of_parts():
+    whole = Recorder()
+    half = Part(whole, 0.5, 1.0, "second: ")
+    quarter = Part(half, 0.0, 0.5)
+    half.update(1, 2, "a")
+    quarter.update(1, 2, "b")
+    quarter.update(0, 0)
+    quarter.note("a line")
+    assert whole.told == [(0.75, 1.0, "second: a"), (0.625, 1.0, "second: b"), (0.5, 1.0, "second: "), "a line"]
+
+
+def test_a_terminal_gets_a_bar_and_the_notes_above_it(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with on_stderr("train") as bar:
+        bar.update(25, 100, "epoch 1/4")
+        bar.note("epoch 1/4 [bold]done[/bold]")
+        bar.bar.refresh()
+    shown = terminal.getvalue()
+    assert "train" in shown and "25%" in shown and "epoch 1/4" in shown and "epoch 1/4 [bold]done[/bold]" in shown
+
+
+@pytest.mark.parametrize(("terminal", "term", "kind"), [
+    (io.StringIO, "xterm", Lines), (Terminal, "dumb", Lines)])
+def test_everything_else_gets_lines(monkeypatch, terminal, term, kind):
+    monkeypatch.setattr("sys.stderr", terminal())
+    monkeypatch.setenv("TERM", term)
+    with on_stderr("train") as found:
+        assert type(found) is kind
+    with on_stderr("train", quiet=True) as found:
+        assert found is SILENT
+
+
+@pytest.mark.parametrize(("seconds", "text"), [
+    (0, "0 s"), (7.4, "7 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (3600, "60 min 00 s")])
+def test_duration(seconds, text):
+    assert duration(seconds) == text
