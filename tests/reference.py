@@ -1,5 +1,5 @@
-"""Oracles that the package does not ship: central differences, and convolution by scipy.signal.correlate2d; and the
-memory orders in which every result must be the same."""
+"""Oracles that the package does not ship: central differences, windows by slices, convolution and blur by
+scipy.signal.correlate2d; inputs without kinks and ties; the memory orders in which every result must be the same."""
 
 import numpy as np
 from scipy.signal import correlate2d
@@ -40,6 +40,33 @@ def conv2d(x, weight, bias=None, stride=(1, 1), padding=((0, 0), (0, 0)), dilati
         sum(correlate2d(image[o // per_group * c + i], spread[o, i], mode="valid") for i in range(c))
         [::stride[0], ::stride[1]] for o in range(k)]) for image in x])
     return out if bias is None else out + np.asarray(bias, np.float64)[:, None, None]
+
+
+def windows(image, kernel, stride=(1, 1)):
+    """Every window of an image (H, W), by slices: shape (OH, OW, *kernel)."""
+    (ky, kx), (sy, sx) = kernel, stride
+    rows, columns = (image.shape[0] - ky) // sy + 1, (image.shape[1] - kx) // sx + 1
+    return np.array([[image[y * sy:y * sy + ky, x * sx:x * sx + kx] for x in range(columns)] for y in range(rows)])
+
+
+def blur_pool2d(x, size, stride):
+    """Channel by channel: np.pad, correlate2d with a row of Pascal's triangle, every stride-th pixel."""
+    (ky, kx), (sy, sx) = (value if isinstance(value, tuple) else (value, value) for value in (size, stride))
+    kernel = np.outer(PASCAL[ky], PASCAL[kx]).astype(float)
+    kernel /= kernel.sum()
+    margins = [((k - 1) // 2, int(np.ceil((k - 1) / 2))) for k in (ky, kx)]
+    return np.stack([np.stack([correlate2d(np.pad(channel, margins, "reflect"), kernel, mode="valid")[::sy, ::sx]
+                               for channel in image]) for image in x])
+
+
+PASCAL = {1: [1], 2: [1, 1], 3: [1, 2, 1], 4: [1, 3, 3, 1], 5: [1, 4, 6, 4, 1], 6: [1, 5, 10, 10, 5, 1],
+          7: [1, 6, 15, 20, 15, 6, 1]}            # as the paper's code lists it
+
+
+def distinct(rng, *shape):
+    """Values at least 0.1 apart and 0.05 from zero: no kink and no tie is near."""
+    n = int(np.prod(shape))
+    return (rng.permutation(n) - n / 2 + 0.5).reshape(shape) * 0.1
 
 
 def unaligned(a):

@@ -2,35 +2,22 @@
 
 import numpy as np
 import pytest
-from scipy.signal import correlate2d
 
 from minicnn import Tensor, nn
 from minicnn import functional as F
-from tests.reference import ORDERS, assert_gradients
-
-ROWS = {1: [1], 2: [1, 1], 3: [1, 2, 1], 4: [1, 3, 3, 1], 5: [1, 4, 6, 4, 1], 6: [1, 5, 10, 10, 5, 1],
-        7: [1, 6, 15, 20, 15, 6, 1]}              # Pascal's triangle, as the paper's code lists it
-
-
-def reference(x, size, stride):
-    """Channel by channel: np.pad, correlate2d, and every stride-th pixel."""
-    (ky, kx), (sy, sx) = (value if isinstance(value, tuple) else (value, value) for value in (size, stride))
-    kernel = np.outer(ROWS[ky], ROWS[kx]).astype(float)
-    kernel /= kernel.sum()
-    margins = [((k - 1) // 2, int(np.ceil((k - 1) / 2))) for k in (ky, kx)]
-    return np.stack([np.stack([correlate2d(np.pad(channel, margins, "reflect"), kernel, mode="valid")[::sy, ::sx]
-                               for channel in image]) for image in x])
+from tests import reference
+from tests.reference import ORDERS, PASCAL, assert_gradients
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, (2, 1), (1, 4)])
-@pytest.mark.parametrize("size", [*ROWS, (3, 4), (1, 6)])
+@pytest.mark.parametrize("size", [*PASCAL, (3, 4), (1, 6)])
 @pytest.mark.parametrize("shape", [(2, 3, 8, 6), (1, 1, 7, 9), (2, 2, 4, 5)])
 def test_against_pad_and_correlate(shape, size, stride, rng):
     x = rng.standard_normal(shape)
     out = F.blur_pool2d(Tensor(x), size, stride).data
     steps = stride if isinstance(stride, tuple) else (stride, stride)
     assert out.shape == (*shape[:2], *(-(-n // s) for n, s in zip(shape[2:], steps, strict=True)))
-    np.testing.assert_allclose(out, reference(x, size, stride), rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(out, reference.blur_pool2d(x, size, stride), rtol=1e-12, atol=1e-14)
 
 
 def test_the_default_is_the_papers(rng):
@@ -45,7 +32,7 @@ def test_gradient(size, stride, rng):
     assert_gradients(lambda x: F.blur_pool2d(x, size, stride), [rng.standard_normal((2, 2, 5, 6))], rng)
 
 
-@pytest.mark.parametrize("size", [*ROWS, (2, 5)])
+@pytest.mark.parametrize("size", [*PASCAL, (2, 5)])
 @pytest.mark.parametrize("stride", [1, 2, (3, 2)])
 @pytest.mark.parametrize("shape", [(2, 3, 7, 8), (1, 2, 4, 4)])
 def test_adjoint_identity(shape, size, stride, rng):
@@ -128,4 +115,4 @@ def test_bad_input_is_named(call, message):
 
 def test_the_smallest_image_that_can_be_reflected(rng):
     x = rng.standard_normal((1, 1, 3, 3))
-    np.testing.assert_allclose(F.blur_pool2d(Tensor(x), 5).data, reference(x, 5, 2), rtol=1e-12)
+    np.testing.assert_allclose(F.blur_pool2d(Tensor(x), 5).data, reference.blur_pool2d(x, 5, 2), rtol=1e-12)

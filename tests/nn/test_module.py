@@ -1,0 +1,92 @@
+"""Module: names, state, modes, repr; Sequential."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, nn
+from minicnn.models import LeNet
+
+
+def test_sequential_is_its_modules_in_order(rng):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, rng=rng), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+                          nn.Linear(2, 3, rng=rng))
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "4.weight", "4.bias"]
+    assert len(model) == 5 and isinstance(model[1], nn.ReLU) and len(model[:2]) == 2
+    assert model(Tensor(np.ones((2, 1, 5, 5), np.float32))).shape == (2, 3)
+
+
+@pytest.mark.parametrize("bad", [[nn.ReLU()], nn.ReLU, np.tanh])
+def test_sequential_refuses_what_is_no_module(bad):
+    with pytest.raises(TypeError, match="Sequential: argument 0 is .*, not a Module"):
+        nn.Sequential(bad)
+
+
+def test_a_parameter_is_not_replaced_by_an_array(rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    with pytest.raises(TypeError, match="Linear.weight is a Parameter; a ndarray in its place would not be trained"):
+        layer.weight = np.ones((1, 2))
+    layer.weight, layer.bias = nn.Parameter(np.ones((1, 2))), None
+    assert [name for name, _ in layer.named_parameters()] == ["weight"]
+
+
+def test_a_shared_parameter_is_listed_once(rng):
+    model = nn.Sequential(nn.Linear(2, 2, rng=rng), nn.Linear(2, 2, rng=rng))
+    setattr(model[1], "weight", model[0].weight)  # noqa: B010 (the attribute of a module reached by index)
+    assert [name for name, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.bias"]
+
+
+def test_train_and_eval_reach_every_module(rng):
+    model = nn.Sequential(nn.Sequential(nn.Dropout(0.5, rng=rng)), nn.BatchNorm2d(2))
+    assert model.eval() is model and not model[0][0].training and not model[1].training
+    x = Tensor(np.ones((2, 2, 3, 3), np.float32))
+    np.testing.assert_allclose(model(x).data, x.data / np.sqrt(1 + 1e-5), rtol=1e-6)
+    model.train()
+    assert model[0][0].training
+    assert (model[0](x).data == 0).any()
+
+
+def test_state_dict_is_a_copy_and_holds_buffers():
+    norm = nn.BatchNorm2d(2)
+    state = norm.state_dict()
+    assert list(state) == ["weight", "bias", "running_mean", "running_var"]
+    state["weight"][:] = 7
+    assert norm.weight.data.tolist() == [1, 1]
+    norm.load_state_dict(state)
+    assert norm.weight.data.tolist() == [7, 7]
+
+
+def test_load_state_dict_lists_all_that_does_not_fit_and_changes_nothing(rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match=r"missing: bias; unexpected: other; wrong shape: weight is \(3,\) but must be "
+                                         r"\(1, 2\)"):
+        layer.load_state_dict({"weight": np.ones(3), "other": np.ones(1)})
+    with pytest.raises(ValueError, match="wrong shape: weight"):
+        layer.load_state_dict({"weight": np.ones((2, 1))}, strict=False)
+    assert all((before[k] == v).all() for k, v in layer.state_dict().items())
+    assert layer.load_state_dict({"bias": np.array([5.0]), "more": np.ones(1)}, strict=False) == (["weight"], ["more"])
+    assert layer.bias.data.tolist() == [5.0]
+
+
+def test_zero_grad(rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    layer(Tensor([[1.0, 2.0]])).sum().backward()
+    assert layer.weight.grad is not None
+    layer.zero_grad()
+    assert layer.weight.grad is None
+
+
+def test_repr_of_a_model_counts_parameters():
+    lines = repr(LeNet()).splitlines()
+    assert lines[0].split() == ["LeNet(", "67,415", "parameters"]
+    assert lines[3].split()[-1] == "20,040" and lines[-1] == ")"
+
+
+def test_a_module_without_forward_says_so():
+    with pytest.raises(NotImplementedError, match="Module defines no forward"):
+        nn.Module()(1)
+
+
+def test_a_shared_module_keeps_its_buffers_once():
+    model = nn.Sequential(norm := nn.BatchNorm2d(2), norm)
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "0.running_mean", "0.running_var"]
