@@ -4,7 +4,9 @@ import dataclasses
 import errno
 import json
 import os
+import shutil
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +96,23 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
         one, two = (load(tmp_path / run / f"{name}.safetensors") for run in ("whole", "part"))
         assert_same(one.model, two.model)
         assert_same(one.optimizer or {}, two.optimizer or {})
+
+
+def test_a_run_of_version_0_1_is_resumed(digits, tmp_path):
+    """The files were written by the same `fit` in version 0.1 (commit c8c1a2f), stopped by Ctrl-C after 6 steps."""
+    def small_network():
+        return nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Dropout(0.2, rng=np.random.default_rng(9)),
+                             nn.Linear(49, 10, rng=np.random.default_rng(0)))
+    whole, resumed, settings = small_network(), small_network(), dataclasses.replace(SETTINGS, lr=0.02)
+    shutil.copytree(Path(__file__).with_name("version_0_1"), tmp_path / "run")
+    saved = load(tmp_path / "run" / "last.safetensors")
+    assert Settings(**saved.meta["settings"]) == settings and saved.meta["model"] == "lenet"
+    history = fit(whole, digits, settings)
+    found = fit(resumed, digits, settings, out=tmp_path / "run", resume=saved)
+    assert [record["epoch"] for record in found] == [1, 2, 3]
+    for name, array in whole.state_dict().items():       # another processor than that of the file may round otherwise
+        np.testing.assert_allclose(resumed.state_dict()[name], array, rtol=1e-3, atol=1e-5)
+    assert [r["val_loss"] for r in found] == pytest.approx([r["val_loss"] for r in history], rel=1e-3)
 
 
 def test_ctrl_c_leaves_the_handler_as_it_was(digits, tmp_path):
