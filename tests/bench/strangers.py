@@ -1,0 +1,62 @@
+"""Libraries that the benchmarks do not know: the code of files for `minicnn/bench/libraries`, honest and not."""
+
+HONEST = """
+from minicnn.bench.libraries import LayerCalls, LeNetCalls, Library, textbook
+
+def load(threads):
+    print("what a library prints is no answer")
+    return "1.0"
+
+def lenet(variant, inputs):
+    return textbook.lenet(variant, inputs)
+
+LIBRARY = Library(__name__, "numpy", "numpy", lambda threads: load(threads), lambda *arguments: lenet(*arguments),
+                  lambda *arguments: layer(*arguments), {"one": "stranger"}, {"one": "stranger"})
+"""
+
+INCOMPLETE = HONEST + """
+def load(threads):
+    import no_such_module
+"""
+
+WRONG_GRADIENT = HONEST + """
+def lenet(variant, inputs):
+    inner = textbook.lenet(variant, inputs)
+    still = inner.weights()["conv2.bias"].copy()
+    return LeNetCalls(inner.step, inner.forward, lambda: {**inner.weights(), "conv2.bias": still})
+"""
+
+DEADLY = HONEST + """
+import os, sys
+
+def lenet(variant, inputs):
+    inner, calls = textbook.lenet(variant, inputs), []
+    def step():
+        calls.append(1)
+        if len(calls) == LAST:
+            print("Segmentation fault, so to say", file=sys.stderr, flush=True)
+            os._exit(11)
+        return inner.step()
+    return LeNetCalls(step, inner.forward, inner.weights)
+"""
+
+TELLS_THREADS = HONEST + """
+def lenet(variant, inputs):
+    from threadpoolctl import threadpool_info
+    raise ValueError(sorted({pool["num_threads"] for pool in threadpool_info()}))
+"""
+
+FRAGILE_LAYERS = HONEST + """
+import os
+import numpy as np
+
+def layer(variant, geometry, x, weight, grad):
+    out = np.zeros(geometry.out_shape, np.float32)
+    def forward():
+        if geometry.in_channels == 1:
+            raise MemoryError
+        if geometry.in_channels == 20:
+            os.kill(os.getpid(), 9)
+        return (out if geometry.out_channels == 40 else out[:1]), None
+    return LayerCalls(forward, lambda saved, needs: (x, weight), lambda array: array)
+"""
