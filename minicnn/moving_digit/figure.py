@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from .. import viz
 from ..data import load, normalize
@@ -13,6 +12,7 @@ from ..data.placement import place
 from ..equivariance.domains import compare
 from ..errors import InputError
 from ..models import LeNet
+from ..viz.figure import Figure
 from .canvas import CANVAS, DIGIT, check_canvas, feature_map, find_digit
 from .clusters import Clusters
 from .scene import fit_clusters

@@ -1,53 +1,27 @@
-"""The page of `minicnn explore`: what is in the file, and what the command says. The browser is another file."""
+"""The page of `minicnn explore`: the numbers in the file against the engine. The browser is another file."""
 
-import json
-import os
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minicnn import Tensor
 from minicnn.autograd import no_grad
-from minicnn.checkpoint import save
-from minicnn.cli.main import main
 from minicnn.data import load, normalize
 from minicnn.data.placement import place
+from minicnn.errors import InputError, StateError
 from minicnn.models import LeNet, lenet
 from minicnn.moving_digit import build, embedded, explore
 from minicnn.moving_digit.exploration import quantise
 from minicnn.moving_digit.page import LIMIT
-
-SIZES = {"conv1": 34, "conv2": 30, "conv3": 26, "conv4": 22}
+from minicnn.progress import Progress
+from tests.moving_digit.engine import SIZES, maps_of, window_logits
 
 
 @pytest.fixture(scope="module")
 def model():
     return lenet(pretrained=True, algorithm="direct")
 
-
-def canvas(image, dy, dx):
-    return normalize(place(image[None], 38, (dy, dx)))
-
-
-def maps_of(model, image, dy, dx):
-    """{layer: (C, n, n)} of one canvas, computed alone: another batch than in the page."""
-    x, found = Tensor(canvas(image, dy, dx)), {}
-    with no_grad():
-        for name in SIZES:
-            x = getattr(model, name)(x, relu=True)
-            found[name] = x.data[0]
-        found["pool"] = model.pool(x).data[0]
-    return found
-
-
-def window_logits(model, image, dy, dx):
-    with no_grad():
-        return model(Tensor(np.ascontiguousarray(canvas(image, dy, dx)[:, :, 5:33, 5:33]))).data[0]
-
-
-# ---- the file
 
 def test_the_file_is_whole_and_asks_for_nothing_else(page):
     text = page.read_text(encoding="utf-8")
@@ -138,106 +112,39 @@ def test_the_channels_shown_are_those_with_most_energy(contents, model):
 def test_an_algorithm_that_is_not_exactly_equivariant_is_refused():
     images = load("mnist5k").val_images[:1]
     model = lenet(pretrained=True, algorithm="fft")
-    with pytest.raises(RuntimeError, match='make the model with algorithm="direct"'):
+    with pytest.raises(StateError, match='make the model with algorithm="direct"'):
         explore(model, images, [0], [0])
 
 
+def test_progress_is_told_for_each_digit(model, rng):
+    class Told(Progress):
+        def update(self, done, total, text=""):
+            calls.append((done, total, text))
+    calls = []
+    images = rng.integers(0, 256, (2, 28, 28), dtype=np.uint8)
+    explore(model, images, [4, 9], [0, 1], Told())
+    assert calls == [(0, 3, "impulse responses"), (1, 3, "digit 4"), (2, 3, "digit 9"), (3, 3, "")]
+
+
 def test_bad_arguments_of_explore(model):
-    with pytest.raises(ValueError, match=r"images uint8 \(1, 27, 28\) for 1 labels"):
+    with pytest.raises(InputError, match=r"images uint8 \(1, 27, 28\) for 1 labels"):
         explore(model, np.zeros((1, 27, 28), np.uint8), [0], [0])
     broken = LeNet(algorithm="direct")
     broken.conv2.weight.data[0, 0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="some of the weights are not finite"):
+    with pytest.raises(InputError, match="some of the weights are not finite"):
         explore(broken, np.zeros((1, 28, 28), np.uint8), [0], [0])
     for weights in (broken.conv2.weight.data, broken.conv3.weight.data):
         weights[...] = 1e25
-    with pytest.raises(ValueError, match="the map of conv3 is not finite"):
+    with pytest.raises(InputError, match="the map of conv3 is not finite"):
         explore(broken, np.zeros((1, 28, 28), np.uint8), [0], [0])
 
 
 def test_a_page_that_would_be_too_large_is_refused(model, monkeypatch):
     monkeypatch.setattr("minicnn.moving_digit.page.LIMIT", 10_000)
-    with pytest.raises(ValueError, match="more than 0 MB: name fewer than 1 digits"):
+    with pytest.raises(InputError, match="more than 0 MB: name fewer than 1 digits"):
         build(explore(model, np.zeros((1, 28, 28), np.uint8), [0], [0]), "a test")
 
 
 def test_embedded_takes_pages_only():
-    with pytest.raises(ValueError, match="this is no page of minicnn explore"):
+    with pytest.raises(InputError, match="this is no page of minicnn explore"):
         embedded("<html></html>")
-
-
-# ---- the command
-
-def test_chosen_digits_and_json(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MINICNN_CONV_ALGO", "winograd")         # the page needs the exact one, whatever the default
-    assert main(["explore", "--digits", "7,@417,7", "--json"]) == 0
-    out = capsys.readouterr().out
-    result, data = json.loads(out), load("mnist5k")
-    assert out.count("\n") == 1 and result["out"] == "explore.html"
-    assert result["indices"] == [int((data.val_labels == 7).argmax()), 417, int((data.val_labels == 7).argmax())]
-    assert result["labels"] == [7, int(data.val_labels[417]), 7]
-    assert result["bytes"] == Path("explore.html").stat().st_size
-    meta, _ = embedded(Path("explore.html").read_text(encoding="utf-8"))
-    assert [digit["index"] for digit in meta["digits"]] == result["indices"]
-
-
-def test_other_weights(tmp_path, capsys):
-    other = LeNet(rng=np.random.default_rng(3))
-    save(tmp_path / "mine.safetensors", other.state_dict(), meta={"model": "lenet"})
-    out = tmp_path / "mine.html"
-    assert main(["explore", "--digits", "3", "--weights", str(tmp_path / "mine.safetensors"), "--out", str(out)]) == 0
-    meta, arrays = embedded(out.read_text(encoding="utf-8"))
-    expected = other.conv1.weight.data[meta["layers"][0]["channels"], 0, ::-1, ::-1]
-    np.testing.assert_array_equal(arrays["impulse1"], expected)
-    assert meta["source"].startswith("mine.safetensors of ") and " 1 digit, " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["--out", "page.pdf"], "--out page.pdf: the page is one HTML file: give a name that ends in .html"),
-    (["--out", "nowhere/page.html"], "there is no directory nowhere; create it first"),
-    (["--out", "folder.html"], "--out folder.html: that is a directory"),
-    (["--digits", "3,11"], "'11' is no digit from 0 to 9"),
-    (["--digits", ""], "'' is no digit from 0 to 9"),
-    (["--digits", "3,@-1"], "'@-1' is no digit"),
-    (["--digits", "@1000"], "there is no validation image @1000: give @0 to @999"),
-    (["--digits", ",".join("3" * 21)], "21 digits, at most 20 are possible"),
-    (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such file"),
-    (["--weights", "other.safetensors"], "other.safetensors is of another model than this LeNet"),
-    (["--weights", "blur.safetensors"], "is of the model lenet-blur; the page shows the LeNet with its max-pool"),
-])
-def test_bad_input_exits_with_2_and_leaves_nothing(arguments, message, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("folder.html").mkdir()
-    save("other.safetensors", {"weight": np.ones(3)})
-    save("blur.safetensors", LeNet(pool="blur").state_dict(), meta={"model": "lenet-blur"})
-    before = sorted(tmp_path.rglob("*"))
-    assert main(["explore", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == "" and message in err and err.startswith("minicnn explore: error: ") and "Traceback" not in err
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_cannot_be_written(tmp_path, capsys):
-    tmp_path.chmod(0o500)
-    assert main(["explore", "--out", str(tmp_path / "a.html")]) == 2
-    assert "no permission to write" in capsys.readouterr().err
-
-
-def test_an_old_page_outlives_a_failure(tmp_path, capsys, monkeypatch):
-    out = tmp_path / "page.html"
-    out.write_text("the old one")
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-    monkeypatch.setattr("minicnn.files.os.replace", full)
-    assert main(["explore", "--digits", "1", "--out", str(out)]) == 2
-    assert "the disk is full" in capsys.readouterr().err
-    assert out.read_text() == "the old one" and [entry.name for entry in tmp_path.iterdir()] == ["page.html"]
-
-
-def test_help_has_an_example(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["explore", "--help"])
-    assert stop.value.code == 0 and "example: minicnn explore" in capsys.readouterr().out
