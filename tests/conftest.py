@@ -6,6 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minicnn.files import cache_dir
+
+# numba reads this variable when it is imported. Every test has a cache directory of its own; the compiled kernels stay
+# from one run of the tests to the next.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "kernels"))
+
 MNIST = Path(os.environ.get("MINICNN_DATA") or Path(__file__).parents[2] / "shared" / "mnist")
 
 
@@ -56,10 +62,13 @@ def interpreter(monkeypatch):
 @pytest.fixture
 def threads():
     """set_num_threads, undone afterwards."""
-    from minicnn.conv.runtime.threads import get_num_threads, set_num_threads
-    before = get_num_threads()
-    yield set_num_threads
-    set_num_threads(before)
+    from threadpoolctl import threadpool_limits
+
+    from minicnn.conv.runtime import threads
+    before = threads._threads
+    with threadpool_limits():                   # puts the numbers of threads back that it finds here
+        yield threads.set_num_threads
+    threads._threads = before
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import cfunc, njit, types
+from numba import types
 from numba.core import event
 from numba.core.imputils import lower_constant
 from numba.core.typing.templates import AttributeTemplate
@@ -23,29 +23,25 @@ from numba.extending import (
     typeof_impl,
 )
 
+from ..runtime.kernel_cache import build
 from .simd import I64, INT
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
 
 
-def compiled(signature: Any, kernel: Callable, compiler: Callable = njit) -> Any:
-    """The kernel in machine code, from numba's cache on disk if it is there. It runs without the GIL.
+def compiled(signature: Any, kernel: Callable, block: bool = False) -> Any:
+    """The kernel in machine code, from the cache on disk if it is there. It runs without the GIL.
 
     numba keys its cache by its own version, the processor, and the kernel's file. The name of the kernel carries the
     fingerprint of all files of this folder, so a change of any of them compiles again. The name also carries the
     constants of the kernel: functions of one name share an index on disk, and two processes that compile at once may
-    give two kernels the same number in it.
+    give two kernels the same number in it. `block` is as in `kernel_cache.build`.
     """
     cells = [cell.cell_contents for cell in kernel.__closure__ or ()]
     values = [cell if isinstance(cell, tuple) else (cell,) for cell in cells if isinstance(cell, (int, tuple))]
     kernel.__qualname__ = "-".join([kernel.__name__, *(str(n) for value in values for n in value), str(FINGERPRINT)])
     with event.install_listener("numba:compile", _Announcement()):
-        try:
-            return compiler(signature, nogil=True, cache=True)(kernel)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            return compiler(signature, nogil=True)(kernel)     # no directory where numba may write
+        return build(signature, kernel, block)
 
 
 def compiled_block(parameters: int, block: Callable) -> int:
@@ -53,7 +49,7 @@ def compiled_block(parameters: int, block: Callable) -> int:
 
     A kernel that calls its innermost loops is compiled once for all sizes of register blocks.
     """
-    _blocks.append(compiled(types.void(*[INT] * parameters), block, cfunc))
+    _blocks.append(compiled(types.void(*[INT] * parameters), block, True))
     return _blocks[-1].address
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3             # numbers of glibc's mal
 _local = threading.local()
 
 
-def empty(shape, dtype):
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """An uninitialised array that begins at a cache line: a vector that crosses lines takes twice as long to load.
 
     >>> empty((3, 5), np.float32).ctypes.data % 64
@@ -33,7 +34,7 @@ def empty(shape, dtype):
     return memory[start:start + size].view(dtype).reshape(shape)
 
 
-def scratch(size) -> int:
+def scratch(size: int) -> int:
     """The address of at least `size` bytes of working memory that belong to the calling thread, at a huge page.
 
     The same memory at each call, so that it stays in the cache.
@@ -54,7 +55,7 @@ def _pages(size):
 
 
 @cache
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Ask the C library to keep the memory of a training step for the next one, and to take it in pages of 2 MB.
 
     Else it gives the activations back to the operating system after every step and gets them again page by page, each

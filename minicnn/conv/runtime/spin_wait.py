@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import platform
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -28,7 +29,7 @@ def _read(typing, address):
 
 
 @functools.cache
-def wait_kernel():
+def wait_kernel() -> Any:
     """wait(address, value, turns): return when the integer there is at least `value`, or after so many turns."""
     def wait(address, value, turns):
         for _ in range(turns):

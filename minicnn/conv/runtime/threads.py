@@ -11,12 +11,13 @@ import itertools
 import os
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from queue import SimpleQueue
 
 import numpy as np
 
-from ...errors import InputError
+from ...checks import integer
 
 _threads: int | None = None
 _helpers: list[_Helper] = []
@@ -38,20 +39,24 @@ def get_num_threads() -> int:
 
 
 def set_num_threads(n: int) -> None:
-    """Use n threads from the next convolution on. No result depends on it.
+    """Use n threads from the next convolution on, in minicnn and in the BLAS library under NumPy.
+
+    Before the first call the BLAS library has as many threads as its own environment variables say. No result depends
+    on minicnn's threads. BLAS may add in another order with another number of threads, which changes the last bits of
+    `im2col`.
 
     Raises
     ------
-    ValueError
-        If n is not an integer of at least 1.
+    InputError
+        n is no integer of at least 1.
     """
     global _threads
-    if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1:
-        raise InputError(f"the number of threads must be an integer of at least 1, not {n!r}")
-    _threads = int(n)
+    _threads = integer("the number of threads", n, 1)
+    from threadpoolctl import threadpool_limits  # not above: set_num_threads alone needs it
+    threadpool_limits(_threads, user_api="blas")
 
 
-def parallel_for(jobs, work, least=1):
+def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) -> None:
     """Call work(start, stop) on ranges that together are range(jobs), on several threads at once.
 
     `work` must give the same result however the jobs are cut. An exception in it is raised here, after every running
@@ -59,6 +64,8 @@ def parallel_for(jobs, work, least=1):
 
     Parameters
     ----------
+    jobs : int
+    work : callable
     least : int
         The fewest jobs that are worth a call; up to twice as many run on the calling thread alone.
     """
