@@ -32,14 +32,24 @@ def cache_dir() -> Path:
     It is `MINICNN_HOME`, else `$XDG_CACHE_HOME/minicnn`, else `~/.cache/minicnn`. This function does not create it. A
     relative `XDG_CACHE_HOME` is ignored, as the XDG specification asks.
 
+    Raises
+    ------
+    FileError
+        None of them is set, and there is no home directory.
+
+    Examples
+    --------
     >>> cache_dir().is_absolute()
     True
     """
     home = os.environ.get("MINICNN_HOME")
     if home:
-        return Path(home).expanduser().absolute()
+        return Path(os.path.expanduser(home)).absolute()
     xdg = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (xdg if xdg.is_absolute() else Path.home() / ".cache") / "minicnn"
+    cache = xdg if xdg.is_absolute() else Path(os.path.expanduser("~/.cache"))
+    if not cache.is_absolute():                   # no HOME, and no such user
+        raise FileError("there is no home directory for the cache: set MINICNN_HOME to a directory")
+    return cache / "minicnn"
 
 
 def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) -> Path:

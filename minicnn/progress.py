@@ -81,9 +81,12 @@ class Bar(Progress):
     def __init__(self, title: str):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TaskProgressColumn(),
-                   TimeRemainingColumn(compact=True), TextColumn("{task.fields[text]}"))
-        self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        from rich.table import Column
+        console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=console.width // 10), TaskProgressColumn(),
+                   TimeRemainingColumn(compact=True),
+                   TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=True)))     # is cut first
+        self.bar = Progress(*columns, console=console, transient=True, expand=True)
         self.task = self.bar.add_task(title, total=None, text="")
 
     def __enter__(self) -> Bar:

@@ -258,3 +258,6 @@ def test_cache_dir(monkeypatch, tmp_path):
         monkeypatch.setenv("XDG_CACHE_HOME", relative)
         assert cache_dir() == tmp_path / ".cache" / "minicnn"
     assert os.listdir(tmp_path) == []
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(FileError, match="there is no home directory for the cache: set MINICNN_HOME to a directory"):
+        cache_dir()

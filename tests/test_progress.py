@@ -1,6 +1,7 @@
 """progress.py: what a terminal shows, what a file gets, and how much time is left."""
 
 import io
+import re
 
 import pytest
 
@@ -87,17 +88,22 @@ def test_parts_of_parts():
     assert whole.told == [(0.75, 1.0, "second: a"), (0.625, 1.0, "second: b"), (0.5, 1.0, "second: "), "a line"]
 
 
-def test_a_terminal_gets_a_bar_and_the_notes_above_it(monkeypatch):
+@pytest.mark.parametrize(("columns", "text"), [
+    (100, "epoch 1/4  loss 0.1234  accuracy 97.00%  3,000 images/s"), (80, "epoch 1/4  loss 0.1234  accuracy 97.00%"),
+    (60, "epoch 1/4  loss 0.1234"), (40, "epoch 1/4")])
+def test_a_terminal_gets_a_bar_and_the_notes_above_it(monkeypatch, columns, text):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", str(columns))
     with on_stderr("train") as bar:
-        bar.update(25, 100, "epoch 1/4")
+        bar.update(25, 100, "epoch 1/4  loss 0.1234  accuracy 97.00%  3,000 images/s")
         bar.note("epoch 1/4 [bold]done[/bold]")
         bar.bar.refresh()
-    shown = terminal.getvalue()
-    assert "train" in shown and "25%" in shown and "epoch 1/4" in shown and "epoch 1/4 [bold]done[/bold]" in shown
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).replace("\r", "\n").splitlines()
+    assert "epoch 1/4 [bold]done[/bold]" in [line.rstrip() for line in lines]
+    shown = [line for line in lines if "25%" in line][-1]        # the text goes before the time and the percentage
+    assert shown.startswith("train ") and "--:--" in shown and text in shown and len(shown) <= columns
 
 
 @pytest.mark.parametrize(("terminal", "term", "kind"), [

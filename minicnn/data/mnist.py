@@ -111,9 +111,9 @@ def data_place(data_dir: str | Path | None = None) -> tuple[Path, str]:
     'data_dir'
     """
     if data_dir is not None:
-        return Path(data_dir).expanduser(), "data_dir"
+        return Path(os.path.expanduser(data_dir)), "data_dir"
     if os.environ.get("MINICNN_DATA"):
-        return Path(os.environ["MINICNN_DATA"]).expanduser(), "MINICNN_DATA"
+        return Path(os.path.expanduser(os.environ["MINICNN_DATA"])), "MINICNN_DATA"
     return cache_dir(), "cache"
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, load, mnist
 from minicnn.data.mnist import FASHION_MNIST, MNIST, SOURCES, IdxFile, data_place
+from minicnn.errors import FileError, InputError
 from minicnn.progress import SILENT, Progress
 from tests.data.idx_files import idx_bytes
 
@@ -212,12 +213,23 @@ def test_unpacked_fashion_can_only_be_checked_for_its_format(tmp_path, contents)
 
 
 def test_names(tmp_path):
-    with pytest.raises(ValueError, match="unknown dataset 'cifar'; choose from auto, mnist, fashion-mnist, mnist5k"):
+    with pytest.raises(InputError, match="dataset must be one of 'auto', 'mnist', 'fashion-mnist', 'mnist5k'"):
         load("cifar")
-    with pytest.raises(ValueError, match="unknown dataset 'auto'; choose from mnist, "):
+    with pytest.raises(InputError, match="dataset must be one of 'mnist', 'fashion-mnist', 'mnist5k', not 'auto'"):
         describe("auto")
-    with pytest.raises(ValueError, match="mnist5k is embedded in the package; it takes no data_dir"):
-        load("mnist5k", tmp_path)
+    for function in (load, describe):
+        with pytest.raises(InputError, match="mnist5k is embedded in the package; it takes no data_dir"):
+            function("mnist5k", tmp_path)
+
+
+def test_without_a_home_directory(contents, monkeypatch):
+    monkeypatch.delenv("MINICNN_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    told = Notes()
+    assert load("auto", progress=told).name == "mnist5k"
+    assert told.lines[-1].endswith("there is no home directory for the cache: set MINICNN_HOME to a directory")
+    with pytest.raises(FileError, match="there is no home directory"):
+        load("mnist")
 
 
 def test_describe(tmp_path, contents, home):
