@@ -85,3 +85,10 @@ def contents(page):
     """The numbers in that page."""
     from minicnn.moving_digit import embedded
     return embedded(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def known_operator_outcomes():
+    """The outcomes of the catalogue of known operators, which runs once for all tests."""
+    from minicnn.equivariance.known_operators import run_catalogue
+    return run_catalogue()

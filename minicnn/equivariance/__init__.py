@@ -1,4 +1,4 @@
-"""What a convolution is: shifts, impulses, and a verifier that takes any operator on images and says what it is."""
+"""Shifts, impulses, and a verifier that decides whether an operator on images is a convolution."""
 
 from .impulse import ImpulseResponse, impulse_response
 from .layerwise import EquivarianceError, check_equivariance, layer_reports

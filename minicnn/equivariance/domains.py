@@ -1,23 +1,30 @@
-"""Where pixels of an operator's input and output belong together: the three domains, rates, and the convolution.
+"""The three domains: which pixels of an operator's output belong to which pixels of its input.
 
-The output pixel o of an operator that takes every alpha-th pixel, or puts beta - 1 zeros between pixels, has the
-displacement d = alpha o - beta p from the input pixel p. For a convolution the response to an impulse depends on d
-alone,
+An operator may keep only every alpha-th pixel of its output (a stride), or put beta - 1 zeros between the pixels of its
+input (a transposed convolution). The output pixel o then has the displacement d = alpha o - beta p from the input pixel
+p. For a convolution the response to an impulse depends on d alone,
 
     op(f)[o] = sum over p of h[alpha o - beta p] f[p],
 
-which is the ordinary convolution for alpha = beta = 1. On the torus d is modulo the size of the finer grid. On the
-plane f is zero outside of the H x W pixels. In a window f goes on outside, unknown to the operator.
+which is the ordinary convolution for alpha = beta = 1. The domain says what lies beyond the border of the H x W pixels:
+on the torus the opposite side, so d is taken modulo the size of the finer grid; on the plane zeros; in a window more
+pixels of f, which the operator does not see.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
+from .operator import OperatorError
 from .signals import shift
+
+Pair = tuple[int, int]
+Rates = tuple[Pair, Pair]       # ((alpha, beta) down, (alpha, beta) across)
 
 
 @dataclass(frozen=True)
@@ -36,29 +43,30 @@ class Axis:
     periodic: bool = True
 
     @property
-    def first(self):
+    def first(self) -> int:
         """The smallest displacement."""
         return 0 if self.periodic else -self.beta * (self.size - 1)
 
     @property
-    def count(self):
-        """How many displacements there are."""
+    def count(self) -> int:
+        """The number of displacements."""
         return self.fine if self.periodic else self.alpha * (self.out - 1) - self.first + 1
 
     @property
-    def fine(self):
+    def fine(self) -> int:
         """The size of the finer grid."""
         return self.size * self.beta
 
-    def displacements(self, p):
-        """Of all output pixels from the input pixel p, counted from `first`."""
+    def displacements(self, p: int) -> np.ndarray:
+        """(out,): the displacements of all output pixels from the input pixel p, counted from `first`."""
         d = self.alpha * np.arange(self.out) - self.beta * p
         return d % self.fine if self.periodic else d - self.first
 
     @cached_property
-    def places(self):
-        """Where impulses must be so that every displacement is seen: the origin, or the centre, first."""
-        found, unseen = [], np.ones(self.count, bool)
+    def places(self) -> tuple[int, ...]:
+        """Input pixels whose impulses together show every displacement. The first is the origin, or the centre."""
+        found: list[int] = []
+        unseen = np.ones(self.count, bool)
         centre = 0 if self.periodic else self.size // 2
         order = sorted(range(self.size), key=lambda p: abs(p - centre))
         while True:
@@ -70,90 +78,107 @@ class Axis:
             unseen[self.displacements(order[best])] = False
 
 
-def axes_of(in_shape, out_shape, rates, periodic):
-    """The two axes for the rates ((alpha, beta), (alpha, beta))."""
-    return tuple(Axis(size, out, alpha, beta, periodic)
-                 for size, out, (alpha, beta) in zip(in_shape[1:], out_shape[1:], rates, strict=True))
+def axes_of(in_shape: tuple[int, ...], out_shape: tuple[int, ...], rates: Rates, periodic: bool) -> tuple[Axis, Axis]:
+    """The two axes of an operator from (C, H, W) to (C', H', W') with these rates."""
+    y, x = (Axis(size, out, alpha, beta, periodic)
+            for size, out, (alpha, beta) in zip(in_shape[1:], out_shape[1:], rates, strict=True))
+    return y, x
 
 
-def convolve(f, h, axes, margin=(0, 0)):
-    """sum over p of h[o, i, alpha y - beta p] f[i, p] in float64, tap by tap: exact for integers.
+def torus_rates(in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Rates:
+    """(alpha, beta) of each axis on the torus, where the sizes determine them.
 
-    Independent of every algorithm in `minicnn.conv`.
-
-    Parameters
-    ----------
-    f : ndarray, shape (N, C_in, H + 2 my, W + 2 mx)
-    h : ndarray, shape (C_out, C_in, Dy, Dx)
-        For each displacement of the two axes.
-    axes : (Axis, Axis)
-    margin : (int, int)
-        How many pixels of f are outside of the operator's input on each side.
-
-    Returns
-    -------
-    ndarray, shape (N, C_out, out_y, out_x)
+    Raises
+    ------
+    OperatorError
+        An output size is neither a divisor nor a multiple of the input size.
     """
-    y, x = axes
-    fine = np.zeros((*f.shape[:2], *(axis.beta * (n - 1) + 1 for axis, n in zip(axes, f.shape[2:], strict=True))))
-    fine[:, :, ::y.beta, ::x.beta] = f
-    pads = [_pad(axis, m) for axis, m in zip(axes, margin, strict=True)]
-    wrapped = y.periodic
-    if wrapped:
-        fine = np.pad(fine, ((0, 0), (0, 0), (0, y.beta - 1), (0, x.beta - 1)))         # the whole torus
-    fine = np.pad(fine, ((0, 0), (0, 0), *pads), mode="wrap" if wrapped else "constant")
-    out = np.zeros((len(f), len(h), y.out, x.out))
-    for dy, dx in zip(*np.nonzero(np.any(h, (0, 1))), strict=True):
-        taps = fine[(..., *(_slice(axis, d, m, pad[0]) for axis, d, m, pad in
-                            zip(axes, (dy, dx), margin, pads, strict=True)))]           # (N, C_in, out_y, out_x)
-        out += np.tensordot(h[:, :, dy, dx], taps, (1, 1)).swapaxes(0, 1)
-    return out
+    if any(size % out and out % size for size, out in zip(in_shape[1:], out_shape[1:], strict=True)):
+        raise OperatorError(f"on the torus an operator on {in_shape[1:]} pixels must return as many, or a whole "
+                            f"fraction or multiple of them, not {out_shape[1:]}; for a convolution without padding "
+                            "choose domain='window'")
+    y, x = ((max(1, size // out), max(1, out // size)) for size, out in zip(in_shape[1:], out_shape[1:], strict=True))
+    return y, x
 
 
-def _pad(axis, margin):
-    """Enough that no displacement leaves the array."""
-    if axis.periodic:
-        return axis.fine, 0
-    last, start = axis.first + axis.count - 1, axis.beta * margin
-    length = axis.beta * (axis.size + 2 * margin - 1) + 1
-    return max(0, last - start), max(0, start + axis.alpha * (axis.out - 1) - axis.first - length + 1)
+class ShiftedPair(NamedTuple):
+    """Images (N, C, H, W), and the same images shifted.
 
-
-def _slice(axis, d, margin, pad):
-    start = pad + axis.beta * margin - (axis.first + d)
-    return slice(start, start + axis.alpha * (axis.out - 1) + 1, axis.alpha)
-
-
-class Moves:
-    """Pairs of images of which the second is the first one shifted, as the domain understands it.
-
-    >>> moves = Moves("window", (1, 1, 4), np.arange(6.0).reshape(1, 1, 1, 6), margin=(0, 1))
-    >>> [image.ravel().tolist() for image in moves.pair((0, 1))]
-    [[1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0]]
+    >>> pair = ShiftedPair.of(np.arange(6.0).reshape(1, 1, 1, 6), (0, 1), "window", (1, 4), margin=(0, 1))
+    >>> pair.before.ravel().tolist(), pair.after.ravel().tolist()
+    ([1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0])
     """
 
-    def __init__(self, domain, in_shape, images, margin):
-        self.domain, self.in_shape, self.images, self.margin = domain, in_shape, images, margin
+    before: np.ndarray
+    after: np.ndarray
 
-    def crop(self, by=(0, 0)):
-        """What the operator sees of the images moved by (dy, dx)."""
-        (_, H, W), (my, mx) = self.in_shape, self.margin
-        return self.images[..., my - by[0]:my - by[0] + H, mx - by[1]:mx - by[1] + W]
+    @classmethod
+    def of(cls, images: np.ndarray, by: Pair, domain: str, size: Pair, margin: Pair) -> ShiftedPair:
+        """The pair for the shift `by`.
 
-    def pair(self, by):
-        """The images and the shifted images."""
-        if self.domain == "window":
-            return self.crop(), self.crop(by)
-        images = self.images
-        if self.domain == "plane":                      # without what the shift would carry out of the array
-            images = shift(shift(images, by, "plane"), tuple(-d for d in by), "plane")
-        return images, shift(images, by, self.domain)
+        In a window the images are larger than `size` by `margin` on each side, and both members are crops. On the
+        plane the pixels that the shift would move out of the image are 0 in both members.
+        """
+        if domain == "window":
+            return cls(visible(images, size, margin), visible(images, size, margin, by))
+        if domain == "plane":
+            images = shift(shift(images, by, "plane"), (-by[0], -by[1]), "plane")
+        return cls(images, shift(images, by, domain))
 
 
-def compare(before, after, by, domain):
+def visible(images: np.ndarray, size: Pair, margin: Pair, by: Pair = (0, 0)) -> np.ndarray:
+    """The H x W pixels that the operator sees of larger images moved by (dy, dx)."""
+    (height, width), (my, mx) = size, margin
+    return images[..., my - by[0]:my - by[0] + height, mx - by[1]:mx - by[1] + width]
+
+
+def compare(before: np.ndarray, after: np.ndarray, by: Pair, domain: str) -> tuple[np.ndarray, np.ndarray]:
     """after - S before where both are known, (..., H, W), and the mask (H, W) of these pixels in `after`."""
     moved = shift(before, by, "torus" if domain == "torus" else "plane")
     known = np.ones(before.shape[-2:], bool)
     if domain != "torus":
         known = shift(known, by, "plane")
     return np.where(known, after - moved, 0.0), known
+
+
+def shift_candidates(size: int, out: int, domain: str) -> list[Pair]:
+    """Pairs (shift of the input, shift of the output) to try on one axis, the smallest first.
+
+    >>> shift_candidates(6, 3, "torus"), shift_candidates(9, 7, "window")
+    ([(1, 0), (2, 1)], [(1, 1), (2, 1), (2, 2), (3, 3)])
+    """
+    if domain == "torus":
+        alpha, beta = max(1, size // out), max(1, out // size)
+        found = [(a, a * beta // alpha) for a in range(1, size) if size % a == 0 and a * beta % alpha == 0]
+        unit = [] if found and found[0][0] == 1 else [(1, beta // alpha)]
+        return unit + found or [(1, 1)]
+    near = size / out
+    strides = sorted(range(2, int(near) + 2) if near > 1 else (), key=lambda s: abs(s - near))
+    slopes = [(1, 1), *((s, 1) for s in strides), *((1, s) for s in range(2, int(1 / near) + 2) if near < 1)]
+    most = max(1, size // 3)                            # a larger shift leaves few pixels to compare
+    found = [(m * a, m * b) for m in range(1, size) for a, b in slopes if m * a <= most and m * b < out]
+    return sorted(found, key=lambda pair: pair != (1, 1)) or [(1, 1)]
+
+
+def reduced(a: int, b: int) -> Pair:
+    """The fraction a / b in lowest terms."""
+    return a // math.gcd(a, b), b // math.gcd(a, b)
+
+
+def border(failing: np.ndarray) -> tuple[int, int, int, int] | None:
+    """(top, bottom, left, right): the widths of a border that holds all failing pixels (H, W), or None.
+
+    A border consists of whole rows and columns that fail, and is narrower than half of the image.
+
+    >>> border(np.array([[1, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 1]], bool))
+    (1, 0, 0, 1)
+    """
+    if not failing.any():
+        return None
+    rows, columns = np.all(failing, 1), np.all(failing, 0)
+    leading = lambda flags: int(np.argmin(flags)) if not flags.all() else len(flags)
+    top, bottom, left, right = (leading(f) for f in (rows, rows[::-1], columns, columns[::-1]))
+    height, width = failing.shape
+    inside = failing[top:height - bottom, left:width - right]
+    is_border = top + bottom < height / 2 and left + right < width / 2 and not inside.any()
+    return (top, bottom, left, right) if is_border else None

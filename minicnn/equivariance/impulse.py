@@ -1,31 +1,33 @@
-"""The impulse response: what an operator answers to a single bright pixel."""
+"""The impulse response: the operator's output for an image with a single bright pixel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from .domains import Axis, axes_of
-from .operator import TIME_LIMIT, Operator, OperatorError
+from ..checks import one_of, pair
+from .domains import Axis, Pair, axes_of, torus_rates
+from .operator import TIME_LIMIT, Operator
 from .signals import DOMAINS, dirac
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImpulseResponse:
     """h of op(f)[o, y] = offset[o] + sum over i and p of h[o, i, alpha y - beta p] f[i, p].
 
     Attributes
     ----------
     values : ndarray, shape (C_out, C_in, Dy, Dx)
-        For every displacement that there is between an input and an output pixel.
+        h for every displacement between an input and an output pixel.
     offset : ndarray, shape (C_out, H', W')
-        op(0): what a bias adds.
-    rounding : float
-        What is smaller counts for nothing when `kernel` is cut out: an FFT leaves its rounding error everywhere.
+        op(0), the part of the output that a bias adds.
     axes : (Axis, Axis)
-        Domain, sizes, and the rates alpha (how many pixels a stride goes on) and beta (of a transposed convolution).
+        Domain, sizes, and the rates alpha (of a stride) and beta (of a transposed convolution).
+    rounding : float
+        Smaller values count as 0 in `kernel`, because an FFT leaves its rounding error at every displacement.
     """
 
     values: np.ndarray
@@ -34,17 +36,22 @@ class ImpulseResponse:
     rounding: float = 0.0
 
     @property
-    def kernel(self):
-        """`values` without the zeros (up to `rounding`) around, (C_out, C_in, kh, kw)."""
+    def kernel(self) -> np.ndarray:
+        """`values` without the zeros around it, (C_out, C_in, kh, kw)."""
         (y, x), values = self._boxes(), self.values
         for axis, (start, count, length) in ((-2, y), (-1, x)):
             values = np.take(values, np.arange(start, start + count) % length, axis)
         return values
 
     @property
-    def origin(self):
-        """Where in `kernel` the displacement (0, 0) is, (y, x); it may lie outside."""
-        return tuple(self._origin(axis, start) for axis, (start, _, _) in zip(self.axes, self._boxes(), strict=True))
+    def origin(self) -> Pair:
+        """(y, x): the place of the displacement (0, 0) in `kernel`; it may lie outside."""
+        y, x = (self._origin(axis, start) for axis, (start, _, _) in zip(self.axes, self._boxes(), strict=True))
+        return y, x
+
+    def __repr__(self):
+        outs, ins, height, width = self.kernel.shape
+        return f"ImpulseResponse({outs} x {ins} kernels of {height} x {width} pixels, the origin at {self.origin})"
 
     def _boxes(self):
         nonzero = (np.abs(self.values) > self.rounding).any((0, 1))
@@ -57,7 +64,7 @@ class ImpulseResponse:
 
 
 def _box(used, periodic):
-    """(start, count, length) of the shortest interval, around the torus where `periodic`, that holds all that is used.
+    """(start, count, length) of the shortest interval that holds all used places, around the torus if `periodic`.
 
     >>> _box(np.array([True, False, False, True, True]), True), _box(np.array([False, True, False, True]), False)
     ((3, 3, 5), (1, 3, 4))
@@ -71,26 +78,29 @@ def _box(used, periodic):
     return start, length - int(gaps[widest]) + 1, length
 
 
-def impulse_response(op, in_channels=1, size=(16, 16), domain="torus", *, stride=(1, 1), dtype=np.float64,
-                     time_limit=TIME_LIMIT):
-    """The response of `op` to impulses, one for each input channel, less op(0): a C_out x C_in matrix of kernels.
+def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus", *,
+                     stride: int | Pair = (1, 1), dtype: Any = np.float64,
+                     time_limit: float = TIME_LIMIT) -> ImpulseResponse:
+    """The response of `op` to an impulse in each input channel, minus op(0): a C_out x C_in matrix of kernels.
 
-    For a convolution h is the kernel; for cross-correlation with a weight, as in every Conv2d, it is the weight turned
-    by 180 degrees. An impulse of a strided operator meets one tap in stride^2: one impulse a phase sees them all. On
-    plane and window one is at the centre, and others where the output does not reach from there.
+    The response of a convolution is its kernel. Conv2d cross-correlates, so its response is the weight turned by 180
+    degrees. An impulse under a strided operator meets only one tap in stride^2, so one impulse for each phase is used.
+    On plane and window the first impulse is at the centre; further ones show the displacements that it does not.
 
     Parameters
     ----------
     op : callable
-        (N, C_in, H, W) -> (N, C_out, H', W'); a Module or function of Tensors as it stands.
+        (N, C_in, H, W) -> (N, C_out, H', W'): a function of arrays or of Tensors, or a Module.
     in_channels : int
-    size : (int, int)
-        H and W, at least as large as the kernel.
+    size : int or (int, int)
+        H and W, at least the size of the kernel.
     domain : {"torus", "plane", "window"}
-    stride : (int, int)
-        On plane and window, where the sizes do not tell it.
+    stride : int or (int, int)
+        The operator's stride on plane and window. On the torus the sizes determine it.
     dtype : dtype
-        Of the impulses. In float64 a bias that was added to float32 weights comes off again without a rounding error.
+        The dtype of the impulses. In float64 the bias of a float32 layer is subtracted without a rounding error.
+    time_limit : float
+        Seconds that all calls of the operator may take.
 
     Returns
     -------
@@ -99,7 +109,7 @@ def impulse_response(op, in_channels=1, size=(16, 16), domain="torus", *, stride
     Raises
     ------
     OperatorError
-        The operator cannot be called, or its output does not belong on the domain.
+        The operator cannot be called, or the size of its output does not fit the domain.
 
     Examples
     --------
@@ -109,43 +119,29 @@ def impulse_response(op, in_channels=1, size=(16, 16), domain="torus", *, stride
     >>> h.origin, np.array_equal(h.kernel, conv.weight.data[..., ::-1, ::-1])
     ((1, 1), True)
     """
-    check_domain(domain)
+    one_of("domain", domain, DOMAINS)
+    sy, sx = pair("stride", stride, 1)
     operator = Operator(op, in_channels, size, dtype, time_limit)
-    rates = torus_rates(operator) if domain == "torus" else tuple((s, 1) for s in stride)
-    axes = axes_of(operator.in_shape, operator.out_shape, rates, domain == "torus")
+    shapes = operator.in_shape, operator.out_shape
+    axes = axes_of(*shapes, torus_rates(*shapes) if domain == "torus" else ((sy, 1), (sx, 1)), domain == "torus")
     offset = operator(np.zeros((1, *operator.in_shape)))[0]
     h = responses(operator, offset, axes)
-    return ImpulseResponse(h, offset, axes, dust(operator, h))
+    return ImpulseResponse(h, offset, axes, rounding_error(operator, h))
 
 
-def dust(operator, h):
-    """How large a rounding error in h may be."""
+def rounding_error(operator: Operator, h: np.ndarray) -> float:
+    """The largest rounding error to expect in h."""
     return 64 * operator.eps * float(np.abs(h).max())
 
 
-def check_domain(domain):
-    if domain not in DOMAINS:
-        raise InputError(f"the domain must be 'torus', 'plane' or 'window', not {domain!r}")
+def responses(operator: Operator, offset: np.ndarray, axes: tuple[Axis, Axis], moved: int = 0,
+              one: bool = False) -> np.ndarray:
+    """h for every displacement, (C_out, C_in, Dy, Dx), from impulses at the places of the axes.
 
-
-def torus_rates(operator):
-    """(alpha, beta) of each axis from the sizes; OperatorError where they do not fit."""
-    rates = []
-    for size, out in zip(operator.in_shape[1:], operator.out_shape[1:], strict=True):
-        if size % out and out % size:
-            raise OperatorError(f"on the torus an operator on {operator.in_shape[1:]} pixels must return as many, or a "
-                                f"whole fraction or multiple of them, not {operator.out_shape[1:]}; a convolution "
-                                "without padding is judged with domain='window'")
-        rates.append((max(1, size // out), max(1, out // size)))
-    return tuple(rates)
-
-
-def responses(operator, offset, axes, moved=0, one=False):
-    """h for every displacement, (C_out, C_in, Dy, Dx), from impulses at the places of the axes, `moved` pixels on.
-
-    With `one`, from the first place alone. nan where the impulses do not show it.
+    All impulses are moved on by `moved` pixels. With `one`, only the first place is used. nan stands for a displacement
+    that the impulses do not show.
     """
-    (y, x), (channels, *size) = axes, operator.in_shape
+    (y, x), (channels, height, width) = axes, operator.in_shape
     places = [axis.places[:1] if one else axis.places for axis in axes]
     seen = []
     for axis, own in zip(axes, places, strict=True):
@@ -155,7 +151,8 @@ def responses(operator, offset, axes, moved=0, one=False):
             found[:, axis.displacements(p)] = [np.full(axis.out, i), np.arange(axis.out)]
         seen.append(found)
     spots = [((py + moved) % y.size, (px + moved) % x.size) for py in places[0] for px in places[1]]
-    images = np.concatenate([dirac(size, at, channels=channels, channel=c) for at in spots for c in range(channels)])
+    images = np.concatenate([dirac((height, width), at, channels=channels, channel=c)
+                             for at in spots for c in range(channels)])
     answers = (operator(images) - offset).reshape(len(places[0]), len(places[1]), channels, *operator.out_shape)
     (iy, oy), (ix, ox) = seen
     h = answers[iy[:, None], ix[None, :], :, :, oy[:, None], ox[None, :]]               # (Dy, Dx, C_in, C_out)

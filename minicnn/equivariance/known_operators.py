@@ -1,10 +1,11 @@
-"""Operators that everybody knows, and what the verifier must say of them: what `minicnn verify` runs."""
+"""Well-known operators with the verdict that the verifier must give: the catalogue of `minicnn verify`."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,19 +22,18 @@ NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
 
 @dataclass(frozen=True)
 class Entry:
-    """An operator and what is expected of it.
+    """An operator and the expected result of `verify_convolution`.
 
     Attributes
     ----------
     name : str
     op : callable
     expected : str
-        What the verdict begins with.
+        The beginning of the expected verdict.
     lattice : tuple or None
-        The shifts to which it is equivariant.
-    in_channels : int
-    domain : str
-    dtype : type
+        The expected `Report.lattice`.
+    in_channels, domain, dtype, size
+        Arguments of `verify_convolution`.
     """
 
     name: str
@@ -48,21 +48,24 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the verifier said of an entry, and whether that is right."""
+    """The verifier's report on an entry, with the seconds that it took."""
 
     entry: Entry
     report: Report
     seconds: float
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """The name of the entry."""
         return self.entry.name
 
     @property
-    def right(self):
+    def right(self) -> bool:
+        """Whether verdict and lattice are the expected ones."""
         return self.report.verdict.startswith(self.entry.expected) and self.report.lattice == self.entry.lattice
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
         return {"name": self.name, "expected": self.entry.expected, "right": self.right, "seconds": self.seconds,
                 **self.report.to_dict()}
 
@@ -79,8 +82,12 @@ def run_catalogue(progress: Progress = SILENT) -> list[Outcome]:
     return outcomes
 
 
-def catalogue():
-    """All entries: convolutions first, then what is none."""
+def catalogue() -> list[Entry]:
+    """All entries: convolutions first, then other operators.
+
+    >>> [entry.name for entry in catalogue()][:2]
+    ['circular conv, 1 channel', 'circular conv, 2 -> 3 channels']
+    """
     rng = np.random.default_rng(7)
     return [*_convolutions(rng), *_subsampled(rng), *_not_equivariant(rng), *_not_linear(), *_not_functions(rng)]
 
@@ -122,12 +129,12 @@ def _convolutions(rng):
     yield Entry("valid conv", _conv(rng, 1, 2), yes, domain="window")
     yield Entry("two valid convs", Sequential(_conv(rng, 1, 2), _conv(rng, 2, 1)), yes, domain="window")
     yield Entry("conv padded with zeros", _conv(rng, 1, 1, padding=1), yes, domain="plane")
+    geometry = Geometry.of((1, 2, 7, 7), (2, 2, 3, 3))
     for name, algorithm in algorithms().items():
-        if algorithm.unsupported(Geometry.of((1, 2, 7, 7), (2, 2, 3, 3))):
-            continue
-        valid = Conv2d(2, 2, 3, rng=rng, algorithm=name)
-        yield Entry(f"valid conv by {name}, float32", valid, plus, in_channels=2, domain="window", dtype=np.float32,
-                    size=(7, 7))
+        if not algorithm.unsupported(geometry):
+            valid = Conv2d(2, 2, 3, rng=rng, algorithm=name)
+            yield Entry(f"valid conv by {name}, float32", valid, plus, in_channels=2, domain="window",
+                        dtype=np.float32, size=(7, 7))
 
 
 def _subsampled(rng):

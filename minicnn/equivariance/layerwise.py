@@ -1,44 +1,49 @@
-"""Equivariance to shifts, in the manner of a unit test, and layer by layer through a Module."""
+"""Equivariance to shifts as a unit test, and layer by layer through a network."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
-from ..errors import InputError, InputTypeError
-from ..nn.calls import recorded_calls
-from ..nn.module import Module
+from ..checks import is_integer, one_of
+from ..errors import InputError, MinicnnError
 from ..progress import SILENT, Part, Progress
-from ..tensor import Tensor
-from .domains import Moves, compare
-from .impulse import check_domain
-from .operator import TIME_LIMIT, Operator, in_dtype
+from .domains import Pair, ShiftedPair, compare
+from .operator import TIME_LIMIT, Operator, is_module, layer_operators
 from .report import Report
-from .signals import modest_images
+from .signals import DOMAINS, sample_images
 from .verifier import verify_convolution
 
 SHIFTS = ((1, 0), (0, 1), (-1, 0), (0, -1), (2, 3), (-3, 2))
 
 
-class EquivarianceError(AssertionError):
-    """An operator moves with its input less exactly than asked."""
+class EquivarianceError(MinicnnError, AssertionError):
+    """An operator is not equivariant within the tolerance."""
+
+    __module__ = "minicnn.equivariance"
 
 
-def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=SHIFTS, *, atol=None, rtol=None,
-                       dtype=np.float64, rng=None, time_limit=TIME_LIMIT):
-    """Assert op(S f) = S op(f) on a random image f, for some shifts by whole pixels.
+def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus",
+                       shifts: Sequence[Pair] = SHIFTS, *, atol: float | None = None, rtol: float | None = None,
+                       dtype: Any = np.float64, rng: np.random.Generator | None = None,
+                       time_limit: float = TIME_LIMIT) -> list[tuple[Pair, float]]:
+    """Assert op(S f) = S op(f) on random images f, for some shifts S by whole pixels.
 
     Parameters
     ----------
-    op : callable
-        As in `verify_convolution`; its output must be as large as its input on the torus.
+    op, in_channels, size, dtype, time_limit
+        As in `verify_convolution`. On the torus the output must have the size of the input.
     domain : {"torus", "plane", "window"}
         On plane and window the overlap is compared.
     shifts : sequence of (int, int)
+        (dy, dx), each smaller than the image.
     atol, rtol : float, optional
-        Errors up to atol + rtol max |op(f)| pass: 1e-7 and 1e-5 in float64, 1e-5 and 1e-3 in float32.
+        Errors up to atol + rtol max |op(f)| pass. By default 1e-7 and 1e-5 in float64, 1e-5 and 1e-3 in float32.
+    rng : numpy.random.Generator, optional
+        Draws the images; by default np.random.default_rng(0).
 
     Returns
     -------
@@ -48,13 +53,16 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
     Raises
     ------
     EquivarianceError
-        An error is larger; the message tells shift and pixel, and for a Module the first layer that does not move.
+        An error is larger. The message names the shift, the pixel, and the first layer of a Module that is not
+        equivariant.
     OperatorError
         The operator cannot be called.
+    ValueError
+        The shifts or the size of the output do not fit.
 
     References
     ----------
-    The name and the return value are those of escnn's modules (Weiler & Cesa 2019), whose group here is translation.
+    The name and the return value are those of escnn's modules (Weiler & Cesa 2019); the group here is translation.
 
     Examples
     --------
@@ -63,51 +71,57 @@ def check_equivariance(op, in_channels=1, size=(16, 16), domain="torus", shifts=
     >>> check_equivariance(lambda f: f[..., ::-1])
     Traceback (most recent call last):
         ...
-    minicnn.equivariance.layerwise.EquivarianceError: not equivariant to the shift (0, 1): at the output pixel (0, 1, \
-15) op(S f) is 7, S op(f) is -9, error 1.6e+01
+    minicnn.equivariance.EquivarianceError: not equivariant to the shift (0, 1): at the output pixel (0, 1, 15) \
+op(S f) is 7, S op(f) is -9, error 1.6e+01
     """
-    check_domain(domain)
+    one_of("domain", domain, DOMAINS)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     rng = np.random.default_rng(0) if rng is None else rng
-    fine = operator.eps < 1e-10
-    atol, rtol = (1e-7 if fine else 1e-5) if atol is None else atol, (1e-5 if fine else 1e-3) if rtol is None else rtol
-    if domain == "torus" and operator.out_shape[1:] != operator.in_shape[1:]:
-        raise InputError(f"on the torus the output must be as large as the input, {operator.in_shape[1:]}, not "
+    default = (1e-7, 1e-5) if operator.eps < 1e-10 else (1e-5, 1e-3)
+    atol, rtol = default[0] if atol is None else atol, default[1] if rtol is None else rtol
+    pixels = operator.in_shape[1:]
+    if domain == "torus" and operator.out_shape[1:] != pixels:
+        raise InputError(f"on the torus the output must be as large as the input, {pixels}, not "
                          f"{operator.out_shape[1:]}; verify_convolution finds the shifts that a stride allows")
-    size = operator.in_shape[1:]
     for by in shifts:
-        if not all(isinstance(d, (int, np.integer)) and abs(d) < n for d, n in zip(by, size, strict=True)):
-            raise InputError(f"a shift must be two integers smaller than the image, {size}, not {by}")
-    margin = tuple(max(abs(by[i]) for by in shifts) for i in (0, 1)) if domain == "window" else (0, 0)
-    shape = (in_channels, *(n + 2 * m for n, m in zip(operator.in_shape[1:], margin, strict=True)))
-    moves = Moves(domain, operator.in_shape, modest_images(rng, 3, shape, dtype).astype(np.float64), margin)
-    found = []
+        if not all(is_integer(d) and abs(d) < n for d, n in zip(by, pixels, strict=True)):
+            raise InputError(f"a shift must be two integers smaller than the image, {pixels}, not {by}")
+    my, mx = (max(abs(by[i]) for by in shifts) for i in (0, 1)) if domain == "window" else (0, 0)
+    shape = operator.in_shape[0], pixels[0] + 2 * my, pixels[1] + 2 * mx
+    images, found = sample_images(rng, 3, shape, dtype).astype(np.float64), []
     for by in shifts:
-        before, after = (operator(images) for images in moves.pair(by))
+        pair = ShiftedPair.of(images, by, domain, pixels, (my, mx))
+        before, after = operator(pair.before), operator(pair.after)
         difference, _ = compare(before, after, by, domain)
         error = np.abs(difference)
         if error.max() > atol + rtol * np.abs(before).max():
-            n, *pixel = np.unravel_index(np.argmax(error), error.shape)
-            pixel = tuple(int(i) for i in pixel)
+            n, *pixel = (int(i) for i in np.unravel_index(np.argmax(error), error.shape))
             value = after[(n, *pixel)]
             raise EquivarianceError(
-                f"not equivariant to the shift {by}: at the output pixel {pixel} op(S f) is {value:.3g}, S op(f) is "
-                f"{value - difference[(n, *pixel)]:.3g}, error {error.max():.1e}"
-                + _first_layer(op, in_channels, size, domain, dtype))
+                f"not equivariant to the shift {by}: at the output pixel {tuple(pixel)} op(S f) is {value:.3g}, "
+                f"S op(f) is {value - difference[(n, *pixel)]:.3g}, error {error.max():.1e}"
+                + _first_layer(op, in_channels, pixels, domain, dtype))
         found.append((by, float(error.max())))
     return found
 
 
 def _first_layer(op, in_channels, size, domain, dtype):
-    if not isinstance(op, Module):
+    if not is_module(op):
         return ""
     wrong = [layer for layer in layer_reports(op, in_channels, size, domain, dtype) if not layer.report.equivariant]
-    return f"; the first layer whose map does not move along is {wrong[0].name} ({wrong[0].kind})" if wrong else ""
+    return f"; the first layer that is not equivariant is {wrong[0].name} ({wrong[0].kind})" if wrong else ""
 
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What a network is up to the output of one of its layers, as an operator on images."""
+    """The report on a network up to the output of one of its layers, as an operator on images.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer's name in the network, and its repr.
+    report : Report
+    """
 
     name: str
     kind: str
@@ -123,16 +137,25 @@ class LayerReport:
         return text
 
 
-def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=np.float32, *,
-                  progress: Progress = SILENT, **options):
-    """`verify_convolution` of a Module up to each of its innermost layers: from which one on, and how, it breaks.
+def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), domain: str = "window",
+                  dtype: Any = np.float32, *, progress: Progress = SILENT, **options: Any) -> list[LayerReport]:
+    """`verify_convolution` of a Module up to each of its innermost layers: where equivariance is lost, and how.
 
-    Layers whose output is no map (N, C, H, W) end it. `options` go to `verify_convolution`.
+    Parameters
+    ----------
+    module : minicnn.nn.Module
+    in_channels, size, domain, dtype, progress, **options
+        As in `verify_convolution`.
 
     Returns
     -------
     list of LayerReport
-        In the order of the calls.
+        In the order of the calls; it ends before the first layer whose output is not of shape (N, C, H, W).
+
+    Raises
+    ------
+    TypeError
+        `module` is not a Module.
 
     Examples
     --------
@@ -142,22 +165,9 @@ def layer_reports(module, in_channels=1, size=(16, 16), domain="window", dtype=n
     0 (1, 1)
     1 (2, 2)
     """
-    def up_to(number):
-        def prefix(images):
-            with recorded_calls(module) as calls:
-                module(images if isinstance(images, Tensor) else Tensor(images))
-            return calls[number][3].data
-        return prefix
-    if not isinstance(module, Module):
-        raise InputTypeError(f"layer_reports takes a Module, not a {type(module).__name__}")
-    module = in_dtype(module, np.dtype(dtype))
-    with recorded_calls(module) as calls, no_grad():
-        module(Tensor(np.zeros((1, in_channels, *size), dtype)))
-    found = []
-    for number, (name, layer, _, out) in enumerate(calls):
-        if out.data.ndim != 4:
-            break
-        part = Part(progress, number / len(calls), (number + 1) / len(calls), f"{name}: ")
-        report = verify_convolution(up_to(number), in_channels, size, domain, dtype, **options, progress=part)
-        found.append(LayerReport(name, repr(layer), report))
+    layers, found = layer_operators(module, in_channels, size, dtype), []
+    for number, (name, kind, up_to) in enumerate(layers):
+        part = Part(progress, number / len(layers), (number + 1) / len(layers), f"{name}: ")
+        report = verify_convolution(up_to, in_channels, size, domain, dtype, **options, progress=part)
+        found.append(LayerReport(name, kind, report))
     return found

@@ -1,77 +1,98 @@
-"""A user's operator on images, called with care: what it may not do is told as what it is, not taken for a result."""
+"""Calls a user's operator and reports every violation as an error; the only file here that knows Tensor and Module."""
 
 from __future__ import annotations
 
 import copy
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ..autograd import no_grad
+from ..checks import integer, number, pair
 from ..errors import InputError, InputTypeError
+from ..nn.calls import recorded_calls
 from ..nn.module import Module
 from ..tensor import Tensor
 
-NUMBERS = 1 << 21               # that are given to the operator in one call, unless one image has more
+NUMBERS = 1 << 21               # the most that one call gets or returns, unless a single image has more
 TIME_LIMIT = 60.0               # seconds
+clock = time.perf_counter
 
 
 class OperatorError(InputError):
-    """The operator cannot be judged: it raised, changed its input, or returned what is no image batch."""
+    """The operator raised, changed its input, was too slow, or returned something else than a batch of images."""
+
+    __module__ = "minicnn.equivariance"
 
 
 class _RaisedError(OperatorError):
-    """The operator raised."""
+    """The operator raised an exception."""
 
 
 class Operator:
     """`op` as a function from arrays (N, C, H, W) to float64 arrays (N, C', H', W').
 
-    A Module or a function of Tensors is called without recording; of a Module with parameters of another dtype a copy
-    is called that has them in `dtype`. Every call gets a copy, in batches of bearable size.
+    A Module or a function of Tensors is called without recording. If the parameters of a Module have another dtype than
+    `dtype`, a copy of the Module in `dtype` is called. Every call gets a copy of its images, at most `NUMBERS` numbers.
 
     Parameters
     ----------
     op : callable
     in_channels : int
-    size : (int, int)
+    size : int or (int, int)
+        H and W.
     dtype : dtype
-        Of what the operator gets: float32 or float64.
+        The dtype of the images that `op` gets: float32 or float64.
     time_limit : float
         Seconds that all calls together may take.
 
     Attributes
     ----------
+    in_shape : (int, int, int)
+        (C, H, W).
     out_shape : (int, int, int)
-        (C', H', W'), known from a first call with a zero.
+        (C', H', W'), found by a first call with zeros.
     eps : float
-        The rounding error of the operator's arithmetic: of the coarser of its input and its output.
+        The machine precision of the operator's input or output, whichever is coarser.
+
+    Raises
+    ------
+    TypeError
+        `op` is not callable, or `dtype` is another one.
+    ValueError
+        `in_channels`, `size` or `time_limit` is not positive.
+    OperatorError
+        The first call fails.
     """
 
-    def __init__(self, op, in_channels, size, dtype=np.float64, time_limit=TIME_LIMIT):
+    def __init__(self, op: Callable, in_channels: int, size: int | tuple[int, int], dtype: Any = np.float64,
+                 time_limit: float = TIME_LIMIT):
         if not callable(op):
             raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
-        if not time_limit > 0:
-            raise InputError(f"time_limit must be a positive number of seconds, not {time_limit}")
-        self.in_shape, self.time_limit, self.dtype = _image_shape(in_channels, size), time_limit, np.dtype(dtype)
+        self.time_limit, self.dtype = number("time_limit", time_limit, above=0), np.dtype(dtype)
+        self.in_shape = integer("in_channels", in_channels, 1), *pair("size", size, 1)
         if self.dtype not in (np.float32, np.float64):
             raise InputTypeError(f"dtype must be float32 or float64, not {self.dtype}")
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
-        self.out_shape, self.seconds, self.wrap = None, 0.0, np.asarray
+        self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
+        self.seconds = 0.0
+        self.wrap: Callable = np.asarray
         first = self._first_call()
         self.out_shape = first.shape[1:]
         self.eps = float(max(np.finfo(self.dtype).eps, np.finfo(first.dtype).eps))
 
-    def __call__(self, images):
-        """(N, C, H, W) -> (N, C', H', W') in float64."""
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (N, C', H', W') in float64; OperatorError as above."""
         images = np.asarray(images, self.dtype)
         at_once = max(1, NUMBERS // max(math.prod(self.in_shape), math.prod(self.out_shape)))
         parts = [self._call(images[i:i + at_once]) for i in range(0, len(images), at_once)]
         return np.concatenate(parts).astype(np.float64)
 
     def _first_call(self):
-        """The result for 0; what cannot take an array gets a Tensor from now on."""
+        """The result for zeros. An operator that fails on an array gets Tensors from now on."""
         zero = np.zeros((1, *self.in_shape), self.dtype)
         try:
             return self._call(zero)
@@ -86,16 +107,16 @@ class Operator:
         if self.seconds > self.time_limit:
             raise OperatorError(f"the operator is too slow: its calls took {self.seconds:.0f} s, more than the limit "
                                 f"of {self.time_limit:.0f} s; give a smaller size or a larger time_limit")
-        given, start = images.copy(order="C"), time.perf_counter()
+        given, start = images.copy(order="C"), clock()
         try:
             with no_grad(), np.errstate(all="ignore"):
                 out = self.op(self.wrap(given))
         except (Exception, SystemExit) as error:
-            small = self.out_shape is None and isinstance(error, ValueError)
-            hint = " (a smaller size, or other channels, than it needs?)" if small else ""
+            small = not any(self.out_shape) and isinstance(error, ValueError)
+            hint = " (does it need a larger size, or other channels?)" if small else ""
             raise _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
                                f"{images.dtype}: {error}{hint}") from error
-        self.seconds += time.perf_counter() - start
+        self.seconds += clock() - start
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")
         return self._checked(out, len(images))
@@ -106,8 +127,9 @@ class Operator:
             raise OperatorError(f"the operator returned a {type(out).__name__}; it must return an array (N, C, H, W)")
         if out.dtype not in (np.float32, np.float64):
             raise OperatorError(f"the operator returned {out.dtype}; it must return float32 or float64")
-        wanted = "(N, C, H, W)" if self.out_shape is None else str((count, *self.out_shape))
-        if out.ndim != 4 or len(out) != count or (self.out_shape is not None and out.shape[1:] != self.out_shape):
+        known = any(self.out_shape)
+        if out.ndim != 4 or len(out) != count or (known and out.shape[1:] != self.out_shape):
+            wanted = str((count, *self.out_shape)) if known else "(N, C, H, W)"
             raise OperatorError(f"the operator returned shape {out.shape} for an input of shape "
                                 f"{(count, *self.in_shape)}; it must be {wanted}")
         if 0 in out.shape:
@@ -120,7 +142,12 @@ class Operator:
         return out.copy()
 
 
-def in_dtype(module, dtype):
+def is_module(op: Any) -> bool:
+    """Whether `op` is a `minicnn.nn.Module`."""
+    return isinstance(op, Module)
+
+
+def in_dtype(module: Module, dtype: Any) -> Module:
     """The module itself, or a copy with parameters and buffers of that dtype."""
     if all(parameter.data.dtype == dtype for parameter in module.parameters()):
         return module
@@ -133,9 +160,25 @@ def in_dtype(module, dtype):
     return module
 
 
-def _image_shape(in_channels, size):
-    numbers = (in_channels, *(size if isinstance(size, (tuple, list)) else (size, size)))
-    if len(numbers) != 3 or any(isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1 for n in numbers):
-        raise InputError(f"in_channels must be a positive integer and size two of them, (H, W), not {in_channels!r} "
-                         f"and {size!r}")
-    return tuple(int(n) for n in numbers)
+def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
+                    dtype: Any) -> list[tuple[str, str, Callable]]:
+    """For each innermost layer in the order of the calls: its name, its repr, and the network up to its output.
+
+    The list ends before the first layer whose output is not of shape (N, C, H, W).
+    """
+    if not is_module(module):
+        raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
+    module = in_dtype(module, np.dtype(dtype))
+
+    def calls_of(images):
+        with recorded_calls(module) as calls, no_grad():
+            module(images if isinstance(images, Tensor) else Tensor(images))
+        return calls
+
+    found: list[tuple[str, str, Callable]] = []
+    for index, call in enumerate(calls_of(np.zeros((1, in_channels, *size), dtype))):
+        if call.output.data.ndim != 4:
+            break
+        up_to = lambda images, index=index: calls_of(images)[index].output.data
+        found.append((call.name or type(call.module).__name__, repr(call.module), up_to))
+    return found

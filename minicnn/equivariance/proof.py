@@ -1,12 +1,13 @@
 """From "linear and shift-equivariant" to "a convolution", one step at a time, on numbers.
 
-Every step is a function of L and f that computes its formula as it is written, on the torus. For a convolution all
-agree. An operator that is not linear breaks at `linearity`, one that is not equivariant at `equivariance`. Channels:
-n runs over pixels and input channels, and h is a matrix of responses.
+Each step is a function of L and f that computes its formula literally, on the torus. For a convolution all steps give
+the same image. The derivation breaks at `linearity` for an operator that is not linear, and at `equivariance` for one
+that is not equivariant. n runs over pixels and input channels, and h is a matrix of responses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,38 +18,38 @@ from .signals import dirac, shift
 from .verifier import BOUND
 
 
-def response(L, f):
+def response(L: Callable, f: np.ndarray) -> np.ndarray:
     """L(f): what the operator does with the image."""
     return L(f[None])[0]
 
 
-def decomposition(L, f):
+def decomposition(L: Callable, f: np.ndarray) -> np.ndarray:
     """L(sum over n of f[n] delta_n): every image is a sum of impulses."""
     return L(sum((value * impulse for value, impulse in _impulses(f)), np.zeros((1, *f.shape))))[0]
 
 
-def linearity(L, f):
+def linearity(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n of f[n] L(delta_n): a linear operator goes into the sum."""
     return _sum(L, f, (value * L(impulse)[0] for value, impulse in _impulses(f)))
 
 
-def translation(L, f):
+def translation(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n of f[n] L(S_n delta): each impulse is the one at the origin, shifted by n."""
     return _sum(L, f, (f[c, y, x] * L(shift(_origin(f, c), (y, x)))[0] for c, y, x in _places(f)))
 
 
-def equivariance(L, f):
+def equivariance(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n of f[n] S_n L(delta): an equivariant operator changes places with the shift."""
     return _sum(L, f, (f[c, y, x] * shift(L(_origin(f, c))[0], (y, x)) for c, y, x in _places(f)))
 
 
-def naming(L, f):
+def naming(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n of f[n] S_n h: L(delta) gets the name h, the impulse response."""
     h = impulse_responses(L, f)
     return _sum(L, f, (f[c, y, x] * shift(h[:, c], (y, x)) for c, y, x in _places(f)))
 
 
-def argument(L, f):
+def argument(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n of f[n] h[y - n]: to shift h is to shift its argument."""
     h, (_, height, width) = impulse_responses(L, f), f.shape
     rows, columns = np.arange(height), np.arange(width)
@@ -56,13 +57,13 @@ def argument(L, f):
                        for c, y, x in _places(f)))
 
 
-def change_of_variables(L, f):
+def change_of_variables(L: Callable, f: np.ndarray) -> np.ndarray:
     """sum over n' of h[n'] f[y - n'], with n' = y - n."""
     h = impulse_responses(L, f)
-    return sum(np.tensordot(h[:, :, y, x], shift(f, (y, x)), 1) for y, x in np.ndindex(*f.shape[1:]))
+    return _sum(L, f, (np.tensordot(h[:, :, y, x], shift(f, (y, x)), 1) for y, x in np.ndindex(*f.shape[1:])))
 
 
-def convolution(L, f):
+def convolution(L: Callable, f: np.ndarray) -> np.ndarray:
     """h * f, by the convolution theorem: the product of the Fourier transforms."""
     h = impulse_responses(L, f)
     product = np.einsum("oihw,ihw->ohw", np.fft.fft2(h), np.fft.fft2(f))
@@ -73,7 +74,7 @@ STEPS = (response, decomposition, linearity, translation, equivariance, naming, 
          convolution)
 
 
-def impulse_responses(L, f):
+def impulse_responses(L: Callable, f: np.ndarray) -> np.ndarray:
     """h, (C_out, C_in, H, W): L of the impulse at the origin of each channel."""
     return np.stack([L(_origin(f, c))[0] for c in range(len(f))], 1)
 
@@ -90,7 +91,7 @@ def _places(f):
     return [tuple(int(i) for i in n) for n in np.argwhere(f)]
 
 
-def _impulses(f):
+def _impulses(f) -> Iterator[tuple[float, np.ndarray]]:
     """(f[n], delta_n) for all n with f[n] != 0."""
     for c, y, x in _places(f):
         yield f[c, y, x], dirac(f.shape[1:], (y, x), channels=len(f), channel=c)
@@ -104,10 +105,11 @@ class Step:
     ----------
     name, formula : str
     value : ndarray, shape (C_out, H, W)
+        The formula's value.
     difference : float
-        The largest one from the line before.
+        The largest difference from the value of the line before.
     holds : bool
-        The difference is no more than rounding can explain.
+        Rounding errors can explain the difference.
     """
 
     name: str
@@ -117,9 +119,18 @@ class Step:
     holds: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
-    """All steps for one operator and one image."""
+    """All steps for one operator and one image.
+
+    Attributes
+    ----------
+    image : ndarray, shape (C_in, H, W)
+    impulse_response : ndarray, shape (C_out, C_in, H, W)
+    steps : list of Step
+    tolerance : float
+        The largest difference that passes.
+    """
 
     image: np.ndarray
     impulse_response: np.ndarray
@@ -127,8 +138,8 @@ class Derivation:
     tolerance: float
 
     @property
-    def breaks(self):
-        """The name of the first step that does not hold, or None: then the operator is h * f, for this image."""
+    def breaks(self) -> str | None:
+        """The name of the first step that does not hold. None: for this image the operator is h * f."""
         return next((step.name for step in self.steps if not step.holds), None)
 
     def __str__(self):
@@ -137,18 +148,20 @@ class Derivation:
             lines.append(f"{step.name:<20} {step.difference:>10.1e} {'ok  ' if step.holds else 'FAIL'} {step.formula}")
         return "\n".join(lines)
 
+    __repr__ = __str__              # a notebook shows the last expression of a cell by its repr
 
-def derivation(op, f, *, time_limit=TIME_LIMIT):
-    """Every step from op(f) to h * f, and by how much each differs from the one before.
 
-    Of L = op - op(0): a constant that is added, as a bias is, is split off first.
+def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -> Derivation:
+    """Every step from L(f) to h * f, and its difference from the step before; L = op - op(0), without a bias.
 
     Parameters
     ----------
     op : callable
-        (N, C_in, H, W) -> (N, C_out, H, W), float64; a Module or function of Tensors as it stands.
+        (N, C_in, H, W) -> (N, C_out, H, W) in float64: a function of arrays or of Tensors, or a Module.
     f : array, shape (C_in, H, W) or (H, W)
-        Small: the operator is called three times for each pixel.
+        A small image, because the operator is called three times for each pixel.
+    time_limit : float
+        Seconds that all calls of the operator may take.
 
     Returns
     -------
@@ -157,7 +170,9 @@ def derivation(op, f, *, time_limit=TIME_LIMIT):
     Raises
     ------
     OperatorError
-        The operator cannot be called, or returns another size: on a torus all images have one.
+        The operator cannot be called, or its output has another size than its input.
+    ValueError
+        f has another number of axes, or pixels that are not finite.
 
     Examples
     --------
@@ -175,7 +190,7 @@ def derivation(op, f, *, time_limit=TIME_LIMIT):
     operator = Operator(op, len(f), f.shape[1:], np.float64, time_limit)
     if operator.out_shape[1:] != f.shape[1:]:
         raise OperatorError(f"the derivation is for operators that keep the size, {f.shape[1:]}; this one returns "
-                            f"{operator.out_shape[1:]}")
+                            f"{operator.out_shape[1:]} pixels")
     offset = operator(np.zeros((1, *f.shape)))[0]
     L = lambda images: operator(images) - offset                                        # noqa: E731
     h = impulse_responses(L, f)
@@ -183,6 +198,6 @@ def derivation(op, f, *, time_limit=TIME_LIMIT):
     size = max(float(np.abs(np.stack(values)).max()), float(np.abs(offset).max()))
     tolerance = BOUND[np.dtype(np.float64)] * operator.eps * size
     differences = [0.0, *(float(np.abs(b - a).max()) for a, b in zip(values, values[1:], strict=False))]
-    steps = [Step(step.__name__.replace("_", " "), step.__doc__, value, difference, difference <= tolerance)
+    steps = [Step(step.__name__.replace("_", " "), str(step.__doc__), value, difference, difference <= tolerance)
              for step, value, difference in zip(STEPS, values, differences, strict=True)]
     return Derivation(f, h, steps, tolerance)

@@ -1,18 +1,22 @@
-"""What `verify_convolution` found."""
+"""The result of `verify_convolution`, and its verdict in words."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from .domains import Pair
 from .impulse import ImpulseResponse
 from .witness import Witness
+
+Lattice = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
 class Check:
-    """One law, tried on some inputs: the largest error, and the tolerance there."""
+    """A law, tried on some inputs: the largest error in units of its tolerance, with that tolerance."""
 
     name: str
     passed: bool
@@ -21,14 +25,16 @@ class Check:
     says: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What an operator is, as far as it was checked; true if it is a convolution (plus a constant for each channel).
+    """What an operator is, as far as it was tried; true if it is a convolution (plus a constant for each channel).
 
     Attributes
     ----------
     verdict : str
-        In words.
+        The result in words.
+    domain, size, dtype, images
+        The domain, (H, W) and dtype of the images, and how many were tried for each law.
     deterministic : bool
         The same input gives the same result, whatever other images are in the batch.
     linear, affine : bool
@@ -36,19 +42,20 @@ class Report:
     equivariant : bool
         op(S f) = S op(f) for all shifts by whole pixels.
     convolution : bool
-        Equivariant and affine, and op(f) = op(0) + h * f. What bool(report) is.
+        The operator is affine and equivariant, and op(f) = op(0) + h * f. bool(report) has this value.
     lattice : (int or None, int or None) or None
-        (s_y, s_x): the smallest shift down and the smallest to the right to which it is equivariant, and so it is to
-        their multiples and sums. None for a direction without any. Diagonal shifts are not tried.
+        (s_y, s_x): the smallest shift down and the smallest shift to the right to which the operator is equivariant;
+        it is equivariant to their multiples and sums too. None for a direction without any. Diagonal shifts are not
+        tried. None for an operator that is not deterministic.
     impulse_response : ImpulseResponse or None
     offset : ndarray, shape (C_out,), or None
         op(0), if it is one number for each channel.
     error, tolerance : float
-        The largest |op(f) - op(0) - h * f|, and what rounding could explain there.
+        The largest |op(f) - op(0) - h * f|, and the rounding error that passes there.
     witnesses : dict of Witness
         For each kind of law that is broken, by name, the smallest input found that breaks it. `witness` is the first.
     halo : (int, int, int, int) or None
-        Widths (top, bottom, left, right) of a border outside of which it is a convolution.
+        Widths (top, bottom, left, right) of a border outside of which the operator is a convolution.
     failing : ndarray of bool, shape (H', W'), or None
         The output pixels at which op(f) = op(0) + h * f is broken.
     shift_failing : ndarray of bool, shape (H', W'), or None
@@ -56,13 +63,13 @@ class Report:
     checks : list of Check
         Every law that was tried, in order.
     proof : bool
-        All basis vectors were tried, so for a linear operator nothing is left open; else a pass means that some tries
-        did not refute it.
+        All basis vectors were tried, which proves the result for a linear operator. Without a proof a pass means only
+        that no image that was tried refuted it.
     """
 
     verdict: str
     domain: str
-    size: tuple[int, int]
+    size: Pair
     dtype: str
     images: int
     deterministic: bool = True
@@ -70,13 +77,13 @@ class Report:
     affine: bool = False
     equivariant: bool = False
     convolution: bool = False
-    lattice: tuple | None = None
+    lattice: Lattice | None = None
     impulse_response: ImpulseResponse | None = None
     offset: np.ndarray | None = None
     error: float = 0.0
     tolerance: float = 0.0
     witnesses: dict[str, Witness] = field(default_factory=dict)
-    halo: tuple | None = None
+    halo: tuple[int, int, int, int] | None = None
     failing: np.ndarray | None = None
     shift_failing: np.ndarray | None = None
     checks: list[Check] = field(default_factory=list)
@@ -86,11 +93,11 @@ class Report:
         return self.convolution
 
     @property
-    def witness(self):
+    def witness(self) -> Witness | None:
         """The witness against the first law that is broken, or None."""
         return next(iter(self.witnesses.values()), None)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
                  "convolution", "lattice", "error", "tolerance", "halo", "proof")
@@ -116,3 +123,57 @@ class Report:
             lines.append(f"  h: {outs} x {ins} kernels of {height} x {width} pixels, the origin at {at}")
         lines += [f"  witness: {witness}" for witness in self.witnesses.values()]
         return "\n".join(lines)
+
+    __repr__ = __str__              # a notebook shows the last expression of a cell by its repr
+
+
+def verdict(affine: bool, lattice: Lattice, matches: bool, halo: tuple | None, h: ImpulseResponse) -> str:
+    """The verdict in words.
+
+    Parameters
+    ----------
+    affine, lattice, halo
+        As in `Report`.
+    matches : bool
+        Whether op(f) = op(0) + h * f, with the rates of `h.axes`.
+    h : ImpulseResponse
+    """
+    if not affine:
+        return f"not linear; {_shifts(lattice)}"
+    y, x = h.axes
+    constant = " plus a constant" if h.offset.any() else ""
+    plain = (y.alpha, y.beta) == (x.alpha, x.beta) == (1, 1)
+    if (y.beta, x.beta) != (1, 1):
+        kind = f"one after {y.beta} x {x.beta} upsampling with zeros{constant}"
+    elif not plain:
+        kind = f"every {y.alpha} x {x.alpha}-th pixel of one{constant}"
+    else:
+        kind = f"one{constant}"
+    if plain and lattice == (1, 1):
+        return f"a convolution{constant}{_warning(h)}" if matches else "linear and equivariant, but not h * f"
+    if plain and matches:
+        return f"not a convolution, but one plus an image that is not constant; {_shifts(lattice)}"
+    if (y.out, x.out) == (1, 1):
+        return f"not a convolution: one number for an image; {_shifts(lattice)}"
+    if matches:
+        return f"not a convolution, but {kind}; {_shifts(lattice)}"
+    if halo:
+        return f"not a convolution at the border, {halo} pixels (top, bottom, left, right), but {kind} inside"
+    return f"linear{constant}; {_shifts(lattice)}"
+
+
+def _shifts(lattice):
+    if lattice == (1, 1):
+        return "equivariant to all shifts"
+    if lattice == (None, None):
+        return "equivariant to no shift down or across"
+    down, across = ("no shift" if s is None else "all shifts" if s == 1 else f"multiples of {s}" for s in lattice)
+    return f"equivariant to {down} down, {across} across"
+
+
+def _warning(h):
+    """On plane and window a kernel as wide as the image may be a wrong border that was taken for a kernel."""
+    (y, x), (height, width) = h.axes, h.kernel.shape[2:]
+    reaches = any(not axis.periodic and axis.count > 3 and n > 0.5 * axis.count
+                  for axis, n in ((y, height), (x, width)))
+    return ", with a kernel that reaches across the image: another size may tell more" if reaches else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import InputError
@@ -9,7 +11,7 @@ from ..errors import InputError
 DOMAINS = ("torus", "plane", "window")
 
 
-def shift(x, by, domain="torus"):
+def shift(x: np.ndarray, by: tuple[int, int], domain: str = "torus") -> np.ndarray:
     """(S x)[..., y, x] = x[..., y - dy, x - dx]: the image moved down by dy and right by dx.
 
     Parameters
@@ -18,12 +20,12 @@ def shift(x, by, domain="torus"):
     by : (int, int)
         (dy, dx), of any sign and size.
     domain : {"torus", "plane"}
-        What enters at the border: what leaves on the other side, or zeros.
+        On the torus, pixels that leave at one side enter at the opposite side; on the plane, zeros enter.
 
     Raises
     ------
     ValueError
-        Another domain. In a window what enters is unknown, so there a shift is a crop of a larger image.
+        Another domain. In a window the pixels that enter are unknown; a shift there is a crop of a larger image.
 
     Examples
     --------
@@ -33,8 +35,8 @@ def shift(x, by, domain="torus"):
     if domain == "torus":
         return np.roll(x, by, (-2, -1))
     if domain != "plane":
-        raise InputError(f"shift: the domain must be 'torus' or 'plane', not {domain!r}: in a window nobody knows what "
-                         "enters at the border")
+        raise InputError(f"shift: the domain must be 'torus' or 'plane', not {domain!r}: in a window the pixels that "
+                         "enter at the border are unknown")
     out = np.zeros_like(x)
     to, of = zip(*(_overlap(size, d) for size, d in zip(x.shape[-2:], by, strict=True)), strict=True)
     out[(..., *to)] = x[(..., *of)]
@@ -42,12 +44,13 @@ def shift(x, by, domain="torus"):
 
 
 def _overlap(size, d):
-    """Slices of the shifted and of the unshifted axis that hold the same pixels."""
+    """Slices of the shifted and of the original axis that hold the same pixels."""
     d = max(-size, min(size, d))
     return slice(max(0, d), size + min(0, d)), slice(max(0, -d), size - max(0, d))
 
 
-def dirac(size, at=(0, 0), *, channels=1, channel=0, height=1.0, dtype=np.float64):
+def dirac(size: tuple[int, int], at: tuple[int, int] = (0, 0), *, channels: int = 1, channel: int = 0,
+          height: float = 1.0, dtype: Any = np.float64) -> np.ndarray:
     """The unit impulse: `height` at the pixel `at` of one channel, 0 elsewhere; shape (1, channels, H, W).
 
     >>> dirac((1, 4), (0, 2))
@@ -58,11 +61,13 @@ def dirac(size, at=(0, 0), *, channels=1, channel=0, height=1.0, dtype=np.float6
     return out
 
 
-def modest_images(rng, count, shape, dtype, integers=False):
-    """(count, *shape): images of size 1 or so: Gaussian, integers from -9 to 9, few pixels, and bright, in turn.
+def sample_images(rng: np.random.Generator, count: int, shape: tuple[int, ...], dtype: Any,
+                  integers: bool = False) -> np.ndarray:
+    """(count, *shape): in turn Gaussian noise, integers from -9 to 9, four bright pixels, and noise from 1 to 2.
 
-    Signed, since on non-negative images a ReLU is the identity; integers, since sums of them are exact; few pixels,
-    since a sum of many hides what one does; and bright all over, as photographs are.
+    Most images have pixels of both signs, because a ReLU is the identity on non-negative images. Sums of integers have
+    no rounding error. In an image with few pixels one of them is not hidden by a sum of many. The noise from 1 to 2 is
+    bright everywhere, as a photograph is. With `integers` all images are integers.
     """
     kinds = (_integers,) if integers else (_gaussian, _integers, _few, _bright)
     return np.stack([kinds[i % len(kinds)](rng, shape) for i in range(count)]).astype(dtype)

@@ -1,82 +1,87 @@
-"""A counterexample that anybody can check: the smallest input that was found to break a law."""
+"""Witnesses: the smallest input that was found to break a law, as a counterexample that anybody can check."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .laws import Additivity, Convolution, Equivariance, Homogeneity, Setting, check
+from .domains import Pair, Rates
+from .laws import LAWS, Context, Difference, Law, compare_sides
 from .operator import TIME_LIMIT, Operator
 
-ROUNDS = 60                     # of shrinking, each one call of the operator
+ROUNDS = 60                     # of shrinking; each is one call of the operator
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Witness:
-    """Where and by how much a law is broken.
+    """An input that breaks a law, with the place and the size of the error.
 
     Attributes
     ----------
     law : Homogeneity, Additivity, Equivariance or Convolution
     inputs : tuple of ndarray, each (C, H, W)
-        f, or f and g. In a window f goes on outside of what the operator sees, by H rows and W columns on each side.
+        f, or f and g. In a window f extends beyond the operator's input, by H rows and W columns on each side.
     pixel : (int, int, int)
         Channel, row and column of the output.
     left, right : float
-        The two sides of the law there.
+        The two sides of the law at that pixel.
     error, tolerance : float
-        |left - right|, and what rounding could explain.
+        |left - right|, and the largest error that rounding could explain.
+    domain, size, dtype, rates, bound
+        The context in which the law was tried.
     """
 
-    law: object
-    inputs: tuple
+    law: Law
+    inputs: tuple[np.ndarray, ...]
     pixel: tuple[int, int, int]
     left: float
     right: float
     error: float
     tolerance: float
     domain: str
-    size: tuple[int, int]
+    size: Pair
     dtype: str
-    rates: tuple
+    rates: Rates
     bound: float
 
-    def holds(self, op, time_limit=TIME_LIMIT):
-        """Whether `op` still breaks the law at this input and pixel, computed afresh."""
+    def holds(self, op: Callable, time_limit: float = TIME_LIMIT) -> bool:
+        """Whether `op` breaks the law at this input and pixel; both sides are computed again."""
         in_channels = self.inputs[0].shape[0]
         operator = Operator(op, in_channels, self.size, self.dtype, time_limit)
         offset = operator(np.zeros((1, *operator.in_shape)))[0]
         if any(n >= size for n, size in zip(self.pixel, offset.shape, strict=True)):
-            return False                                # it returns another size
-        setting = Setting(operator, self.domain, offset, np.zeros(len(offset)), self.rates)
-        found = check(self.law, setting, tuple(f[None] for f in self.inputs), self.bound)
+            return False                                # this operator returns a smaller output
+        context = Context(operator, self.domain, offset, np.zeros(len(offset)), self.rates)
+        found = compare_sides(self.law, context, tuple(f[None] for f in self.inputs), self.bound)
         return bool(found.error[(0, *self.pixel)] > self.tolerance)
 
-    def to_dict(self):
-        """For JSON; an input as its non-zero pixels [channel, y, x, value]."""
-        parameters = {name: getattr(self.law, name) for name in ("factor", "by", "out") if hasattr(self.law, name)}
-        return {"law": self.law.name, "says": str(self.law), **parameters, "pixel": self.pixel, "left": self.left,
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. Of an input its non-zero pixels are listed, [channel, y, x, value]."""
+        return {"law": self.law.name, "says": str(self.law), **vars(self.law), "pixel": self.pixel, "left": self.left,
                 "right": self.right, "error": self.error, "tolerance": self.tolerance,
                 "inputs": [{"shape": f.shape, "pixels": _pixels(f)} for f in self.inputs], "domain": self.domain,
                 "size": self.size, "dtype": self.dtype, "rates": self.rates, "bound": self.bound}
 
     @classmethod
-    def from_dict(cls, record):
-        """The witness that `to_dict` wrote, also after JSON."""
-        law = {law.name: law for law in (Homogeneity, Additivity, Equivariance, Convolution)}[record["law"]]
-        pair = lambda numbers: tuple(int(n) for n in numbers)
-        arguments = {"factor": float, "by": pair, "out": pair}
-        law = law(**{name: convert(record[name]) for name, convert in arguments.items() if name in record})
+    def from_dict(cls, record: dict[str, Any]) -> Witness:
+        """The witness that `to_dict` wrote; `record` may come from JSON."""
+        integers = lambda numbers: tuple(int(n) for n in numbers)
+        convert: dict[str, Callable] = {"factor": float, "by": integers, "out": integers}
+        law = LAWS[record["law"]](**{name: convert[name](record[name]) for name in convert if name in record})
         inputs = []
         for part in record["inputs"]:
             f = np.zeros(part["shape"])
             for *where, value in part["pixels"]:
-                f[pair(where)] = value
+                f[integers(where)] = value
             inputs.append(f)
-        numbers = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain", "dtype", "bound")}
-        return cls(law=law, inputs=tuple(inputs), pixel=pair(record["pixel"]), size=pair(record["size"]),
-                   rates=tuple(pair(rate) for rate in record["rates"]), **numbers)
+        fields: dict[str, Any] = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain",
+                                                                  "dtype", "bound")}
+        fields |= {name: integers(record[name]) for name in ("pixel", "size")}
+        fields["rates"] = tuple(integers(rate) for rate in record["rates"])
+        return cls(law=law, inputs=tuple(inputs), **fields)
 
     def __str__(self):
         seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)
@@ -84,13 +89,15 @@ class Witness:
         return (f"{self.law} is broken at output pixel {self.pixel}: {self.left + 0.0:.6g} against "
                 f"{self.right + 0.0:.6g} (error {self.error:.1e}), for {' and '.join(names)}")
 
+    __repr__ = __str__
+
 
 def _pixels(f):
     return [[*(int(i) for i in where), float(f[tuple(where)])] for where in np.argwhere(f)]
 
 
 def _describe(f, seen):
-    """In words; places are counted from what the operator sees of f."""
+    """The non-zero pixels in words. Their places count from the first pixel that the operator sees."""
     pixels = [(c, y - seen[0], x - seen[1], value) for c, y, x, value in _pixels(f)]
     if not pixels:
         return "0"
@@ -99,22 +106,29 @@ def _describe(f, seen):
     return " and ".join(f"{value:.4g} at {tuple(where)}" for *where, value in pixels)
 
 
-def find_witness(law, setting, inputs, difference, bound, **more):
-    """The smallest input found, from the one of the batch `inputs` that breaks the law most clearly; as in `check`."""
+def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], difference: Difference, bound: float,
+                 **more: Any) -> Witness:
+    """The smallest input found, starting from the one of the batch that breaks the law most clearly.
+
+    `difference` is the result of `compare_sides` for the same arguments.
+    """
     n = difference.worst()[0]
     start = np.stack([part[n] for part in inputs])                                      # (arity, C, H, W)
-    breaks = lambda batch: check(law, setting, tuple(batch.swapaxes(0, 1)), bound, **more)
+    breaks = lambda batch: compare_sides(law, context, tuple(batch.swapaxes(0, 1)), bound, **more)
     small = _shrink(start, breaks)
     found = breaks(small[None])
-    _, *pixel = found.worst()
-    pixel = tuple(pixel)
+    _, channel, y, x = found.worst()
+    pixel = channel, y, x
     return Witness(law, tuple(small), pixel, float(found.left[(0, *pixel)]), float(found.right[(0, *pixel)]),
-                   float(found.error[(0, *pixel)]), float(found.tolerance[0, pixel[0], 0, 0]), setting.domain,
-                   setting.operator.in_shape[1:], setting.operator.dtype.name, setting.rates, bound)
+                   float(found.error[(0, *pixel)]), float(found.tolerance[0, channel, 0, 0]), context.domain,
+                   context.operator.in_shape[1:], context.operator.dtype.name, context.rates, bound)
 
 
 def _shrink(start, breaks):
-    """Fewer pixels, then simpler values, while the law stays broken: delta debugging, Zeller & Hildebrandt 2002."""
+    """Fewer pixels, then simpler values, as long as the law stays broken.
+
+    Source: delta debugging, Zeller & Hildebrandt 2002, "Simplifying and isolating failure-inducing input".
+    """
     places, parts = np.flatnonzero(start), 2
     keep = lambda chosen: np.where(np.isin(np.arange(start.size), chosen), start.ravel(), 0).reshape(start.shape)
     for _ in range(ROUNDS):

@@ -24,7 +24,3 @@ def test_generated(kind, dtype):
             assert report.lattice == made.lattice, f"{made.name}: {report}"
         if made.pixel is not None:
             assert [tuple(p) for p in np.argwhere(report.failing)] == [made.pixel], f"{made.name}: {report}"
-
-
-def test_there_are_two_hundred():
-    assert 2 * SEEDS * len(KINDS) >= 200

@@ -1,48 +1,15 @@
-"""The layer as a matrix and a spectrum, against dense linear algebra, scipy.signal and the definition of the DFT."""
+"""The layer as a matrix, against dense linear algebra and the convolution of scipy.signal."""
 
 import numpy as np
 import pytest
 from scipy import sparse
 from scipy.linalg import circulant
-from scipy.optimize import linear_sum_assignment
 
-from minicnn import Tensor, nn
+from minicnn import InputError, Tensor, nn
 from minicnn import functional as F
-from minicnn.conv import Geometry, algorithms
+from minicnn.conv import algorithms
 from minicnn.equivariance import matrix as m
-from tests.reference import conv2d
-
-ROUND = {"padding": "same", "padding_mode": "circular"}
-TORUS = [               # weight, size, options: stride 1, circular padding that keeps the size
-    ((1, 1, 3, 3), (5, 6), ROUND), ((3, 2, 3, 3), (5, 4), ROUND), ((2, 3, 2, 4), (5, 6), ROUND),
-    ((4, 2, 3, 2), (6, 5), {**ROUND, "groups": 2}), ((3, 1, 3, 3), (7, 5), {**ROUND, "groups": 3, "dilation": (2, 1)}),
-    ((2, 2, 5, 3), (5, 5), {"padding": (2, 1), "padding_mode": "circular"}), ((2, 2, 1, 1), (3, 4), ROUND),
-    ((2, 1, 5, 7), (3, 4), ROUND), ((1, 2, 2, 2), (4, 4), {**ROUND, "dilation": 3}), ((2, 2, 3, 3), (1, 6), ROUND)]
-OTHER = [
-    ((1, 1, 3, 3), (5, 6), {}), ((3, 2, 3, 2), (5, 4), {"padding": "same"}), ((2, 3, 3, 3), (7, 6), {"stride": 2}),
-    ((4, 2, 3, 3), (6, 7), {"groups": 2, "padding": 1, "stride": (1, 3)}), ((2, 2, 2, 2), (6, 6), {"dilation": 2}),
-    ((2, 1, 3, 3), (6, 6), {"stride": 2, "padding": 1, "padding_mode": "circular"}),
-    ((2, 2, 3, 3), (5, 5), {"padding": 2, "padding_mode": "circular"})]
-
-
-def channels(shape, options):
-    return shape[1] * options.get("groups", 1)
-
-
-def geometry_of(shape, size, options, batch=1):
-    return Geometry.of((batch, channels(shape, options), *size), shape, **options, dtype="float64")
-
-
-def correlate(x, weight, size, options):
-    g = geometry_of(weight.shape, size, options)
-    return conv2d(x, weight, None, g.stride, g.padding, g.dilation, g.groups, g.padding_mode)
-
-
-def paired(a, b):
-    """b in the order that comes nearest to a."""
-    a, b = a.ravel(), b.ravel()
-    assert a.size == b.size
-    return a, b[linear_sum_assignment(abs(a[:, None] - b))[1]]
+from tests.equivariance.layers import OTHER, ROUND, TORUS, channels, correlate, geometry_of
 
 
 @pytest.mark.parametrize(("shape", "size", "options"), TORUS + OTHER)
@@ -178,89 +145,6 @@ def test_the_shift_matrix_rolls(shift, rng):
     np.testing.assert_array_equal((s.T @ s).toarray(), np.eye(40))
 
 
-@pytest.mark.parametrize(("shape", "size", "options"), TORUS)
-def test_the_transfer_function_acts_on_each_frequency(shape, size, options, rng):
-    weight, x = rng.standard_normal(shape), rng.standard_normal((2, channels(shape, options), *size))
-    found = m.transfer_function(weight, size, **options)
-    assert found.shape == (*size, shape[0], channels(shape, options)) and found.dtype == complex
-    expected = np.fft.fft2(correlate(x, weight, size, options))
-    np.testing.assert_allclose(np.einsum("uvkc,ncuv->nkuv", found, np.fft.fft2(x)), expected, atol=1e-12)
-
-
-def test_the_transfer_function_is_its_formula(rng):
-    weight = rng.standard_normal((2, 3, 2, 3))
-    found = m.transfer_function(weight, (5, 4), dilation=(2, 1))        # "same": 2 pixels, 1 at the top; 2, 1 left
-    for u, v in np.ndindex(5, 4):
-        expected = sum(weight[:, :, a, b] * np.exp(2j * np.pi * (u * (2 * a - 1) / 5 + v * (b - 1) / 4))
-                       for a, b in np.ndindex(2, 3))
-        np.testing.assert_allclose(found[u, v], expected, atol=1e-14)
-
-
-def test_a_correlation_has_the_conjugate_of_the_spectrum_of_its_weight(rng):
-    weight = rng.standard_normal((1, 1, 3, 3))
-    centred = np.zeros((6, 7))
-    centred[:3, :3] = weight[0, 0]
-    centred = np.roll(centred, (-1, -1), (0, 1))
-    np.testing.assert_allclose(m.transfer_function(weight, (6, 7))[..., 0, 0], np.fft.fft2(centred).conj(), atol=1e-14)
-
-
-@pytest.mark.parametrize("c", [1, 2, 3])
-@pytest.mark.parametrize("kernel", [(3, 3), (2, 4)])
-def test_eigenvalues_of_the_dense_matrix(c, kernel, rng):
-    weight = rng.standard_normal((c, c, *kernel))
-    found = m.eigenvalues(weight, (4, 5))
-    assert found.shape == ((4, 5) if c == 1 else (4, 5, c))
-    expected = np.linalg.eigvals(m.operator_matrix(weight, (4, 5), **ROUND).toarray())
-    np.testing.assert_allclose(*paired(found, expected), atol=1e-10)
-
-
-def test_waves_are_the_eigenvectors(rng):
-    weight = rng.standard_normal((1, 1, 3, 2))
-    a, found = m.operator_matrix(weight, (4, 5), **ROUND), m.eigenvalues(weight, (4, 5))
-    y, x = np.indices((4, 5))
-    for u, v in np.ndindex(4, 5):
-        wave = np.exp(2j * np.pi * (u * y / 4 + v * x / 5)).ravel()
-        np.testing.assert_allclose(a @ wave, found[u, v] * wave, atol=1e-13)
-
-
-@pytest.mark.parametrize(("shape", "size", "options"), TORUS + OTHER)
-def test_singular_values_of_the_dense_matrix(shape, size, options, rng):
-    weight = rng.standard_normal(shape)
-    found = m.singular_values(weight, size, **options)
-    expected = np.linalg.svd(m.operator_matrix(weight, size, **options).toarray(), compute_uv=False)
-    assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, atol=1e-12)
-    np.testing.assert_allclose(m.spectral_norm(weight, size, **options), expected[0], rtol=1e-13)
-
-
-def test_singular_values_on_the_torus_need_no_matrix(rng, monkeypatch):
-    monkeypatch.setattr(m, "operator_matrix", None)
-    weight = rng.standard_normal((8, 4, 3, 3)).astype(np.float32)
-    found = m.singular_values(weight, 64, **ROUND)
-    assert found.shape == (4 * 64 * 64,) and found.dtype == np.float64 and (np.diff(found) <= 0).all()
-    # the sum of their squares is that of the matrix's entries, each weight H W times
-    np.testing.assert_allclose((found**2).sum(), 64 * 64 * (weight.astype(float)**2).sum())
-    assert m.spectral_norm(weight, 64, **ROUND) == found[0]
-
-
-@pytest.mark.parametrize(("shape", "size", "options"), OTHER)
-def test_the_lanczos_iteration_finds_the_largest(shape, size, options, rng, monkeypatch):
-    weight = rng.standard_normal(shape)
-    expected = m.singular_values(weight, size, **options)[0]
-    monkeypatch.setattr(m, "DENSE", 1)
-    np.testing.assert_allclose(m.spectral_norm(weight, size, **options), expected, rtol=1e-12)
-    assert m.spectral_norm(weight, size, **options) == m.spectral_norm(weight, size, **options)
-    assert m.spectral_norm(0 * weight, size, **options) == 0.0
-
-
-def test_integer_weights_have_a_spectrum_too(monkeypatch):
-    weight = np.array([[[[1, 2, 1]]]])
-    assert m.operator_matrix(weight, (1, 4)).dtype == weight.dtype
-    np.testing.assert_allclose(m.singular_values(weight, (1, 4), padding="same")[0], 2 + 2 * np.cos(np.pi / 5))
-    monkeypatch.setattr(m, "DENSE", 1)
-    np.testing.assert_allclose(m.spectral_norm(weight, (1, 4), padding="same"), 2 + 2 * np.cos(np.pi / 5))
-
-
 @pytest.mark.parametrize(("shape", "size", "options"), TORUS + OTHER)
 def test_the_adjoint_is_the_transpose(shape, size, options, rng):
     weight = rng.standard_normal(shape)
@@ -279,14 +163,6 @@ def test_the_adjoint_by_any_algorithm(few_kernels, rng):
     expected = (m.operator_matrix(weight, (7, 8)).T @ cotangent.reshape(2, -1).T).T.reshape(2, 8, 7, 8)
     for algorithm in algorithms():
         np.testing.assert_allclose(m.adjoint(weight, (7, 8), algorithm=algorithm)(cotangent), expected, atol=1e-11)
-
-
-@pytest.mark.parametrize(("shape", "size", "options"), TORUS)
-def test_the_adjoint_is_the_conjugate_transpose_of_each_frequency(shape, size, options, rng):
-    weight, cotangent = rng.standard_normal(shape), rng.standard_normal((2, shape[0], *size))
-    found = np.fft.fft2(m.adjoint(weight, size, **options)(cotangent))
-    transfer = m.transfer_function(weight, size, **options)
-    np.testing.assert_allclose(found, np.einsum("uvkc,nkuv->ncuv", transfer.conj(), np.fft.fft2(cotangent)), atol=1e-11)
 
 
 def test_the_adjoint_keeps_the_dtype_of_the_cotangent(rng):
@@ -315,22 +191,15 @@ ONE = np.ones((1, 1, 3, 3))
     (lambda: m.shift_matrix(4, 1), "shift must be a pair of integers, rows and columns, not 1"),
     (lambda: m.shift_matrix(4, (1, 0.5)), r"shift must be a pair of integers, rows and columns, not \(1, 0\.5\)"),
     (lambda: m.shift_matrix(4, (1, 0), 0), "channels must be an integer of at least 1, not 0"),
-    (lambda: m.transfer_function(ONE, 5, stride=2, padding=1), r"no transfer function: with stride \(2, 2\) a layer"),
-    (lambda: m.transfer_function(ONE, 5, padding_mode="zeros"), "padding_mode='zeros' a layer does not commute"),
-    (lambda: m.transfer_function(ONE, 5, padding=0), r"makes \(3, 3\) pixels of \(5, 5\), .* the operator_matrix"),
-    (lambda: m.eigenvalues(np.ones((2, 3, 3, 3)), 5), "3 input and 2 output channels .* take its singular_values"),
-    (lambda: m.singular_values(np.ones((9, 9, 3, 3)), 40), r"12996 x 14400 are more than 9e\+06 entries: take a smal"),
-    (lambda: m.singular_values(np.ones((9, 9, 3, 3)), 80, stride=2), r"with stride \(2, 2\) .* spectral_norm for the"),
-    (lambda: m.spectral_norm(np.ones((512, 512, 3, 3)), 32), "more than 2: take a smaller image"),
     (lambda: m.adjoint(ONE, 5)(np.ones((1, 1, 5, 5))), r"must have the shape \(N, 1, 3, 3\) .* not \(1, 1, 5, 5\)"),
     (lambda: m.adjoint(ONE, 5)(np.ones((1, 1, 3, 3), int)), "computes in float32 or float64, not int64"),
     (lambda: m.adjoint(ONE, 5, algorithm="quick")(ONE), "no convolution algorithm is called 'quick'"),
 ])
 def test_what_does_not_fit_says_why(call, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(InputError, match=message):
         call()
 
 
 def test_only_a_conv2d_has_a_layer_matrix(rng):
-    with pytest.raises(TypeError, match="must be a minicnn.nn.Conv2d, not Linear; for a bare weight take operator_mat"):
+    with pytest.raises(TypeError, match="must be a minicnn.nn.Conv2d, not Linear; for a bare weight use operator_matr"):
         m.layer_matrix(nn.Linear(2, 3, rng=rng), 5)

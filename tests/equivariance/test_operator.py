@@ -1,0 +1,94 @@
+"""How an operator is called, and what it must not do."""
+
+import numpy as np
+import pytest
+
+from minicnn import InputError, InputTypeError, Tensor
+from minicnn import functional as F
+from minicnn.equivariance import OperatorError, verify_convolution
+from minicnn.equivariance.operator import NUMBERS, Operator
+from minicnn.nn import BatchNorm2d, Conv2d
+
+
+def changes(f):
+    f += 1
+    return f
+
+
+@pytest.mark.parametrize(("op", "message"), [
+    (lambda f: 1 / 0, "raised ZeroDivisionError for an input of shape"),
+    (changes, "changed its input in place"),
+    (lambda f: f[0], r"returned shape \(1, 8, 8\) .* it must be \(N, C, H, W\)"),
+    (lambda f: f[:, :, :0], "returned an empty array"),
+    (lambda f: f[:1], r"returned shape \(1, 1, 8, 8\) for an input of shape \(\d+, 1, 8, 8\)"),
+    (lambda f: f / 0.0, r"returned nan at pixel \(channel, y, x\) = \(0, 0, 0\)"),
+    (lambda f: f.astype(int), "returned int64"),
+    (lambda f: f > 0, "returned bool"),
+    (lambda f: f.tolist(), "returned a list"),
+    (lambda f: f[:, :, :5], r"on the torus .* must return as many"),
+    (Conv2d(1, 1, 9), "does it need a larger size, or other channels"),
+    (Conv2d(3, 1, 3), "raised InputError"),
+])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_cannot_be_judged_is_told(op, message):
+    with pytest.raises(OperatorError, match=message):
+        verify_convolution(op, size=(8, 8))
+
+
+def leaves(f):
+    raise SystemExit(0)
+
+
+def test_an_operator_that_leaves_the_program_has_raised():
+    with pytest.raises(OperatorError, match="the operator raised SystemExit for an input of shape"):
+        verify_convolution(leaves, size=(8, 8))
+
+
+def test_the_time_limit_counts_all_calls(monkeypatch):
+    seconds = iter(range(0, 1000, 2))                       # each call of the operator takes 2 seconds
+    monkeypatch.setattr("minicnn.equivariance.operator.clock", lambda: next(seconds))
+    operator = Operator(np.copy, 1, (8, 8), time_limit=5)
+    f = np.zeros((1, 1, 8, 8))
+    operator(f)
+    operator(f)
+    with pytest.raises(OperatorError, match="too slow: its calls took 6 s, more than the limit of 5 s; give a smaller"):
+        operator(f)
+
+
+def test_large_batches_are_given_in_parts():
+    seen = []
+    side = 1 << 9
+    operator = Operator(lambda f: (seen.append(f.shape), f)[1], 1, (side, side))
+    del seen[:]
+    f = np.zeros((10, 1, side, side))
+    assert operator(f).shape == f.shape
+    assert [shape[0] for shape in seen] == [8, 2]
+    assert 8 * side * side == NUMBERS
+
+
+def test_functions_of_arrays_and_of_tensors():
+    def needs_a_tensor(f):
+        if not isinstance(f, Tensor):
+            raise AttributeError
+        return f
+    f = np.arange(4.0).reshape(1, 1, 2, 2)
+    for op in (needs_a_tensor, np.copy, F.relu):
+        np.testing.assert_array_equal(Operator(op, 1, 2)(f), f)
+
+
+def test_a_module_keeps_its_dtype(rng):
+    layer = BatchNorm2d(1).eval()
+    assert Operator(layer, 1, 4, np.float64).eps < 1e-15
+    assert layer.weight.data.dtype == layer.running_mean.dtype == np.float32
+
+
+@pytest.mark.parametrize(("arguments", "error", "message"), [
+    ((5, 1, (8, 8)), InputTypeError, "the operator must be callable, not a int"),
+    ((F.relu, 0, (8, 8)), InputError, "in_channels must be an integer of at least 1, not 0"),
+    ((F.relu, 1, (0, 3)), InputError, r"size must be an integer or a pair of integers of at least 1, not \(0, 3\)"),
+    ((F.relu, 1, 8, int), InputTypeError, "dtype must be float32 or float64, not int64"),
+    ((F.relu, 1, 8, np.float64, 0), InputError, "time_limit must be a number above 0, not 0"),
+])
+def test_misuse(arguments, error, message):
+    with pytest.raises(error, match=message):
+        Operator(*arguments)
