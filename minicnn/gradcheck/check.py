@@ -23,7 +23,7 @@ class Tolerances(NamedTuple):
     atol: float
     rtol: float
 
-    def allowed(self, numeric, noise):
+    def allowed(self, numeric: Any, noise: float) -> Any:
         """The largest |analytic - numeric| that passes."""
         return self.atol + self.rtol * np.abs(numeric) + noise
 

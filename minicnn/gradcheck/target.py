@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,7 +147,7 @@ class TensorFunction(Target):
         super().__init__(named)
 
     @contextlib.contextmanager
-    def borrowed(self):
+    def borrowed(self) -> Iterator[None]:
         kept = [(p, p.data, p.grad) for _, p in self.parameters]
         state = self.func.state_dict() if self.parameters else {}
         try:

@@ -36,7 +36,14 @@ def mine(tmp_path):
     return str(tmp_path / "mine.py")
 
 
-def test_the_catalogue(capsys):
+@pytest.fixture
+def outcomes(known_operator_outcomes, monkeypatch):
+    """The catalogue runs once for all tests; the command gets its outcomes."""
+    monkeypatch.setattr("minicnn.equivariance.known_operators.run_catalogue",
+                        lambda *progress: known_operator_outcomes)
+
+
+def test_the_catalogue(outcomes, capsys):
     assert main(["verify"]) == 0
     out = capsys.readouterr().out
     assert "operators judged rightly" in out
@@ -44,7 +51,7 @@ def test_the_catalogue(capsys):
     assert "3x3 median" in out
 
 
-def test_the_catalogue_as_json(capsys):
+def test_the_catalogue_as_json(outcomes, capsys):
     assert main(["verify", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["right"] == len(record["operators"])
@@ -96,8 +103,8 @@ def test_picture(mine, tmp_path, capsys):
     (["{mine}:number"], "is no operator but of type int"), (["nowhere.py:f"], "there is no such file"),
     (["no.module:f"], "cannot be imported"), (["nonsense"], "write path/to/file.py:function or module:attribute"),
     (["{mine}:sharpen", "--size", "5"], "--size must be two positive integers"),
-    (["{mine}:sharpen", "--channels", "0"], "must be a positive integer"),
-    (["{mine}:sharpen", "--trials", "0"], "trials must be a positive integer"),
+    (["{mine}:sharpen", "--channels", "0"], "in_channels must be an integer of at least 1, not 0"),
+    (["{mine}:sharpen", "--trials", "0"], "trials must be an integer of at least 1, not 0"),
     (["{mine}:sharpen", "--layers"], "--layers needs a Module"),
     (["--domain", "plane"], "--domain is about an operator"),
     (["{mine}:sharpen", "--picture", "steps.txt"], "must end in .png"),
