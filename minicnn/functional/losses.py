@@ -23,7 +23,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     target : int array, shape of input without the class axis; or probabilities, floating, shape of input
     weight : array, shape (classes,), optional
     ignore_index : int
-        Samples with this class count for nothing.
+        A sample with this class has loss 0 and weight 0.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets (class indices) or by N (probabilities).
     label_smoothing : float

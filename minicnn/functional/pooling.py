@@ -1,7 +1,7 @@
 """Pooling: the maximum, the mean or a binomial blur of windows.
 
-Images have shape (N, C, H, W) or (C, H, W). The windows are walked tap by tap, each tap one strided slice of the whole
-batch, so any memory order is kept and the work is plain array arithmetic.
+Images have shape (N, C, H, W) or (C, H, W). Each tap of a window is one strided slice of the whole batch: the work is
+plain array arithmetic, and the result keeps the memory order of the input.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from ..tensor import Tensor, as_tensor, record
 def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                stride: int | tuple[int, int] | None = None, padding: int | tuple[int, int] = 0,
                dilation: int | tuple[int, int] = 1, ceil_mode: bool = False) -> Tensor:
-    """The largest element of each window; padding counts as -inf.
+    """The largest element of each window: out[y, x] = max over i, j of input[y sy + i dy - py, x sx + j dx - px].
 
-    The gradient goes to the first maximum of a window in row-major order; NaN wins over every number.
+    Padding counts as -inf. The gradient goes to the first maximum of a window in row-major order; NaN wins over every
+    number.
 
     Parameters
     ----------
@@ -30,6 +31,15 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         The stride is the kernel size by default; padding is at most half the kernel.
     ceil_mode : bool
         Also keep a last window that starts inside the padded image but ends outside.
+
+    Returns
+    -------
+    Tensor, shape (N, C, OH, OW), OH = floor((H + 2 py - dy (kH - 1) - 1) / sy) + 1, or ceil with `ceil_mode`
+
+    Raises
+    ------
+    InputError
+        Another number of axes, a window larger than the padded image, padding above half the kernel, a size below 1.
 
     Examples
     --------
@@ -62,7 +72,8 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
     """The mean of each window; zeros of the padding count unless `count_include_pad` is False.
 
-    Parameters as in `max_pool2d`; `divisor_override` replaces the number of pixels that the sum is divided by.
+    Parameters, shapes and errors are those of `max_pool2d`. With `divisor_override` the sum of a window is divided by
+    this number instead of the number of its pixels.
 
     >>> avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
     Tensor([[[2.5]]])
@@ -87,7 +98,8 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
 def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int, int]) -> Tensor:
     """The mean over windows chosen so that the output has `output_size`; 1 is global average pooling.
 
-    Window o of O over length L runs from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch.
+    Window o of O over length L runs from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch. An input of another
+    number of axes and a size below 1 raise InputError.
 
     >>> adaptive_avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
     Tensor([[[2.5]]])
@@ -135,14 +147,14 @@ def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int
 
 def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] = 4,
                 stride: int | tuple[int, int] = 2) -> Tensor:
-    """Each channel blurred with a binomial kernel, of which every stride-th pixel is kept.
+    """Each channel is blurred with a binomial kernel; every stride-th pixel of the result is kept.
 
     With the k taps a[i] = C(k - 1, i) / 2^(k - 1), that is 1; 1 1; 1 2 1; 1 3 3 1; 1 4 6 4 1; ... over their sum,
 
         out[y, x] = sum over i, j of a[i] a[j] x[stride y + i - p, stride x + j - p],   p = (k - 1) // 2,
 
-    where pixels outside of the image are those reflected at its edge: ... x[2] x[1] | x[0] x[1] x[2] ... So p pixels
-    are added at the top and left, k // 2 at the bottom and right, and the output has ceil(H / stride) rows.
+    where the image is reflected at its edge: ... x[2] x[1] | x[0] x[1] x[2] ... p pixels are added at the top and
+    left, k // 2 at the bottom and right; the output has ceil(H / stride) rows.
 
     Parameters
     ----------
@@ -157,9 +169,9 @@ def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] =
 
     Raises
     ------
-    ValueError
-        The input has another number of axes, a size or stride is below 1, or the image has no more than k // 2 pixels
-        in a direction, too few to reflect.
+    InputError
+        The input has another number of axes; a size or stride is below 1; the image has only k // 2 pixels in a
+        direction or fewer, too few to reflect.
 
     References
     ----------

@@ -1,15 +1,17 @@
 """Initial values of weights, drawn in place from a generator that the caller gives.
 
 Each function fills a Tensor or an array, whatever its memory order, and returns it. Numbers are drawn in float64 and
-rounded, so that a float32 and a float64 layer made from the same seed start from the same weights.
+rounded: a float32 and a float64 layer made from the same seed start from the same weights.
 """
 
 from __future__ import annotations
 
 import math
+from typing import TypeVar
 
 import numpy as np
 
+from ..checks import number, one_of
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -18,26 +20,29 @@ __all__ = [
     "uniform_", "xavier_normal_", "xavier_uniform_",
 ]
 
+Weights = TypeVar("Weights", Tensor, np.ndarray)
+GAINS = ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu")
 
-def default_bound(fan_in):
+
+def default_bound(fan_in: int) -> float:
     """The bound b of U(-b, b) from which Linear and Conv2d draw weight and bias: b = 1 / sqrt(fan_in).
 
-    PyTorch writes the weight's as `kaiming_uniform_(weight, a=sqrt(5))`. With gain^2 = 2 / (1 + a^2) = 1/3 its bound
-    gain * sqrt(3 / fan_in) is 1 / sqrt(fan_in): the sqrt(5) is there to get this older rule (LeCun et al. 1998,
-    Efficient BackProp, section 4.6, up to a factor) and describes no leaky ReLU.
+    PyTorch writes `kaiming_uniform_(weight, a=sqrt(5))`. With gain^2 = 2 / (1 + a^2) = 1/3 its bound
+    gain * sqrt(3 / fan_in) is 1 / sqrt(fan_in). The sqrt(5) belongs to no leaky ReLU; it reproduces this older rule
+    (LeCun et al. 1998, Efficient BackProp, section 4.6, up to a factor).
 
     >>> default_bound(25)
     0.2
     """
-    if not fan_in >= 1:
-        raise InputError(f"default_bound: fan_in must be at least 1, not {fan_in}")
-    return 1 / math.sqrt(fan_in)
+    return 1 / math.sqrt(number("default_bound: fan_in", fan_in, least=1))
 
 
-def fans(shape):
-    """(fan_in, fan_out) of a weight of shape (C_out, C_in, *kernel): what one output sums over, what one input feeds.
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight of shape (C_out, C_in, *kernel).
 
-    In a convolution with groups, C_in is the number of input channels of one group, as it is in the weight's shape.
+    fan_in = C_in * kernel pixels: the number of inputs that one output sums over. fan_out = C_out * kernel pixels: the
+    number of outputs that one input goes to. With groups, C_in is the number of channels of one group, as it is in
+    the weight's shape.
 
     >>> fans((40, 20, 5, 5)), fans((10, 180))
     ((500, 1000), (180, 10))
@@ -49,7 +54,7 @@ def fans(shape):
     return shape[1] * kernel, shape[0] * kernel
 
 
-def calculate_gain(nonlinearity, a=0):
+def calculate_gain(nonlinearity: str, a: float = 0) -> float:
     """Factor on the standard deviation that keeps the size of a signal through `nonlinearity`.
 
     sqrt(2) after a ReLU, which halves the second moment (He et al. 2015, equation 10); sqrt(2 / (1 + a^2)) after a
@@ -58,14 +63,14 @@ def calculate_gain(nonlinearity, a=0):
     >>> round(calculate_gain("relu"), 4)
     1.4142
     """
-    gains = {"linear": 1.0, "conv2d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2),
-             "leaky_relu": math.sqrt(2 / (1 + a * a))}
-    if nonlinearity not in gains:
-        raise InputError(f"calculate_gain: unknown nonlinearity {nonlinearity!r}; there are {', '.join(gains)}")
-    return gains[nonlinearity]
+    one_of("calculate_gain: nonlinearity", nonlinearity, GAINS)
+    slope = {"relu": 0.0, "leaky_relu": a}
+    if nonlinearity in slope:
+        return math.sqrt(2 / (1 + slope[nonlinearity] ** 2))
+    return 5 / 3 if nonlinearity == "tanh" else 1.0
 
 
-def constant_(tensor, value):
+def constant_(tensor: Weights, value: float) -> Weights:
     """Set every element to `value`.
 
     >>> constant_(np.empty(2), 0.5)
@@ -74,7 +79,7 @@ def constant_(tensor, value):
     return _fill(tensor, value)
 
 
-def uniform_(tensor, low=0.0, high=1.0, *, rng):
+def uniform_(tensor: Weights, low: float = 0.0, high: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from U(low, high).
 
     >>> uniform_(np.empty(2), -1, 1, rng=np.random.default_rng(0)).round(3)
@@ -83,7 +88,7 @@ def uniform_(tensor, low=0.0, high=1.0, *, rng):
     return _fill(tensor, rng.uniform(low, high, tensor.shape))
 
 
-def normal_(tensor, mean=0.0, std=1.0, *, rng):
+def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from the normal distribution N(mean, std^2).
 
     >>> normal_(np.empty(2), rng=np.random.default_rng(0)).round(3)
@@ -92,18 +97,19 @@ def normal_(tensor, mean=0.0, std=1.0, *, rng):
     return _fill(tensor, rng.normal(mean, std, tensor.shape))
 
 
-def xavier_uniform_(tensor, gain=1.0, *, rng):
+def xavier_uniform_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16)."""
     bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
-def xavier_normal_(tensor, gain=1.0, *, rng):
+def xavier_normal_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 12)."""
     return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), rng=rng)
 
 
-def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rng):
+def kaiming_uniform_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *,
+                     rng: np.random.Generator) -> Weights:
     """Draw from U(-b, b), b = gain * sqrt(3 / fan), which has the variance of `kaiming_normal_`.
 
     >>> weight = kaiming_uniform_(np.empty((40, 20, 5, 5)), a=math.sqrt(5), rng=np.random.default_rng(0))
@@ -114,7 +120,8 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, r
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
-def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rng):
+def kaiming_normal_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *,
+                    rng: np.random.Generator) -> Weights:
     """Draw from N(0, std^2), std = gain / sqrt(fan) (He et al. 2015, equations 10, 14 and 15).
 
     Parameters
@@ -131,17 +138,16 @@ def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", *, rn
 
     Raises
     ------
-    ValueError
+    InputError
         Fewer than two axes, an empty weight, an unknown mode or nonlinearity.
-    TypeError
+    InputTypeError
         Something that does not hold floating-point numbers.
     """
     return normal_(tensor, 0, _kaiming_std(tensor.shape, a, mode, nonlinearity), rng=rng)
 
 
 def _kaiming_std(shape, a, mode, nonlinearity):
-    if mode not in ("fan_in", "fan_out"):
-        raise InputError(f"mode must be 'fan_in' or 'fan_out', not {mode!r}")
+    one_of("mode", mode, ("fan_in", "fan_out"))
     fan = fans(shape)[mode == "fan_out"]
     if fan == 0:
         raise InputError(f"a weight of shape {tuple(shape)} is empty: its {mode} is 0")

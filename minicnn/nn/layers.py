@@ -19,17 +19,26 @@ from .module import Module, Parameter
 class Conv2d(Module):
     """`functional.conv2d` with a learned weight (out, in // groups, kH, kW) and bias (out,).
 
-    Both start uniform in +-1/sqrt(fan_in), fan_in = in // groups * kH * kW. In PyTorch this is written
-    kaiming_uniform_(a=sqrt(5)), which is the same bound.
+    Both start uniform in +-1/sqrt(fan_in), fan_in = in // groups * kH * kW: `init.default_bound`.
 
     Parameters
     ----------
+    in_channels, out_channels, groups : int
+        `groups` divides both.
+    kernel_size, stride, dilation : int or (int, int)
     padding : int, (int, int), "same" or "valid"
+    bias : bool
     padding_mode : {"zeros", "circular"}
+    dtype : float32 or float64
     algorithm : str
-        How to compute it: "auto" or a name in `minicnn.conv.algorithms()`.
+        "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator
         Draws the weight, then the bias; a fresh, unseeded one by default.
+
+    Raises
+    ------
+    InputError
+        A size below 1, or groups that do not divide the channels; in a call, what `functional.conv2d` refuses.
 
     Examples
     --------
@@ -104,10 +113,10 @@ class Linear(Module):
         return F.linear(x, self.weight, self.bias)
 
     def window(self, in_shape: tuple[int, ...]) -> None:
-        """Every output sees the whole input."""
+        """None: every output sees the whole input."""
 
     def multiply_adds(self, in_shape: tuple[int, ...]) -> int:
-        """in_features * out_features for an input (N, in_features); so many for each row of (N, ..., in_features)."""
+        """in_features * out_features, times the number of rows of one image of an input (N, ..., in_features)."""
         return self.weight.size * math.prod(in_shape[1:-1])
 
     def extra_repr(self) -> str:
