@@ -19,7 +19,6 @@ def file(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         return path
-
     return write
 
 
@@ -42,22 +41,18 @@ def test_no_images_at_all(file):
     assert read_images(file(idx_bytes(np.zeros((0, 28, 28), np.uint8)))).shape == (0, 28, 28)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "starts with nothing, expected 00 00 08 03"),
-        (b"<html>", "not an IDX file.*starts with 3c 68 74 6d"),
-        (struct.pack(">2I", 2052, 3) + bytes(3), "magic number 2051, images"),
-        (idx_bytes(IMAGES)[:10], "truncated: 10 bytes, fewer than the header's 16"),
-        (idx_bytes(IMAGES)[:-1], r"truncated: 45 bytes uncompressed, expected 46 for images of shape \(2, 3, 5\)"),
-        (idx_bytes(LABELS) + b"\0", "trailing garbage: 12 bytes uncompressed, expected 11 for labels"),
-        (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "truncated: 16 bytes uncompressed, expected 99035"),
-        (gzip.compress(idx_bytes(IMAGES))[:-9], "broken gzip stream"),
-        (gzip.compress(idx_bytes(IMAGES)) + b"garbage", "broken gzip stream"),
-        (gzip.compress(idx_bytes(IMAGES))[:12] + b"\xff" * 40, "broken gzip stream"),
-        (gzip.compress(idx_bytes(IMAGES))[:-8] + bytes(8), "broken gzip stream.*CRC"),
-    ],
-)
+@pytest.mark.parametrize(("content", "message"), [
+    (b"", "starts with nothing, expected 00 00 08 03"),
+    (b"<html>", "not an IDX file.*starts with 3c 68 74 6d"),
+    (struct.pack(">2I", 2052, 3) + bytes(3), "magic number 2051, images"),
+    (idx_bytes(IMAGES)[:10], "truncated: 10 bytes, fewer than the header's 16"),
+    (idx_bytes(IMAGES)[:-1], r"truncated: 45 bytes uncompressed, expected 46 for images of shape \(2, 3, 5\)"),
+    (idx_bytes(LABELS) + b"\0", "trailing garbage: 12 bytes uncompressed, expected 11 for labels"),
+    (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "truncated: 16 bytes uncompressed, expected 99035"),
+    (gzip.compress(idx_bytes(IMAGES))[:-9], "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES)) + b"garbage", "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES))[:12] + b"\xff" * 40, "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES))[:-8] + bytes(8), "broken gzip stream.*CRC")])
 def test_broken_files_are_named_and_explained(file, content, message):
     path = file(content)
     with pytest.raises(DataError, match=f"(?s){path}: .*{message}.*Replace the file"):

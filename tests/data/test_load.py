@@ -55,9 +55,8 @@ def contents(monkeypatch):
 def put(folder, contents, packed=True):
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        (folder / (f"{name}.gz" if packed else name)).write_bytes(
-            gzip.compress(content, mtime=0) if packed else content
-        )
+        file, content = (f"{name}.gz", gzip.compress(content, mtime=0)) if packed else (name, content)
+        (folder / file).write_bytes(content)
     return folder
 
 

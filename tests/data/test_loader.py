@@ -79,9 +79,8 @@ def test_a_plain_pass_is_the_dataset_in_order(images):
     np.testing.assert_array_equal(labels, LABELS)
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "drop_last", "count"), [(5, False, 5), (5, True, 4), (23, True, 1), (99, False, 1)]
-)
+@pytest.mark.parametrize(("batch_size", "drop_last", "count"), [
+    (5, False, 5), (5, True, 4), (23, True, 1), (99, False, 1)])
 def test_number_of_batches(images, batch_size, drop_last, count):
     data = DataLoader(images, LABELS, batch_size, drop_last=drop_last)
     assert len(data) == len(list(data)) == count
@@ -102,11 +101,8 @@ def test_shifted_batches_are_shifted_images(images):
         for dx in range(-2, 3):
             for label, image in enumerate(normalize(shift_images(images, np.full((23, 2), (dy, dx))))):
                 candidates[label].append(image.tobytes())
-    drawn = [
-        candidates[label].index(image.tobytes())
-        for batch, labels in loader(images, max_shift=2)
-        for image, label in zip(batch, labels, strict=True)
-    ]
+    drawn = [candidates[label].index(image.tobytes()) for batch, labels in loader(images, max_shift=2)
+             for image, label in zip(batch, labels, strict=True)]
     assert len(set(drawn)) > 10
 
 
@@ -149,48 +145,38 @@ def test_not_a_number_is_located(value):
         DataLoader(images, LABELS)
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((0, 28, 28), np.uint8), ((0, 1, 28, 28), np.float32), ((3, 0, 28), np.uint8)]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [
+    ((0, 28, 28), np.uint8), ((0, 1, 28, 28), np.float32), ((3, 0, 28), np.uint8)])
 def test_empty_dataset(shape, dtype):
     with pytest.raises(ValueError, match="the dataset is empty"):
         DataLoader(np.zeros(shape, dtype), np.zeros(shape[0], int))
 
 
-@pytest.mark.parametrize(
-    ("shape", "dtype"), [((23, 7, 9), np.float32), ((23, 1, 7, 9), np.uint8), ((23, 7, 9), np.int64)]
-)
+@pytest.mark.parametrize(("shape", "dtype"), [
+    ((23, 7, 9), np.float32), ((23, 1, 7, 9), np.uint8), ((23, 7, 9), np.int64)])
 def test_images_of_the_wrong_kind(shape, dtype):
     with pytest.raises(ValueError, match=r"images of dtype \w+ and shape .* expected uint8 \(n, height, width\)"):
         DataLoader(np.zeros(shape, dtype), LABELS)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (LABELS[:-1], r"labels of shape \(22,\) for 23 images, expected \(23,\)"),
-        (np.eye(23, dtype=int), r"labels of shape \(23, 23\) for 23 images"),
-        (LABELS.astype(float), "labels of dtype float64, expected integers"),
-        (LABELS > 3, "labels of dtype bool, expected integers"),
-    ],
-)
+@pytest.mark.parametrize(("labels", "message"), [
+    (LABELS[:-1], r"labels of shape \(22,\) for 23 images, expected \(23,\)"),
+    (np.eye(23, dtype=int), r"labels of shape \(23, 23\) for 23 images"),
+    (LABELS.astype(float), "labels of dtype float64, expected integers"),
+    (LABELS > 3, "labels of dtype bool, expected integers")])
 def test_labels_that_do_not_fit(images, labels, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(images, labels)
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"batch_size": 0}, "batch_size must be an integer of at least 1, not 0"),
-        ({"batch_size": 24, "drop_last": True}, "drop_last leaves no batch of 24 out of 23 images"),
-        ({"max_shift": 7}, "max_shift is 7, expected 0 to 6"),
-        ({"max_shift": -1}, "max_shift must be an integer of at least 0, not -1"),
-        ({"shuffle": True}, r"rng is None; pass rng=np.random.default_rng\(seed\)"),
-        ({"max_shift": 1}, r"pass rng=np.random.default_rng\(seed\)"),
-        ({"shuffle": True, "rng": 7}, "rng is 7; pass rng"),
-    ],
-)
+@pytest.mark.parametrize(("options", "message"), [
+    ({"batch_size": 0}, "batch_size must be an integer of at least 1, not 0"),
+    ({"batch_size": 24, "drop_last": True}, "drop_last leaves no batch of 24 out of 23 images"),
+    ({"max_shift": 7}, "max_shift is 7, expected 0 to 6"),
+    ({"max_shift": -1}, "max_shift must be an integer of at least 0, not -1"),
+    ({"shuffle": True}, r"rng is None; pass rng=np.random.default_rng\(seed\)"),
+    ({"max_shift": 1}, r"pass rng=np.random.default_rng\(seed\)"),
+    ({"shuffle": True, "rng": 7}, "rng is 7; pass rng")])
 def test_options_that_cannot_be(images, options, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(images, LABELS, **options)

@@ -39,10 +39,7 @@ def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
 def test_all_are_official_training_digits_and_none_is_a_test_digit(mnist_dir):
     full = load("mnist", mnist_dir)
     images, labels = dataset.read_embedded()
-    official = {
-        image.tobytes(): label
-        for images_, labels_ in ((full.train_images, full.train_labels), (full.val_images, full.val_labels))
-        for image, label in zip(images_, labels_, strict=True)
-    }
+    parts = (full.train_images, full.train_labels), (full.val_images, full.val_labels)
+    official = {image.tobytes(): label for part in parts for image, label in zip(*part, strict=True)}
     assert [official[image.tobytes()] for image in images] == labels.tolist()
     assert not {image.tobytes() for image in images} & {image.tobytes() for image in full.test_images}
