@@ -76,3 +76,24 @@ def test_the_mlp_by_hand(rng):
 def test_the_pretrained_lenet_takes_options():
     model = lenet(pretrained=True, algorithm="direct", pool="average")
     assert model.conv1.algorithm == "direct" and repr(model.pool).startswith("AvgPool2d")
+
+
+@pytest.mark.parametrize("pool", ["max", "average", "blur"])
+def test_the_pools_of_the_lenet(pool, rng):
+    model, plain = LeNet(pool=pool, rng=np.random.default_rng(0)), LeNet(rng=np.random.default_rng(0))
+    assert {k: v.shape for k, v in model.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+    assert all((v == plain.state_dict()[k]).all() for k, v in model.state_dict().items())
+    x = Tensor(rng.standard_normal((2, 1, 28, 28)).astype(np.float32))
+    pooled = {"max": lambda f: F.max_pool2d(f, 2), "average": lambda f: F.avg_pool2d(f, 2),
+              "blur": lambda f: F.blur_pool2d(F.max_pool2d(f, 2, 1), 4, 2)}[pool](plain.features(x))
+    np.testing.assert_array_equal(model(x).data, F.linear(F.flatten(pooled, 1), plain.fc1.weight, plain.fc1.bias).data)
+
+
+def test_the_global_lenet(rng):
+    model = GlobalLeNet(rng=rng)
+    assert sum(p.size for p in model.parameters()) == 70_610
+    x = Tensor(rng.standard_normal((2, 1, 20, 31)).astype(np.float32))
+    assert model.features(x).shape == (2, 10, 4, 15)
+    np.testing.assert_array_equal(model(x).data, model.features(x).data.max((-1, -2)))
+    model(x).sum().backward()
+    assert all(np.abs(p.grad).sum() > 0 for p in model.parameters())

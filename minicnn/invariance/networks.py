@@ -76,8 +76,8 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
                    progress: Progress = SILENT) -> list[ModelResult]:
     """Train networks on digits in the middle, once for each seed, and test them on moved digits.
 
-    All networks see the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size (its `image_size` is
-    None) is also tested on the whole canvas of 28 + 2 reach pixels. Its training uses 28x28 pixels all the same.
+    All networks see the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size (its attribute
+    `image_size` is None) is also tested on the whole canvas of 28 + 2 reach pixels. Its training uses 28x28 pixels all the same.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
         trained = []
         for seed, share in zip(seeds, _shares(part, 0, 1 - MEASURING, len(seeds)), strict=True):
             trained.append(_trained(name, make, data, epochs, seed, share))
-        views = (28,) if trained[0][0].image_size else (28, 28 + 2 * reach)
+        views = (28,) if getattr(trained[0][0], "image_size", 28) else (28, 28 + 2 * reach)
         share = _shares(part, 1 - MEASURING, 1, len(views) * len(seeds))
         for view in views:
             maps = tuple(invariance_map(model, pixels, labels, Shifts(reach, view), progress=next(share))

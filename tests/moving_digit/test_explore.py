@@ -14,8 +14,8 @@ from minicnn.models import LeNet, lenet
 from minicnn.moving_digit import build, embedded, explore
 from minicnn.moving_digit.exploration import quantise
 from minicnn.moving_digit.page import LIMIT
-from minicnn.progress import Progress
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
+from tests.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -117,13 +117,10 @@ def test_an_algorithm_that_is_not_exactly_equivariant_is_refused():
 
 
 def test_progress_is_told_for_each_digit(model, rng):
-    class Told(Progress):
-        def update(self, done, total, text=""):
-            calls.append((done, total, text))
-    calls = []
+    told = Recorder()
     images = rng.integers(0, 256, (2, 28, 28), dtype=np.uint8)
-    explore(model, images, [4, 9], [0, 1], Told())
-    assert calls == [(0, 3, "impulse responses"), (1, 3, "digit 4"), (2, 3, "digit 9"), (3, 3, "")]
+    explore(model, images, [4, 9], [0, 1], told)
+    assert told.updates == [(0, 3, "impulse responses"), (1, 3, "digit 4"), (2, 3, "digit 9"), (3, 3, "")]
 
 
 def test_bad_arguments_of_explore(model):

@@ -10,8 +10,8 @@ from minicnn.models import lenet
 from minicnn.moving_digit import LAYERS, PATHS, Clusters, Scene, feature_map, find_digit, path
 from minicnn.moving_digit.figure import MovedMaps, equivariance_figure
 from minicnn.moving_digit.scene import fit_clusters
-from minicnn.progress import Progress
 from tests.moving_digit.engine import maps_of
+from tests.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +87,12 @@ def test_the_path_all_visits_every_place():
 
 
 def test_scene(model):
-    class Told(Progress):
-        def update(self, done, total, text=""):
-            calls.append((done, total, text))
-    calls = []
-    scene = Scene.compute(model, (4, 9), "square", "conv2", 3, 32, Told())
+    told = Recorder()
+    scene = Scene.compute(model, (4, 9), "square", "conv2", 3, 32, told)
     assert scene.images.shape == (32, 32, 32)
     assert scene.colours.shape == (32, 24, 24)
     assert scene.labels.tolist() == 16 * [4] + 16 * [9]
-    assert calls == [(16, 32, "feature maps"), (32, 32, "feature maps")]
+    assert told.updates == [(16, 32, "feature maps"), (32, 32, "feature maps")]
     data = load("mnist5k")
     assert data.val_labels[find_digit(data, 9)] == 9
     for image, label, (y, x) in zip(scene.images, scene.labels, scene.offsets, strict=True):

@@ -18,6 +18,7 @@ from minicnn import viz
 from minicnn.errors import FileError, InputError
 from minicnn.progress import Progress
 from minicnn.viz.style import CLUSTERS
+from tests.recorder import Recorder
 
 needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
 FORMATS = ["a.gif", "a.html", "frames", pytest.param("a.mp4", marks=needs_ffmpeg)]
@@ -123,12 +124,9 @@ def test_a_video_that_all_players_show(written, tmp_path):
 
 
 def test_progress_is_told_for_each_frame(rng, tmp_path):
-    class Told(Progress):
-        def update(self, done, total, text=""):
-            calls.append((done, total, text))
-    calls = []
-    viz.write_animation(tmp_path / "frames", scene(rng, 3), progress=Told())
-    assert calls == [(1, 3, "frames"), (2, 3, "frames"), (3, 3, "frames")]
+    told = Recorder()
+    viz.write_animation(tmp_path / "frames", scene(rng, 3), progress=told)
+    assert told.updates == [(1, 3, "frames"), (2, 3, "frames"), (3, 3, "frames")]
 
 
 @pytest.mark.parametrize("name", FORMATS)
