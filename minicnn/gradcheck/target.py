@@ -136,7 +136,8 @@ class TensorFunction(Target):
     """A callable on Tensors. If it is a Module, its parameters are checked too."""
 
     def __init__(self, func: Callable, inputs: Sequence[Any]):
-        self.func, self.inputs = func, inputs
+        self.func: Any = func
+        self.inputs = inputs
         self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
         self.checked = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
         named = [(f"input {i}", inputs[i].data) for i in self.checked]

@@ -44,13 +44,13 @@ def test_inputs_and_parameters_come_back_unchanged(rng):
 
         def forward(self, x):
             if np.any(x.data != start):
-                raise ZeroDivisionError
+                raise ZeroDivisionError("not at the start")
             return x * self.weight
 
     model, (x,) = Fails(), safe_inputs((3,), rng=rng)
     start, array, weight = x.data.copy(), x.data, model.weight.data
     model.weight.grad = np.full(3, 7.0)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ZeroDivisionError, match="not at the start"):
         gradcheck(model, x)
     assert x.data is array and model.weight.data is weight and x.grad is None
     assert np.array_equal(x.data, start) and np.array_equal(weight, [1] * 3) and np.all(model.weight.grad == 7)
