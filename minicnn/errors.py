@@ -6,6 +6,10 @@ The command line turns a `MinicnnError` into exit status 2.
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
+from pathlib import Path
+
 
 class MinicnnError(Exception):
     """What minicnn refuses: the base class of all its errors."""
@@ -42,3 +46,21 @@ class FileError(MinicnnError, OSError):
     """A file or directory that cannot be read or written."""
 
     __module__ = "minicnn"
+
+
+def raised_in(error: BaseException) -> str:
+    """Where the user's own code raised `error`, as " (in mine.py, line 3)"; "" where no such file took part.
+
+    That is the innermost line of the traceback outside of minicnn, of installed packages and of Python itself.
+
+    >>> try:
+    ...     int("three")
+    ... except ValueError as error:
+    ...     print(raised_in(error)[-9:])
+    , line 2)
+    """
+    foreign = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if not frame.filename.startswith(foreign):
+            return f" (in {Path(frame.filename).name}, line {frame.lineno})"
+    return ""

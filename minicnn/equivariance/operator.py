@@ -12,7 +12,7 @@ import numpy as np
 
 from ..autograd import no_grad
 from ..checks import integer, number, pair
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, raised_in
 from ..nn.calls import recorded_calls
 from ..nn.module import Module
 from ..tensor import Tensor
@@ -115,7 +115,7 @@ class Operator:
             small = not any(self.out_shape) and isinstance(error, ValueError)
             hint = " (does it need a larger size, or other channels?)" if small else ""
             raise _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
-                               f"{images.dtype}: {error}{hint}") from error
+                               f"{images.dtype}: {error}{raised_in(error)}{hint}") from error
         self.seconds += clock() - start
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")

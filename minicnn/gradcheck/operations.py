@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import functional as F
 from ..conv import Geometry, algorithms
+from ..errors import raised_in
 from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .check import largest_error
@@ -112,7 +113,7 @@ def check_operation(operation: Operation) -> OperationResult:
     except GradcheckError as wrong:
         reason = str(wrong).removeprefix("gradcheck: ")
     except (Exception, SystemExit) as wrong:            # one broken operation must not hide the others
-        reason = f"it raised {type(wrong).__name__}: {wrong}"
+        reason = f"it raised {type(wrong).__name__}: {wrong}{raised_in(wrong)}"
     shapes = tuple(x.shape for x in operation.inputs)
     return OperationResult(operation.name, shapes, error, error is not None, reason, time.perf_counter() - start)
 

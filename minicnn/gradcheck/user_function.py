@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, raised_in
 from ..nn.module import Module
 from .inputs import safe_inputs
 from .operations import Operation, OperationResult, check_operation
@@ -87,5 +87,5 @@ def _call_once(name, function, inputs):
         pass                                                        # largest_error will report it
     except (Exception, SystemExit) as error:
         shapes = ", ".join(str(x.shape) for x in inputs)
-        raise InputError(f"{name} raised {type(error).__name__}: {error} (for inputs of the shapes {shapes}; if it "
-                         "needs others, name the shapes)") from error
+        raise InputError(f"{name} raised {type(error).__name__}: {error}{raised_in(error)}, for inputs of the shapes "
+                         f"{shapes}; if it needs others, name the shapes") from error
