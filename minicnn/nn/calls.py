@@ -23,6 +23,8 @@ class Call(NamedTuple):
 def recorded_calls(model: Module) -> Iterator[list[Call]]:
     """Context manager: a list that fills with a `Call` whenever an innermost module of `model` is called.
 
+    A call that does two things at once is told as two, see `Module.steps`: "conv" and "conv.relu".
+
     >>> from minicnn.nn import ReLU, Sequential
     >>> model = Sequential(ReLU())
     >>> with recorded_calls(model) as calls:
@@ -33,8 +35,9 @@ def recorded_calls(model: Module) -> Iterator[list[Call]]:
     calls: list[Call] = []
 
     def listener(name):
-        return lambda module, inputs, output: calls.append(Call(name, module, inputs, output))
-    handles = [module.register_forward_hook(listener(name))
+        return lambda module, inputs, options, output: calls.extend(
+            Call(name + suffix, *step) for suffix, *step in module.steps(inputs, options, output))
+    handles = [module.register_forward_hook(listener(name), with_kwargs=True)
                for name, module in model.named_modules() if not list(module._children())]
     try:
         yield calls

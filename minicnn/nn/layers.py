@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
+from ..autograd import no_grad
 from ..checks import integer, pair
 from ..conv import Geometry
 from ..errors import InputError
@@ -66,6 +67,15 @@ class Conv2d(Module):
         """The convolution, or with `relu` the ReLU of it, in one pass."""
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
                         padding_mode=self.padding_mode, algorithm=self.algorithm, relu=relu)
+
+    def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
+        """A call with `relu` is told as the convolution, computed once more, and its ReLU."""
+        x, relu = (lambda x, relu=False: (x, relu))(*inputs, **options)         # as `forward` takes them
+        if not relu:
+            return super().steps(inputs, options, output)
+        with no_grad():
+            before = self.forward(x)
+        return [("", self, (x,), before), (".relu", ReLU(), (before,), output)]
 
     def geometry(self, in_shape: tuple[int, ...]) -> Geometry:
         """The geometry of the convolution for an input (N, C, H, W) or (C, H, W)."""

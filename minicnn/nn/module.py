@@ -79,7 +79,7 @@ class Module:
 
     training = True
     buffers: tuple[str, ...] = ()
-    _forward_hooks: dict[RemovableHandle, Callable] = {}       # empty; a module with hooks has its own
+    _forward_hooks: dict[RemovableHandle, tuple[Callable, bool]] = {}      # empty; a module with hooks has its own
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The layer's function; every subclass defines it."""
@@ -89,12 +89,12 @@ class Module:
         if not self._forward_hooks:
             return self.forward(*inputs, **options)
         out = self.forward(*inputs, **options)
-        for hook in list(self._forward_hooks.values()):
-            other = hook(self, inputs, out)
+        for hook, with_kwargs in list(self._forward_hooks.values()):
+            other = hook(self, inputs, options, out) if with_kwargs else hook(self, inputs, out)
             out = out if other is None else other
         return out
 
-    def register_forward_hook(self, hook: Callable) -> RemovableHandle:
+    def register_forward_hook(self, hook: Callable, *, with_kwargs: bool = False) -> RemovableHandle:
         """Call hook(module, args, output) after every call of this module, as in PyTorch.
 
         Parameters
@@ -102,6 +102,8 @@ class Module:
         hook : callable
             `args` is the tuple of the positional arguments. If the hook returns something else than None, that takes
             the place of the output.
+        with_kwargs : bool
+            Call hook(module, args, kwargs, output), with the dict of the keyword arguments.
 
         Returns
         -------
@@ -124,8 +126,15 @@ class Module:
         if "_forward_hooks" not in vars(self):
             self._forward_hooks = {}
         handle = RemovableHandle(self)
-        self._forward_hooks[handle] = hook
+        self._forward_hooks[handle] = hook, with_kwargs
         return handle
+
+    def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
+        """How a report tells one call of this module: (suffix of the name, module, inputs, output) for each step.
+
+        One step, the call itself, unless a layer does two things at once, as Conv2d with a ReLU at its end does.
+        """
+        return [("", self, inputs, output)]
 
     @property
     def has_forward_hooks(self) -> bool:

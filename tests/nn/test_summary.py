@@ -67,6 +67,39 @@ def test_a_fused_relu_is_told_apart_and_the_maps_have_the_same_bits(algorithm, r
         np.testing.assert_allclose(p.grad, gradient, rtol=1e-5, atol=1e-6 * abs(gradient).max())
 
 
+class Fused(nn.Module):
+    """A user's model that asks for the ReLU in one pass."""
+
+    def __init__(self):
+        self.conv, self.last = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)
+
+    def forward(self, x):
+        return self.last(self.conv(x, relu=True), True)
+
+
+def test_a_call_with_relu_is_told_as_two_and_computed_as_one(rng):
+    model, x = Fused(), images(rng, 2, 1, 9, 9)
+    expected = model(x).data
+    with recorded_calls(model) as calls:
+        out = model(x)
+    assert [call.name for call in calls] == ["conv", "conv.relu", "last", "last.relu"]
+    for before, after in (calls[:2], calls[2:]):
+        assert before.output.data.min() < 0 and after.inputs[0] is before.output
+        np.testing.assert_array_equal(after.output.data, np.maximum(before.output.data, 0))
+    assert out is calls[-1].output
+    np.testing.assert_array_equal(out.data, expected)
+    layers = summarize(model, (2, 1, 9, 9))
+    assert [layer.name for layer in layers] == ["conv", "conv.relu", "last", "last.relu"]
+    assert [layer.parameters for layer in layers] == [20, 0, 19, 0]
+
+
+def test_a_hook_may_ask_for_the_keyword_arguments(rng):
+    layer, seen, x = nn.Conv2d(1, 1, 3), [], images(rng, 1, 1, 3, 3)
+    layer.register_forward_hook(lambda *call: seen.append(call), with_kwargs=True)
+    out = layer(x, relu=True)
+    assert seen == [(layer, (x,), {"relu": True}, out)]
+
+
 def test_evaluating_gives_each_module_its_own_mode_back():
     model = nn.Sequential(nn.Dropout(), nn.Dropout().eval())
     with pytest.raises(KeyError), evaluating(model):
