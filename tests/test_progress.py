@@ -6,7 +6,8 @@ import re
 import pytest
 
 from minicnn import progress
-from minicnn.progress import NOTES, SILENT, Lines, Part, Progress, duration, on_stderr
+from minicnn.progress import NOTES, SILENT, Lines, Part, duration, on_stderr
+from tests.recorder import Recorder
 
 
 class Clock:
@@ -18,17 +19,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     return Clock(monkeypatch)
-
-
-class Recorder(Progress):
-    def __init__(self):
-        self.told = []
-
-    def update(self, done, total, text=""):
-        self.told.append((done, total, text))
-
-    def note(self, line):
-        self.told.append(line)
 
 
 class Terminal(io.StringIO):
@@ -85,7 +75,8 @@ def test_parts_of_parts():
     quarter.update(1, 2, "b")
     quarter.update(0, 0)
     quarter.note("a line")
-    assert whole.told == [(0.75, 1.0, "second: a"), (0.625, 1.0, "second: b"), (0.5, 1.0, "second: "), "a line"]
+    assert whole.updates == [(0.75, 1.0, "second: a"), (0.625, 1.0, "second: b"), (0.5, 1.0, "second: ")]
+    assert whole.notes == ["a line"]
 
 
 @pytest.mark.parametrize(("columns", "text"), [

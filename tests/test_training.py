@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -18,6 +19,7 @@ from minicnn.data import load as load_data
 from minicnn.models import MLP, LeNet
 from minicnn.progress import Progress
 from minicnn.training import Interrupted, Settings, TrainingError, evaluate, fit
+from tests.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +131,17 @@ def test_weights_alone_cannot_be_resumed(digits, tmp_path):
     save(tmp_path / "own.safetensors", network().state_dict(), {}, {"epoch": 1})
     with pytest.raises(CheckpointError, match="it lacks schedule, history, .* generators. Give the last.safetensors"):
         fit(network(), digits, SETTINGS, resume=load(tmp_path / "own.safetensors"))
+
+
+def test_progress_is_told_after_each_step_and_an_epoch_is_noted(digits):
+    told = Recorder()
+    history = fit(network(), digits, SETTINGS, progress=told)
+    assert {total for _, total, _ in told.updates} == {12}
+    assert [done for done, *_ in told.updates] == [0, 1, 2, 3, 4, 4, 5, 6, 7, 8, 8, 9, 10, 11, 12]
+    assert told.updates[0][2] == "epoch 1/3"
+    assert re.fullmatch(r"epoch 2/3  loss \d\.\d{4}  accuracy [\d.]+%  [\d,]+ images/s", told.updates[6][2])
+    assert [note[:11] for note in told.notes] == ["epoch 1/3  ", "epoch 2/3  ", "epoch 3/3  "]
+    assert told.notes[2].endswith(f"validation error {history[2]['val_error']:.2%}")
 
 
 def test_history_file(digits, tmp_path):

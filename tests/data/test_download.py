@@ -12,6 +12,7 @@ import pytest
 from minicnn.data import UnavailableError, download
 from minicnn.data.download import fetch
 from minicnn.progress import Progress
+from tests.recorder import Recorder
 
 BODY = bytes(range(256)) * 1000
 EXPECTED = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
@@ -82,17 +83,6 @@ def mirrors(server, monkeypatch, tmp_path):
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "new" / "folder" / "file.gz"
-
-
-class Recorder(Progress):
-    def __init__(self):
-        self.updates, self.notes = [], []
-
-    def update(self, done, total, text=""):
-        self.updates.append((done, total, text))
-
-    def note(self, line):
-        self.notes.append(line)
 
 
 def test_success(mirrors, path):

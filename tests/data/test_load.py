@@ -14,8 +14,9 @@ import pytest
 from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, load, mnist
 from minicnn.data.mnist import FASHION_MNIST, MNIST, SOURCES, IdxFile, data_place
 from minicnn.errors import FileError, InputError
-from minicnn.progress import SILENT, Progress
+from minicnn.progress import SILENT
 from tests.data.idx_files import idx_bytes
+from tests.recorder import Recorder
 
 
 def tiny(source, published_raw=True):
@@ -58,14 +59,6 @@ def put(folder, contents, packed=True):
         file, content = (f"{name}.gz", gzip.compress(content, mtime=0)) if packed else (name, content)
         (folder / file).write_bytes(content)
     return folder
-
-
-class Notes(Progress):
-    def __init__(self):
-        self.lines = []
-
-    def note(self, line):
-        self.lines.append(line)
 
 
 def serve(monkeypatch, contents, delivers=0):
@@ -166,11 +159,11 @@ def test_without_a_network(contents, home):
 
 @pytest.mark.parametrize(("allowed", "why"), [(True, "could not be downloaded"), (False, "not found in")])
 def test_auto_falls_back_with_a_note(contents, allowed, why, capsys):
-    told = Notes()
+    told = Recorder()
     data = load("auto", download=allowed, progress=told)
     assert data.name == "mnist5k"
-    assert told.lines[-1].startswith("Using the 5 000 embedded MNIST digits instead of full MNIST: ")
-    assert why in told.lines[-1] and capsys.readouterr() == ("", "")
+    assert told.notes[-1].startswith("Using the 5 000 embedded MNIST digits instead of full MNIST: ")
+    assert why in told.notes[-1] and capsys.readouterr() == ("", "")
     load("auto", download=False)
     assert "embedded" in capsys.readouterr().err
     load("auto", download=False, progress=SILENT)
@@ -224,9 +217,9 @@ def test_names(tmp_path):
 def test_without_a_home_directory(contents, monkeypatch):
     monkeypatch.delenv("MINICNN_HOME")
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    told = Notes()
+    told = Recorder()
     assert load("auto", progress=told).name == "mnist5k"
-    assert told.lines[-1].endswith("there is no home directory for the cache: set MINICNN_HOME to a directory")
+    assert told.notes[-1].endswith("there is no home directory for the cache: set MINICNN_HOME to a directory")
     with pytest.raises(FileError, match="there is no home directory"):
         load("mnist")
 
