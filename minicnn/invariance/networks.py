@@ -77,7 +77,8 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
     """Train networks on digits in the middle, once for each seed, and test them on moved digits.
 
     All networks see the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size (its attribute
-    `image_size` is None) is also tested on the whole canvas of 28 + 2 reach pixels. Its training uses 28x28 pixels all the same.
+    `image_size` is None) is also tested on the whole canvas of 28 + 2 reach pixels. It is trained on 28x28 pixels all
+    the same.
 
     Parameters
     ----------

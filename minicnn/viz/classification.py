@@ -44,10 +44,9 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     if (errors > 0).all():
         ax.set_yscale("log")
     else:
-        smallest = errors[errors > 0].min(initial=100.0)
-        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)), linscale=0.5,
-                      subs=range(2, 10))
-        ax.set_ylim(0, None)
+        smallest = errors[errors > 0].min(initial=1.0)
+        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)), linscale=0.5, subs=range(2, 10))
+        ax.set_ylim(0, None if errors.any() else 1)
     plain_numbers(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     add_grid(ax, "both")

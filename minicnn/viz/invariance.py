@@ -16,7 +16,7 @@ from .style import AMOUNT, STYLES, add_grid
 QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
     "accuracy": ("accuracy", "Accuracy", AMOUNT, (0, 100)),
     "same_class": ("same class", "Share with the class of the middle", AMOUNT, (0, 100)),
-    "feature_distance": ("distance", "Distance of the features from the middle, relative", AMOUNT + "_r", None),
+    "feature_distance": ("distance", "Relative distance of the features", AMOUNT + "_r", None),
 }
 
 

@@ -138,7 +138,9 @@ def computation_graph(tensor: Any, ax: Axes) -> Axes:
         lines = graph_text(tensor).splitlines()
         if len(lines) > LINES:
             lines[LINES:] = [f"... and {len(lines) - LINES} lines more: see graph_text"]
-        ax.text(0, 1, "\n".join(lines), family="monospace", fontsize=7, va="top", transform=ax.transAxes)
+        size = 7 * min(1, 60 / max(map(len, lines)))
+        ax.text(0, 1, "\n".join(lines), family="monospace", fontsize=size, va="top", transform=ax.transAxes,
+                in_layout=False)
     else:
         ax.imshow(picture)
     ax.set_title("What was recorded, the result first")

@@ -69,8 +69,9 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
 def singular_values(values: np.ndarray, ax: Axes) -> Axes:
     """All singular values of a layer, the largest first. The largest is its spectral norm."""
     ax.plot(np.arange(1, len(values) + 1), values, color=BLUE)
-    ax.annotate(f"spectral norm {values[0]:.3g}", (1, values[0]), xytext=(12, -4), textcoords="offset points",
-                color=BLUE, va="top")
-    ax.set(xlabel="number, the largest first", ylabel="singular value", ylim=(0, None), title="Singular values")
+    ax.annotate(f"spectral norm {values[0]:.3g}", (1, values[0]), xytext=(6, 2), textcoords="offset points",
+                color=BLUE, va="bottom")
+    ax.set(xlabel="number, the largest first", ylabel="singular value", ylim=(0, 1.1 * values[0] or 1),
+           title="Singular values")
     add_grid(ax)
     return ax

@@ -1,13 +1,19 @@
 """The pictures: each takes an ax and returns it, shows the numbers that it was given, and says its units."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from minicnn import Tensor, viz
 from minicnn import functional as F
+from minicnn.equivariance import derivation
 from minicnn.equivariance.matrix import eigenvalues, operator_matrix
 from minicnn.equivariance.matrix import singular_values as values_of
+from minicnn.errors import FileError, InputError
 from minicnn.models import LeNet, lenet
+from minicnn.viz.network import LINES
+from minicnn.viz.style import CLUSTERS, VERMILION, palette
 
 
 @pytest.fixture
@@ -19,12 +25,95 @@ def shown(ax):
     return np.ma.filled(np.ma.masked_invalid(ax.images[0].get_array()), 0)
 
 
+# ---- how a classifier learns, and where it errs
+
+def history(*errors):
+    return [{"epoch": i, "train_error": a, "val_error": b} for i, (a, b) in enumerate(errors, 1)]
+
+
+def test_learning_curve(ax):
+    assert viz.learning_curve(history((0.2, 0.1), (0.05, 0.025)), ax) is ax
+    training, validation = (line.get_xydata().tolist() for line in ax.lines)
+    assert training == [[1, 20], [2, 5]] and validation == [[1, 10], [2, 2.5]]
+    assert ax.texts[0].get_text() == "2.50 %" and ax.get_yscale() == "log"
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "error (%)")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training (while it learns)", "validation"]
+
+
+@pytest.mark.parametrize("errors", [[(0.2, 0.1), (0.0, 0.001), (0.0, 0.0)], [(0.0, 0.0)]])
+def test_an_epoch_without_an_error_is_drawn(errors, ax):
+    viz.learning_curve(history(*errors), ax)
+    for line, of in zip(ax.lines, zip(*errors, strict=True), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), 100 * np.array(of))
+        pixels = ax.transData.transform(line.get_xydata())
+        assert np.isfinite(pixels).all()
+        assert pixels[-1, 1] == pytest.approx(ax.bbox.y0)               # on the axis below, at 0
+    assert ax.get_ylim()[0] == 0
+
+
+def test_a_history_without_epochs_is_refused(ax):
+    with pytest.raises(InputError, match="learning_curve: the history is empty"):
+        viz.learning_curve([], ax)
+
+
+def test_confusion_matrix(ax, rng):
+    matrix = rng.integers(0, 9, (4, 4))
+    matrix[1, 2] = 0
+    assert viz.confusion_matrix(matrix, ax) is ax
+    np.testing.assert_array_equal(shown(ax), matrix * (1 - np.eye(4)))
+    assert {(int(t.get_position()[1]), int(t.get_position()[0])): int(t.get_text()) for t in ax.texts} == {
+        at: count for at, count in np.ndenumerate(matrix) if count}
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
+
+
+def evaluation(rng, labels):
+    """Of images that are all taken for the class after theirs, with a random confidence."""
+    probabilities = np.zeros((len(labels), 10))
+    confidence = 0.5 + rng.permutation(len(labels)) / 20
+    probabilities[np.arange(len(labels)), (labels + 1) % 10] = confidence
+    return SimpleNamespace(predictions=(labels + 1) % 10, probabilities=probabilities), np.argsort(-confidence)
+
+
+@pytest.mark.parametrize("shape", [(9, 7), (1, 9, 7)])
+def test_worst_mistakes(shape, ax, rng):
+    images, labels = rng.integers(1, 256, (8, *shape), dtype=np.uint8), rng.integers(0, 10, 8)
+    found, order = evaluation(rng, labels)
+    found.predictions[order[1]] = labels[order[1]]                      # this one is right
+    order = np.delete(order, 1)
+    assert viz.worst_mistakes(images, labels, found, ax, rows=2, columns=3) is ax
+    for i, index in enumerate(order[:6]):
+        y, x = i // 3 * (9 + 12) + 10, i % 3 * (7 + 4) + 2
+        np.testing.assert_array_equal(shown(ax)[y:y + 9, x:x + 7], images[index].reshape(9, 7))
+        sure = found.probabilities[index].max()
+        assert ax.texts[i].get_text() == f"{labels[index]} taken for {found.predictions[index]}, {sure:.0%}"
+    assert ax.get_title() == "The surest 6 of 7 mistakes in 8 images"
+
+
+def test_mistakes_in_colour_are_shown_in_colour(ax, rng):
+    images, labels = rng.integers(0, 256, (3, 3, 6, 5), dtype=np.uint8), rng.integers(0, 10, 3)
+    found, order = evaluation(rng, labels)
+    viz.worst_mistakes(images, labels, found, ax)
+    np.testing.assert_allclose(255 * shown(ax)[10:16, 2:7], images[order[0]].transpose(1, 2, 0))
+    assert (shown(ax)[:10] == 1).all()                                  # white paper
+
+
+def test_mistakes_that_do_not_fit_are_refused(ax, rng):
+    labels = rng.integers(0, 10, 3)
+    found, _ = evaluation(rng, labels)
+    with pytest.raises(InputError, match=r"worst_mistakes: images of shape .* are needed, not \(3, 2, 4, 4\)"):
+        viz.worst_mistakes(np.zeros((3, 2, 4, 4)), labels, found, ax)
+    with pytest.raises(InputError, match="worst_mistakes: 2 images, 3 labels and 3 predictions: give as many of each"):
+        viz.worst_mistakes(np.zeros((2, 4, 4)), labels, found, ax)
+
+
+# ---- inside a network
+
 def test_filters(ax, rng, tmp_path):
     weight = rng.standard_normal((20, 1, 5, 5))
     assert viz.filters(weight, ax) is ax
     assert shown(ax).shape == (3 * 6 - 1, 8 * 6 - 1)
     np.testing.assert_array_equal(shown(ax)[6:11, 6:11], weight[9, 0])
-    viz.save(ax.figure, tmp_path / "a.png")
+    assert ax.images[0].get_clim() == (-abs(weight).max(), abs(weight).max())
     several = viz.filters(weight.reshape(4, 5, 5, 5), viz.new_figure()[1])
     np.testing.assert_array_equal(shown(several)[6:11, 12:17], weight.reshape(4, 5, 5, 5)[1, 2])
 
@@ -33,17 +122,18 @@ def test_feature_maps(ax, rng):
     maps = lenet(pretrained=True).features(Tensor(rng.standard_normal((1, 1, 38, 38)).astype(np.float32))).data[0]
     assert viz.feature_maps(maps, ax) is ax
     np.testing.assert_array_equal(shown(ax)[:22, 24:46], maps[1])
+    assert ax.get_title() == "5 channels of 22x22" and ax.images[0].get_clim()[0] == 0
 
 
 def test_gradient_flow(ax, rng):
     model = LeNet(rng=rng)
-    with pytest.raises(ValueError, match="call backward first"):
+    with pytest.raises(InputError, match="gradient_flow: no parameter has a gradient: compute a loss and"):
         viz.gradient_flow(model, ax)
     F.cross_entropy(model(rng.standard_normal((2, 1, 28, 28)).astype(np.float32)), np.array([1, 2])).backward()
     assert viz.gradient_flow(model, ax) is ax
-    bars = ax.lines[0].get_xdata()
-    np.testing.assert_allclose(bars[0], np.sqrt((model.conv1.weight.grad ** 2).mean()), rtol=1e-6)
-    assert len(bars) == 10
+    expected = [np.sqrt((p.grad ** 2).mean()) for p in model.parameters()]
+    np.testing.assert_allclose(ax.lines[0].get_xdata(), expected, rtol=1e-6)
+    assert [label.get_text() for label in ax.get_yticklabels()] == [name for name, _ in model.named_parameters()]
 
 
 def test_graph(ax, rng, monkeypatch):
@@ -56,9 +146,22 @@ def test_graph(ax, rng, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert viz.computation_graph(loss, ax) is ax
     assert ax.texts[0].get_text() == text
-    with pytest.raises(ValueError, match="was not computed from anything"):
+    with pytest.raises(InputError, match="computation_graph: this Tensor was not computed from anything that requires"):
         viz.computation_graph(Tensor([1.0]), ax)
 
+
+def test_a_long_graph_without_graphviz_is_cut(ax, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    x = Tensor([1.0], requires_grad=True)
+    for _ in range(600):
+        x = x + 1
+    viz.computation_graph(x, ax)
+    lines = ax.texts[0].get_text().splitlines()
+    assert lines[:LINES] == viz.graph_text(x).splitlines()[:LINES]
+    assert lines[LINES:] == [f"... and {len(viz.graph_text(x).splitlines()) - LINES} lines more: see graph_text"]
+
+
+# ---- operators
 
 def test_matrix_and_spectrum(rng):
     weight = rng.standard_normal((1, 1, 3, 3))
@@ -72,3 +175,69 @@ def test_matrix_and_spectrum(rng):
     ax = viz.singular_values(values, viz.new_figure()[1])
     np.testing.assert_allclose(ax.lines[0].get_ydata(), np.sort(abs(found).ravel())[::-1], rtol=1e-9)
     assert f"{values[0]:.3g}" in ax.texts[0].get_text()
+
+
+@pytest.mark.parametrize(("block", "rows", "columns"), [
+    (None, [], []), (6, [5.5, 11.5], [5.5]), ((3, 4), [2.5, 5.5, 8.5, 11.5, 14.5], [3.5, 7.5])])
+def test_lines_between_blocks(block, rows, columns, ax, rng):
+    viz.toeplitz_matrix(rng.standard_normal((18, 12)), ax, block)
+    lines = [(list(line.get_xdata()), list(line.get_ydata())) for line in ax.lines]
+    assert lines == [([0, 1], [y, y]) for y in rows] + [([x, x], [0, 1]) for x in columns]
+
+
+@pytest.mark.parametrize(("block", "message"), [
+    (5, "blocks of 5 x 5 do not divide a matrix of 18 x 12: give .width of the output image, width of the input"),
+    ((6, 5), "blocks of 6 x 5 do not divide"), (0, "block must be an integer or a pair of .*, not 0"),
+    ("6", "block must be an integer or a pair of integers of at least 1, not '6'"),
+])
+def test_blocks_that_do_not_fit_are_refused(block, message, ax):
+    with pytest.raises(InputError, match=f"toeplitz_matrix: {message}"):
+        viz.toeplitz_matrix(np.zeros((18, 12)), ax, block)
+
+
+@pytest.mark.parametrize(("operator", "breaks"), [(lambda f: np.roll(f, 1, 3) - f, None), (np.abs, "linearity")])
+def test_derivation(operator, breaks, rng):
+    found = derivation(operator, rng.standard_normal((4, 5)))
+    figure = viz.derivation(found)
+    image, response, *steps = figure.axes[:2 + len(found.steps)]
+    np.testing.assert_array_equal(shown(image), found.image[0])
+    np.testing.assert_array_equal(shown(response), np.roll(found.impulse_response[0, 0], (2, 2), (0, 1)))
+    for number, (ax, step) in enumerate(zip(steps, found.steps, strict=True)):
+        np.testing.assert_array_equal(shown(ax), step.value[0])
+        assert ax.get_title().startswith(f"{number}. {step.name}\n")
+        assert (ax.spines["left"].get_edgecolor()[:3] == pytest.approx((0.835, 0.369, 0), abs=0.01)) == (not step.holds)
+    assert VERMILION == "#D55E00" and figure.get_suptitle().endswith(
+        "every step holds: L(f) = h * f" if breaks is None else f"breaks at: {breaks}")
+    with pytest.raises(InputError, match="derivation: channel must be at most 0, the last of the output, not 1"):
+        viz.derivation(found, channel=1)
+
+
+# ---- files and colours
+
+@pytest.mark.parametrize(("ending", "begin"), [("png", b"\x89PNG"), ("PNG", b"\x89PNG"), ("pdf", b"%PDF"),
+                                               ("svg", b"<?xml")])
+def test_save(ending, begin, ax, tmp_path):
+    viz.save(ax.figure, tmp_path / f"a.{ending}")
+    assert (tmp_path / f"a.{ending}").read_bytes().startswith(begin)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_old_picture_outlives_a_failure(ax, tmp_path):
+    (tmp_path / "a.png").write_text("the old one")
+    ax.set_title("$no such formula {$")
+    with pytest.raises(ValueError, match="ParseException|Expected"):    # matplotlib's own
+        viz.save(ax.figure, tmp_path / "a.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_text() == "the old one"
+
+
+def test_places_that_cannot_be_written_are_named(ax, tmp_path):
+    with pytest.raises(InputError, match="a.jpg: the name must end in .png or .pdf or .svg"):
+        viz.save(ax.figure, tmp_path / "a.jpg")
+    with pytest.raises(FileError, match="its directory does not exist; create it first"):
+        viz.save(ax.figure, tmp_path / "nowhere" / "a.png")
+
+
+def test_clusters_have_colours_of_their_own():
+    assert len(set(CLUSTERS)) == palette(9).N == 9
+    with pytest.raises(InputError, match="at most 9 clusters have a colour of their own, not 10"):
+        palette(10)
