@@ -1,7 +1,8 @@
 # %% [markdown]
 # # Add a convolution algorithm: one class
-# Under `@register` it is found by name everywhere: conv2d, the layers, gradcheck, the benchmarks, the verifier.
-# Here: one product for each tap of the kernel, on a shifted view of the image, and nothing else.
+# Under `@register` every part of minicnn finds it by its name: conv2d, the layers, gradcheck, the benchmarks and the
+# verifier. As a file in `minicnn/conv/algorithms/` it is also found by the tests and by every command.
+# The method here: one product for each tap of the kernel, on a shifted view of the image.
 
 # %%
 import math
@@ -44,9 +45,13 @@ class Shifts(Algorithm):
         (height, width), (kh, kw) = grad.shape[2:], weight.shape[2:]
         grad_input, grad_weight = np.zeros_like(x), np.zeros_like(weight)
         for i, j in np.ndindex(kh, kw):
-            grad_input[:, :, i:i + height, j:j + width] += np.einsum("kc,nkhw->nchw", weight[:, :, i, j], grad)
-            grad_weight[:, :, i, j] = np.einsum("nkhw,nchw->kc", grad, x[:, :, i:i + height, j:j + width])
-        return grad_input, grad_weight, grad.sum((0, 2, 3))
+            place = np.s_[:, :, i:i + height, j:j + width]
+            if needs[0]:
+                grad_input[place] += np.einsum("kc,nkhw->nchw", weight[:, :, i, j], grad)
+            if needs[1]:
+                grad_weight[:, :, i, j] = np.einsum("nkhw,nchw->kc", grad, x[place])
+        gradients = grad_input, grad_weight, grad.sum((0, 2, 3))
+        return tuple(one if need else None for one, need in zip(gradients, needs, strict=True))
 
     def views(self, x, geometry):
         height, width = geometry.out_size

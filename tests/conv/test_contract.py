@@ -54,6 +54,11 @@ def bound(name, scale):
     return 2 * algorithms()[name].error_bound * algorithms()[name].error_scale(scale)
 
 
+def hardest(name, *cases):
+    """The first of the cases that an algorithm can compute."""
+    return next(case for case in cases if algorithms()[name].unsupported(geometry_of(case)) is None)
+
+
 def pairs(names):
     """(name, case) for every case that an algorithm can compute."""
     return [(name, case) for name in names for case in CASES
@@ -139,7 +144,7 @@ def test_integers_are_exact(name, case, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_the_gradients_that_are_needed(name, rng):
-    case = "everything" if (name, "everything") in pairs(NAMES) else "padding"
+    case = hardest(name, "everything", "padding", "5x5")
     geometry = geometry_of(case)
     x, w, b = arrays(case, rng)
     algorithm = algorithms()[name]
@@ -154,9 +159,10 @@ def test_only_the_gradients_that_are_needed(name, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_single_image(name, rng):
-    x, w, b = arrays("padding", rng)
+    case = hardest(name, "padding", "5x5")
+    x, w, b = arrays(case, rng)
     one = Tensor(x[0], requires_grad=True)
-    out = F.conv2d(one, Tensor(w), Tensor(b), padding=(2, 1), algorithm=name)
-    np.testing.assert_allclose(out.data, expected("padding", x, w, b)[0], rtol=1e-12, atol=1e-12)
+    out = F.conv2d(one, Tensor(w), Tensor(b), **CASES[case][2], algorithm=name)
+    np.testing.assert_allclose(out.data, expected(case, x, w, b)[0], rtol=1e-12, atol=1e-12)
     out.backward(np.ones(out.shape))
     assert one.grad.shape == x[0].shape

@@ -1,4 +1,8 @@
-"""Bitwise equivariance of each algorithm; what is measured is measured again, another way, for random shifts."""
+"""Bitwise equivariance of each algorithm. What is measured is measured again, another way, for random shifts."""
+
+import importlib.util
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,9 +11,13 @@ from minicnn import Tensor
 from minicnn import functional as F
 from minicnn.conv import algorithms
 from minicnn.data import load, normalize
-from minicnn.equivariance import bitwise
-from minicnn.equivariance.bitwise import bitwise_shifts, bitwise_table, compare_shifts, summarise
 from minicnn.models import lenet
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "bitwise_equivariance.py"
+spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
+bitwise = sys.modules[SCRIPT.stem] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bitwise)
+compare_shifts, summarise = bitwise.compare_shifts, bitwise.summarise
 
 SHAPES = [(20, 1, 5, 5), (40, 20, 5, 5), (40, 40, 5, 5), (5, 40, 5, 5)]
 
@@ -92,28 +100,31 @@ def test_an_operator_that_is_not_deterministic(rng):
     assert summarise(exact) == "not repeatable"
 
 
-# ------------------------------------------------------------------------------------------- the algorithms, measured
+def exact_shifts(name, weight, x, window=None, bias=None, stacked=False):
+    """Of one convolution: on the torus, or in a window without padding."""
+    return compare_shifts(bitwise.layer(name, weight, bias, window is None), x, window, stacked)[0]
+
 
 def test_naive_is_exact_for_all_shifts(rng):
     weight, bias, x, scene = draw(rng, (3, 2, 3, 2), (3,), (2, 2, 4, 5), (1, 2, 7, 7))
-    assert bitwise_shifts("naive", weight, x, bias=bias).all()
-    assert bitwise_shifts("naive", weight, scene, (5, 5)).all()
+    assert exact_shifts("naive", weight, x, bias=bias).all()
+    assert exact_shifts("naive", weight, scene, (5, 5)).all()
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("batch", [1, 3, 16])
 def test_direct_is_exact_for_all_shifts(shape, batch, rng):
     weight, bias, x, scene = draw(rng, shape, shape[:1], (batch, shape[1], 9, 10), (batch, shape[1], 14, 17))
-    assert bitwise_shifts("direct", weight, x, bias=bias).all()
-    assert bitwise_shifts("direct", weight, scene, (10, 12), bias=bias).all()
-    assert bitwise_shifts("direct", weight, x[:1], bias=bias, stacked=True).all()
+    assert exact_shifts("direct", weight, x, bias=bias).all()
+    assert exact_shifts("direct", weight, scene, (10, 12), bias=bias).all()
+    assert exact_shifts("direct", weight, x[:1], bias=bias, stacked=True).all()
 
 
 def test_toeplitz_is_exact_but_for_the_edge_of_the_torus_in_float64(rng):
     weight, x, scene = draw(rng, (4, 2, 5, 5), (2, 2, 8, 9), (2, 2, 11, 11), dtype=np.float64)
-    assert summarise(bitwise_shifts("toeplitz", weight, x)) == "none"
-    assert bitwise_shifts("toeplitz", weight, scene, (8, 8)).all()
-    assert bitwise_shifts("toeplitz", weight.astype(np.float32), x.astype(np.float32)).all()
+    assert summarise(exact_shifts("toeplitz", weight, x)) == "none"
+    assert exact_shifts("toeplitz", weight, scene, (8, 8)).all()
+    assert exact_shifts("toeplitz", weight.astype(np.float32), x.astype(np.float32)).all()
 
 
 def test_winograd_is_exact_where_tiles_move_onto_tiles(few_kernels, rng):
@@ -123,18 +134,19 @@ def test_winograd_is_exact_where_tiles_move_onto_tiles(few_kernels, rng):
         for size, expected in (((8, 12), "multiples of (4, 4)"), ((10, 12), "multiples of 4 to the right"),
                                ((12, 9), "multiples of 4 down"), ((9, 10), "none")):
             x, scene = draw(rng, (batch, 8, *size), (batch, 8, size[0] + 11, size[1] + 11))
-            assert summarise(bitwise_shifts("winograd", weight, x, bias=bias)) == expected
+            assert summarise(exact_shifts("winograd", weight, x, bias=bias)) == expected
             window = size[0] + 4, size[1] + 4           # whose output has that size
-            assert summarise(bitwise_shifts("winograd", weight, scene, window, bias=bias)) == expected
+            assert summarise(exact_shifts("winograd", weight, scene, window, bias=bias)) == expected
 
 
 @pytest.mark.parametrize("name", sorted(set(algorithms()) - {"naive"}))
 @pytest.mark.parametrize("batch", [1, 16])
-def test_random_shifts_measured_another_way(name, batch, few_kernels, rng):
+def test_random_shifts_measured_another_way(name, batch, few_kernels, threads, rng):
     """The statement for a shift, for other images, from another position, by np.roll and bytes."""
+    threads(1)                                          # many small products: BLAS threads would only wait
     for shape, size in (((20, 8, 5, 5), (8, 8)), ((5, 20, 5, 5), (9, 10))):
         weight, bias, x = draw(rng, shape, shape[:1], (batch, shape[1], *size))
-        exact = bitwise_shifts(name, weight, x, bias=bias)
+        exact = exact_shifts(name, weight, x, bias=bias)
         conv = lambda x: F.conv2d(Tensor(x), Tensor(weight), Tensor(bias), padding=2, padding_mode="circular",      # noqa
                                   algorithm=name).data
         for dy, dx in rng.integers(0, size, (12, 2)):
@@ -149,7 +161,7 @@ def test_random_shifts_measured_another_way(name, batch, few_kernels, rng):
 @pytest.mark.parametrize("name", sorted(set(algorithms()) - {"naive", "toeplitz"}))
 def test_random_pairs_of_windows(name, few_kernels, rng):
     weight, bias, scene = draw(rng, (20, 8, 5, 5), (20,), (2, 8, 20, 22))
-    exact = bitwise_shifts(name, weight, scene, (14, 16), bias=bias)
+    exact = exact_shifts(name, weight, scene, (14, 16), bias=bias)
     conv = lambda x: F.conv2d(Tensor(x), Tensor(weight), Tensor(bias), algorithm=name).data
     first = conv(scene[:, :, 6:, 6:])
     for dy, dx in rng.integers(0, 7, (12, 2)):
@@ -160,63 +172,33 @@ def test_random_pairs_of_windows(name, few_kernels, rng):
 
 
 def test_the_feature_maps_of_lenet():
+    """A digit on the canvas, at one place and at another: the maps of the trained network, by direct sums."""
     digit = normalize(load("mnist5k").val_images[:1])
-    names = [name for name in algorithms() if name not in ("naive", "toeplitz")]
-    records = {record.algorithm: record for record in bitwise_table([bitwise.lenet_case(digit, 38, True)], names)}
-    assert records["direct"].shifts == "all" and records["direct"].exact.shape == (11, 11)
-    assert all(record.largest_difference < 1e-5 for record in records.values())
-    features = lambda x, name: lenet(pretrained=True, algorithm=name).features(Tensor(x)).data
-    for dy, dx in ((0, 10), (10, 0), (7, 3)):           # the digit on the canvas, one image after the other
+    setting = bitwise.lenet_setting(digit, 38, True)
+    exact, _ = compare_shifts(setting.operator("direct"), setting.x, setting.window, setting.stacked)
+    assert exact.shape == (11, 11) and exact.all()
+    features = lenet(pretrained=True, algorithm="direct").features
+    for dy, dx in ((0, 10), (10, 0), (7, 3)):
         canvas = np.full((2, 1, 38, 38), digit.min(), np.float32)
         canvas[0, 0, :28, :28] = canvas[1, 0, dy:dy + 28, dx:dx + 28] = digit[0, 0]
-        first, second = (features(image[None], "direct") for image in canvas)
+        first, second = (features(Tensor(image[None])).data for image in canvas)
         assert first.shape == (1, 5, 22, 22)
         np.testing.assert_array_equal(second[:, :, dy:, dx:], first[:, :, :22 - dy, :22 - dx])
 
 
-# ------------------------------------------------------------------------------------------------------- the table
-
-def small_cases(rng):
+def test_the_table(rng):
+    """Settings with the same answers share a row; * marks a row that holds for some of its settings only."""
     weight, = draw(rng, (2, 1, 3, 3))
-    return [bitwise.layer_case(weight, None, rng, (4, 5)), bitwise.layer_case(weight, None, rng, (4, 5), batch=3),
-            bitwise.layer_case(weight, None, rng, (4, 5), stacked=True),
-            bitwise.layer_case(np.concatenate([weight] * 2), None, rng, (4, 5)),
-            bitwise.layer_case(weight, np.ones(2, np.float32), rng, (13, 14), windowed=True)]
-
-
-def test_the_table_says_what_was_measured(rng):
-    cases = small_cases(rng)
-    records = bitwise_table(cases, ["im2col", "fft"])
-    assert [(r.case, r.algorithm) for r in records] == [(case, name) for case in cases for name in ("im2col", "fft")]
-    for record in records:
-        case = record.case
-        exact, difference = compare_shifts(case.operator(record.algorithm), case.x, case.window, stacked=case.stacked)
-        np.testing.assert_array_equal(record.exact, exact)
-        assert record.shifts == summarise(exact) and record.largest_difference == difference.max() < 1e-5
-    assert [case.batch for case in cases] == [1, 3, 20, 1, 1]
-    assert [case.domain for case in cases] == ["torus 4 x 5"] * 4 + ["window 13 x 14"]
-    assert cases[0].shifts == 20 and cases[-1].shifts == 121 and cases[0].products == 2 * 9 * 20
-
-
-def test_by_default_the_table_takes_every_algorithm(rng):
-    case = small_cases(rng)[0]
-    assert [record.algorithm for record in bitwise_table([case])] == list(algorithms())
-
-
-def a_record(case, name, *exact, difference=2e-6):
-    exact = None if exact == (None,) else np.array([exact], bool)
-    return bitwise.BitwiseRecord(name, case, exact, None if exact is None else np.where(exact, 0, difference))
-
-
-def test_the_printed_table(rng, capsys):
-    one, three, stacked, wide, window = small_cases(rng)
-    records = [a_record(one, "fft", 1, 0), a_record(one, "naive", 1, 1), a_record(three, "fft", 1, 0, difference=1e-7),
-               a_record(three, "naive", None), a_record(stacked, "fft", 1, 1), a_record(stacked, "naive", 1, 1),
-               a_record(wide, "fft", 1, 0), a_record(wide, "naive", None), a_record(window, "fft", 1, 0),
-               a_record(window, "naive", None)]
-    bitwise.print_bitwise_table(records, markdown=True)
-    table = capsys.readouterr().out
-    assert table.startswith("""\
+    settings = [bitwise.layer_setting(weight, None, rng, (4, 5)),
+                bitwise.layer_setting(weight, None, rng, (4, 5), batch=3),
+                bitwise.layer_setting(weight, None, rng, (4, 5), stacked=True),
+                bitwise.layer_setting(np.concatenate([weight] * 2), None, rng, (4, 5)),
+                bitwise.layer_setting(weight, None, rng, (13, 14), windowed=True)]
+    some, every = ([[True, False]], [[0, 2e-6]]), ([[True, True]], [[0, 0]])
+    answers = [(some, every), (some, None), (every, every), (some, None), (some, None)]
+    measured = [{"fft": tuple(map(np.array, one)), "naive": other and tuple(map(np.array, other))}
+                for one, other in answers]
+    assert bitwise.table(settings, measured).startswith("""\
 | domain | layer | batch | fft | naive |
 | --- | --- | --- | --- | --- |
 | torus 4 x 5 | 1 -> 2 | 1, 3 | none, 2e-06 | all* |
@@ -225,42 +207,26 @@ def test_the_printed_table(rng, capsys):
 | window 13 x 14 | 1 -> 2 | 1 | none, 2e-06 | - |
 
 The shifts (rows down, columns to the right)""")
-    bitwise.print_bitwise_table(records)
-    printed = capsys.readouterr().out
-    assert "window 13 x 14" in printed and "none, 2e-06" in printed and "*: measured" in printed
 
 
-def test_layers_of_the_same_answer_are_one_row(rng, capsys):
-    one, three, _, wide, window = small_cases(rng)
-    answers = (one, 1, 0), (wide, 1, 0), (window, 1, 1), (three, 1, 1)
-    bitwise.print_bitwise_table([a_record(case, "fft", *exact) for case, *exact in answers], markdown=True)
-    rows = capsys.readouterr().out.splitlines()[2:5]
-    assert rows == ["| torus 4 x 5 | 1 -> 2; 1 -> 4 | 1 | none, 2e-06 |", "| torus 4 x 5 | 1 -> 2 | 3 | all |",
-                    "| window 13 x 14 | 1 -> 2 | 1 | all |"]           # the domains stay together
-
-
-def test_the_default_cases():
-    cases = bitwise.default_cases()
-    assert len(cases) == 4 * 4 * 3 + 6
-    assert {case.layer for case in cases} == {"1 -> 20", "20 -> 40", "40 -> 40", "40 -> 5", "LeNet, conv4"}
-    assert {case.domain for case in cases} == {"torus 16 x 16", "torus 18 x 20", "window 36 x 36", "window 38 x 38"}
-    assert {case.batch for case in cases} == {1, 16, 256, 360, 121, 81}
-    assert not any(case.is_slow("im2col") for case in cases) and any(case.is_slow("naive") for case in cases)
-    large = next(case for case in cases if case.layer == "40 -> 40")
-    assert bitwise_table([large], ["naive"])[0].shifts == "-"
+def test_what_is_measured(rng):
+    weight, = draw(rng, (2, 1, 3, 3))
+    settings = [bitwise.layer_setting(weight, None, rng, (4, 5)),
+                bitwise.layer_setting(np.tile(weight, (20, 40, 1, 1)), None, rng, (4, 5), batch=16)]
+    measured = bitwise.measure(settings, ["naive", "fft"])
+    assert measured[0]["naive"][0].all() and measured[0]["fft"][0].shape == (4, 5)
+    assert measured[1]["naive"] is None and measured[1]["fft"][1].max() < 1e-5
+    names = {setting.layer for setting in bitwise.default_settings()}
+    assert names == {"1 -> 20", "20 -> 40", "40 -> 40", "40 -> 5", "LeNet, conv4"}
 
 
 ONES = np.ones((1, 1, 3, 4))
 
 
 @pytest.mark.parametrize(("call", "message"), [
-    (lambda: compare_shifts(abs, np.ones((3, 4))), r"floating and of shape \(N, C, H, W\), not float64 \(3, 4\)"),
-    (lambda: compare_shifts(abs, ONES.astype(int)), r"floating and of shape .* not int64"),
     (lambda: compare_shifts(abs, ONES, (3, 5)), r"the window \(3, 5\) is larger than the scene \(3, 4\): take a small"),
     (lambda: compare_shifts(lambda x: x[..., 1:], ONES), r"as large as the input, \(3, 4\), not \(3, 3\): pad around"),
     (lambda: compare_shifts(abs, ONES, (3, 1)), r"map of \(3, 1\) pixels .* shifted by 0 and 3: take a larger window"),
-    (lambda: bitwise_shifts("winograd", ONES[..., :1, :1], ONES), "kernel must be square, 2 x 2 to"),
-    (lambda: bitwise_shifts("quick", ONES, ONES), "no convolution algorithm is called 'quick'"),
 ])
 def test_what_does_not_fit_says_why(call, message):
     with pytest.raises(ValueError, match=message):
