@@ -18,7 +18,7 @@ _state = threading.local()
 
 
 class Node:
-    """One recorded operation: its vector-Jacobian product (vjp), and what each part of its result is the gradient of.
+    """One recorded operation: its vector-Jacobian product (vjp) and its inputs.
 
     Attributes
     ----------

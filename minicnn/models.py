@@ -34,7 +34,7 @@ LENET_POOLS = {                 # name: what makes it; each halves the 12 x 12 p
 }
 
 
-class _FourConvolutions(Module):
+class FourConvolutions(Module):
     """What LeNet and GlobalLeNet share: four 5x5 convolutions, 1-20-40-40-`out_channels` channels."""
 
     def __init__(self, out_channels: int, dtype: Any, algorithm: str, rng: np.random.Generator) -> None:
@@ -78,7 +78,7 @@ class _FourConvolutions(Module):
         return self.conv4(x)
 
 
-class LeNet(_FourConvolutions):
+class LeNet(FourConvolutions):
     """Four 5x5 convolutions (1-20-40-40-5 channels), ReLU after each, one max-pool, one linear layer.
 
     28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10; 67 415 parameters.
@@ -132,7 +132,7 @@ class LeNet(_FourConvolutions):
         return self.fc1(F.flatten(self.pool(self.features(x)), 1))
 
 
-class GlobalLeNet(_FourConvolutions):
+class GlobalLeNet(FourConvolutions):
     """The LeNet's convolutions (1-20-40-40-10 channels), then a global max-pool: logit c = max over y, x of conv4[c].
 
     Each class has a detector of 17x17 pixels, and its largest answer counts, wherever that is: as long as every
