@@ -1,6 +1,8 @@
 """What all tests share. There is no global random state: a test that draws numbers asks for `rng`."""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +94,27 @@ def known_operator_outcomes():
     """The outcomes of the catalogue of known operators, which runs once for all tests."""
     from minicnn.equivariance.known_operators import run_catalogue
     return run_catalogue()
+
+
+CHROMIUM = ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update",
+            "disable-sync", "no-first-run")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium without a window, which is ended afterwards."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install "
+                                                                 "minicnn[browser]")
+    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("no Chromium with its chromedriver is installed")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = binary
+        for option in (*CHROMIUM, f"user-data-dir={profile}", "window-size=1280,900"):
+            options.add_argument(f"--{option}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        yield started
+        started.quit()

@@ -90,7 +90,7 @@ def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axe
         style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5, "alpha": 0.85, "label": name}
         axes[0].plot([row["both"]["gflops"] for row, _ in found], [y for _, y in found], **style)
         axes[1].plot([max(row["errors"].values()) for row, _ in found], [y for _, y in found], **style)
-    _name_rows(axes, [f"{run['network']} {run['case']}\n{run['layer']}" for run in reversed(runs)])
+    _name_rows(axes, [f"{run['network']} {run['case']}  {run['layer']}" for run in reversed(runs)])
     first = runs[0]
     title = f"single layers, batch {first['batch_size']}, {first['threads']} thread{'s' * (first['threads'] != 1)}"
     axes[0].set(xscale="log", xlabel="GFLOP/s of the definition's work, forward and both gradients", title=title)

@@ -1,8 +1,5 @@
 """The page of `minicnn explore` in a real browser: what it shows against the engine, and all ways to move the digit."""
 
-import shutil
-import tempfile
-
 import numpy as np
 import pytest
 
@@ -10,33 +7,10 @@ from minicnn.models import lenet
 from minicnn.moving_digit.exploration import quantise
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
 
-CHROMIUM = ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-component-update",
-            "disable-sync", "no-first-run")
-
 
 @pytest.fixture(scope="module")
 def model():
     return lenet(pretrained=True, algorithm="direct")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A Chromium without a window, which is ended afterwards."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed: pip install "
-                                                                 "minicnn[browser]")
-    binary = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    driver = shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("no Chromium with its chromedriver is installed")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        options = webdriver.ChromeOptions()
-        options.binary_location = binary
-        for option in (*CHROMIUM, f"user-data-dir={profile}", "window-size=1280,900"):
-            options.add_argument(f"--{option}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        started = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-        yield started
-        started.quit()
 
 
 class Page:
