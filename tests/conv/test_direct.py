@@ -1,8 +1,6 @@
 """The direct algorithm against scipy, its adjoints, and what only machine code can get wrong."""
 
 import os
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -10,7 +8,6 @@ import pytest
 from scipy.signal import correlate2d
 
 from minicnn.conv import Geometry, choose
-from minicnn.conv.runtime.threads import get_num_threads, parallel_for, set_num_threads
 from tests.reference import ORDERS
 
 direct = choose("direct", Geometry.of((1, 1, 1, 1), (1, 1, 1, 1)))
@@ -192,35 +189,6 @@ def test_long_sums_of_grad_weight_do_not_drift():
     assert abs(drift / (16384 * float(np.float32(0.1))) - 1) > 5e-5
 
 
-def test_parallel_for_covers_every_job_once_and_raises_what_work_raises(threads):
-    threads(3)
-    for jobs in (0, 1, 2, 11, 100):
-        seen = []
-        parallel_for(jobs, lambda start, stop, seen=seen: seen.extend(range(start, stop)))
-        assert sorted(seen) == list(range(jobs))
-
-    def fail(start, stop):
-        if start <= 50 < stop:
-            raise ArithmeticError("job 50")
-    with pytest.raises(ArithmeticError, match="job 50"):
-        parallel_for(100, fail)
-    inner = []
-    parallel_for(4, lambda start, stop: parallel_for(5, lambda a, b: inner.extend(range(a, b))))
-    assert len(inner) % 5 == 0 and set(inner) == set(range(5))
-
-
-def test_number_of_threads(threads, monkeypatch):
-    for bad in (0, -1, 1.5, True, "2"):
-        with pytest.raises(ValueError, match="must be an integer of at least 1, not"):
-            set_num_threads(bad)
-    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", None)
-    monkeypatch.setenv("OMP_NUM_THREADS", "5,2")
-    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
-    assert get_num_threads() == 5
-    monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
-    assert get_num_threads() == 3
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")     # the very thing under test
 def test_a_forked_child_convolves(threads):
@@ -231,60 +199,3 @@ def test_a_forked_child_convolves(threads):
     if child == 0:
         os._exit(0 if all(np.array_equal(a, b) for a, b in zip(run(g, *arrays), expected, strict=True)) else 1)
     assert os.waitpid(child, 0)[1] == 0
-
-
-SCRIPT = """
-import numpy as np
-from minicnn.conv import Geometry, algorithms
-from minicnn.conv.kernels.direct import correlation_kernel
-g = Geometry.of((3, 2, 9, 7), (5, 2, 3, 3), padding=1)
-direct = algorithms()["direct"]
-print(direct.unsupported(g))
-if direct.unsupported(g) is None:
-    x, w = np.arange(378, dtype="f4").reshape(3, 2, 9, 7), np.arange(90, dtype="f4").reshape(5, 2, 3, 3)
-    print(direct.forward(x, w, None, g)[0].sum(), bool(correlation_kernel(32, 5).stats.cache_hits))
-"""
-
-
-def python(**environment):
-    return subprocess.run([sys.executable, "-W", "error", "-c", SCRIPT], env=os.environ | environment,
-                          capture_output=True, text=True, check=True)
-
-
-def test_second_process_loads_the_machine_code_and_says_nothing(tmp_path):
-    first, second = python(NUMBA_CACHE_DIR=str(tmp_path)), python(NUMBA_CACHE_DIR=str(tmp_path))
-    assert "compiling" in first.stderr and "False" in first.stdout
-    assert second.stderr == "" and "True" in second.stdout
-    assert first.stdout.split()[1] == second.stdout.split()[1]
-
-
-def test_without_numbas_compiler_there_is_a_reason():
-    assert "NUMBA_DISABLE_JIT" in python(NUMBA_DISABLE_JIT="1").stdout
-
-
-def test_where_nothing_can_be_cached_kernels_are_compiled_all_the_same(monkeypatch):
-    from numba.core import caching
-
-    from minicnn.conv.kernels.direct import correlation_kernel
-    cache = getattr(caching, "CacheImpl", None) or caching._CacheImpl       # numba before 0.62
-    monkeypatch.setattr(cache, "_locator_classes", [])
-    correlation_kernel.cache_clear()
-    g, x, weight, bias, _ = make(*GEOMETRIES[1], integers=True)
-    assert np.array_equal(direct.forward(x, weight, bias, g)[0], reference(x, weight, bias, g))
-    correlation_kernel.cache_clear()
-
-
-def test_two_processes_that_compile_at_once_leave_a_whole_cache(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
-    both = [subprocess.Popen([sys.executable, "-W", "error", "-c", SCRIPT], env=environment, stdout=subprocess.PIPE,
-                             stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
-    sums = {process.communicate()[0].split()[1] for process in both}
-    later = python(NUMBA_CACHE_DIR=str(tmp_path))
-    assert sums == {later.stdout.split()[1]} and later.stderr == "" and "True" in later.stdout
-
-
-def test_every_kernel_has_an_index_of_its_own_on_disk(tmp_path):
-    script = ("from minicnn.conv.kernels.relu_gradient import gate_kernel; gate_kernel(32); gate_kernel(64)")
-    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, check=True,
-                   capture_output=True)
-    assert len(list(tmp_path.rglob("*gate*.nbi"))) == 2

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minicnn
+from minicnn.conv.kernels.relu_gradient import gate, gate_kernel
 
 PACKAGE = Path(minicnn.__file__).parent
 SCRIPT = """
@@ -66,3 +68,51 @@ def test_a_cache_that_cannot_be_written_or_read_is_no_error(copy, tmp_path):
     for path in home.rglob("*.nbi"):
         path.write_bytes(b"")
     assert run(copy, MINICNN_HOME=str(home))[0] == 0
+
+
+def test_a_source_file_for_which_numba_has_no_place(monkeypatch, rng):
+    from numba.core import caching
+    cache = getattr(caching, "CacheImpl", None) or caching._CacheImpl       # numba before 0.62
+    monkeypatch.setattr(cache, "_locator_classes", [])
+    gate_kernel.cache_clear()
+    grad, out = rng.standard_normal((2, 3, 4, 5, 6))
+    np.testing.assert_array_equal(gate(grad, out)[0], np.where(out > 0, grad, 0))
+    gate_kernel.cache_clear()
+
+
+CONVOLVE = """
+import numpy as np
+from minicnn.conv import Geometry, algorithms
+from minicnn.conv.kernels.direct import correlation_kernel
+g = Geometry.of((3, 2, 9, 7), (5, 2, 3, 3), padding=1)
+direct = algorithms()["direct"]
+print(direct.unsupported(g))
+if direct.unsupported(g) is None:
+    x, w = np.arange(378, dtype="f4").reshape(3, 2, 9, 7), np.arange(90, dtype="f4").reshape(5, 2, 3, 3)
+    print(direct.forward(x, w, None, g)[0].sum(), bool(correlation_kernel(32, 5).stats.cache_hits))
+"""
+
+
+def convolve(**environment):
+    return subprocess.Popen([sys.executable, "-W", "error", "-c", CONVOLVE], env=os.environ | environment, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_two_processes_that_compile_at_once_leave_a_whole_cache_and_a_third_is_silent(tmp_path):
+    both = [convolve(NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2)]
+    results = [process.communicate() for process in both]
+    assert any("compiling" in err and "False" in out for out, err in results)
+    out, err = convolve(NUMBA_CACHE_DIR=str(tmp_path)).communicate()
+    assert err == "" and "True" in out
+    assert {out.split()[1]} == {out.split()[1] for out, _ in results}
+
+
+def test_without_numbas_compiler_there_is_a_reason():
+    assert "NUMBA_DISABLE_JIT" in convolve(NUMBA_DISABLE_JIT="1").communicate()[0]
+
+
+def test_every_kernel_has_an_index_of_its_own_on_disk(tmp_path):
+    script = "from minicnn.conv.kernels.relu_gradient import gate_kernel; gate_kernel(32); gate_kernel(64)"
+    subprocess.run([sys.executable, "-c", script], env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}, check=True,
+                   capture_output=True)
+    assert len(list(tmp_path.rglob("*gate*.nbi"))) == 2
