@@ -8,7 +8,9 @@ import operator
 from collections.abc import Collection
 from typing import Any
 
-from .errors import InputError
+import numpy as np
+
+from .errors import InputError, InputTypeError
 
 
 def is_integer(value: Any) -> bool:
@@ -91,4 +93,20 @@ def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
         known = False
     if not known:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
+    return value
+
+
+def generator(name: str, value: Any, seed: int | None = None) -> np.random.Generator:
+    """A numpy.random.Generator; where None is given, the one made from `seed`.
+
+    >>> generator("rng", 3)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: rng must be a numpy.random.Generator such as numpy.random.default_rng(3), not 3
+    """
+    if value is None and seed is not None:
+        return np.random.default_rng(integer("seed", seed, 0))
+    if not isinstance(value, np.random.Generator):
+        raise InputTypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(3), not "
+                             f"{value!r}")
     return value

@@ -6,9 +6,9 @@ The command line turns a `MinicnnError` into exit status 2.
 
 from __future__ import annotations
 
+import os.path
 import sysconfig
 import traceback
-from pathlib import Path
 
 
 class MinicnnError(Exception):
@@ -59,8 +59,8 @@ def raised_in(error: BaseException) -> str:
     ...     print(raised_in(error)[-9:])
     , line 2)
     """
-    foreign = (str(Path(__file__).parent), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
+    foreign = (os.path.dirname(__file__), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith(foreign):
-            return f" (in {Path(frame.filename).name}, line {frame.lineno})"
+            return f" (in {os.path.basename(frame.filename)}, line {frame.lineno})"
     return ""

@@ -9,8 +9,8 @@ import pytest
 
 import minicnn
 from minicnn import errors
-from minicnn.checks import integer, is_integer, number, one_of, pair
-from minicnn.errors import InputError, MinicnnError
+from minicnn.checks import generator, integer, is_integer, number, one_of, pair
+from minicnn.errors import InputError, InputTypeError, MinicnnError
 
 NO_INTEGERS = [1.0, True, None, "1", [1], np.float64(1), np.bool_(True), np.array([1, 2]), np.array(1.0)]
 
@@ -78,6 +78,17 @@ def test_one_of():
             with pytest.raises(InputError, match="^pool must be one of 'max', 'average', not " +
                                re.escape(repr(value))):
                 one_of("pool", value, choices)
+
+
+def test_generator(rng):
+    assert generator("rng", rng) is rng
+    assert generator("rng", None, 5).random() == np.random.default_rng(5).random()
+    for value, seed in ((5, None), (None, None), (np.random.RandomState(1), 2)):
+        with pytest.raises(InputTypeError, match="^rng must be a numpy.random.Generator such as .*, not " +
+                           re.escape(repr(value))):
+            generator("rng", value, seed)
+    with pytest.raises(InputError, match="^seed must be an integer of at least 0, not -1"):
+        generator("rng", None, -1)
 
 
 @pytest.mark.parametrize(("name", "base"), [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import is_integer, one_of
+from ..checks import generator, is_integer, one_of
 from ..errors import InputError, MinicnnError
 from ..progress import SILENT, Part, Progress
 from .domains import Pair, ShiftedPair, compare
@@ -76,7 +76,7 @@ op(S f) is 7, S op(f) is -9, error 1.6e+01
     """
     one_of("domain", domain, DOMAINS)
     operator = Operator(op, in_channels, size, dtype, time_limit)
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = generator("rng", rng, 0)
     default = (1e-7, 1e-5) if operator.eps < 1e-10 else (1e-5, 1e-3)
     atol, rtol = default[0] if atol is None else atol, default[1] if rtol is None else rtol
     pixels = operator.in_shape[1:]

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import integer, number, one_of
-from ..errors import InputTypeError
+from ..checks import generator, integer, number, one_of
 from ..progress import SILENT, Part, Progress
 from .convolution import convolve_basis_row
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
@@ -96,11 +95,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     one_of("domain", domain, DOMAINS)
     count = integer("trials", trials, 1) + 1
     bound = None if bound is None else number("bound", bound, above=0)
-    rng = np.random.default_rng(0) if rng is None else rng
-    if not isinstance(rng, np.random.Generator):
-        raise InputTypeError(f"rng must be a numpy.random.Generator such as numpy.random.default_rng(3), not {rng!r}")
+    images = _Images(generator("rng", rng, 0), count, integers)
     operator = Operator(op, in_channels, size, dtype, time_limit)
-    images = _Images(rng, count, integers)
     findings = _start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
                              "images": count, "checks": findings.checks}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..checks import generator
 from .target import GradcheckError
 
 
@@ -46,6 +47,7 @@ def adjoint_test(forward: Callable, adjoint: Callable, in_shape: tuple[int, ...]
     >>> adjoint_test(lambda x: matrix @ x, lambda g: matrix.T @ g, (3,), rng=rng) < 1e-15
     True
     """
+    rng = generator("adjoint_test: rng", rng)
     x = rng.standard_normal(in_shape)
     y = np.asarray(forward(x.copy()))
     g = rng.standard_normal(y.shape)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..checks import generator
 from .diagnosis import Mismatch, explain
 from .differences import central, unit
 from .target import ArrayPair, GradcheckError, Target, TensorFunction, is_pair
@@ -127,7 +128,7 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: floa
     In fast mode the two are projections of the Jacobian, else its entries. Parameters and errors as for `gradcheck`.
     """
     inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = generator("rng", rng, 0)
     target: Target = ArrayPair(func, inputs) if is_pair(func) else TensorFunction(func, inputs)
     with target.borrowed():
         _check_repeatable(target, rng, nondet_tol, check_grad_dtypes)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import generator, number
 from ..errors import InputError
 from ..tensor import Tensor
 
@@ -35,6 +36,8 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
     ------
     ValueError
         No shape was given, or spacing is not positive.
+    TypeError
+        rng is no numpy.random.Generator.
 
     Examples
     --------
@@ -44,8 +47,7 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
     """
     if not shapes:
         raise InputError("safe_inputs: give at least one shape, as in safe_inputs((3, 4), rng=rng)")
-    if not spacing > 0:
-        raise InputError(f"safe_inputs: spacing must be positive, not {spacing}")
+    spacing, rng = number("safe_inputs: spacing", spacing, above=0), generator("safe_inputs: rng", rng)
     sizes = [math.prod(shape) for shape in shapes]
     total = sum(sizes)
     values = rng.permutation(spacing * (np.arange(total) - total // 2 + 0.5)).astype(dtype)

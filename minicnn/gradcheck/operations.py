@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
+from ..checks import generator
 from ..conv import Geometry, algorithms
 from ..errors import raised_in
 from ..progress import SILENT, Progress
@@ -82,7 +83,7 @@ def catalogue(seed: int = 0) -> Iterator[Operation]:
     >>> sorted({operation.kind for operation in catalogue()} & {"add", "conv2d", "relu"})
     ['add', 'conv2d', 'relu']
     """
-    rng = np.random.default_rng(seed)
+    rng = generator("rng", None, seed)
     for table in (_operators, _shapes_and_sums, _activations, _layers, _pools, _losses):
         for kind, variant, func, shapes, options in table(rng):
             yield Operation(kind, variant, func, safe_inputs(*shapes, rng=rng), options)

@@ -19,6 +19,8 @@ from ..errors import InputError, InputTypeError, StateError
 from ..nn.module import Module
 from ..tensor import Tensor, record
 
+FOREIGN = ("torch", "jax", "jaxlib", "tensorflow", "keras")
+
 
 class GradcheckError(StateError):
     """A gradient is wrong, or it cannot be checked. The message says where and why."""
@@ -136,6 +138,7 @@ class TensorFunction(Target):
     """A callable on Tensors. If it is a Module, its parameters are checked too."""
 
     def __init__(self, func: Callable, inputs: Sequence[Any]):
+        refuse_foreign("gradcheck: the function", func)
         self.func: Any = func
         self.inputs = inputs
         self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
@@ -220,6 +223,20 @@ class ArrayPair(Target):
         for i, point in zip(self.checked, points, strict=True):
             arguments[i] = point
         return arguments
+
+
+def refuse_foreign(name: str, func: Any) -> None:
+    """InputTypeError if `func` is of another library with gradients, as `apply` of a torch.autograd.Function is.
+
+    Called with a Tensor of minicnn, such a function may run without its own backward, and the check would pass.
+    """
+    owner = getattr(func, "__self__", func)
+    bases = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+    library = next((base.__module__.partition(".")[0] for base in bases
+                    if base.__module__.partition(".")[0] in FOREIGN), None)
+    if library:
+        raise InputTypeError(f"{name} belongs to {library}, so its own backward would not run: check it with "
+                             f"{library}'s own gradient checker")
 
 
 def is_pair(func: Any) -> bool:

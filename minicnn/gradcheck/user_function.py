@@ -7,13 +7,12 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
+from ..checks import generator
 from ..errors import InputError, InputTypeError, raised_in
 from ..nn.module import Module
 from .inputs import safe_inputs
 from .operations import Operation, OperationResult, check_operation
-from .target import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair
+from .target import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair, refuse_foreign
 
 DEFAULT_SHAPE = (3, 4)
 
@@ -42,7 +41,7 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     Raises
     ------
     TypeError
-        `function` is none of the three.
+        `function` is none of the three, or belongs to another library.
     ValueError
         The function raised an exception in its forward pass.
 
@@ -55,10 +54,11 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     'analytic = 0.5 x numeric everywhere: is a factor missing or one too many?'
     """
     name = getattr(function, "__name__", type(function).__name__) if name is None else name
+    refuse_foreign(name, function)
     if isinstance(function, type) or not (callable(function) or is_pair(function)):
         raise InputTypeError(f"{name} is a {type(function).__name__}: give a function of Tensors, an instance of a "
                              "Module, or a pair (forward, backward) of functions on arrays")
-    inputs = safe_inputs(*(shapes or _default_shapes(function)), rng=np.random.default_rng(seed))
+    inputs = safe_inputs(*(shapes or _default_shapes(function)), rng=generator("rng", None, seed))
     given: tuple[Any, ...] = tuple(t.data for t in inputs) if is_pair(function) else inputs
     _call_once(name, function, given)
     return check_operation(Operation(name, "", function, given, {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options))

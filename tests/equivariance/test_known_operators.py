@@ -6,6 +6,7 @@ from minicnn import functional as F
 from minicnn.conv import algorithms
 from minicnn.equivariance import verify_convolution
 from minicnn.equivariance.known_operators import catalogue, run_catalogue
+from tests.recorder import Recorder
 
 
 def test_the_catalogue(known_operator_outcomes):
@@ -21,15 +22,10 @@ def test_the_catalogue(known_operator_outcomes):
 
 
 def test_the_catalogue_tells_its_progress(monkeypatch):
-    class Recorder:
-        updates = []
-
-        def update(self, done, total, text=""):
-            self.updates.append((done, total, text))
-    first = catalogue()[:1]
+    first, progress = catalogue()[:1], Recorder()
     monkeypatch.setattr("minicnn.equivariance.known_operators.catalogue", lambda: first)
-    outcome, = run_catalogue(Recorder())
-    assert Recorder.updates == [(0, 1, first[0].name), (1, 1, "")]
+    outcome, = run_catalogue(progress)
+    assert progress.updates == [(0, 1, first[0].name), (1, 1, "")]
     assert outcome.to_dict()["right"] is True
     assert outcome.seconds > 0
 

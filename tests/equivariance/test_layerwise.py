@@ -8,7 +8,7 @@ from minicnn import functional as F
 from minicnn.equivariance import EquivarianceError, check_equivariance, layer_reports, verify_convolution
 from minicnn.models import lenet
 from minicnn.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
-from minicnn.progress import Progress
+from tests.recorder import Recorder
 
 
 def test_the_trained_lenet():
@@ -84,13 +84,9 @@ def test_layers_end_where_maps_end(rng):
 
 
 def test_the_progress_of_layers_goes_on_to_the_end(rng):
-    class Recorder(Progress):
-        seen = []
-
-        def update(self, done, total, text=""):
-            self.seen.append((done / total, text.partition(":")[0]))
-    layer_reports(Sequential(Conv2d(1, 1, 3, rng=rng), ReLU()), 1, (6, 6), trials=1, progress=Recorder())
-    parts, names = zip(*Recorder.seen, strict=True)
-    assert list(parts) == sorted(parts)
+    progress = Recorder()
+    layer_reports(Sequential(Conv2d(1, 1, 3, rng=rng), ReLU()), 1, (6, 6), trials=1, progress=progress)
+    parts = [done / total for done, total, _ in progress.updates]
+    assert parts == sorted(parts)
     assert parts[-1] == 1
-    assert list(dict.fromkeys(names)) == ["0", "1"]
+    assert list(dict.fromkeys(text.partition(":")[0] for _, _, text in progress.updates)) == ["0", "1"]

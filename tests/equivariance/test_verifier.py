@@ -10,7 +10,7 @@ from minicnn import functional as F
 from minicnn.conv import algorithms
 from minicnn.equivariance import verify_convolution
 from minicnn.nn import Conv2d, Dropout, Sequential
-from minicnn.progress import Progress
+from tests.recorder import Recorder
 
 
 def test_halo_of_two_padded_layers_is_44_of_144_pixels(rng):
@@ -189,14 +189,9 @@ def test_misuse(arguments, error, message):
 
 @pytest.mark.parametrize("exhaustive", [False, True])
 def test_progress_goes_on_to_the_end(exhaustive):
-    class Recorder(Progress):
-        done = [0.0]
-
-        def update(self, done, total, text=""):
-            self.done.append(done / total)
-    recorder = Recorder()
-    recorder.done = [0.0]
-    verify_convolution(lambda f: 2 * f, size=(4, 5), exhaustive=exhaustive, progress=recorder)
-    assert recorder.done == sorted(recorder.done)
-    assert recorder.done[-1] == 1.0
-    assert len(recorder.done) == 6 + 4 * exhaustive         # a row of basis vectors at a time
+    progress = Recorder()
+    verify_convolution(lambda f: 2 * f, size=(4, 5), exhaustive=exhaustive, progress=progress)
+    parts = [done / total for done, total, _ in progress.updates]
+    assert parts == sorted(parts)
+    assert parts[0] == 0 and parts[-1] == 1
+    assert len(parts) == 5 + 4 * exhaustive                     # a row of basis vectors at a time

@@ -21,8 +21,10 @@ def test_safe_inputs(rng, shapes):
 def test_safe_inputs_misuse(rng):
     with pytest.raises(ValueError, match="give at least one shape"):
         safe_inputs(rng=rng)
-    with pytest.raises(ValueError, match="spacing must be positive, not 0"):
+    with pytest.raises(ValueError, match="spacing must be a number above 0, not 0"):
         safe_inputs((2,), rng=rng, spacing=0)
+    with pytest.raises(TypeError, match="safe_inputs: rng must be a numpy.random.Generator such as .*, not 7"):
+        safe_inputs((2,), rng=7)
 
 
 def test_adjoint_test(rng):
@@ -41,3 +43,5 @@ def test_adjoint_test(rng):
         adjoint_test(lambda x: forward(x) + 1, adjoint, image, rng=rng)
     with pytest.raises(GradcheckError, match=r"returned shape \(3,\) for an input of shape \(3, 1, 7, 6\)"):
         adjoint_test(forward, lambda g: np.zeros(3), image, rng=rng)
+    with pytest.raises(TypeError, match="adjoint_test: rng must be a numpy.random.Generator such as .*, not None"):
+        adjoint_test(forward, adjoint, image, rng=None)

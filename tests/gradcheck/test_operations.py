@@ -8,9 +8,9 @@ import pytest
 from minicnn import InputError, InputTypeError, Tensor, nn, record
 from minicnn import functional as F
 from minicnn.conv import algorithms
-from minicnn.gradcheck import catalogue, check_user_function, run_catalogue
+from minicnn.gradcheck import catalogue, check_user_function, gradcheck, run_catalogue
 from minicnn.gradcheck.operations import Operation, check_operation
-from minicnn.progress import Progress
+from tests.recorder import Recorder
 
 OPERATORS = {"add", "sub", "mul", "div", "pow", "neg", "matmul", "getitem", "reshape", "transpose", "sum", "mean",
              "max", "exp", "log"}
@@ -28,14 +28,6 @@ def test_the_catalogue_has_every_operation_and_every_algorithm():
     assert {operation.kind for operation in operations} >= set(F.__all__) | OPERATORS
     assert {o.variant.partition(":")[0] for o in operations if o.kind == "conv2d"} == set(algorithms())
     assert len({operation.name for operation in operations}) == len(operations)
-
-
-class Recorder(Progress):
-    def __init__(self):
-        self.updates = []
-
-    def update(self, done, total, text=""):
-        self.updates.append((done, total, text))
 
 
 def test_an_operation_that_the_catalogue_lacks_is_a_failure(monkeypatch):
@@ -123,7 +115,30 @@ def test_misuse_by_the_user():
         check_user_function(3, name="number")
     with pytest.raises(InputTypeError, match="Linear is a type: give a function of Tensors"):
         check_user_function(nn.Linear)
+    with pytest.raises(InputError, match="seed must be an integer of at least 0, not -1"):
+        check_user_function(product, seed=-1)
+    with pytest.raises(InputError, match="seed must be an integer of at least 0, not -1"):
+        run_catalogue(seed=-1)
     with pytest.raises(InputError, match=r"product raised InputError: matmul.*shapes \(3, 4\), \(3, 4\); if it needs"):
         check_user_function(product)
     with pytest.raises(InputError, match="mine raised SystemExit: 0"):
         check_user_function(lambda x: sys.exit(0), name="mine")
+
+
+def test_a_function_of_another_library_is_refused():
+    """torch passes Tensors of minicnn through the forward of a Function and never runs its backward."""
+    base = type("Function", (), {"__module__": "torch.autograd.function"})
+
+    class Square(base):
+        @classmethod
+        def apply(cls, x):
+            return x * x
+
+        def __call__(self, x):
+            return x * x
+
+    for function in (Square.apply, Square()):
+        with pytest.raises(InputTypeError, match="square belongs to torch, so its own backward would not run"):
+            check_user_function(function, name="square")
+        with pytest.raises(InputTypeError, match="the function belongs to torch, .*: check it with torch's own"):
+            gradcheck(function, Tensor(np.ones(3), requires_grad=True))
