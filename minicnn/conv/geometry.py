@@ -6,8 +6,10 @@ OH x OW pixels out; kernel kh x kw, stride sy, sx, dilation dy, dx; G groups.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -45,20 +47,21 @@ class Geometry:
     dtype: str = "float32"
 
     @classmethod
-    def of(cls, input_shape, weight_shape, stride=1, padding=0, dilation=1, groups=1, padding_mode="zeros",
-           dtype="float32") -> Geometry:
+    def of(cls, input_shape: Sequence[int], weight_shape: Sequence[int], stride: int | Sequence[int] = 1,
+           padding: int | Sequence[int] | str = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
+           padding_mode: str = "zeros", dtype: Any = "float32") -> Geometry:
         """The geometry of `conv2d` on an input (N, C, H, W) with a weight (K, C // groups, kh, kw).
 
         Parameters
         ----------
         stride, dilation : int or pair of int, at least 1
         padding : int, pair of int, "same" or "valid"
-            "same" keeps the size, needs stride 1, and puts an odd pixel at the bottom and the right, as PyTorch does.
+            "same" keeps the size and needs stride 1. An odd pixel goes to the bottom and the right, as in PyTorch.
 
         Raises
         ------
-        ValueError
-            With what was given and what would fit.
+        InputError
+            A shape or an option does not fit. The message says what was given and what would fit.
 
         Examples
         --------
@@ -115,30 +118,32 @@ class Geometry:
                              "image more than once: pad by at most the image's size")
 
     @cached_property
-    def in_shape(self):
+    def in_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.in_channels, self.height, self.width
 
     @cached_property
-    def weight_shape(self):
+    def weight_shape(self) -> tuple[int, int, int, int]:
         return self.out_channels, self.in_channels // self.groups, *self.kernel
 
     @cached_property
-    def span(self):
+    def span(self) -> tuple[int, int]:
         """Pixels from the first to the last tap of the kernel: d (k - 1) + 1 in each direction."""
-        return tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        (kh, kw), (dy, dx) = self.kernel, self.dilation
+        return dy * (kh - 1) + 1, dx * (kw - 1) + 1
 
     @cached_property
-    def padded(self):
+    def padded(self) -> tuple[int, int]:
         """Height and width of the padded image."""
         return self.height + sum(self.padding[0]), self.width + sum(self.padding[1])
 
     @cached_property
-    def out_size(self):
-        """(OH, OW) = floor((padded - span) / stride) + 1; what is left over at the bottom and right is not read."""
-        return tuple((p - s) // step + 1 for p, s, step in zip(self.padded, self.span, self.stride, strict=True))
+    def out_size(self) -> tuple[int, int]:
+        """(OH, OW) = floor((padded - span) / stride) + 1. What is left over at the bottom and right is unused."""
+        rows, columns = ((p - s) // step + 1 for p, s, step in zip(self.padded, self.span, self.stride, strict=True))
+        return rows, columns
 
     @property
-    def out_shape(self):
+    def out_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.out_channels, *self.out_size
 
     @cached_property
@@ -189,7 +194,7 @@ class Geometry:
         rows, rest = np.divmod(spread, self.stride[0])
         return np.where((rest == 0) & (rows >= 0) & (rows < self.out_size[0]), rows, -1)
 
-    def taps_on_torus(self, size) -> tuple[np.ndarray, np.ndarray]:
+    def taps_on_torus(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
         """(kh,) rows and (kw,) columns of the taps of output (0, 0) on a torus of L1 x L2 pixels, (i dy - top) mod L1.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).taps_on_torus((6, 4))
@@ -200,7 +205,7 @@ class Geometry:
         return rows, columns
 
     @property
-    def multiply_adds(self):
+    def multiply_adds(self) -> int:
         """Products of the definition, N K OH OW (C / G) kh kw: what a direct algorithm computes.
 
         >>> Geometry.of((1, 20, 24, 24), (40, 20, 5, 5)).multiply_adds
@@ -217,7 +222,8 @@ def _geometry(kinds, *arguments):
     return Geometry._of(*arguments)
 
 
-def parse_padding(padding, span, stride) -> tuple[tuple[int, int], tuple[int, int]]:
+def parse_padding(padding: int | Sequence[int] | str, span: tuple[int, int],
+                  stride: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """((top, bottom), (left, right)) from an int, a pair, "same" or "valid".
 
     >>> parse_padding("same", (4, 3), (1, 1))
@@ -228,7 +234,8 @@ def parse_padding(padding, span, stride) -> tuple[tuple[int, int], tuple[int, in
     if padding == "same":
         if stride != (1, 1):
             raise InputError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
-        return tuple(((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)
+        rows, columns = (((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)
+        return rows, columns
     if isinstance(padding, str):
         raise InputError(f"padding must be an integer, a pair of integers, 'same' or 'valid', not {padding!r}")
     vertical, horizontal = pair("padding", padding, 0)

@@ -1,42 +1,43 @@
 """Memory order and padding, shared by the algorithms.
 
 Inside an algorithm an image batch is an array (C, H, W, N) in C order, the batch innermost. Seen from outside it is
-the transpose, an array of shape (N, C, H, W): `to_batch_last` and `to_batch_first` go between the two, and the way back
-never copies.
+the transpose, an array of shape (N, C, H, W). `to_batch_last` goes from outside to inside. `to_batch_first` goes back
+and never copies.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from .geometry import Geometry
 
-def to_batch_last(x):
-    """(N, C, H, W) in any memory order -> (C, H, W, N) in C order; a copy only where the order is another one."""
+
+def to_batch_last(x: np.ndarray) -> np.ndarray:
+    """(N, C, H, W) in any memory order -> (C, H, W, N) in C order. It copies only where the order is another one."""
     return np.ascontiguousarray(x.transpose(1, 2, 3, 0))
 
 
-def to_batch_first(x):
+def to_batch_first(x: np.ndarray) -> np.ndarray:
     """(C, H, W, N) -> a view of shape (N, C, H, W)."""
     return x.transpose(3, 0, 1, 2)
 
 
-def readonly(array):
-    """A view that cannot be written to: a kernel is compiled for one kind of array."""
+def readonly(array: np.ndarray) -> np.ndarray:
+    """A view that cannot be written to. Kernels are compiled for read-only arrays; a writeable one would not fit."""
     view = array.view()
     view.flags.writeable = False
     return view
 
 
-def pad(x, geometry):
+def pad(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded with zeros or around the torus."""
     if not any(map(any, geometry.padding)):
         return x
-    mode = {"zeros": "constant", "circular": "wrap"}[geometry.padding_mode]
-    return np.pad(x, ((0, 0), *geometry.padding, (0, 0)), mode=mode)
+    return np.pad(x, ((0, 0), *geometry.padding, (0, 0)), "wrap" if geometry.padding_mode == "circular" else "constant")
 
 
-def unpad(grad, geometry):
-    """The adjoint of `pad`: crops zero padding, adds circular padding to the pixels that it copied."""
+def unpad(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """The adjoint of `pad`: zero padding is cut off, circular padding is added to the pixels that it is a copy of."""
     for axis, (before, after) in ((1, geometry.padding[0]), (2, geometry.padding[1])):
         grad = _unpad_axis(grad, axis, before, after, geometry.padding_mode)
     return grad

@@ -4,19 +4,22 @@ With the spectra X (C, N) of the input, W (K, C) of the weight and Y (K, N) of t
 
     Y = conj(W) X,      grad_X = W^T grad_Y,      grad_W = conj(grad_Y) X^T.
 
-On a torus of L1 x L2 pixels this is exact. Circular padding is that torus; for padding with zeros the torus is made so
-large that what goes round it meets zeros. The input keeps its place, and the taps of the kernel are shifted by the
-padding. A dilated kernel has zeros between its taps; a stride leaves out pixels of the output with stride 1.
+On a torus of L1 x L2 pixels this is exact. With circular padding the image is that torus. For padding with zeros the
+torus is larger than the image, so that pixels beyond an edge meet zeros. The input keeps its place, and the taps of the
+kernel are shifted by the padding. A dilated kernel has zeros between its taps; a stride leaves out pixels of the output
+with stride 1.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import fft
 
 from ..algorithm import Algorithm, before_relu, register
+from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
@@ -24,20 +27,21 @@ from ..runtime.threads import get_num_threads, parallel_for
 PER_CALL = 100_000              # products that pay for handing work to a thread
 
 
-def reach(geometry):
+def reach(geometry: Geometry) -> tuple[int, int]:
     """The pixels that a torus must have: for the kernel, and for the outputs that a stride of 1 would give."""
     g = geometry
-    return tuple(max(span, (out - 1) * stride + 1)
-                 for span, out, stride in zip(g.span, g.out_size, g.stride, strict=True))
+    rows, columns = (max(span, (out - 1) * stride + 1)
+                     for span, out, stride in zip(g.span, g.out_size, g.stride, strict=True))
+    return rows, columns
 
 
-def is_torus(geometry):
+def is_torus(geometry: Geometry) -> bool:
     """Padding is circular and the image is as large as the torus must be."""
     g = geometry
     return g.padding_mode == "circular" and reach(g)[0] <= g.height and reach(g)[1] <= g.width
 
 
-def torus(geometry):
+def torus(geometry: Geometry) -> tuple[int, int]:
     """(L1, L2): the image's own size, or the least that is quick to transform and has room for the zeros of one side.
 
     >>> from minicnn.conv import Geometry
@@ -51,11 +55,12 @@ def torus(geometry):
     g = geometry
     if is_torus(g):
         return g.height, g.width
-    return tuple(fft.next_fast_len(max(size + max(padding), least), real=True)
-                 for size, padding, least in zip((g.height, g.width), g.padding, reach(g), strict=True))
+    rows, columns = (fft.next_fast_len(max(size + max(padding), least), real=True)
+                     for size, padding, least in zip((g.height, g.width), g.padding, reach(g), strict=True))
+    return rows, columns
 
 
-def on_torus(x, geometry):
+def on_torus(x: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
     """x (C, H, W, N) and its geometry, padded beforehand where the padding is circular and the image too small."""
     g = geometry
     if g.padding_mode == "zeros" or is_torus(g):
@@ -63,19 +68,19 @@ def on_torus(x, geometry):
     return pad(x, g), g.padded_form
 
 
-def places(geometry):
+def places(geometry: Geometry) -> tuple:
     """Where on the torus each tap of the kernel lies: an index of (K, L1, L2, C) that gives (K, kh, kw, C)."""
     rows, columns = geometry.taps_on_torus(torus(geometry))
     return slice(None), rows[:, None], columns
 
 
-def transform(x, geometry):
+def transform(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(G C, H, W, N), zeros up to the size of the torus -> the matrices (L1, L2 / 2 + 1, G, C, N) of its spectrum."""
     spectrum = fft.rfft2(x, torus(geometry), axes=(1, 2), workers=get_num_threads())
     return spectrum.reshape(geometry.groups, -1, *spectrum.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 
-def multiply(a, b, geometry):
+def multiply(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.ndarray:
     """a (L1, L2 / 2 + 1, G, M, T) @ b (L1, L2 / 2 + 1, G, T, N), transformed back -> (G M, L1, L2, N)."""
     rows, columns, groups, m, _ = a.shape
     out = empty((groups, m, rows, columns, b.shape[-1]), a.dtype)
@@ -89,13 +94,13 @@ def multiply(a, b, geometry):
     return fft.irfft2(out, torus(geometry), axes=(1, 2), overwrite_x=True, workers=get_num_threads())
 
 
-def crop(y, geometry):
+def crop(y: np.ndarray, geometry: Geometry) -> np.ndarray:
     """The pixels of the output (K, OH, OW, N) among those that a stride of 1 would give: a view."""
     (sy, sx), (oh, ow) = geometry.stride, geometry.out_size
     return y[:, :(oh - 1) * sy + 1:sy, :(ow - 1) * sx + 1:sx]
 
 
-def spread(grad, geometry):
+def spread(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
     """The adjoint of `crop`: zeros between the pixels."""
     if geometry.stride == (1, 1):
         return grad
@@ -119,14 +124,15 @@ class Fft(Algorithm):
     error_bound = 3.0
     error_norm = "largest"
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         g = geometry
         points, pairs = math.prod(torus(g)), g.out_channels * g.in_channels // g.groups
         images = g.batch * (g.in_channels + g.out_channels) + pairs
         wide = 2 if g.dtype == "float64" else 1
         return 150e-6 + wide * points * (images * math.log2(points + 1) / 2.4e9 + g.batch * pairs / 6.3e9)
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = on_torus(to_batch_last(x), geometry)
         taps = np.zeros((g.out_channels, *torus(g), weight.shape[1]), weight.dtype)
         taps[places(g)] = weight.transpose(0, 2, 3, 1)
@@ -136,7 +142,7 @@ class Fft(Algorithm):
             np.maximum(out, 0, out=out)
         return to_batch_first(out), (weight, x, out if relu else None, g, geometry)
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         weight, x, out, g, geometry = saved
         grad = before_relu(to_batch_last(grad), out)
         grad_input = grad_weight = grad_bias = None

@@ -1,14 +1,17 @@
 """Windows and matrix products: each output pixel's receptive field becomes a column.
 
-Some rows of output pixels at a time, so that their columns stay in the cache. The gradient of the weight makes them
-again: to keep them all would take kh kw times the memory of the input, and hardly less time.
+The columns of some output rows are made at a time, so that they stay in the cache. The gradient of the weight makes the
+columns again: to keep them would take kh kw times the memory of the input, and hardly less time.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..algorithm import Algorithm, before_relu, register
+from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 
@@ -16,13 +19,13 @@ BLOCK = 1 << 20                 # elements of the columns that are made at once,
 PIECE = 32                      # products that are summed one after the other, where there are few
 
 
-def is_its_own_columns(geometry):
+def is_its_own_columns(geometry: Geometry) -> bool:
     """A 1x1 kernel that meets every pixel of the image once: the columns are the image."""
     g = geometry
     return g.kernel == g.stride == (1, 1) and not any(map(any, g.padding))
 
 
-def blocks(geometry):
+def blocks(geometry: Geometry) -> list[tuple[int, int]]:
     """The output rows in ranges (start, stop) whose columns are made at once.
 
     >>> from minicnn.conv import Geometry
@@ -38,10 +41,11 @@ def blocks(geometry):
     return [(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
-def overlap(geometry, axis, tap, start, stop):
-    """Of output rows start..stop (axis 0; columns: 1), those in which `tap` of the kernel meets the image, not padding.
+def overlap(geometry: Geometry, axis: int, tap: int, start: int, stop: int) -> tuple[slice, slice]:
+    """The output rows of start..stop (axis 0; axis 1: columns) in which `tap` of the kernel meets the image.
 
-    Two slices: the rows, counted from start, and the rows of the image that they meet, o s + tap d - padding.
+    Returns two slices: the output rows, counted from start, and the rows of the image, o s + tap d - padding. Rows
+    that meet padding are left out.
     """
     g = geometry
     stride, shift = g.stride[axis], tap * g.dilation[axis] - g.padding[axis][0]
@@ -50,7 +54,7 @@ def overlap(geometry, axis, tap, start, stop):
     return slice(first - start, last - start), slice(first * stride + shift, last * stride + shift, stride)
 
 
-def unfold(x, geometry, start, stop):
+def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarray:
     """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the pixel that each tap meets."""
     g = geometry
     if is_its_own_columns(g):
@@ -65,8 +69,8 @@ def unfold(x, geometry, start, stop):
     return out.reshape(g.groups, -1, (stop - start) * g.out_size[1] * g.batch)
 
 
-def fold(columns, geometry, start, stop, image):
-    """The adjoint of `unfold`, added to `image` (C, H, W, N): first along the rows, so the error grows with kh + kw."""
+def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: np.ndarray) -> None:
+    """Add the adjoint of `unfold` to `image` (C, H, W, N): first along the rows, so the error grows with kh + kw."""
     g = geometry
     if is_its_own_columns(g):
         image[...] = columns.reshape(image.shape)
@@ -82,7 +86,7 @@ def fold(columns, geometry, start, stop, image):
         image[:, image_rows] += line[:, rows]
 
 
-def product(a, b, out=None, piece=None):
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, piece: int | None = None) -> np.ndarray:
     """a (..., M, T) @ b (..., T, P), the sum cut into pieces of about 4 sqrt(T) that are added in pairs, as in np.sum.
 
     One chain of T additions, all of one sign, has an error of about sqrt(T) / 3 units in the last place; this, 2 or 3.
@@ -101,20 +105,21 @@ def product(a, b, out=None, piece=None):
 class Im2col(Algorithm):
     """out = weight (K, C kh kw) @ columns (C kh kw, OH OW N), group by group; the gradients are two more products.
 
-    `error_bound` is for operands of any sign: sums are cut into pieces, see `product`.
+    `error_bound` holds for operands of any sign, because sums are cut into pieces: see `product`.
     """
 
     name = "im2col"
     reference = "Chellapilla, Puri & Simard 2006, section 3"
     error_bound = 3.0
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         g, taps = geometry, geometry.kernel[0] * geometry.kernel[1]
         copied = 0 if is_its_own_columns(g) else g.batch * g.in_channels * taps * g.out_size[0] * g.out_size[1]
         wide = 2 if g.dtype == "float64" else 1
         return 20e-6 + len(blocks(g)) * taps * 2.5e-6 + wide * (g.multiply_adds / 30e9 + copied / 3.2e9)
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular":
             x, g = pad(x, g), g.padded_form
@@ -129,20 +134,18 @@ class Im2col(Algorithm):
         return (to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)),
                 (x, matrix, out if relu else None, g, geometry))
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, matrix, out, g, geometry = saved
         grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
         grad = before_relu(grad, out)
-        grad_input = np.zeros_like(x) if needs[0] else None
-        grad_weight = np.zeros(matrix.shape) if needs[1] else None      # float64: many blocks may be summed
+        image = np.zeros(x.shape, x.dtype)
+        taps = np.zeros(matrix.shape)                   # float64: many blocks may be summed
         for start, stop in blocks(g):
             part = grad[..., start * row:stop * row]
             if needs[0]:
-                fold(product(matrix.swapaxes(1, 2), part), g, start, stop, grad_input)
+                fold(product(matrix.swapaxes(1, 2), part), g, start, stop, image)
             if needs[1]:
-                grad_weight += product(part, unfold(x, g, start, stop).swapaxes(1, 2))
-        if needs[0]:
-            grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
-        if needs[1]:
-            grad_weight = grad_weight.astype(x.dtype).reshape(g.weight_shape)
-        return grad_input, grad_weight, grad.sum(2).reshape(-1) if needs[2] else None
+                taps += product(part, unfold(x, g, start, stop).swapaxes(1, 2))
+        return (to_batch_first(image if g == geometry else unpad(image, geometry)) if needs[0] else None,
+                taps.astype(x.dtype).reshape(g.weight_shape) if needs[1] else None,
+                grad.sum(2).reshape(-1) if needs[2] else None)

@@ -1,19 +1,24 @@
-"""The definition, as seven loops: the oracle in small, never chosen by "auto"."""
+"""The definition, as seven loops: for small sizes, and never chosen by "auto"."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from ..algorithm import Algorithm, before_relu, register
+from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 
 
-def terms(geometry):
-    """Every product of the definition: (n, k, oy, ox) of the output, (c, i, j) of the weight, and of the padded input
-    the channel, row and column that they meet."""
+def terms(geometry: Geometry) -> Iterator[tuple[int, ...]]:
+    """The indices of every product of the definition.
+
+    (n, k, oy, ox) of the output, (c, i, j) of the weight, then channel, row and column of the padded input.
+    """
     g = geometry
     in_group, out_group = g.in_channels // g.groups, g.out_channels // g.groups
     for n, k, oy, ox, c, i, j in itertools.product(
@@ -31,10 +36,11 @@ class Naive(Algorithm):
     reference = "the definition of cross-correlation"
     error_bound = 3.0
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         return math.inf
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         padded = to_batch_first(pad(to_batch_last(x), geometry))
         out = np.zeros(geometry.out_shape, x.dtype)
         if bias is not None:
@@ -45,7 +51,7 @@ class Naive(Algorithm):
             np.maximum(out, 0, out=out)
         return out, (padded, weight, out if relu else None, geometry)
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         padded, weight, out, geometry = saved
         grad = before_relu(grad, out)
         grad_padded, grad_weight = np.zeros_like(padded), np.zeros_like(weight)

@@ -10,18 +10,20 @@ out of such a matrix, dilation puts zeros between its diagonals, and a block tha
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import sparse
 
 from ...errors import InputError
 from ..algorithm import Algorithm, before_relu, register
+from ..geometry import Geometry
 from ..layout import to_batch_first, to_batch_last
 
 LIMIT = 2e9                     # bytes that a matrix may need while it is made
 
 
-def entries(geometry):
+def entries(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What stands in the block of one output and one input channel: rows, columns and taps, 0 to kh kw - 1.
 
     Two taps that meet the same pixel, as with circular padding of a small image, are two entries at one place.
@@ -32,7 +34,7 @@ def entries(geometry):
     return rows, (y * geometry.width + x)[inside], taps
 
 
-def matrix(weight, geometry):
+def matrix(weight: np.ndarray, geometry: Geometry) -> sparse.csr_array:
     """The matrix of a convolution: out.reshape(N, -1).T = matrix @ x.reshape(N, -1).T, without the bias.
 
     Its row (k OH + oy) OW + ox has weight[k, c, i, j] in the column (c H + iy) W + ix of the pixel
@@ -53,7 +55,7 @@ def matrix(weight, geometry):
 
     Raises
     ------
-    ValueError
+    InputError
         The weight does not have the geometry's shape.
 
     References
@@ -81,10 +83,11 @@ def matrix(weight, geometry):
         raise InputError(f"the weight must have shape {g.weight_shape}, not {weight.shape}")
     pixels, image = math.prod(g.out_size), g.height * g.width
     shape = g.out_channels * pixels, g.in_channels * image
-    index = np.int32 if max(shape) < 2**31 else np.int64
+    index: Any = np.int32 if max(shape) < 2**31 else np.int64
     rows, columns, taps = (a.astype(index) for a in entries(g))                         # (E,)
     k = np.arange(g.out_channels, dtype=index)[:, None]
-    c = k // (g.out_channels // g.groups) * (g.in_channels // g.groups) + np.arange(weight.shape[1], dtype=index)
+    first = k // (g.out_channels // g.groups) * (g.in_channels // g.groups)             # channel of the group
+    c = first + np.arange(weight.shape[1], dtype=index)
     values = weight.reshape(*c.shape, -1)[..., taps]                                    # (K, C / G, E)
     rows = np.broadcast_to(k[..., None] * pixels + rows, values.shape)
     columns = c[..., None] * image + columns
@@ -95,15 +98,15 @@ def matrix(weight, geometry):
 class Toeplitz(Algorithm):
     """out = A x, grad_input = A^T grad; the gradient of a weight is the sum of grad[row] x[column] over its entries.
 
-    To look at: never chosen by "auto". All is summed in float64, so that also float32 has one rounding only. Padding
-    with zeros has no entries, so an inf or nan of the weight does not meet it.
+    It is there to be looked at: "auto" never chooses it. All sums are in float64, so a float32 result is rounded once.
+    Padding with zeros has no entries, so an inf or nan of the weight does not meet the padding.
     """
 
     name = "toeplitz"
     reference = "Gray 2006; Sedghi, Gupta & Long 2019, section 2"
     error_bound = 1.0
 
-    def unsupported(self, geometry):
+    def unsupported(self, geometry: Geometry) -> str | None:
         g = geometry
         inside = math.prod(int((places >= 0).sum()) for places in (g.input_rows, g.input_columns))
         count = inside * g.out_channels * (g.in_channels // g.groups)
@@ -112,10 +115,11 @@ class Toeplitz(Algorithm):
                     f"more than {LIMIT / 1e9:.0f}: take a smaller image or fewer channels")
         return None
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         return math.inf
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         g = geometry
         a, x = matrix(weight.astype(np.float64), g), to_batch_last(x).reshape(-1, g.batch)
         out = (a @ x).reshape(g.out_channels, *g.out_size, g.batch)
@@ -126,7 +130,7 @@ class Toeplitz(Algorithm):
             np.maximum(out, 0, out=out)
         return to_batch_first(out), (x, a, out if relu else None, g)
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, a, out, g = saved
         grad = before_relu(to_batch_last(grad), out)
         grad_input = grad_weight = grad_bias = None
@@ -140,7 +144,7 @@ class Toeplitz(Algorithm):
         return grad_input, grad_weight, grad_bias
 
 
-def sum_entries(grad, x, geometry):
+def sum_entries(grad: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(K, OH, OW, N), (C H W, N) -> (K, C / G, kh, kw) in float64, one tap after the other."""
     g = geometry
     grad = grad.reshape(g.groups, g.out_channels // g.groups, -1, g.batch).astype(np.float64)

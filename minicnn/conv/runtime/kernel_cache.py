@@ -30,7 +30,8 @@ def place() -> Path:
     >>> place().is_absolute()
     True
     """
-    return Path(config.CACHE_DIR).absolute() if config.CACHE_DIR else cache_dir() / "kernels"
+    set_by_user = config.CACHE_DIR                      # type: ignore[attr-defined]
+    return Path(set_by_user).absolute() if set_by_user else cache_dir() / "kernels"
 
 
 def build(signature: Any, kernel: Callable, block: bool = False) -> Any:
