@@ -166,7 +166,7 @@ def largest(x: np.ndarray, axis: Axis, keepdims: bool) -> Result:
 
 
 def _restore(reduced, shape, axis, keepdims):
-    """A reduced array with its reduced axes back as axes of length 1, so that it broadcasts to `shape`."""
+    """A reduced array with axes of length 1 in place of the reduced ones: it broadcasts to `shape`."""
     if keepdims or axis is None:
         return np.reshape(reduced, (1,) * len(shape)) if axis is None else reduced
     return np.expand_dims(reduced, axis)

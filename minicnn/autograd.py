@@ -109,8 +109,8 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     """Walk the tape from `root` and return [(leaf, gradient), ...], each leaf once.
 
-    Every node is visited once, after all nodes that use its output; the walk is a loop, so its depth is not limited.
-    A node lets go of its vjp and arrays as soon as they were used.
+    Every node is visited once, after all nodes that use its output. The walk is a loop: its depth is not limited. The
+    vjp and the arrays of a node are freed as soon as they were used.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def _parents(node):
     if not isinstance(node, Node):
         return ()
     if node.vjp is None:
-        raise StateError(f"{node.name}: backward was already run through this operation, and what it had kept is "
-                         "freed. Compute the forward pass again, or add up the losses and call backward once.")
+        raise StateError(f"{node.name}: backward was already run through this operation, and its arrays are freed. "
+                         "Compute the forward pass again, or add up the losses and call backward once.")
     return tuple(p for p in node.parents if p is not None)
 
 

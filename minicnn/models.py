@@ -1,4 +1,4 @@
-"""The LeNet of the article, and what to compare it with: other pools, a global pool, an MLP."""
+"""The LeNet of the article, and networks to compare it with: other pools, a global pool, an MLP."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .nn import (
 from .tensor import Tensor
 
 PRETRAINED = Path(__file__).parent / "weights" / "lenet.safetensors"
-LENET_POOLS = {                 # name: what makes it; each halves the 12 x 12 pixels of the last feature map
+LENET_POOLS = {                 # name: a function that makes it; each halves the 12 x 12 pixels of the last map
     "max": lambda: MaxPool2d(2, 2),
     "average": lambda: AvgPool2d(2, 2),
     "blur": lambda: Sequential(MaxPool2d(2, 1), BlurPool2d(4, 2)),      # MaxBlurPool, Zhang 2019, section 3.3
@@ -35,7 +35,7 @@ LENET_POOLS = {                 # name: what makes it; each halves the 12 x 12 p
 
 
 class FourConvolutions(Module):
-    """What LeNet and GlobalLeNet share: four 5x5 convolutions, 1-20-40-40-`out_channels` channels."""
+    """The part that LeNet and GlobalLeNet share: four 5x5 convolutions, 1-20-40-40-`out_channels` channels."""
 
     def __init__(self, out_channels: int, dtype: Any, algorithm: str, rng: np.random.Generator) -> None:
         convolution = partial(Conv2d, kernel_size=5, dtype=dtype, algorithm=algorithm, rng=rng)

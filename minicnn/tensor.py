@@ -52,7 +52,7 @@ class Tensor:
 
     __slots__ = ("data", "grad", "requires_grad", "_node", "__weakref__")
     __array_priority__ = 1000
-    __array_ufunc__ = None                        # so that ndarray + Tensor asks Tensor.__radd__
+    __array_ufunc__ = None                        # ndarray + Tensor then asks Tensor.__radd__
     __hash__ = object.__hash__
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -167,7 +167,7 @@ class Tensor:
         for leaf, grad in autograd.backward(self if self._node is None else self._node, gradient):
             tensor = leaf() if isinstance(leaf, weakref.ref) else leaf
             if tensor is not None:
-                # a fresh array, so that nobody's later += can reach an array that a vjp returned or was given
+                # a new array: a later += must not reach an array that a vjp returned or was given
                 tensor.grad = grad.copy(order="K") if tensor.grad is None else tensor.grad + grad
 
     # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.

@@ -92,7 +92,7 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
 def shapes_only() -> Iterator[None]:
     """Context manager: inside, `conv2d` checks its arguments and returns zeros of the right shape; no kernel runs.
 
-    `nn.summary` looks at networks this way. It costs nothing, whatever the algorithm.
+    `nn.summary` looks at networks this way, at no cost with any algorithm.
 
     >>> with shapes_only():
     ...     conv2d(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((1, 1, 2, 2))))

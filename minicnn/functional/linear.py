@@ -1,4 +1,4 @@
-"""The linear layer, and what stands beside it in a classifier: flatten and dropout."""
+"""linear, and its neighbours in a classifier: flatten and dropout."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
 
 
 def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
-    """The weighted target distribution, shaped like x, and what "mean" divides by."""
+    """The weighted target distribution, shaped like x, and the divisor of "mean"."""
     if target.dtype.kind == "f":
         return _probabilities(x, target, axis, weight, smoothing)
     classes = x.shape[axis]

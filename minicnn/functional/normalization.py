@@ -64,7 +64,7 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: np.ndarray | None, runn
 
     def vjp(grad):
         g = grad * scale
-        if training:                # mean and var depend on x too: take out what their change cancels
+        if training:                # mean and var depend on x too: subtract their part
             g = g - column(g.mean(axes)) - normal * column((g * normal).mean(axes))
         return g * inverse, (grad * normal).sum(axes), grad.sum(axes)
     return record(normal * scale + column(bias.data), (input, weight, bias), vjp)

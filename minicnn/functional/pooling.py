@@ -272,7 +272,7 @@ def _blur(x, k, stride):
 
 
 def _blur_adjoint(grad, k, stride, n):
-    """Along the last axis, ceil(n / stride) -> n: each tap hands back what it took, and the margins are folded in."""
+    """Along the last axis, ceil(n / stride) -> n: each tap returns its part, and the margins are folded in."""
     before, after = (k - 1) // 2, k // 2
     full = np.zeros_like(grad, shape=(*grad.shape[:-1], n + k - 1))
     for i, tap in enumerate(_taps(k)):

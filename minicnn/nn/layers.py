@@ -39,7 +39,7 @@ class Conv2d(Module):
     Raises
     ------
     InputError
-        A size below 1, or groups that do not divide the channels; in a call, what `functional.conv2d` refuses.
+        A size below 1, or groups that do not divide the channels; a call raises the errors of `functional.conv2d`.
 
     Examples
     --------

@@ -37,7 +37,7 @@ class Window(NamedTuple):
 
 
 class RemovableHandle:
-    """What `register_forward_hook` returns: `remove()` takes the hook away."""
+    """The result of `register_forward_hook`: `remove()` takes the hook away."""
 
     def __init__(self, module: Module) -> None:
         self._module = module
@@ -146,7 +146,7 @@ class Module:
         return None
 
     def window(self, in_shape: tuple[int, ...]) -> Window | None:
-        """What one output pixel sees of an input of that shape; None: all of it.
+        """The part of an input of that shape that one output pixel sees; None: all of it.
 
         It is the window of `geometry`, and without a geometry the pixel itself, as for an activation.
         """

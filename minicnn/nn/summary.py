@@ -26,7 +26,7 @@ class LayerSummary:
     out_shape : tuple of int
         Without the batch axis.
     parameters : int
-        Numbers that no call above has used yet, so that the column adds up to what the layers have.
+        Without those that a call above has used already: the column adds up to the number of all.
     multiply_adds : int
         Products per image.
     receptive_field : int or (int, int) or None
@@ -64,7 +64,7 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
     Raises
     ------
     InputError
-        A layer takes or returns something else than a Tensor; or what the model raises for this shape.
+        A layer takes or returns something else than a Tensor. The model's own errors for this shape pass through.
 
     Examples
     --------

@@ -137,7 +137,7 @@ class SGD(Optimizer):
         b <- momentum * b + (1 - dampening) * g           (b <- g in the first step)
         p <- p - lr * b                                   nesterov: p - lr * (g + momentum * b)
 
-    Without momentum b is g. The paper puts the learning rate into b, so that the two forms differ while lr changes.
+    Without momentum b is g. The paper puts the learning rate into b: the two forms differ while lr changes.
     nesterov needs a momentum above 0 and no dampening, else InputError.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True)

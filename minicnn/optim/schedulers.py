@@ -130,7 +130,7 @@ class OneCycleLR(LRScheduler):
     The learning rate goes from max_lr / div_factor to max_lr at step pct_start * total_steps - 1, then to
     max_lr / (div_factor * final_div_factor) at step total_steps - 1, each along half a cosine (which is fast.ai's form
     and PyTorch's; the paper's is "linear"). With cycle_momentum, SGD's momentum or Adam's beta1 goes from max_momentum
-    to base_momentum and back, whatever it was before: SGD(momentum=0) too gets momentum, as in PyTorch.
+    to base_momentum and back. Its value before does not count: SGD(momentum=0) too gets momentum, as in PyTorch.
 
     `total_steps` is the number of batches in the whole run; `step()` is called after each. The call after the last
     batch leaves the rate where it ended (PyTorch's goes beyond, for "linear" below 0). One more call raises
