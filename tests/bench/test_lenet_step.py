@@ -8,6 +8,7 @@ import pytest
 from minicnn.bench import lenet_step, libraries, train
 from minicnn.bench.worker_process import Worker
 from tests.bench.strangers import DEADLY, HONEST, INCOMPLETE, WRONG_GRADIENT
+from tests.recorder import Recorder
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,11 @@ def test_channels_last_and_back(rng):
 ])
 def test_a_library_is_checked_and_cannot_harm(code, outcome, reason, add_library):
     competitors = [libraries.with_algorithm("im2col"), add_library("stranger", code)]
-    result = train.run(train.Task(True, 2, 1), competitors, 1)
+    progress = Recorder()
+    result = train.run(train.Task(True, 2, 1), competitors, 1, progress)
+    shares = [done / total for done, total, _ in progress.updates]
+    starts = [done for done, _, text in progress.updates if "starts" in text]
+    assert starts == [0, 0] and shares == sorted(shares) and 0 < shares[-1] < 1     # no estimate before the first turn
     ours, stranger = json.loads(json.dumps(result))["rows"]
     assert ours["status"] == "ok" and ours["ratio"] == 1
     assert (stranger["status"], stranger["reason"]) == (outcome, reason)
