@@ -1,7 +1,6 @@
 """The direct algorithm against scipy, its adjoints, and what only machine code can get wrong."""
 
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -145,31 +144,6 @@ def test_nothing_beside_the_arrays_is_read():
 
 
 BIG = ((17, 10, 13, 14), (10, 10, 3, 3), {"padding": 1})     # enough work for several threads
-
-
-def test_number_of_threads_changes_no_bit(threads):
-    g, *arrays = make(*BIG, "float32")
-    threads(1)
-    alone = run(g, *arrays)
-    threads(3)
-    for a, b in zip(run(g, *arrays), alone, strict=True):
-        assert np.array_equal(a, b)
-
-
-def test_several_python_threads_at_once(threads):
-    threads(2)
-    g, *arrays = make(*BIG, "float32")
-    expected, results = run(g, *arrays), []
-
-    def work():
-        results.extend(run(g, *arrays) for _ in range(5))
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(results) == 20
-    assert all(np.array_equal(a, b) for result in results for a, b in zip(result, expected, strict=True))
 
 
 def test_a_shifted_image_gives_the_shifted_map_to_the_bit():

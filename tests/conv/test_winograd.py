@@ -1,7 +1,6 @@
 """Winograd against scipy, and its adjoints; with few kernels, as `few_kernels` says."""
 
 import math
-import threading
 
 import numba
 import numpy as np
@@ -141,36 +140,6 @@ def test_no_bias_is_a_bias_of_zeros():
     g, x, weight, bias, grad = make(*PADDED)
     np.testing.assert_array_equal(algorithm.forward(x, weight, None, g)[0],
                                   algorithm.forward(x, weight, 0 * bias, g)[0])
-
-
-@pytest.mark.parametrize("batch", [32, 5])
-def test_number_of_threads_changes_no_bit(batch, threads):
-    operands = make((batch, 6, 23, 14), (7, 6, 3, 3), {"padding": 1})
-    threads(1)
-    alone = run(*operands, relu=True)
-    for n in (2, 5):
-        threads(n)
-        for a, b in zip(run(*operands, relu=True), alone, strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_several_python_threads_at_once(threads):
-    threads(2)
-    sizes = [make((batch, 6, 23, 14), (7, 6, 3, 3), {"padding": 1}) for batch in (32, 5)]
-    wanted, results = [run(*operands) for operands in sizes], []
-
-    def work():
-        for _ in range(5):
-            results.extend(run(*operands) for operands in sizes)
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(results) == 40
-    for result in results:
-        same = wanted[result[0].shape[0] == 5]
-        assert all(np.array_equal(a, b) for a, b in zip(result, same, strict=True))
 
 
 def test_an_image_does_not_depend_on_the_others():

@@ -1,7 +1,5 @@
 """The fft algorithm: its errors, its torus, and what it does not compute twice."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -108,28 +106,3 @@ def test_predicted_to_win_for_large_kernels_only():
     small, medium = of((64, 16, 32, 32), (16, 16, 3, 3), padding=1), of((1, 16, 32, 32), (16, 16, 1, 1))
     large = of((4, 8, 64, 64), (8, 8, 31, 31), padding=15)
     assert all(fft.cost(g) > direct.cost(g) for g in (small, medium)) and fft.cost(large) < direct.cost(large)
-
-
-def test_number_of_threads_changes_no_bit(threads):
-    g = of((17, 6, 30, 31), (10, 6, 7, 7), "float32", padding=1)
-    arrays = make(g)
-    threads(1)
-    alone = run(fft, g, *arrays)
-    for count in 2, 3:
-        threads(count)
-        for a, b in zip(run(fft, g, *arrays), alone, strict=True):
-            np.testing.assert_array_equal(a, b)
-
-
-def test_several_python_threads_at_once(threads):
-    threads(2)
-    g = of((5, 6, 30, 31), (4, 6, 7, 7), "float32", padding=1)
-    arrays, results = make(g), []
-    expected = run(fft, g, *arrays)
-    workers = [threading.Thread(target=lambda: results.append(run(fft, g, *arrays))) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(results) == 4
-    assert all(np.array_equal(a, b) for result in results for a, b in zip(result, expected, strict=True))

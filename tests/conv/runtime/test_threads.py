@@ -1,13 +1,50 @@
-"""parallel_for, and how many threads minicnn and BLAS have."""
+"""parallel_for, how many threads minicnn and BLAS have, and that no result depends on them."""
 
 import os
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from minicnn.conv import Geometry, algorithms
 from minicnn.conv.runtime.threads import get_num_threads, parallel_for, set_num_threads
+from tests.conv.geometries import operands, run
+
+WHOLE, PART = (Geometry.of((batch, 6, 23, 14), (7, 6, 3, 3), padding=1) for batch in (32, 5))     # of the lanes
+NAMES = [name for name, algorithm in algorithms().items()
+         if algorithm.unsupported(WHOLE) is None and algorithm.cost(WHOLE) < np.inf]
+
+
+@pytest.mark.parametrize("geometry", [WHOLE, PART])
+@pytest.mark.parametrize("name", NAMES)
+def test_number_of_threads_changes_no_bit(name, geometry, few_kernels, monkeypatch, rng):
+    arrays, results = operands(geometry, rng.standard_normal), []
+    for count in (1, 2, 5):                             # of minicnn; BLAS keeps its own
+        monkeypatch.setattr("minicnn.conv.runtime.threads._threads", count)
+        results.append(run(algorithms()[name], geometry, *arrays, relu=True))
+    for result in results[1:]:
+        for a, b in zip(result, results[0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_several_python_threads_at_once(name, few_kernels, monkeypatch, rng):
+    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", 2)
+    work = [(algorithms()[name], geometry, *operands(geometry, rng.standard_normal)) for geometry in (WHOLE, PART)]
+    expected, results = [run(*arguments) for arguments in work], []
+    workers = [threading.Thread(target=lambda: results.append([run(*arguments) for arguments in work * 3]))
+               for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 4
+    for result in results:
+        for ours, wanted in zip(result, expected * 3, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(ours, wanted, strict=True))
 
 
 def test_parallel_for_covers_every_job_once_and_raises_what_work_raises(threads):
