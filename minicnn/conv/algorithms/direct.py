@@ -17,11 +17,13 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import Any
 
 import numba
 import numpy as np
 
 from ..algorithm import Algorithm, register
+from ..geometry import Geometry
 from ..kernels.direct import block_size, correlate, multiply
 from ..kernels.relu_gradient import gate
 from ..kernels.simd import VECTOR
@@ -33,7 +35,7 @@ COPIED = 200_000                # numbers that pay for handing their copy to a t
 
 # The operands of the kernels.
 
-def split_columns(x, geometry):
+def split_columns(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(C, H, W, N) -> (C, H, phases, W', N), padded horizontally; column t of a phase is column phase + t sx of x.
 
     Only the phases that some tap of the kernel meets. A view where there is nothing to do.
@@ -52,7 +54,7 @@ def split_columns(x, geometry):
     return out
 
 
-def spread_columns(grad, geometry):
+def spread_columns(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(K, OH, OW, N) -> (K, OH, 1, W + (kw - 1) dx, N): column ox at ox sx + (kw - 1) dx - left, zeros between.
 
     So that tap j of input column ix meets column ix + (kw - 1 - j) dx: the output pixel with ix = ox sx + j dx - left.
@@ -70,7 +72,7 @@ def spread_columns(grad, geometry):
     return out
 
 
-def copy(target, values):
+def copy(target: np.ndarray, values: np.ndarray) -> None:
     """target[...] = values, on all threads."""
     def work(start, stop):
         target[start:stop] = values[start:stop]
@@ -78,14 +80,14 @@ def copy(target, values):
 
 
 @functools.lru_cache(maxsize=1024)
-def offsets(shape, channels, places):
+def offsets(shape: tuple[int, ...], channels: int, places: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Where in a row of an array (C, H, phases, W', N) tap q = (c, j) begins; places[j] is its phase and column."""
     channel, phase, column = (math.prod(shape[n:]) for n in (1, 3, 4))
     row = np.array([p * phase + t * column for p, t in places], np.int64)
     return (np.arange(channels)[:, None] * channel + row).reshape(-1)
 
 
-def split_taps(x, geometry):
+def split_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """The offsets of the taps (c, j) in what `split_columns` returned."""
     g = geometry
     columns = [divmod(j * g.dilation[1], g.stride[1]) for j in range(g.kernel[1])]
@@ -93,7 +95,7 @@ def split_taps(x, geometry):
     return offsets(x.shape, g.in_channels // g.groups, tuple((phases.index(phase), t) for t, phase in columns))
 
 
-def spread_taps(x, geometry):
+def spread_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """The offsets of the taps (k, j) in what `spread_columns` returned."""
     g = geometry
     places = tuple((0, g.span[1] - 1 - j * g.dilation[1]) for j in range(g.kernel[1]))
@@ -113,12 +115,12 @@ class Direct(Algorithm):
     reference = "Georganas et al. 2018, section II (the register blocks; the memory order is this package's own)"
     error_bound = 3.0
 
-    def unsupported(self, geometry):
+    def unsupported(self, geometry: Geometry) -> str | None:
         if numba.config.DISABLE_JIT:
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
         return None
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         g, channels = geometry, geometry.out_channels // geometry.groups
         block, lanes = block_size(channels), VECTOR[8 * np.dtype(g.dtype).itemsize].lanes
         vectors = g.out_size[0] * -(-g.out_size[1] * g.batch // lanes)
@@ -129,7 +131,8 @@ class Direct(Algorithm):
         packed = weights / (1e9 if weights < 100_000 else 3e8)          # in the cache, or not
         return 40e-6 + products / 3.7e9 + copied / 2e9 + packed + math.prod(g.out_shape) / 4e9
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular" or not np.isfinite(weight).all():
             x, g = pad(x, g), g.padded_form        # the definition multiplies inf by the zeros of the padding too
@@ -141,7 +144,7 @@ class Direct(Algorithm):
         out = out.reshape(g.out_channels, *g.out_size, g.batch)
         return to_batch_first(out), (x, rows, taps, grouped, out if relu else None, g, geometry)
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, rows, taps, grouped, out, g, geometry = saved
         grad = to_batch_last(grad)
         grad_input = grad_weight = grad_bias = None

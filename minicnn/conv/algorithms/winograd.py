@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache, lru_cache
+from typing import Any
 
 import numba
 import numpy as np
@@ -20,7 +21,8 @@ from ..geometry import Geometry
 from ..kernels.cook_toom import predicted_error
 from ..kernels.cook_toom_transform import Filtering
 from ..kernels.simd import VECTOR
-from ..kernels.winograd_backward import JOBS, BackwardBlocks, gradients
+from ..kernels.winograd_backward import JOBS, gradients
+from ..kernels.winograd_backward_steps import BackwardBlocks
 from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
@@ -31,7 +33,7 @@ REGISTERS = 25                  # vectors that a block of sums may fill of the 3
 
 
 @lru_cache(maxsize=4096)
-def best_tile(geometry):
+def best_tile(geometry: Geometry) -> int:
     """The m of F(m x m, r x r) with the least predicted cost among those of bearable error: one for all batch sizes.
 
     In float64 every error is bearable, but none is taken that float32 would not bear where there is another.
@@ -41,13 +43,13 @@ def best_tile(geometry):
     return min(able, key=lambda m: predicted_seconds(geometry, m))
 
 
-def tile_errors(geometry):
+def tile_errors(geometry: Geometry) -> dict[int, float]:
     """The predicted error of each tile size m, in units of eps (|weight| * |input|)."""
     r, channels = geometry.kernel[0], min(geometry.in_channels, geometry.out_channels)
     return {m: predicted_error(m, r, channels) for m in range(2, 8) if m + r - 1 <= 8}
 
 
-def predicted_seconds(geometry, m):
+def predicted_seconds(geometry: Geometry, m: int) -> float:
     """Of a forward pass with F(m x m, r x r), on one core."""
     g, n, lanes = geometry, m + geometry.kernel[0] - 1, VECTOR[8 * np.dtype(geometry.dtype).itemsize].lanes
     rows, columns = (-(-size // m) for size in g.out_size)
@@ -61,7 +63,7 @@ def predicted_seconds(geometry, m):
 
 
 @cache
-def block_size(channels, columns):
+def block_size(channels: int, columns: int) -> tuple[int, int]:
     """(channels, tiles) of a register block: what covers all with least work, a load counting as half a product.
 
     >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
@@ -73,7 +75,7 @@ def block_size(channels, columns):
 
 
 @cache
-def sum_block_size(channels, vectors):
+def sum_block_size(channels: int, vectors: int) -> tuple[int, int]:
     """(input channels, vectors of output channels) of a register block of the weight's gradient."""
     sizes = [(a, b) for a in range(1, 9) for b in (1, 2, 3, 4) if a * b <= REGISTERS and vectors % b == 0]
     return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
@@ -98,11 +100,11 @@ class Plan:
         g = geometry if geometry.padding_mode == "zeros" else geometry.padded_form
         self.F = F = Filtering(8 * np.dtype(g.dtype).itemsize, best_tile(geometry), g.kernel[0])
         rows, columns = (-(-size // F.m) for size in g.out_size)
-        origin = tuple(before for before, _ in g.padding)
+        origin = g.padding[0][0], g.padding[1][0]
         self.inputs, self.outputs = None, None
         if g.batch % F.lanes == 0:
-            self.sizes = Sizes(g.in_channels, g.height, g.width, g.batch, g.out_channels, *g.out_size, *origin, F.m,
-                               rows, columns)
+            self.sizes = Sizes(C=g.in_channels, H=g.height, W=g.width, N=g.batch, K=g.out_channels, OH=g.out_size[0],
+                               OW=g.out_size[1], top=origin[0], left=origin[1], pitch=F.m, rows=rows, columns=columns)
             return
         vectors = -(-rows * columns * g.batch // F.lanes)               # of tiles
         beside = min(columns, max(1, vectors // (2 * JOBS)))            # tiles in a cut image, but enough jobs
@@ -110,8 +112,8 @@ class Plan:
         grid, place = (rows, columns), (beside, batch)
         self.inputs = Grid((g.height, g.width, g.batch), F.n, F.m, origin, grid, place)
         self.outputs = Grid((*g.out_size, g.batch), F.m, F.m, (0, 0), grid, place)
-        self.sizes = Sizes(g.in_channels, F.n, beside * F.n, batch, g.out_channels, F.m, beside * F.m, 0, 0, F.n, 1,
-                           beside)
+        self.sizes = Sizes(C=g.in_channels, H=F.n, W=beside * F.n, N=batch, K=g.out_channels, OH=F.m, OW=beside * F.m,
+                           top=0, left=0, pitch=F.n, rows=1, columns=beside)
 
     def cut_input(self, x: np.ndarray) -> np.ndarray:
         return x if self.inputs is None else self.inputs.cut(x)
@@ -138,7 +140,7 @@ class Winograd(Algorithm):
     error_bound = 12.0
     error_norm = "largest"
 
-    def unsupported(self, geometry):
+    def unsupported(self, geometry: Geometry) -> str | None:
         g = geometry
         if numba.config.DISABLE_JIT:
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
@@ -153,10 +155,11 @@ class Winograd(Algorithm):
                     f"the {LIMIT:.0f} that are accepted in float32")
         return None
 
-    def cost(self, geometry):
+    def cost(self, geometry: Geometry) -> float:
         return predicted_seconds(geometry, best_tile(geometry))
 
-    def forward(self, x, weight, bias, geometry, relu=False):
+    def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
+                relu: bool = False) -> tuple[np.ndarray, Any]:
         p, g = plan_of(geometry), geometry
         x = to_batch_last(x)
         padded = pad(x, g) if g.padding_mode == "circular" else x
@@ -167,7 +170,7 @@ class Winograd(Algorithm):
         out = y if p.outputs is None else p.outputs.join(y)
         return to_batch_first(out), (padded, weight, out if relu else None, p, g)
 
-    def backward(self, grad, saved, needs):
+    def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, weight, out, p, g = saved
         blocks = BackwardBlocks(*block_size(g.in_channels, p.sizes.columns),
                                 *sum_block_size(g.in_channels, -(-g.out_channels // p.F.lanes)))

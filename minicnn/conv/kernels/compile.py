@@ -16,7 +16,6 @@ from numba.core.imputils import lower_constant
 from numba.core.typing.templates import AttributeTemplate
 from numba.extending import (
     infer_getattr,
-    intrinsic,
     lower_getattr_generic,
     models,
     register_model,
@@ -24,7 +23,7 @@ from numba.extending import (
 )
 
 from ..runtime.kernel_cache import build
-from .simd import I64, INT
+from .simd import I64, INT, intrinsic
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
 
@@ -76,8 +75,8 @@ def integers(cls: type) -> types.Type:
 def constants(cls: type) -> type:
     """Class decorator for a NamedTuple of integers: in a kernel, every attribute of an instance is a constant.
 
-    The instance is a variable of the function around the kernel, as the sizes of register tiles may be, and can be
-    handed on to functions that are inlined.
+    The instance must be a variable of the function around the kernel. The kernel can pass it on to functions that are
+    inlined, and its attributes to everything that takes the size of a tile.
     """
     typeof_impl.register(cls)(lambda value, context: Constants(value))
     return cls
@@ -86,7 +85,7 @@ def constants(cls: type) -> type:
 class Constants(types.Type):
     """The numba type of one value of a class of `constants`."""
 
-    def __init__(self, value):
+    def __init__(self, value: Any):
         self.value = value
         super().__init__(name=f"{type(value).__name__}{tuple(value)}")
 

@@ -15,18 +15,21 @@ from fractions import Fraction
 from functools import cache
 from math import pi, prod, sqrt
 
-# For n points, one of them infinity: of small predicted error among 0 and multiples of 1/8. p and -p are neighbours:
-# `transforms.linear_map` computes such rows together. Denominators are powers of two, so AT and BT are exact in floats.
+from ...errors import InputError
+
+# For n points, one of them infinity: of small predicted error among 0 and multiples of 1/8. Denominators are powers of
+# two, so AT and BT are exact in floats. p and -p are neighbours: `cook_toom_transform.linear_map` computes such rows
+# together.
 POINTS = {n: tuple(map(Fraction, points.split())) for n, points in {
     2: "0", 3: "0 1", 4: "0 1 -1", 5: "0 3/4 -3/4 7/4", 6: "0 5/8 -5/8 3/2 -3/2", 7: "0 7/8 -7/8 2 -2 3/8",
     8: "0 1 -1 2 -2 1/2 -1/2", 9: "0 3/8 -3/8 7/8 -7/8 2 -2 5/4", 10: "0 3/8 -3/8 7/8 -7/8 5/4 -5/4 2 -2"}.items()}
 
-
 FEW = 5                         # channels
+Matrix = tuple[tuple[Fraction, ...], ...]
 
 
 @cache
-def cook_toom(m, r):
+def cook_toom(m: int, r: int) -> tuple[Matrix, Matrix, Matrix]:
     """The matrices AT (m, n), G (n, r) and BT (n, n) of F(m, r), as tuples of rows of fractions.
 
     >>> AT, G, BT = cook_toom(2, 3)
@@ -37,19 +40,20 @@ def cook_toom(m, r):
 
     Raises
     ------
-    ValueError
+    InputError
         If m or r is less than 1, or n is not from 2 to 10.
     """
     n = m + r - 1
     if min(m, r) < 1 or n not in POINTS:
-        raise ValueError(f"F({m}, {r}) needs m and r of at least 1, and m + r - 1 from {min(POINTS)} to {max(POINTS)}")
+        raise InputError(f"F({m}, {r}) needs m and r of at least 1, and m + r - 1 from {min(POINTS)} to {max(POINTS)}")
     points = POINTS[n]
     weights = [prod((p - q for q in points if q != p), start=Fraction(1)) for p in points]
     AT = [[p ** i for p in points] + [Fraction(i == m - 1)] for i in range(m)]
     G = [[p ** j / weight for j in range(r)] for p, weight in zip(points, weights, strict=True)]
     G.append([Fraction(j == r - 1) for j in range(r)])
     BT = [_polynomial([q for q in points if q != p], n) for p in points] + [_polynomial(points, n)]
-    return tuple(tuple(map(tuple, matrix)) for matrix in (AT, G, BT))
+    frozen = lambda matrix: tuple(map(tuple, matrix))
+    return frozen(AT), frozen(G), frozen(BT)
 
 
 def _polynomial(roots, n):
@@ -62,7 +66,7 @@ def _polynomial(roots, n):
 
 
 @cache
-def predicted_error(m, r, channels=FEW):
+def predicted_error(m: int, r: int, channels: int = FEW) -> float:
     """The error to expect of an output of F(m x m, r x r), in units of eps * (\\|weight\\| * \\|input\\|).
 
     For inputs and weights that are independent and normal, and the rounding of each transformed input, weight and

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from .compile import constants
 from .cook_toom import cook_toom
-from .simd import VECTOR, call_llvm, zero_vector
+from .simd import VECTOR, Vector, call_llvm, intrinsic, zero_vector
 
 
 @constants
@@ -52,7 +53,8 @@ def transform(typing, name, F, tile):
     return result(name, F, tile), generate
 
 
-def linear_map(b, vector, matrix, vectors):
+def linear_map(b: ir.IRBuilder, vector: Vector, matrix: Sequence[Sequence[Fraction | int]],
+               vectors: list[ir.Value]) -> list[ir.Value]:
     """The LLVM code of matrix @ vectors for a constant matrix of fractions: the list of resulting LLVM vectors.
 
     Two rows or two columns side by side that differ only in signs share their work, as those of points p and -p do.

@@ -86,7 +86,8 @@ class CorrelationSizes(NamedTuple):
 
 
 @njit(inline="always")
-def sum_taps(B, columns, arrays, sizes, source, taps, row, at, w, count):
+def sum_taps(B: Block, columns: int, arrays: CorrelationArrays, sizes: CorrelationSizes, source: np.ndarray,
+             taps: np.ndarray, row: int, at: int, w: int, count: int | None) -> Any:
     """A tile of B.rows x columns vectors: the sum over the taps (i, q) of weight[k, i, q] x[taps[q] + p].
 
     The pixels p begin at x[at], the weights at weight[w]. The sum is made of sums of about `sizes.chain` taps, as the
@@ -210,7 +211,8 @@ class ProductSizes(NamedTuple):
 
 
 @njit(inline="always")
-def sum_pixels(B, arrays, sizes, source, i, first, last, k_table, q_table):
+def sum_pixels(B: Block, arrays: ProductArrays, sizes: ProductSizes, source: np.ndarray, i: int, first: int, last: int,
+               k_table: np.ndarray, q_table: np.ndarray) -> Any:
     """A register block: the sum of grad[k] x[q] over the pixels of the rows first..last - 1, for tap row i."""
     tile, whole = zeros(B.bits, B.rows, B.columns), sizes.pixels // B.lanes * B.lanes
     for row in range(first, last):
@@ -227,7 +229,7 @@ def sum_pixels(B, arrays, sizes, source, i, first, last, k_table, q_table):
 
 
 @njit(inline="always")
-def store_totals(B, out, totals, group, k, i, q):
+def store_totals(B: Block, out: np.ndarray, totals: np.ndarray, group: int, k: int, i: int, q: int) -> None:
     """out[group, k + n, i, q + m] = the sum of the lanes of block entry (n, m) in `totals`, inside of `out`."""
     for n in range(min(B.rows, out.shape[1] - k)):
         for m in range(min(B.columns, out.shape[3] - q)):

@@ -1,8 +1,9 @@
-"""The adjoint of the bias and the ReLU that end a convolution, in one pass over its cotangent."""
+"""The gradient through the ReLU and the bias that end a convolution, in one pass over its cotangent."""
 
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -16,8 +17,8 @@ PER_CALL = 100_000              # pixels that pay for handing work to a thread
 
 
 @functools.cache
-def gate_kernel(bits):
-    """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k] = the sum of that, still apart for each lane.
+def gate_kernel(bits: int) -> Any:
+    """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k, lane] = the sum of gated over the pixels of a lane.
 
     A job is one channel k.
     """
@@ -41,8 +42,21 @@ def gate_kernel(bits):
     return compiled(types.void(*[INT] * 7), gate)
 
 
-def gate(grad, out):
-    """(K, OH, OW, N) and the output of the ReLU -> the cotangent before the ReLU, and its sum for each channel."""
+def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cotangent of what goes into the ReLU, and its sum for each channel: `gate_kernel` on arrays.
+
+    Parameters
+    ----------
+    grad : array (K, OH, OW, N), in C order
+        The cotangent of the ReLU's output.
+    out : array (K, OH, OW, N), in C order
+        That output.
+
+    Returns
+    -------
+    gated : array (K, OH, OW, N)
+    sums : array (K,)
+    """
     bits, channels = 8 * grad.itemsize, len(grad)
     kernel, gated = gate_kernel(bits), empty(grad.shape, grad.dtype)
     sums = np.empty((channels, VECTOR[bits].lanes), grad.dtype)

@@ -19,19 +19,22 @@ their memory is never touched.
 
 from __future__ import annotations
 
+from typing import Any
+
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba import extending, types
+from numba.extending import models, register_model
 
 VECTOR_BITS = 512               # the only place that knows the width of a vector
 INT = types.int64
+intrinsic: Any = extending.intrinsic   # type checkers would count the typing context among its parameters
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 class Vector(types.Type):
     """The numba type of a vector whose elements have `bits` bits."""
 
-    def __init__(self, bits):
+    def __init__(self, bits: int):
         self.bits, self.lanes = bits, VECTOR_BITS // bits
         self.code = f"v{self.lanes}f{bits}"             # as LLVM writes it in the names of its functions
         self.element = {32: ir.FloatType(), 64: ir.DoubleType()}[bits]
@@ -41,7 +44,7 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, vector):
+    def __init__(self, manager: Any, vector: Vector):
         super().__init__(manager, vector, vector.llvm)
 
 
@@ -50,7 +53,7 @@ VECTOR = {bits: Vector(bits) for bits in (32, 64)}
 
 # The LLVM code that the intrinsics below are made of. `b` is llvmlite's builder, which appends to a kernel.
 
-def call_llvm(b, name, arguments, result):
+def call_llvm(b: ir.IRBuilder, name: str, arguments: list[ir.Value], result: ir.Type) -> ir.Value:
     """Call an LLVM intrinsic; LLVM itself corrects the part of a name that says how pointers are written."""
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
@@ -75,7 +78,7 @@ def _splat(b, kind, scalar):
     return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
 
 
-def zero_vector(vector):
+def zero_vector(vector: Vector) -> ir.Constant:
     return ir.Constant(vector.llvm, [0.0] * vector.lanes)
 
 

@@ -7,13 +7,13 @@ Notation and memory order as in `winograd_forward`; `winograd_weight` has the la
 again: to keep it, the forward pass would write several times the input to memory.
 
 The tiles of a vector of images are cut into `strips` of rows of tiles, and a job is some strips. One row of tiles at a
-time passes through four steps:
+time passes through the four steps of `winograd_backward_steps`:
 
-1. transform: V = BT x B and dM = A dy AT, both first along the columns of the row of tiles. Then, for one row i of
-   frequencies at a time, along its rows:
+1. transform: V = BT x B and dM = A dy AT, both first down the columns of pixels. Then, for one row i of frequencies at
+   a time, along the rows:
 2. products for the weight: dU[f] += dM[f] V[f]^T.
-3. products for the input: dV[f] = U[f]^T dM[f], and their transform along the rows.
-4. store: the transform of dV along the columns, added to dx where tiles overlap.
+3. products for the input: dV[f] = U[f]^T dM[f], and the transform dV BT along the rows.
+4. store: the transform B (dV BT) down the columns, added to dx where tiles overlap.
 
 `gradients` takes arrays and calls the kernel.
 """
@@ -21,281 +21,36 @@ time passes through four steps:
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from ..runtime.memory import empty, scratch
 from ..runtime.threads import parallel_for
-from .compile import call, compiled, compiled_block, integers
-from .cook_toom_transform import Filtering, transform
-from .simd import (
-    INT,
-    VECTOR,
-    add,
-    add_outer,
-    add_up,
-    column,
-    load_tile,
-    loads,
-    splats,
-    store_column,
-    store_tile,
-    transpose,
-    where_positive,
-    zeros,
+from .compile import compiled, integers
+from .cook_toom_transform import Filtering
+from .simd import INT
+from .winograd_backward_steps import (
+    BackwardArrays,
+    BackwardBlocks,
+    BackwardPlaces,
+    Work,
+    add_weight_products,
+    backward_places,
+    clear,
+    multiply_input,
+    store_input,
+    transform_columns,
+    transform_cotangent_rows,
+    transform_image_rows,
+    transform_input_rows,
+    weight_block,
 )
-from .winograd_forward import Sizes, pixels, product_block, transform_down
+from .winograd_forward import Sizes, product_block
 
 JOBS = 4                        # at least; each sums a gradient of the weight of its own
 PER_CALL = 100_000              # numbers added that pay for handing work to a thread
-
-
-class BackwardBlocks(NamedTuple):
-    """The register blocks of the products of the backward pass."""
-
-    c: int              # input channels of a block of dV
-    t: int              # and tiles
-    u: int              # input channels of a block of dU
-    k: int              # and vectors of output channels
-
-
-class BackwardArrays(NamedTuple):
-    """The addresses of the arrays of `backward_kernel`."""
-
-    x: int              # (C, H, W, N)
-    dy: int             # (K, OH, OW, N)
-    y: int              # (K, OH, OW, N), read if the ReLU is part of the layer
-    u: int              # (f, C / c_block, K, c_block)
-    dx: int             # (C, H, W, N)
-    edges: int          # (vector of images, strip, C, r - 1, W, lane): the rows of dx that two strips share
-    du: int             # (job, f, C, K), C and K padded to whole blocks
-    db: int             # (job, K, lane)
-
-
-class BackwardPlaces(NamedTuple):
-    """Where the scratch memory of `backward_kernel` holds what, in numbers. Before x_half, from 0 on: n vectors."""
-
-    x_half: int         # (C, n, width) vectors: x, transformed along the columns
-    y_half: int         # (K, n, columns m) vectors: dy, likewise
-    d_half: int         # (C, n, width) vectors: dV, transformed along the rows
-    V: int              # (n, padded_c, columns) vectors, a row of frequencies
-    M: int              # (n, padded_k, wide) vectors: dM
-    D: int              # (n, C padded to blocks, wide) vectors: dV
-    T: int              # (columns, lane, padded_k) numbers: dM of one frequency, transposed
-    end: int
-    v_step: int         # from a frequency of V to the next
-    m_step: int
-    d_step: int
-    width: int          # columns of pixels of a row of tiles
-    wide: int           # tiles of a row, padded to whole blocks
-    padded_c: int       # channels of V and dU, a multiple of u_block
-    padded_k: int       # channels of dM and dU, a multiple of k_block vectors
-
-
-class Work(NamedTuple):
-    """What `backward_kernel` is to do."""
-
-    strips: int         # in each vector of images
-    jobs: int
-    rectify: int        # whether dy counts only where y is positive
-    needs_x: int        # whether dx is wanted
-    needs_w: int        # whether dU is wanted
-    multiply: int       # the address of a `product_block` of c_block x t_block vectors
-    add_products: int   # the address of a `weight_block` of u_block x k_block vectors
-
-
-def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardPlaces:
-    """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
-    up = lambda size, step: -(-size // step) * step
-    width, wide = (s.columns - 1) * s.pitch + F.n, up(s.columns, blocks.t)
-    padded_c, padded_k = up(s.C, blocks.u), up(s.K, blocks.k * F.lanes)
-    v_step, m_step, d_step = (size * F.lanes for size in
-                              (padded_c * s.columns, padded_k * wide, up(s.C, blocks.c) * wide))
-    x_half = F.n * F.lanes
-    y_half = x_half + s.C * F.n * width * F.lanes
-    d_half = y_half + s.K * F.n * s.columns * F.m * F.lanes
-    V = d_half + s.C * F.n * width * F.lanes
-    M = V + F.n * v_step
-    D = M + F.n * m_step
-    T = D + F.n * d_step
-    end = T + s.columns * F.lanes * padded_k
-    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, wide, padded_c,
-                          padded_k)
-
-
-# Step 1, the transforms.
-
-@njit(inline="always")
-def transform_cotangent_down(F, arrays, s, rectify, at, row, scratch, to, total):
-    """to[i, j] = A times the m pixels of dy[at] from `row` on of column j; returns total + the sum of these pixels.
-
-    A pixel counts where y is positive, if `rectify`.
-    """
-    length = s.columns * F.m
-    for j in range(length):
-        if j < s.OW:
-            tile = pixels(F.bits, F.m, arrays.dy, at + j * s.N, s.OW * s.N, row, s.OH)
-            if rectify:
-                tile = where_positive(pixels(F.bits, F.m, arrays.y, at + j * s.N, s.OW * s.N, row, s.OH), tile)
-            total = add_up(total, tile)
-            store_column(transform("A", F, tile), 0, scratch, to + j * F.lanes, length * F.lanes)
-        else:
-            store_column(zeros(F.bits, F.n, 1), 0, scratch, to + j * F.lanes, length * F.lanes)
-    return total
-
-
-@njit(inline="always")
-def transform_columns(F, arrays, scratch, s, places, work, job, n0, ty):
-    """BT x, if it is needed, and A dy, of row ty of tiles and the images from n0 on; db += the sum of dy."""
-    if work.needs_w:
-        for c in range(s.C):
-            transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, scratch,
-                           places.x_half + c * F.n * places.width * F.lanes)
-    for k in range(s.K):
-        total = column(F.bits, 1, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
-        total = transform_cotangent_down(F, arrays, s, work.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, scratch,
-                                         places.y_half + k * F.n * s.columns * F.m * F.lanes, total)
-        store_column(total, 0, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
-
-
-@njit(inline="always")
-def transform_cotangent_rows(F, scratch, s, places, i):
-    """dM = (A dy) AT: row i of the frequencies of dM, for all channels and a row of tiles."""
-    for k in range(s.K):
-        for t in range(s.columns):
-            at = places.y_half + ((k * F.n + i) * s.columns + t) * F.m * F.lanes
-            tile = column(F.bits, F.m, scratch, at, F.lanes)
-            store_column(transform("A", F, tile), 0,
-                         scratch, places.M + (k * places.wide + t) * F.lanes, places.m_step)
-
-
-@njit(inline="always")
-def transform_image_rows(F, scratch, s, places, i):
-    """V = (BT x) B: row i of the frequencies of V, for all channels and a row of tiles."""
-    for c in range(s.C):
-        for t in range(s.columns):
-            at = places.x_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
-            tile = column(F.bits, F.n, scratch, at, F.lanes)
-            store_column(transform("BT", F, tile), 0,
-                         scratch, places.V + (c * s.columns + t) * F.lanes, places.v_step)
-
-
-# Step 2, the products for the weight.
-
-@functools.cache
-def weight_block(bits: int, rows: int, columns: int) -> Any:
-    """Address of: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency, all channels, in blocks.
-
-    The sum runs over lanes, so dM is transposed first: T[tile, image, k], with output channels in the lanes. The input
-    channels C are a multiple of `rows` and the output channels K one of `columns` vectors.
-    """
-    lanes = VECTOR[bits].lanes
-
-    def add_products(C, K, tiles, du, to, scratch, v, m, wide, T):
-        for t in range(tiles):
-            for k in range(0, K, lanes):
-                tile = column(bits, lanes, scratch, m + (k * wide + t) * lanes, wide * lanes)
-                store_column(transpose(tile), 0, scratch, T + t * lanes * K + k, K)
-        for c in range(0, C, rows):
-            for k in range(0, K, columns * lanes):
-                tile = zeros(bits, rows, columns)
-                for p in range(tiles * lanes):
-                    tile = add_outer(tile, splats(bits, rows, scratch, v + c * tiles * lanes + p, tiles * lanes),
-                                     loads(bits, columns, scratch, T + p * K + k, None))
-                tile = add(tile, load_tile(bits, rows, columns, du, to + c * K + k, K))
-                store_tile(tile, columns, du, to + c * K + k, K, rows, None)
-
-    return compiled_block(10, add_products)
-
-
-@njit(inline="always")
-def add_weight_products(F, arrays, scratch, s, places, work, job, i):
-    """dU[f] += dM[f] V[f]^T, summed over a row of tiles and a vector of images, for row i of the frequencies f."""
-    size = places.padded_c * places.padded_k
-    for j in range(F.n):
-        call(work.add_products, (places.padded_c, places.padded_k, s.columns,
-                                 arrays.du, ((job * F.n + i) * F.n + j) * size,
-                                 scratch, places.V + j * places.v_step, places.M + j * places.m_step, places.wide,
-                                 places.T))
-
-
-# Step 3, the products for the input.
-
-@njit(inline="always")
-def multiply_input(F, arrays, scratch, s, blocks, places, work, i):
-    """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f."""
-    c_blocks, row = -(-s.C // blocks.c), places.wide * F.lanes
-    for j in range(F.n):
-        for b in range(c_blocks):
-            for t in range(0, s.columns, blocks.t):
-                call(work.multiply, (arrays.u, ((i * F.n + j) * c_blocks + b) * s.K * blocks.c,
-                                     scratch, places.M + j * places.m_step + t * F.lanes, row, s.K,
-                                     places.D + j * places.d_step + b * blocks.c * row + t * F.lanes, row))
-
-
-@njit(inline="always")
-def transform_input_rows(F, scratch, s, places, i):
-    """dV BT: row i of the frequencies of dV, transformed and added up where tiles beside each other overlap."""
-    for c in range(s.C):
-        for t in range(s.columns):
-            tile = column(F.bits, F.n, scratch, places.D + (c * places.wide + t) * F.lanes, places.d_step)
-            tile = transform("B", F, tile)
-            to = places.d_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
-            if t and s.pitch < F.n:
-                store_column(tile, F.shared, scratch, to, F.lanes)
-            else:
-                store_column(tile, 0, scratch, to, F.lanes)
-
-
-# Step 4, the store.
-
-@njit(inline="always")
-def store_one_by_one(F, arrays, scratch, s, row, at, edge_at, edge_rows, is_first):
-    """Store the n pixels in scratch memory: rows outside of the image are left out, and the first `edge_rows` rows go
-    to `edges`. The rows that the tile above has written are added to, unless this `is_first`."""
-    for i in range(F.n):
-        if 0 <= row + i < s.H:
-            pixel = column(F.bits, 1, scratch, i * F.lanes, F.lanes)
-            target, place = arrays.dx, at + (row + i) * s.W * s.N
-            if i < edge_rows:
-                target, place = arrays.edges, edge_at + i * s.W * F.lanes
-            if i < F.shared and not is_first:
-                store_column(pixel, 1, target, place, F.lanes)
-            else:
-                store_column(pixel, 0, target, place, F.lanes)
-
-
-@njit(inline="always")
-def store_input(F, arrays, scratch, s, places, unit, n0, strip, ty, top_row):
-    """dx += B (dV BT): the pixels of row ty of tiles. The first r - 1 rows of a strip go to `edges`, if it is not the
-    first strip of its images: another job may write the same rows of dx."""
-    row, below = ty * F.m - s.top, (ty - top_row) * F.m
-    edge_rows = max(F.shared - below, 0) if strip else 0
-    for c in range(s.C):
-        for j in range(s.left, min(s.left + s.W, places.width)):
-            tile = column(F.bits, F.n, scratch, places.d_half + (c * F.n * places.width + j) * F.lanes,
-                          places.width * F.lanes)
-            tile = transform("B", F, tile)
-            at = (c * s.H * s.W + j - s.left) * s.N + n0
-            if row < 0 or row + F.n > s.H or edge_rows:
-                store_column(tile, 0, scratch, 0, F.lanes)
-                edge_at = (((unit * s.C + c) * F.shared + below) * s.W + j - s.left) * F.lanes
-                store_one_by_one(F, arrays, scratch, s, row, at, edge_at, edge_rows, ty == top_row)
-            elif ty > top_row:
-                store_column(tile, F.shared, arrays.dx, at + row * s.W * s.N, s.W * s.N)
-            else:
-                store_column(tile, 0, arrays.dx, at + row * s.W * s.N, s.W * s.N)
-
-
-# The kernel.
-
-@njit(inline="always")
-def clear(bits, lanes, base, start, stop):
-    """Zeros from base[start] to base[stop - 1]."""
-    for at in range(start, stop, lanes):
-        store_column(zeros(bits, 1, 1), 0, base, at, lanes)
 
 
 @functools.cache

@@ -107,7 +107,7 @@ def forward_places(F: Filtering, s: Sizes, blocks: ForwardBlocks) -> ForwardPlac
 # Steps, inlined into the kernels.
 
 @njit(inline="always")
-def pixels(bits, n, image, at, step, row, height):
+def pixels(bits: int, n: int, image: int, at: int, step: int, row: int, height: int) -> Any:
     """n pixels down a column of an image from `row` on, zeros above and below it."""
     if row >= 0 and row + n <= height:
         found = column(bits, n, image, at + row * step, step)
@@ -117,7 +117,8 @@ def pixels(bits, n, image, at, step, row, height):
 
 
 @njit(inline="always")
-def transform_down(F, x, at, s, row, left, width, scratch, to):
+def transform_down(F: Filtering, x: int, at: int, s: Sizes, row: int, left: int, width: int, scratch: int,
+                   to: int) -> None:
     """to[i, j] = BT times the n pixels from `row` on of column j - left of the image x[at], for j < width."""
     for j in range(width):
         if 0 <= j - left < s.W:
@@ -128,7 +129,8 @@ def transform_down(F, x, at, s, row, left, width, scratch, to):
 
 
 @njit(inline="always")
-def transform_input(F, arrays, scratch, s, blocks, places, n0, ty, first):
+def transform_input(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, blocks: ForwardBlocks,
+                    places: ForwardPlaces, n0: int, ty: int, first: int) -> None:
     """V = BT x B, for all channels, of the t_block tiles from (ty, first) on and the images from n0 on."""
     for c in range(s.C):
         transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left - first * s.pitch,
@@ -141,7 +143,8 @@ def transform_input(F, arrays, scratch, s, blocks, places, n0, ty, first):
 
 
 @njit(inline="always")
-def multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, b):
+def multiply_frequencies(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, blocks: ForwardBlocks,
+                         places: ForwardPlaces, multiply: int, b: int) -> None:
     """M[f] = U[f] V[f] for the b-th block of output channels and all frequencies f."""
     k_blocks, row = -(-s.K // blocks.k), blocks.t * F.lanes
     for f in range(F.n * F.n):
@@ -150,7 +153,8 @@ def multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, b):
 
 
 @njit(inline="always")
-def transform_output(F, arrays, scratch, s, at, m_step, k, n0, ty, tx, rectify):
+def transform_output(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, at: int, m_step: int, k: int, n0: int,
+                     ty: int, tx: int, rectify: bool) -> None:
     """y = AT M A + bias, then its ReLU if `rectify`, for channel k of tile (ty, tx), whose M begins at `at`."""
     for i in range(F.n):
         tile = column(F.bits, F.n, scratch, at + i * F.n * m_step, m_step)

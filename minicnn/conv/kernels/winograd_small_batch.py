@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -17,8 +18,11 @@ PER_CALL = 50_000               # numbers that pay for handing work to a thread
 
 
 @functools.cache
-def gather_kernel(bits):
-    """target[c, p] = the sum over k of source[c, table[k, p]], without those where table[k, p] is negative."""
+def gather_kernel(bits: int) -> Any:
+    """target[c, p] = the sum over k of source[c, table[k, p]], over those k for which table[k, p] is not negative.
+
+    A job is one channel c.
+    """
     def gather(start, stop, source, target, table):
         for c in range(start, stop):
             for p in range(target.shape[1]):
@@ -36,18 +40,37 @@ def gather_kernel(bits):
 
 
 class Grid:
-    """Tiles of size x size pixels, one every `step` pixels from (-top, -left) on, of images (C, H, W, N).
+    """The tiles of a batch of images (C, H, W, N), and the batch of tiles that they are cut into.
 
-    `cut` makes pieces of them, of shape (C, size, T size, B): tile (y, x, n), in this order, is image b of T b's beside
-    each other. What lies outside of the images is 0, and so are the pieces beyond the last tile.
+    A tile is size x size pixels. The first tile of an image begins at pixel (-top, -left), the next one `step` pixels
+    on; pixels outside of the image are 0.
 
+    The tiles are numbered in the order (y, x, n): row of tiles, tile in the row, image. `cut` puts them side by side in
+    an array (C, size, T size, B): tile number t B + b is image b of column t. Columns and images beyond the last tile
+    are 0.
+
+    Parameters
+    ----------
+    pixels : (int, int, int)
+        H, W, N.
+    size, step : int
+    origin : (int, int)
+        top, left.
+    tiles : (int, int)
+        Rows of tiles and tiles in a row, of each image.
+    place : (int, int)
+        T, B. T B must be at least the number of tiles.
+
+    Examples
+    --------
     >>> grid = Grid((8, 8, 1), size=4, step=2, origin=(0, 0), tiles=(3, 3), place=(1, 16))
     >>> pieces = grid.cut(np.ones((2, 8, 8, 1), np.float32))
     >>> pieces.shape, grid.join(pieces)[0, 0, :, 0]
     ((2, 4, 4, 16), array([1., 1., 2., 2., 2., 2., 1., 1.], dtype=float32))
     """
 
-    def __init__(self, pixels, size, step, origin, tiles, place):
+    def __init__(self, pixels: tuple[int, int, int], size: int, step: int, origin: tuple[int, int],
+                 tiles: tuple[int, int], place: tuple[int, int]):
         (H, W, N), (rows, columns), (T, B) = pixels, tiles, place
         self.pixels, self.pieces = pixels, (size, T * size, B)
         number = np.arange(H * W * N, dtype=np.int32).reshape(pixels)
@@ -56,17 +79,18 @@ class Grid:
         number = np.pad(number, (*around, (0, 0)), constant_values=-1)
         windows = np.lib.stride_tricks.sliding_window_view(number, (size, size), axis=(0, 1))
         windows = windows[:rows * step:step, :columns * step:step].transpose(3, 4, 0, 1, 2)     # (i, j, y, x, n)
-        places = np.full((size, size, T * B), -1, np.int32)
+        places: np.ndarray = np.full((size, size, T * B), -1, np.int32)
         places[..., :rows * columns * N] = windows.reshape(size, size, -1)
         places = places.reshape(size, size, T, B).swapaxes(1, 2)                                # (i, t, j, b)
         self.table = np.ascontiguousarray(places).reshape(1, -1)
         self.adjoint = _adjoint(self.table[0], H * W * N)
 
-    def cut(self, image):
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """(C, H, W, N) -> (C, size, T size, B)."""
         return _gather(image, self.pieces, self.table)
 
-    def join(self, pieces):
-        """The adjoint of `cut`: pixels that tiles share are added up."""
+    def join(self, pieces: np.ndarray) -> np.ndarray:
+        """(C, size, T size, B) -> (C, H, W, N), the adjoint of `cut`: pixels that tiles share are added up."""
         return _gather(pieces, self.pixels, self.adjoint)
 
 
@@ -87,6 +111,7 @@ def _adjoint(table, size):
 
 
 def _gather(source, shape, table):
+    """`gather_kernel` on arrays (C, ...) -> (C, *shape)."""
     C = len(source)
     kernel, source = gather_kernel(8 * source.itemsize), readonly(source.reshape(C, -1))
     target = empty((C, table.shape[1]), source.dtype)

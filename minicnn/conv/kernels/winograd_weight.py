@@ -24,7 +24,7 @@ PER_CALL = 100_000              # numbers written that pay for handing work to a
 
 
 @njit(inline="always")
-def gather_block(weight, swapped, first, block, b_size, planes):
+def gather_block(weight: np.ndarray, swapped: bool, first: int, block: int, b_size: int, planes: np.ndarray) -> None:
     """planes[q, b block + k] = tap q of weight[a, b], or weight[b, a] if `swapped`, for a = first + k; then zeros."""
     a_size = weight.shape[1] if swapped else weight.shape[0]
     for b in range(b_size):
