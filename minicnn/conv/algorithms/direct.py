@@ -116,7 +116,7 @@ class Direct(Algorithm):
     error_bound = 3.0
 
     def unsupported(self, geometry: Geometry) -> str | None:
-        if numba.config.DISABLE_JIT:
+        if numba.config.DISABLE_JIT:                    # type: ignore[attr-defined]
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
         return None
 

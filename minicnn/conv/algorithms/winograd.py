@@ -39,7 +39,7 @@ def best_tile(geometry: Geometry) -> int:
     In float64 every error is bearable, but none is taken that float32 would not bear where there is another.
     """
     geometry, errors = replace(geometry, batch=16), tile_errors(geometry)
-    able = [m for m, error in errors.items() if error <= LIMIT] or [min(errors, key=errors.get)]
+    able = [m for m, error in errors.items() if error <= LIMIT] or [min(errors, key=lambda m: errors[m])]
     return min(able, key=lambda m: predicted_seconds(geometry, m))
 
 
@@ -142,7 +142,7 @@ class Winograd(Algorithm):
 
     def unsupported(self, geometry: Geometry) -> str | None:
         g = geometry
-        if numba.config.DISABLE_JIT:
+        if numba.config.DISABLE_JIT:                    # type: ignore[attr-defined]
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
         if g.kernel[0] != g.kernel[1] or not 2 <= g.kernel[0] <= 7:
             return f"the kernel must be square, 2 x 2 to 7 x 7, not {g.kernel[0]} x {g.kernel[1]}"
@@ -180,5 +180,5 @@ class Winograd(Algorithm):
         if dx is not None:
             dx = dx if p.inputs is None else p.inputs.join(dx)
             dx = to_batch_first(unpad(dx, g) if g.padding_mode == "circular" else dx)
-        grad_weight = weight_gradient(du, weight.shape, p.F) if needs[1] else None
+        grad_weight = None if du is None else weight_gradient(du, weight.shape, p.F)
         return dx, grad_weight, db.sum((0, 2)) if needs[2] else None
