@@ -1,90 +1,93 @@
-"""`minicnn animate` on the command line."""
+"""`minicnn animate`: a moving digit, and the feature map that moves along."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import time
+from typing import Any
 
-from ..errors import InputError
+from ..errors import MinicnnError
+from .options import (
+    PICTURES,
+    add_algorithm,
+    add_command,
+    add_json,
+    add_quiet,
+    commas,
+    destination,
+    integer,
+    number,
+)
+from .output import put, say, show
+
+COLOURS = 9                             # of the picture's palette
 
 
-def add_parser(commands, formatter):
+def add_parser(commands: Any) -> None:
     """Add `animate` to the commands."""
-    from ..moving_digit.canvas import CANVAS, LAYERS
+    from ..moving_digit.canvas import CANVAS, DIGIT, LARGEST, LAYERS
     from ..moving_digit.scene import PATHS
-    command = commands.add_parser(
-        "animate", help="draw a moving digit and the feature map that moves along",
-        description="Draw a digit that moves over a canvas and beside it the feature map of a convolution, coloured by "
-                    "clusters of its activations. With --figure one still picture of it instead.",
-        epilog="example: minicnn animate --digits 3,7 --path square --out digits.gif", formatter_class=formatter,
-        allow_abbrev=False)
-    command.set_defaults(run=animate)
+    command = add_command(
+        commands, "animate", run, "draw a moving digit and the feature map that moves along",
+        "Draw a digit that moves over a canvas and beside it the feature map of a convolution, coloured by clusters of "
+        "its activations. With --figure one still picture of it instead.",
+        "minicnn animate --digits 3,7 --path square --out digits.gif")
     option = command.add_argument
-    option("--out", metavar="FILE", help="a .gif, .mp4 (needs ffmpeg) or .html file, or a new directory for PNG "
-                                         "frames; animation.gif where not given")
-    option("--figure", metavar="FILE", help="instead, X1, T X1 and their feature maps as a picture (png, pdf or svg)")
-    option("--by", metavar="Y,X", help="how far down and to the right the digit of --figure moves, in pixels; 6,4 "
-                                       "where not given")
-    option("--digits", default="3,7,0", metavar="D,D", help="classes, one after the other; of --figure the first")
+    option("--out", type=_animation, metavar="FILE", default="animation.gif",
+           help="a .gif, .mp4 (needs ffmpeg) or .html file, which is replaced, or a new directory for PNG frames")
+    option("--figure", type=destination(*PICTURES), metavar="FILE",
+           help="instead, X1, T X1 and their feature maps as a picture (png, pdf or svg)")
+    option("--by", type=commas(integer(0), "6,4", 2), default="6,4", metavar="Y,X",
+           help="how far down and to the right the digit of --figure moves, in pixels")
+    option("--digits", type=commas(integer(0, 9), "3,7"), default="3,7,0", metavar="D,D",
+           help="classes, one after the other; of --figure the first")
     option("--path", choices=PATHS, default="circle", help="which way they go; all: every place once")
     option("--layer", choices=LAYERS, default="conv4", help="whose feature map")
-    option("--clusters", type=int, default=6, metavar="K", help="colours, 2 to 9")
-    option("--canvas", type=int, default=CANVAS, metavar="N", help="pixels")
-    option("--weights", metavar="CHECKPOINT", help="of a LeNet; those of the package where not given")
-    option("--algo", default="direct", help="convolution algorithm; direct is equivariant to the last bit")
-    option("--fps", type=float, default=12, help="frames a second")
-    option("--quiet", action="store_true", help="no progress on stderr")
-    option("--json", action="store_true", help="print the result as one line of JSON")
+    option("--clusters", type=integer(2, COLOURS), default=6, metavar="K", help=f"colours, 2 to {COLOURS}")
+    option("--canvas", type=integer(DIGIT, LARGEST), default=CANVAS, metavar="N", help=f"pixels, {DIGIT} to {LARGEST}")
+    option("--weights", metavar="CHECKPOINT", help="weights of a LeNet; those of the package where not given")
+    add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
+    option("--fps", type=number(above=0, most=100), default=12.0, metavar="N", help="frames a second")
+    command.refuse("out", "fps", "path", when="figure", because="that is one still picture")
+    command.refuse("digits", when=lambda given: given.figure and len(given.digits) > 1,
+                   because="--figure draws one digit; name one")
+    command.refuse("by", unless="figure")
+    command.refuse("fps", when=lambda given: given.out is not None and not given.out.suffix,
+                   because="single frames have no speed")
+    add_quiet(command)
+    add_json(command)
 
 
-def animate(arguments):
+def run(arguments: argparse.Namespace) -> None:
     """minicnn animate."""
-    from ..moving_digit.scene import Scene
     from ..progress import Part, on_stderr
-    from ..viz.animation import check_animation, write_animation
-    from ..viz.style import palette
-    start, digits = time.perf_counter(), _numbers("--digits", arguments.digits)
-    if not 0 < arguments.fps <= 100:
-        raise InputError(f"--fps must be above 0 and at most 100, not {arguments.fps}")
-    if arguments.figure is not None and arguments.out is not None:
-        raise InputError("--figure draws one picture instead of --out: give one of them")
-    if arguments.figure is None and arguments.by is not None:
-        raise InputError("--by is about --figure, which was not given")
-    out = "animation.gif" if arguments.out is None else arguments.out
-    palette(arguments.clusters)
-    if arguments.figure is None:
-        check_animation(out)
     model = _model(arguments)
     if arguments.figure is not None:
-        return _figure(arguments, model, digits[0])
+        return _figure(arguments, model)
+    from ..moving_digit.scene import Scene
+    from ..viz.animation import write_animation
+    start = time.perf_counter()
     with on_stderr("animate", arguments.quiet) as progress:
-        scene = Scene.compute(model, digits, arguments.path, arguments.layer, arguments.clusters, arguments.canvas,
-                              Part(progress, 0.0, 0.25))
-        write_animation(out, scene, arguments.fps, Part(progress, 0.25, 1.0))
-    result = {"out": out, "frames": len(scene.images), "layer": arguments.layer, "digits": digits,
-              "seconds": time.perf_counter() - start}
-    print(json.dumps(result) if arguments.json else
-          f"{out}: {result['frames']} frames, {result['seconds']:.1f} s")
-    return 0
+        scene = Scene.compute(model, arguments.digits, arguments.path, arguments.layer, arguments.clusters,
+                              arguments.canvas, Part(progress, 0.0, 0.25))
+        write_animation(arguments.out, scene, arguments.fps, Part(progress, 0.25, 1.0))
+    seconds, count = time.perf_counter() - start, len(scene.images)
+    result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, "digits": arguments.digits,
+              "seconds": seconds}
+    show(arguments, result, lambda: put(f"{arguments.out}: {count} frames, {seconds:.1f} s"))
+    return None
 
 
-def _figure(arguments, model, digit):
-    from ..files import check_destination
+def _figure(arguments, model):
     from ..moving_digit.figure import equivariance_figure
     from ..viz import save
-    from ..viz.figure import FORMATS
-    by = _numbers("--by", "6,4" if arguments.by is None else arguments.by)
-    if len(by) != 2:
-        raise InputError(f"--by must be two integers, as in 6,4, not {arguments.by!r}")
-    check_destination(arguments.figure, FORMATS)
-    figure, largest = equivariance_figure(model, digit, arguments.layer, tuple(by), arguments.clusters,
+    figure, largest = equivariance_figure(model, arguments.digits[0], arguments.layer, arguments.by, arguments.clusters,
                                           arguments.canvas)
     save(figure, arguments.figure)
-    result = {"figure": arguments.figure, "layer": arguments.layer, "digit": digit, "by": by,
-              "largest_difference": largest}
-    print(json.dumps(result) if arguments.json else
-          f"{arguments.figure}: the map of the moved digit and the moved map differ by at most {largest:.2g}")
-    return 0
+    result = {"figure": str(arguments.figure), "layer": arguments.layer, "digit": arguments.digits[0],
+              "by": arguments.by, "largest_difference": largest}
+    show(arguments, result, lambda: say(f"{arguments.figure}: the map of the moved digit and the moved map differ by "
+                                        f"at most {largest:.2g}"))
 
 
 def _model(arguments):
@@ -96,8 +99,13 @@ def _model(arguments):
     return model
 
 
-def _numbers(name, text):
-    parts = text.split(",")
-    if not all(part.strip().isdecimal() for part in parts):
-        raise InputError(f"{name} must be integers from 0 on with commas between them, as in 3,7, not {text!r}")
-    return [int(part) for part in parts]
+def _animation(text):
+    """Type of --out: a file that can be written, or a new directory."""
+    from ..viz.animation import check_animation
+    try:
+        return check_animation(text)
+    except MinicnnError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+_animation.writes = True                # `Parser` lists it among the destinations

@@ -1,202 +1,305 @@
-"""`minicnn bench train` and `minicnn bench conv`: their options, and what they do."""
+"""`minicnn bench train` and `minicnn bench conv`: speed and error beside other libraries."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
-import itertools
-import json
-import sys
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..bench import libraries, machine
-from ..errors import InputError
-from ..progress import on_stderr
+from .options import (
+    PICTURES,
+    add_command,
+    add_json,
+    add_quiet,
+    algorithm_names,
+    destination,
+    integer,
+    names,
+)
+from .output import Column, note, print_table, say, show
 
-TRAIN = """Time a training step of the LeNet, or with --forward a pass without gradients: minicnn and other libraries,
-each in a process of its own, in turn, after a check that they compute the same."""
-CONV = """Time single layers of well-known networks, forward and both gradients, by each algorithm and by PyTorch, in
-turn, and measure the error of their results against float64."""
+ALL, INSTALLED, NONE = "all", "installed", "none"       # what --against and the like take besides names
+NAME = Column("", left=True, least=14)
+TRAINING = (NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
+            Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7),
+            Column("steps", 8))
+LAYERS = (NAME, Column("both"), Column("in turn"), Column("error", 1), Column("forward", 2),
+          Column("grad input", 3), Column("grad weight", 4), Column("GFLOP/s", 5))
+PROFILE = NAME, Column("forward", 2), Column("backward", 3), Column("sum"), Column("share", 1)
+FOUND = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB", 2), Column("error bound", 1))
 
 
-def add_parser(commands, formatter):
-    """Hook `bench` into the sub-commands of `minicnn`."""
-    def add(group, name, help, description, example):
-        return group.add_parser(name, help=help, description=description, epilog=f"example: {example}",
-                                formatter_class=formatter, allow_abbrev=False)
-    bench = add(commands, "bench", "measure speed and error beside other libraries",
-                "Measure speed and error beside other libraries.", "minicnn bench train --against installed")
+def add_parser(commands: Any) -> None:
+    """Add `bench` and its two benchmarks to the commands."""
+    bench = commands.add_parser("bench", help="measure speed and error beside other libraries",
+                                description="Measure speed and error beside other libraries.",
+                                epilog="example: minicnn bench train --against installed")
     kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
-    command = add(kinds, "train", "a training step of the LeNet", TRAIN,
-                  "minicnn bench train --against torch --batch-size 64 256 --chart speed.png")
-    command.set_defaults(run=train)
-    _train_options(command.add_argument)
-    command = add(kinds, "conv", "single convolution layers", CONV,
-                  "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
-    command.set_defaults(run=conv)
-    _conv_options(command.add_argument)
+    _add_train(kinds)
+    _add_conv(kinds)
 
 
-def _train_options(option):
-    option("--against", default="textbook", metavar="NAMES", help="libraries to compare with, with commas: "
-           f"{', '.join(libraries.others())}; all, installed or none")
-    option("--algorithms", default="auto", metavar="NAMES", help="minicnn's convolution algorithms, with commas; the "
-           "first is what the others are compared with")
+def _add_train(kinds):
+    command = add_command(
+        kinds, "train", train, "a training step of the LeNet",
+        "Time a training step of the LeNet, or with --forward a pass without gradients: minicnn and other libraries, "
+        "each in a process of its own, in turn, after a check that they compute the same. Exit status 1: a result is "
+        "wrong, or minicnn failed.", "minicnn bench train --against torch --batch-size 64 256 --chart speed.png")
+    option = command.add_argument
+    option("--against", type=_against, default="textbook", metavar="NAMES",
+           help=f"libraries to compare with, with commas: {', '.join(libraries.others())}; {ALL}, {INSTALLED} or "
+                f"{NONE}")
+    option("--algorithms", type=names(algorithm_names, "auto,direct"), default="auto", metavar="NAMES",
+           help="minicnn's convolution algorithms, with commas; the first is what the others are compared with")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
-    option("--batch-size", type=int, nargs="+", default=[64], metavar="N", help="images a step; several measure each")
-    option("--repeats", type=int, default=15, metavar="N", help="rounds, in each of which everybody takes some steps")
-    _common_options(option)
+    _add_common(command, 64, 15, "rounds, in each of which everybody takes some steps")
+    command.refuse("against", "forward", "chart", when="profile", because="that is about minicnn's training step alone")
+    command.refuse("algorithms", when=lambda given: given.profile and len(given.algorithms) > 1,
+                   because="--profile is about one algorithm; name one")
 
 
-def _conv_options(option):
-    option("--network", default="all", metavar="NAMES", help="whose layers, with commas: lenet, alexnet, vgg, "
-                                                             "resnet18, mobilenet; all")
-    option("--against", default="installed", metavar="NAMES", help="torch, installed or none")
-    option("--algorithms", default="all", metavar="NAMES", help="with commas; all: auto, and those that it chooses "
-                                                                "among")
+def _add_conv(kinds):
+    from ..bench.network_layers import NETWORKS
+    command = add_command(
+        kinds, "conv", conv, "single convolution layers",
+        "Time single layers of well-known networks, forward and both gradients, by each algorithm and by PyTorch, in "
+        "turn, and measure the error of their results against float64. Exit status 1: a result is wrong, or minicnn "
+        "failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
+    option = command.add_argument
+    option("--network", type=_or_word(names(NETWORKS, "lenet,vgg"), ALL), default=ALL, metavar="NAMES",
+           help=f"whose layers, with commas: {', '.join(NETWORKS)}; {ALL}")
+    option("--against", type=lambda text: _against(text, layers=True), default=INSTALLED, metavar="NAMES",
+           help=f"libraries, with commas: {', '.join(libraries.others(layers=True))}; {ALL}, {INSTALLED} or {NONE}")
+    option("--algorithms", type=_or_word(names(algorithm_names, "auto,direct"), ALL), default=ALL, metavar="NAMES",
+           help=f"with commas; {ALL}: auto, and those that it chooses among")
     option("--find", action="store_true", help="instead, print what minicnn.conv.find measures and would choose")
-    option("--batch-size", type=int, nargs="+", default=[16], metavar="N", help="images; several measure each")
-    option("--repeats", type=int, default=5, metavar="N", help="rounds at most; large layers get fewer")
-    _common_options(option)
+    _add_common(command, 16, 5, "rounds at most; large layers get fewer")
+    command.refuse("against", "chart", when="find", because="that is about minicnn's algorithms alone")
 
 
-def _common_options(option):
-    option("--threads", type=int, nargs="+", metavar="N", help="threads, and cores, of each competitor; several "
-                                                               "measure each; all cores where not given")
-    option("--chart", metavar="FILE", help="draw speed beside error (png, pdf or svg)")
-    option("--json", action="store_true", help="print the result as one line of JSON")
+def _add_common(command, batch_size, repeats, rounds):
+    option = command.add_argument
+    option("--batch-size", type=integer(1), nargs="+", default=[batch_size], metavar="N",
+           help="images at once; several measure each")
+    option("--repeats", type=integer(1), default=repeats, metavar="N", help=rounds)
+    option("--threads", type=_threads, nargs="+", metavar="N",
+           help="threads, and cores, of each competitor; several measure each; all cores where not given")
+    option("--chart", type=destination(*PICTURES), metavar="FILE", help="draw speed beside error (png, pdf or svg)")
+    add_quiet(command)
+    add_json(command)
 
 
-def train(arguments):
+# Types.
+
+def _or_word(parse: Callable, word: str) -> Callable:
+    return lambda text: word if text == word else parse(text)
+
+
+def _against(text, layers=False):
+    """Type of --against: one of the words, or the names of libraries."""
+    if text in (ALL, INSTALLED, NONE):
+        return text
+    return names((*libraries.others(layers), ALL, INSTALLED, NONE), "torch,jax")(text)
+
+
+def _threads(text):
+    count, most = integer(1)(text), len(machine.cores())
+    if count > most:
+        raise argparse.ArgumentTypeError(f"this process may use {most} core{'s' * (most != 1)}, and each thread is to "
+                                         f"have one; {count} are too many")
+    return count
+
+
+def _competitors(chosen, layers=False):
+    """The competitors behind --against."""
+    known = libraries.others(layers)
+    groups = {NONE: (), ALL: known, INSTALLED: [name for name, library in known.items() if library.installed]}
+    return libraries.competitors(groups.get(chosen, chosen), layers)
+
+
+# The benchmarks.
+
+def train(arguments: argparse.Namespace) -> int:
     """minicnn bench train."""
+    from ..bench import profile
     from ..bench import train as bench
     from ..bench.round_robin import parts
-    from .bench_tables import print_training
-    threads = _checked(arguments)
-    ours, others = _algorithms(arguments.algorithms), _against(arguments.against)
-    tasks = [bench.Task(not arguments.forward, size, count) for count in threads for size in arguments.batch_size]
-    if arguments.profile:
-        return _profile(arguments, tasks, ours[0].variant)
-    result = _result("train")
-    runs = result["runs"]
-    with _shown_if_interrupted(arguments, result, print_training), on_stderr("bench train") as progress:
-        times, titles = [task.relative_time for task in tasks], [f"batch {task.batch_size}" for task in tasks]
-        for task, part in zip(tasks, parts(progress, times, titles), strict=True):
-            runs.append(bench.run(task, [*ours, *others], arguments.repeats, part))
-    return _finish(arguments, result, print_training)
+    others = [] if arguments.profile else _competitors(arguments.against)
+    ours = [libraries.with_algorithm(name) for name in arguments.algorithms]
+    tasks = [bench.Task(not arguments.forward, size, count) for count in _thread_counts(arguments)
+             for size in arguments.batch_size]
+    result = _result("profile" if arguments.profile else "train")
+    with _measuring(arguments, result, _print_profile if arguments.profile else _print_training) as progress:
+        titles = [f"batch {task.batch_size}" for task in tasks]
+        for task, part in zip(tasks, parts(progress, [task.relative_time for task in tasks], titles), strict=True):
+            if arguments.profile:
+                algorithm = ours[0].variant
+                found = profile.run(algorithm, task.batch_size, task.threads, arguments.repeats, part)
+                found = {"title": str(task), "batch_size": task.batch_size, "threads": task.threads,
+                         "algorithm": algorithm, "repeats": arguments.repeats, **found}
+            else:
+                found = bench.run(task, [*ours, *others], arguments.repeats, part)
+            result["runs"].append(found)
+    return _finish(arguments, result)
 
 
-def conv(arguments):
+def conv(arguments: argparse.Namespace) -> int:
     """minicnn bench conv."""
     from ..bench import layers
     from ..bench.network_layers import NETWORKS, layers_of
     from ..bench.round_robin import parts
-    from .bench_tables import print_found, print_layers
-    networks = arguments.network.split(",")
-    threads, named = _checked(arguments), layers_of(NETWORKS if networks == ["all"] else map(str.strip, networks))
-    names = ["all"] if arguments.algorithms == "all" else [c.variant for c in _algorithms(arguments.algorithms)]
-    others = [] if arguments.find else _against(arguments.against, layers=True)
-    work = [(size, layer) for size in arguments.batch_size for layer in named] * len(threads)
-    result, show = _result("find" if arguments.find else "conv"), print_found if arguments.find else print_layers
-    runs = result["runs"]
-    with _shown_if_interrupted(arguments, result, show), on_stderr("bench conv") as progress:
-        steps = zip(work, parts(progress, [layers.relative_time(layer, size) for size, layer in work],
-                                [f"{layer}, batch {size}" for size, layer in work]), strict=True)
-        for count in threads:
+    others = [] if arguments.find else _competitors(arguments.against, layers=True)
+    named = layers_of(NETWORKS if arguments.network == ALL else arguments.network)
+    names = ["all"] if arguments.algorithms == ALL else list(arguments.algorithms)
+    counts = _thread_counts(arguments)
+    work = [(count, size, layer) for count in counts for size in arguments.batch_size for layer in named]
+    result = _result("find" if arguments.find else "conv")
+    with _measuring(arguments, result, _print_found if arguments.find else _print_layers) as progress:
+        steps = list(zip(work, parts(progress, [layers.relative_time(layer, size) for _, size, layer in work],
+                                     [f"{layer}, batch {size}" for _, size, layer in work]), strict=True))
+        for count in counts:
             with layers.Crew(count) as crew:
-                for (size, layer), part in itertools.islice(steps, len(work) // len(threads)):
-                    runs.append(layers.find(layer, size, crew, names, arguments.repeats, part) if arguments.find else
-                                layers.run(layer, size, crew, names, others, arguments.repeats, part))
-    return _finish(arguments, result, show)
+                for (_, size, layer), part in (step for step in steps if step[0][0] == count):
+                    result["runs"].append(
+                        layers.find(layer, size, crew, names, arguments.repeats, part) if arguments.find else
+                        layers.run(layer, size, crew, names, others, arguments.repeats, part))
+    return _finish(arguments, result)
 
 
-def _profile(arguments, tasks, algorithm):
-    from ..bench import profile
-    from ..bench.round_robin import parts
-    from .bench_tables import print_profile
-    result = _result("profile")
-    with on_stderr("bench train --profile") as progress:
-        times, titles = [task.relative_time for task in tasks], [f"batch {task.batch_size}" for task in tasks]
-        for task, part in zip(tasks, parts(progress, times, titles), strict=True):
-            found = profile.run(algorithm, task.batch_size, task.threads, arguments.repeats, part)
-            result["runs"].append({"title": str(task), "batch_size": task.batch_size, "threads": task.threads,
-                                   "algorithm": algorithm, "repeats": arguments.repeats, **found})
-    return _finish(arguments, result, print_profile)
-
-
-def _algorithms(text):
-    """minicnn with each of the algorithms in "auto,direct"."""
-    return [libraries.with_algorithm(name) for name in dict.fromkeys(map(str.strip, text.split(",")))]
-
-
-def _against(text, layers=False):
-    """The competitors that "torch,jax", "all", "installed" or "none" names."""
-    known = libraries.others(layers)
-    groups = {"none": [], "all": known, "installed": [name for name, library in known.items() if library.installed]}
-    return libraries.competitors(groups.get(text) if text in groups else map(str.strip, text.split(",")), layers)
-
-
-def _checked(arguments):
-    """The numbers of threads; options that make no sense are a ValueError before anything is measured."""
+def _thread_counts(arguments):
     from ..conv.runtime.threads import get_num_threads
-    for name in ("batch_size", "repeats", "threads"):
-        values = getattr(arguments, name)
-        for value in values if isinstance(values, list) else [values]:
-            if value is not None and value < 1:
-                raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-    most = len(machine.cores())
-    for count in arguments.threads or ():
-        if count > most:
-            raise InputError(f"--threads {count}: this process may use {most} core{'s' * (most != 1)}, and each thread "
-                             "is to have one")
-    instead = next((name for name in ("profile", "find") if getattr(arguments, name, False)), None)
-    if instead and arguments.chart:
-        raise InputError(f"--{instead} has no chart: leave out one of the two")
-    if instead == "profile" and arguments.forward:
-        raise InputError("--profile is of a training step: leave out --forward")
-    if arguments.chart:
-        from ..viz.figure import FORMATS
-        if Path(arguments.chart).suffix.lower() not in FORMATS or not Path(arguments.chart).parent.is_dir():
-            raise InputError(f"--chart {arguments.chart}: its directory must exist and its name end in "
-                             f"{', '.join(FORMATS)}")
-    return arguments.threads or [min(get_num_threads(), most)]
+    return arguments.threads or [min(get_num_threads(), len(machine.cores()))]
 
 
 def _result(benchmark):
-    """The result without its runs; a busy machine is announced, for it is not fair to all."""
+    """The result without its runs. A note says that a busy machine is not fair to all."""
     result = {"benchmark": benchmark, **machine.describe(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
-        print(f"the machine is busy (load {busy:.1f}, cores {cores}): threads that wait for each other lose most by "
-              "that, so even the ratios will be off", file=sys.stderr)
+        note(f"The machine is busy (load {busy:.1f}, cores {cores}). That harms threads that wait for each other most: "
+             "even the ratios will be off.")
     return result
 
 
 @contextlib.contextmanager
-def _shown_if_interrupted(arguments, result, show):
-    """Ctrl-C does not lose what was measured before it."""
+def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> Iterator[Any]:
+    """Context manager: a Progress; at the end the result is shown, after Ctrl-C what was measured before it."""
+    from ..progress import on_stderr
     try:
-        yield
+        with on_stderr(f"bench {result['benchmark']}", arguments.quiet) as progress:
+            yield progress
     except KeyboardInterrupt:
         if result["runs"]:
-            _show(arguments, result, show)
+            show(arguments, result, lambda: text(result))
         raise
+    show(arguments, result, lambda: text(result))
 
 
-def _show(arguments, result, show):
-    if arguments.json:
-        print(json.dumps(result))
-    else:
-        show(result)
-
-
-def _finish(arguments, result, show):
-    """Print the result, draw the chart; 1 if somebody computed something wrong, or minicnn failed."""
-    _show(arguments, result, show)
+def _finish(arguments, result):
+    """Draw the chart; 1 if somebody computed something wrong, or minicnn failed."""
     if arguments.chart:
         from ..viz import save
         from ..viz.speed import speed_and_error
         save(speed_and_error([result]), arguments.chart)
     rows = [row for run in result["runs"] for row in run.get("rows", ()) if "status" in row]
-    bad = [row for row in rows if row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn"]
-    return 1 if bad else 0
+    return int(any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn"
+                   for row in rows))
+
+
+# The results as text.
+
+def _print_training(result):
+    _print_machine(result)
+    for run in result["runs"]:
+        say(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
+        print_table(TRAINING, [_training_row(row, run["task"] == "forward") for row in run["rows"]
+                               if row["status"] == "ok"])
+        _print_reasons(run["rows"])
+    say(f"\nratio: median over that of {result['runs'][0]['base']}; in turn: median of the ratios within a round. "
+        "import: memory after it; peak: after all steps. first step: in a new process, with what compilers have cached "
+        "on disk.")
+
+
+def _training_row(row, with_error):
+    return [row["name"], _ms(row["median_ms"]), _number(row["ratio_in_turn"], ".2f"),
+            _number(row["error"], ".0e") if with_error else "", _number(row["ratio"], ".2f"),
+            f"{_ms(row['q1_ms'])} - {_ms(row['q3_ms'])}", _number(row["peak_mb"], ".0f"),
+            _number(row["first_step_s"], ".2f"), _number(row["import_mb"], ".0f"), _ms(row["min_ms"]),
+            f"{row['steps']}"]
+
+
+def _print_layers(result):
+    _print_machine(result)
+    say("Times in ms, medians; both: forward and then both gradients. GFLOP/s of the definition's work. error: of the "
+        "output, the gradients of input and weight, the worst sampled element, in units of eps (|w| * |x|).")
+    for run in result["runs"]:
+        say(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
+            f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}")
+        print_table(LAYERS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"])
+        if run["auto"]:
+            ratio = run["auto"]["ratio_to_best"]
+            say(f"auto takes {run['auto']['algorithm']}"
+                + (f": {ratio:.2f} times the time of minicnn's fastest" if ratio else ""))
+        _print_reasons(run["rows"])
+
+
+def _layer_row(row):
+    from ..bench.layers import exceeds_bound
+    both, beyond = row["both"], f" (> {row['error_bound']:g})" if exceeds_bound(row) else ""
+    return [row["name"], _ms(both["median_ms"]), _number(both["ratio_in_turn"], ".2f"),
+            " ".join(f"{error:.2g}" for error in row["errors"].values()) + beyond,
+            *(_ms(row[one]["median_ms"]) for one in ("forward", "grad_input", "grad_weight")), f"{both['gflops']:.0f}"]
+
+
+def _print_profile(result):
+    _print_machine(result)
+    for run in result["runs"]:
+        say(f"\n{run['title']}, {_count(run['repeats'], 'repeat')}; medians in ms")
+        print_table(PROFILE, [
+            [row["name"], _number(row["forward_ms"], ".2f"), _number(row["backward_ms"], ".2f"), f"{row['ms']:.2f}",
+             f"{row['share']:.1%}"] for row in run["rows"]]
+            + [["sum", "", "", f"{sum(row['ms'] for row in run['rows']):.2f}", ""],
+               ["whole step, measured", "", "", f"{run['step_ms']:.2f}", "100.0%"]])
+
+
+def _print_found(result):
+    _print_machine(result)
+    for run in result["runs"]:
+        say(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
+            f"{_count(run['threads'], 'thread')}; auto takes {run['auto']}")
+        print_table(FOUND, [
+            [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
+             f"{record['workspace'] / 1e6:.1f}",
+             f"{record['error_bound']:g}" + (" of the largest" if record["error_norm"] == "largest" else "")]
+            for record in run["records"] if record["reason"] is None])
+        for record in run["records"]:
+            if record["reason"] is not None:
+                say(f"{record['algorithm']}: {record['reason']}")
+
+
+def _print_machine(result):
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    say(f"{result['cpu']}, {_count(result['cores'], 'core')}, load before {result['load_before']:.1f}, "
+        f"{result['date']}")
+    say(versions)
+
+
+def _print_reasons(rows):
+    for row in rows:
+        if row["status"] != "ok":
+            say(f"{row['name']}: {row['status'].upper()}, {row['reason']}")
+
+
+def _ms(value):
+    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+
+
+def _number(value, form):
+    return "" if value is None else f"{value:{form}}"
+
+
+def _count(number, noun):
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -1,48 +1,283 @@
-"""The results of commands as text on stdout."""
+"""What commands print: results alone on stdout, tables that fit the width, on streams that may go away."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import os
 import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
+
+GAP = 2                                                 # spaces between two columns
+_results: list[TextIO] = []                             # where results go, while `apart` is open
 
 
-def print_training(arguments, result):
-    """What `minicnn train` found."""
+class _Lasting:
+    """A stream whose reader may go away, as in `minicnn info | head -1`: what is written from then on goes nowhere."""
+
+    def __init__(self, stream: TextIO, told: bool):
+        self.stream, self.told = stream, told           # told: whether another error, a full disk, is raised
+
+    def write(self, text: str) -> int:
+        self._try(lambda: self.stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._try(self.stream.flush)
+
+    def _try(self, action):
+        try:
+            action()
+        except OSError as error:
+            with contextlib.suppress(OSError, ValueError):          # a stream without a descriptor stays as it is
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+            if self.told and not isinstance(error, BrokenPipeError):
+                raise
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def lasting() -> Iterator[None]:
+    """Context manager: whether stdout and stderr are closed or lose their reader changes nothing of what is done."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:                                 # closed, as by `>&-`: the next file that is opened would be it
+            os.open(os.devnull, os.O_RDWR)
+    before = sys.stdout, sys.stderr
+    sys.stdout = _Lasting(sys.stdout or open(os.devnull, "w"), True)            # noqa: SIM115
+    sys.stderr = _Lasting(sys.stderr or open(os.devnull, "w"), False)           # noqa: SIM115
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        sys.stdout, sys.stderr = before
+
+
+@contextlib.contextmanager
+def apart() -> Iterator[None]:
+    """Context manager: inside, only `put` reaches stdout. Whatever else is printed there, by a user's code, by a
+    library, by another process, goes to stderr."""
+    stdout = sys.stdout
+    try:
+        real = stdout.fileno() == 1
+    except (OSError, ValueError, AttributeError):       # not a file: a test that captures
+        real = False
+    saved = None
+    if real:
+        stdout.flush()
+        saved = os.dup(1)
+        os.dup2(2, 1)
+    _results.append(_Lasting(os.fdopen(saved, "w", encoding=stdout.encoding, errors=stdout.errors), True) if real
+                    else stdout)
+    sys.stdout = sys.stderr
+    try:
+        yield
+        _results[-1].flush()
+    finally:
+        sys.stdout = stdout
+        results = _results.pop()
+        if real:
+            with contextlib.suppress(OSError):
+                results.flush()
+            os.dup2(saved, 1)
+            results.stream.close()
+
+
+def put(text: str) -> None:
+    """Print a line of the result on stdout."""
+    stream = _results[-1] if _results else sys.stdout
+    print(text, file=stream, flush=True)
+
+
+def show(arguments: Any, result: Any, text: Callable[[], None]) -> None:
+    """Print the result: one line of JSON with --json, else what `text` prints with `put`, `say` and `print_table`."""
     if arguments.json:
-        print(json.dumps(result))
-        return
-    test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
-    print(f"{result['model']} on {result['dataset']}, {result['epochs']} epoch(s) in {result['seconds']:.0f} s "
-          f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
-    print(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
+        put(as_json(result))
+    else:
+        text()
 
 
-def print_table(corner, header, rows, left=(0,), fold=()):
-    """A table; the columns in `left` are left-aligned, those in `fold` may be wrapped."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    table = Table(box=SIMPLE, pad_edge=False)
-    for i, title in enumerate([corner, *header]):
-        table.add_column(str(title), justify="left" if i in left else "right", no_wrap=i not in fold)
+def say(text: str) -> None:
+    """Print a paragraph of the result, folded to the width."""
+    put(fold(text, width()))
+
+
+def note(text: str, quiet: bool = False) -> None:
+    """Print a line for the reader on stderr."""
+    if not quiet:
+        print(text, file=sys.stderr, flush=True)
+
+
+def as_json(result: Any) -> str:
+    """One line of JSON that every reader takes: null stands for NaN and the infinities.
+
+    >>> as_json({"loss": float("nan"), "errors": (1.5,)})
+    '{"loss": null, "errors": [1.5]}'
+    """
+    def finite(value):
+        if isinstance(value, dict):
+            return {key: finite(one) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [finite(one) for one in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+    return json.dumps(finite(result), allow_nan=False)
+
+
+@contextlib.contextmanager
+def replacements(paths: Iterable[Path]) -> Iterator[None]:
+    """Context manager: says on stderr which of these files were there before and have been replaced."""
+    before = {path: found for path in paths if (found := _identity(path))}
+    try:
+        yield
+    finally:
+        for path, found in before.items():
+            if _identity(path) not in (None, found):
+                note(f"{path}: replaced")
+
+
+def _identity(path):
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def width() -> int:
+    """Columns of the terminal that the result goes to: COLUMNS where that is set, 80 in a file or pipe."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isascii() and given.isdigit() and int(given) > 0:
+        return max(20, int(given))
+    try:
+        return max(20, os.get_terminal_size((_results[-1] if _results else sys.stdout).fileno()).columns)
+    except (OSError, ValueError, AttributeError):
+        return 80
+
+
+def fold(text: str, columns: int, indent: str = "") -> str:
+    """Text folded between words; a word that is longer than a line stays whole. Lines stay lines.
+
+    >>> print(fold("a file: runs/first/best.safetensors", 12, "  "))
+    a file:
+      runs/first/best.safetensors
+    """
+    return "\n".join(textwrap.fill(line, columns, subsequent_indent=indent, break_long_words=False,
+                                   break_on_hyphens=False) for line in text.split("\n"))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    title : str
+    rank : int
+        The column with the largest rank is the first to go where the width does not suffice; 0 stays.
+    left : bool
+        Text at the left; numbers stand at the right.
+    least : int
+        The width to which its text may be folded; 0: never folded.
+    """
+
+    title: str
+    rank: int = 0
+    left: bool = False
+    least: int = 0
+
+
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table as a result; see `table`."""
+    put(table(columns, rows, width()))
+
+
+def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide: int) -> str:
+    """A table of texts that is never wider than `columns_wide`, as long as no single word is.
+
+    Columns that are empty are left out. Where the width does not suffice, columns go by their rank, and a line under
+    the table names them. Where those of rank 0 do not fit either, each row becomes a block of lines "title: text".
+
+    >>> columns = Column("layer", left=True), Column("products", rank=1), Column("sees")
+    >>> print(table(columns, [["conv1", "288 000", "5 px"], ["conv2", "8 000 000", "9 px"]], 80))
+    layer   products  sees
+    -----  ---------  ----
+    conv1    288 000  5 px
+    conv2  8 000 000  9 px
+    >>> print(table(columns, [["conv1", "288 000", "5 px"]], 16))
+    layer  sees
+    -----  ----
+    conv1  5 px
+    left out for
+    want of width:
+    products
+    >>> print(table(columns, [["conv1", "288 000", "5 px"]], 9))
+    conv1
+      products:
+        288
+        000
+      sees: 5
+        px
+    """
+    used = [i for i, column in enumerate(columns) if column.title or any(row[i] for row in rows)]
+    used = [i for i in used if any(row[i] for row in rows) or not rows]
+    full = {i: max(len(line) for text in (columns[i].title, *(row[i] for row in rows)) for line in text.split("\n"))
+            for i in used}
+    least = {i: min(full[i], max(columns[i].least, _longest_word(columns[i].title, rows, i))) if columns[i].least
+             else full[i] for i in used}
+    shown, gone = list(used), []
+    room = lambda widths: sum(widths[i] + GAP for i in shown) - GAP
+    while room(least) > columns_wide and any(columns[i].rank for i in shown):
+        gone.append(max(shown, key=lambda i: columns[i].rank))
+        shown.remove(gone[-1])
+    if room(least) > columns_wide:
+        return _blocks(columns, rows, used, columns_wide)
+    widths = {i: least[i] for i in shown}
+    spare = columns_wide - room(widths)
+    for i in sorted(shown, key=lambda i: full[i] - least[i]):       # what is left over goes to the narrow ones first
+        more = min(full[i] - least[i], spare)
+        widths[i], spare = widths[i] + more, spare - more
+    lines = [_line(columns, shown, widths, [columns[i].title for i in shown]),
+             (" " * GAP).join("-" * widths[i] for i in shown)]
+    lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
+    if gone:
+        lines.append(fold(f"left out for want of width: {', '.join(columns[i].title for i in sorted(gone))}",
+                          columns_wide))
+    return "\n".join(lines)
+
+
+def _longest_word(title, rows, i):
+    return max((len(word) for text in (title, *(row[i] for row in rows)) for word in text.split()), default=0)
+
+
+def _line(columns, shown, widths, texts):
+    """One row, of as many lines as its longest text needs."""
+    cells = [fold(text, widths[i]).split("\n") if columns[i].least else text.split("\n")
+             for i, text in zip(shown, texts, strict=True)]
+    lines = []
+    for number in range(max(map(len, cells))):
+        parts = [cell[number] if number < len(cell) else "" for cell in cells]
+        lines.append((" " * GAP).join(part.ljust(widths[i]) if columns[i].left else part.rjust(widths[i])
+                                      for i, part in zip(shown, parts, strict=True)).rstrip())
+    return "\n".join(lines)
+
+
+def _blocks(columns, rows, used, columns_wide):
+    lines = []
     for row in rows:
-        table.add_row(*row)
-    wide = 120 if fold else 200                         # in a file or pipe
-    console = Console(width=None if sys.stdout.isatty() else wide, highlight=False)
-    console.print(table)
-
-
-def print_evaluation(arguments, result):
-    """What `minicnn eval` found."""
-    if arguments.json:
-        print(json.dumps(result))
-        return
-    print(f"{arguments.checkpoint or 'the weights in the package'}, {result['model']}, on the {result['images']:,} "
-          f"{result['part']} images of {result['dataset']}: error {result['error']:.2%} "
-          f"({round(result['error'] * result['images'])} wrong), loss {result['loss']:.4f}")
-    if result["seen_in_training"]:
-        print("Mind that these images were among its training data: the error says nothing about new ones.")
-    rows = [[str(i), *map(str, row)] for i, row in enumerate(result["confusion"])]
-    print_table("true \\ predicted", range(10), rows)
-    print(f"the surest mistakes: {result['picture']}")
+        lines.append(fold(row[used[0]], columns_wide))
+        for i in used[1:]:
+            if row[i]:
+                text = f"{columns[i].title}: {row[i]}" if columns[i].title else row[i]
+                lines.append(textwrap.fill(text, columns_wide, initial_indent="  ", subsequent_indent="    ",
+                                           break_long_words=False, break_on_hyphens=False))
+    return "\n".join(lines)

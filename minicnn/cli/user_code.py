@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, MinicnnError
 
 
-def load(spec):
-    """What "path/to/file.py:name" or "package.module:name" stands for.
+def load(spec: str) -> Any:
+    """The object that "path/to/file.py:name" or "package.module:name" names.
 
     Raises
     ------
-    ValueError
-        The file, the module or the name does not exist, or does not run.
+    InputError
+        The file, the module or the name does not exist, or the file does not run.
 
     Examples
     --------
@@ -27,43 +32,67 @@ def load(spec):
         ...
     minicnn.InputError: no_such_file.py: there is no such file
     """
+    return load_with_module(spec)[0]
+
+
+def load_with_module(spec: str) -> tuple[Any, ModuleType, str]:
+    """The object of `load`, the module that it stands in, and its name there."""
     place, _, name = spec.rpartition(":")
-    if place.endswith(".py"):
-        module, name = load_file(spec)
-    elif place and name.isidentifier():
-        try:
-            module = importlib.import_module(place)
-        except Exception as error:
-            raise InputError(f"the module {place} cannot be imported: {type(error).__name__}: {error}") from error
-    else:
+    if not place or not name.isidentifier():
         raise InputError(f"{spec!r}: write path/to/file.py:function or module:attribute")
-    return attribute(module, name, place)
-
-
-def load_file(spec):
-    """(module, name) of "path/to/file.py:name"; what lies beside the file can be imported, as when it is run."""
-    place, colon, name = spec.rpartition(":")
-    if not (colon and name.isidentifier() and place.endswith(".py")):
-        raise InputError(f"{spec!r}: write path/to/file.py:function")
-    path = Path(place)
-    if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
-    spec = importlib.util.spec_from_file_location(f"user_{path.stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        raise InputError(f"{path} does not run: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent.resolve()))
-    return module, name
-
-
-def attribute(module, name, place):
-    """The attribute of a module; ValueError with what there is instead."""
+    module = _run_file(Path(place)) if place.endswith(".py") else _import(place)
     if not hasattr(module, name):
         near = [n for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
         raise InputError(f"{place} has no {name}; it has {', '.join(near) or 'no functions'}")
-    return getattr(module, name)
+    return getattr(module, name), module, name
+
+
+def _import(name):
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        raise InputError(f"the module {name} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _run_file(path):
+    """The module of a file. What lies beside the file can be imported, also later, by a function."""
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    path, given = path.resolve(), path
+    spec = importlib.util.spec_from_file_location(f"user_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    folder = str(path.parent)
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        line = line_of(error, module)
+        raise InputError(f"{given} does not run: {type(error).__name__}: {error}{line and f' ({line})'}") from error
+    finally:
+        with contextlib.suppress(ValueError):           # the file may have changed sys.path
+            sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)                     # last: no file there hides a module of the standard library
+    return module
+
+
+def line_of(error: BaseException | None, module: ModuleType) -> str:
+    """Where in the module's file an exception was raised, as in "mine.py, line 3"; "" where it was not there."""
+    file = getattr(module, "__file__", None)
+    if error is None or file is None:
+        return ""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{Path(file).name}, line {lines[-1]}" if lines else ""
+
+
+@contextlib.contextmanager
+def naming_the_line(module: ModuleType) -> Iterator[None]:
+    """Context manager: an error of minicnn whose cause was raised in the module's file names the line."""
+    try:
+        yield
+    except MinicnnError as error:
+        line = line_of(error.__cause__, module)
+        if not line:
+            raise
+        raise InputError(f"{error} ({line})") from error.__cause__

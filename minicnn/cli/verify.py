@@ -1,17 +1,18 @@
-"""`minicnn verify` on the command line."""
+"""`minicnn verify`: is an operator a convolution?"""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
-import sys
+import inspect
+from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
+from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, integer, number
+from .output import Column, note, print_table, say, show
 
-EXAMPLE = """example: minicnn verify my_filters.py:sharpen --size 32,32 --domain window
+EXAMPLE = """minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
 The function takes an array (images, channels, H, W) and returns one. A file with only
 
@@ -22,116 +23,147 @@ The function takes an array (images, channels, H, W) and returns one. A file wit
 
 is enough. Domains: torus, what leaves on one side enters on the other (circular padding); plane, the image is zero
 outside; window, the image goes on outside, unseen (no padding)."""
+KNOWN = (Column("operator", left=True, least=12), Column("domain", 2, left=True), Column("judged", left=True),
+         Column("verdict", left=True, least=14), Column("witness: the smallest input found", 1, left=True, least=20))
+CHECKS = (Column("law", left=True, least=12), Column("", left=True), Column("error", 1), Column("tolerance", 2))
 
 
-def add_parser(commands, formatter):
+def add_parser(commands: Any) -> None:
     """Add `verify` to the commands."""
-    command = commands.add_parser(
-        "verify", help="prove or refute that an operator is a convolution",
-        description="Prove or refute that an operator on images is a convolution: linear, and equivariant to shifts. "
-                    "Without an argument well-known operators are judged, those that are and those that are not.",
-        epilog=EXAMPLE, formatter_class=type("Formatter", (formatter, argparse.RawDescriptionHelpFormatter), {}),
-        allow_abbrev=False)
-    command.set_defaults(run=verify)
+    command = add_command(
+        commands, "verify", run, "prove or refute that an operator is a convolution",
+        "Prove or refute that an operator on images is a convolution: linear, and equivariant to shifts. Without an "
+        "argument well-known operators are judged, those that are and those that are not. Exit status 1: it is none.",
+        EXAMPLE)
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION", help="your operator, in a file or as module:attribute: a "
                                                                  "function of arrays or Tensors, or a Module")
-    option("--channels", type=int, default=1, metavar="N", help="of the images that it takes")
-    option("--size", default="16,16", metavar="H,W", help="of the images")
+    option("--channels", type=integer(1), default=1, metavar="N", help="channels of the images that it takes")
+    option("--size", type=commas(integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
     option("--domain", choices=("torus", "plane", "window"), default="torus", help="what is beyond the border")
-    option("--dtype", choices=("float64", "float32"), default="float64", help="of the images")
-    option("--trials", type=int, default=8, metavar="N", help="images for each law")
+    option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
+    option("--trials", type=integer(1), default=8, metavar="N", help="images for each law")
     option("--exhaustive", action="store_true", help="try every basis vector: a proof, if the operator is linear")
-    option("--picture", metavar="FILE", help="draw the steps from linear and equivariant to h * f for a digit, where "
-                                             "your operator keeps the size (png, pdf or svg)")
-    option("--layers", action="store_true", help="of a Module: judge it up to each of its layers")
-    option("--seed", type=int, default=0, help="of the images")
-    option("--time-limit", type=float, default=60.0, metavar="S", help="seconds that calls of your operator may take")
-    option("--json", action="store_true", help="print the result as one line of JSON")
+    option("--picture", type=destination(*PICTURES), metavar="FILE",
+           help="draw the steps from linear and equivariant to h * f for a digit on the torus (png, pdf or svg); your "
+                "operator must keep the size")
+    option("--layers", action="store_true", help="judge a Module up to each of its layers")
+    option("--seed", type=integer(0), default=0, metavar="N", help="seed of the images")
+    option("--time-limit", type=number(above=0), default=60.0, metavar="S",
+           help="seconds that all calls of your operator may take")
+    command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "seed",
+                   "time_limit", unless="target", because="it is about an operator of yours")
+    command.refuse("picture", when="layers", because="a picture is of the whole operator")
+    add_quiet(command)
+    add_json(command)
 
 
-def verify(arguments):
+def run(arguments: argparse.Namespace) -> int:
     """minicnn verify: 0 if it is a convolution, or all known operators were judged rightly; 1 if not."""
-    return _one(arguments) if arguments.target is not None else _catalogue(arguments)
-
-
-def _one(arguments):
-    from ..equivariance.layerwise import layer_reports
-    from ..equivariance.verifier import verify_convolution
-    from ..nn.module import Module
     from ..progress import on_stderr
-    from .user_code import load
-    size = _size(arguments.size)
-    with contextlib.redirect_stdout(sys.stderr):        # what the file prints is not our result
-        op = load(arguments.target)
-    if not callable(op) or isinstance(op, type):
-        raise InputError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
-                         "arrays, or a Module made already")
-    options = {"domain": arguments.domain, "dtype": np.dtype(arguments.dtype), "trials": arguments.trials,
-               "exhaustive": arguments.exhaustive, "time_limit": arguments.time_limit,
-               "rng": np.random.default_rng(arguments.seed)}
-    if arguments.layers:
-        if not isinstance(op, Module):
-            raise InputError(f"--layers needs a Module; {arguments.target} is a {type(op).__name__}")
-        with on_stderr("layers") as progress, contextlib.redirect_stdout(sys.stderr):
-            found = layer_reports(op, arguments.channels, size, **options, progress=progress)
-        if arguments.json:
-            print(json.dumps([{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found]))
-        else:
-            print("\n".join(map(str, found)))
-        return 0 if found and all(one.report for one in found) else 1
+    with on_stderr("verify", arguments.quiet) as progress:
+        if arguments.target is None:
+            return _catalogue(arguments, progress)
+        from .user_code import load_with_module, naming_the_line
+        op, module, _ = load_with_module(arguments.target)
+        if not callable(op) or isinstance(op, type):
+            raise InputError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
+                             "arrays, or a Module that is made already")
+        with naming_the_line(module), _hint_at_factory(op, arguments.target):
+            return (_layers if arguments.layers else _whole)(op, arguments, progress)
+
+
+def _settings(arguments, progress):
+    return {"in_channels": arguments.channels, "size": arguments.size, "domain": arguments.domain,
+            "dtype": np.dtype(arguments.dtype), "trials": arguments.trials, "exhaustive": arguments.exhaustive,
+            "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
+
+
+def _whole(op, arguments, progress):
+    from ..equivariance.verifier import verify_convolution
     if arguments.picture:
-        _draw(op, arguments, size)
-    with on_stderr("verify") as progress, contextlib.redirect_stdout(sys.stderr):
-        report = verify_convolution(op, arguments.channels, size, **options, progress=progress)
-    print(json.dumps({"target": arguments.target, **report.to_dict()}) if arguments.json else report)
+        _draw(op, arguments)
+    report = verify_convolution(op, **_settings(arguments, progress))
+    show(arguments, {"target": arguments.target, **report.to_dict()}, lambda: _print_report(report))
     return 0 if report else 1
 
 
-def _draw(op, arguments, size):
-    """The derivation of the operator for a digit, as a picture."""
+def _print_report(report):
+    tried = "proved with all basis vectors" if report.proof else f"{report.images} images tried"
+    where = "in a window" if report.domain == "window" else f"on the {report.domain}"
+    say(f"{report.verdict} ({where}, {report.size[0]} x {report.size[1]}, {report.dtype}, {tried})")
+    print_table(CHECKS, [[check.says, "ok" if check.passed else "FAIL", f"{check.error:.1e}", f"{check.tolerance:.1e}"]
+                         for check in report.checks])
+    h = report.impulse_response
+    if h is not None and report.affine:
+        outs, ins, height, width = h.kernel.shape
+        say(f"h: {outs} x {ins} kernels of {height} x {width} pixels, the origin at {h.origin}")
+    for witness in report.witnesses.values():
+        say(f"witness: {witness}")
+
+
+def _layers(module, arguments, progress):
+    from ..equivariance.layerwise import layer_reports
+    from ..nn.module import Module
+    if not isinstance(module, Module):
+        raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module).__name__}")
+    found = layer_reports(module, **_settings(arguments, progress))
+    show(arguments, [{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found],
+         lambda: [say(str(one)) for one in found])
+    return 0 if found and all(one.report for one in found) else 1
+
+
+class _hint_at_factory:
+    """Context manager: an error for a function that makes an operator says so."""
+
+    def __init__(self, op, target):
+        self.op, self.target = op, target
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None or not issubclass(kind, InputError):
+            return
+        try:
+            arguments = inspect.signature(self.op).parameters.values()
+        except (TypeError, ValueError):                 # a function written in C has no signature
+            return
+        if all(a.default is not a.empty or a.kind in (a.VAR_KEYWORD, a.VAR_POSITIONAL) for a in arguments):
+            raise InputError(f"{self.target} takes no image: each of its arguments has a default value. If it makes an "
+                             f"operator, make one in a file, as in net = {self.target.rpartition(':')[2]}(), and name "
+                             f"that, as in my_file.py:net. (It was called with an image: {error})") from error
+
+
+def _draw(op, arguments):
+    """Draw the derivation for a digit."""
     from .. import viz
     from ..data import load
     from ..equivariance.proof import derivation
     digit = load("mnist5k").train_images[3, 4:24:2, 6:26:2] / 255.0                     # 10 x 10
-    image = np.zeros(tuple(max(n, 10) for n in size))
+    image = np.zeros(tuple(max(n, 10) for n in arguments.size))
     image[:10, :10] = digit
-    image = (image - np.roll(image, 4, 1))[:size[0], :size[1]]      # signed: for light alone a ReLU is linear
+    image = (image - np.roll(image, 4, 1))[:arguments.size[0], :arguments.size[1]]  # signed: for light a ReLU is linear
     found = derivation(op, np.stack([image] * arguments.channels), time_limit=arguments.time_limit)
     viz.save(viz.derivation(found), arguments.picture)
-    print(f"the derivation: {arguments.picture}", file=sys.stderr)
+    note(f"the derivation: {arguments.picture}")
 
 
-def _size(text):
-    numbers = text.split(",")
-    if len(numbers) != 2 or not all(n.strip().isdecimal() and int(n) > 0 for n in numbers):
-        raise InputError(f"--size must be two positive integers, as in 16,16, not {text!r}")
-    return tuple(int(n) for n in numbers)
-
-
-def _catalogue(arguments):
+def _catalogue(arguments, progress):
     from ..equivariance.known_operators import run_catalogue
-    from ..progress import on_stderr
-    from .output import print_table
-    defaults = {"channels": 1, "size": "16,16", "domain": "torus", "dtype": "float64", "trials": 8, "exhaustive": False,
-                "layers": False, "picture": None, "seed": 0}
-    given = [name for name, default in defaults.items() if getattr(arguments, name) != default]
-    if given:
-        raise InputError(f"--{given[0]} is about an operator of yours: name it, as in my_filters.py:sharpen")
-    with on_stderr("operators") as progress:
-        outcomes = run_catalogue(progress)
+    outcomes = run_catalogue(progress)
     right = sum(outcome.right for outcome in outcomes)
-    if arguments.json:
-        print(json.dumps({"right": right, "operators": [outcome.to_dict() for outcome in outcomes]}))
-    else:
-        rows = [[outcome.name, outcome.entry.domain, "" if outcome.right else "WRONG",
-                 outcome.report.verdict, _witness(outcome.report)] for outcome in outcomes]
-        print_table("operator", ["domain", "", "verdict", "witness: the smallest input found"], rows,
-                    left=(0, 1, 2, 3, 4), fold=(3, 4))
-        print(f"{right} of {len(outcomes)} operators judged rightly")
+    show(arguments, {"right": right, "operators": [outcome.to_dict() for outcome in outcomes]},
+         lambda: _print_catalogue(outcomes, right))
     if right < len(outcomes):
-        print("minicnn verify: the verifier itself is wrong on those marked WRONG", file=sys.stderr)
+        note("minicnn verify: the verifier itself is wrong on those marked WRONG")
     return 0 if right == len(outcomes) else 1
+
+
+def _print_catalogue(outcomes, right):
+    print_table(KNOWN, [[outcome.name, outcome.entry.domain, "" if outcome.right else "WRONG", outcome.report.verdict,
+                         _witness(outcome.report)] for outcome in outcomes])
+    say(f"{right} of {len(outcomes)} operators judged rightly")
 
 
 def _witness(report):

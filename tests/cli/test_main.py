@@ -1,209 +1,151 @@
-"""The command line as a stranger uses it: good input once, bad input once, exit codes, nothing lost."""
+"""What all commands have in common: exit statuses, help, streams that go away, one line of JSON."""
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from minicnn import __version__
-from minicnn.cli.main import main
+from minicnn.cli import info
+from minicnn.cli.main import COMMANDS, main, make_parser
 
-TINY = ["train", "--dataset", "mnist5k", "--model", "mlp", "--dry-run"]
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+ROOT = Path(__file__).parents[2]
+NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS if not command.__name__.endswith("bench")]
+MINICNN = [sys.executable, "-m", "minicnn"]
 
 
-def run(capsys, *arguments):
-    status = main(list(arguments))
-    captured = capsys.readouterr()
-    return status, captured.out, captured.err
+def shell(command):
+    """Run a line of the shell, where `minicnn` is the command."""
+    script = f'minicnn() {{ "{sys.executable}" -m minicnn "$@"; }}; {command}'
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
-def fails(capsys, *arguments):
-    status, out, err = run(capsys, *arguments)
-    assert status == 2 and out == "" and "Traceback" not in err
-    return err
+@pytest.mark.parametrize("command", [*NAMES, "bench", "bench train", "bench conv", ""])
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_help_has_an_example(command, columns, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    status, out, _ = run(*command.split(), "--help")
+    assert status == 0 and f"example: minicnn {command}".strip() in out
 
 
-def test_train_prints_one_line_of_json(capsys):
-    status, out, err = run(capsys, *TINY, "--json")
-    result = json.loads(out)
-    assert status == 0 and out.count("\n") == 1
-    assert {"dataset", "epochs", "val_error", "test_error", "seconds", "images_per_s", "seed", "algorithms",
-            "versions"} <= set(result)
-    assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
-    assert "(5 000 official MNIST training digits); of each part the first 256 images" in err
-    folder = Path("runs/mnist5k-seed1")
-    assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
-                                                  "learning_curve.png", "result.json"}
-    assert (folder / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+def test_every_command_has_a_file():
+    files = {path.stem for path in (ROOT / "minicnn" / "cli").glob("*.py")}
+    assert {"train", "eval", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore",
+            "bench"} == {name for name in (*NAMES, "bench")} <= files
 
 
-def test_train_twice_keeps_the_first_run(capsys):
-    run(capsys, *TINY, "--quiet")
-    before = Path("runs/mnist5k-seed1/last.safetensors").read_bytes()
-    status, out, err = run(capsys, *TINY, "--quiet")
-    assert status == 0 and err == "" and "runs/mnist5k-seed1-2" in out
-    assert Path("runs/mnist5k-seed1/last.safetensors").read_bytes() == before
+def test_version(run):
+    assert run("--version") == (0, f"minicnn {__version__}\n", "")
 
 
-def test_train_says_which_data_it_used_where_nothing_can_be_downloaded(capsys, monkeypatch):
-    monkeypatch.setattr("minicnn.data.mnist.locate", _unavailable)
-    status, out, err = run(capsys, "train", "--model", "mlp", "--dry-run")
-    assert status == 0 and "Using the 5 000 embedded MNIST digits instead of full MNIST: no network" in err
-
-
-def _unavailable(*arguments, **options):
-    from minicnn.data import UnavailableError
-    raise UnavailableError("no network")
-
-
-def test_eval_and_its_picture(capsys):
-    run(capsys, *TINY, "--out", "run")
-    status, out, _ = run(capsys, "eval", "run", "--json")
-    result = json.loads(out)
-    assert status == 0 and result["part"] == "validation" and result["images"] == 1000
-    assert np.sum(result["confusion"]) == 1000
-    assert Path("run/mistakes.png").read_bytes()[:4] == b"\x89PNG"
-    status, out, _ = run(capsys, "eval", "run/best.safetensors", "--picture", "other.pdf")
-    assert status == 0 and "error" in out and Path("other.pdf").read_bytes()[:4] == b"%PDF"
-
-
-def test_eval_of_the_weights_in_the_package_says_what_they_have_seen(capsys):
-    status, out, _ = run(capsys, "eval", "--dataset", "mnist5k")
-    assert status == 0 and "these images were among its training data" in out
-    assert Path("mistakes.png").is_file()
-
-
-def test_info(capsys):
-    status, out, _ = run(capsys, "info")
-    assert status == 0 and "67,415" in out and "17 px" in out
-    _, out, _ = run(capsys, "info", "--json", "--batch-size", "1")
-    assert [layer["parameters"] for layer in json.loads(out)] == [520, 20_040, 40_040, 5_005, 0, 1_810]
-
-
-def test_data(capsys, tmp_path):
-    status, out, _ = run(capsys, "data", "--dataset", "mnist5k")
-    assert status == 0 and "mnist5k.npz: verified" in out
-    status, out, _ = run(capsys, "data", "--json")
-    assert status == 0 and {record["state"] for record in json.loads(out)} == {"missing"}
-    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
-    status, out, _ = run(capsys, "data", "--data", str(tmp_path))
-    assert status == 1 and "corrupt" in out
-
-
-def test_interrupt_saves_exits_with_130_and_resumes_to_the_same_result(tmp_path):
-    command = [sys.executable, "-m", "minicnn", "train", "--dataset", "mnist5k", "--model", "mlp", "--epochs", "8",
-               "--json"]
-    whole = subprocess.run([*command, "--out", "whole"], capture_output=True, text=True)
-    assert whole.returncode == 0, whole.stderr
-    process = subprocess.Popen([*command, "--out", "part"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not Path("part/last.safetensors").exists():
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130 and out == "" and "go on with: minicnn train --resume part" in err
-    assert "Traceback" not in err
-    resumed = subprocess.run([*command[:4], "--resume", "part", "--json"], capture_output=True, text=True)
-    assert resumed.returncode == 0, resumed.stderr
-    assert json.loads(resumed.stdout)["val_error"] == json.loads(whole.stdout)["val_error"]
-    from minicnn.checkpoint import load
-    one, two = load("whole/last.safetensors").model, load("part/last.safetensors").model
-    for name in one:
-        np.testing.assert_array_equal(one[name], two[name])
+def test_no_command_prints_the_help(run):
+    status, out, err = run()
+    assert status == 2 and out == "" and "COMMAND" in err and "train the LeNet" in err
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["train", "--epochs", "0"], "epochs must be an integer of at least 1, not 0"),
-    (["train", "--lr", "-1"], "lr must be a number above 0, not -1.0"),
-    (["train", "--threads", "0"], "--threads must be at least 1, not 0"),
-    (["train", "--algo", "magic", "--dry-run"], "no convolution algorithm is called 'magic'"),
-    (["train", "--data", "nowhere"], "nowhere"),
-    (["train", "--resume", "nowhere"], "there is no last.safetensors in it; name the directory of a run"),
-    (["eval", "nowhere"], "nowhere: there is no such file"),
-    (["gradcheck", "a.py:f", "--shape", "0,3"], "--shape 0,3: write positive lengths with commas"),
-    (["gradcheck", "--shape", "3"], "--shape is for your own function"),
-    (["info", "--batch-size", "0"], "--batch-size must be at least 1, not 0"),
-])
-def test_bad_input_exits_with_2(arguments, message, capsys):
-    if arguments[0] == "train" and "--data" not in arguments:
-        arguments = [*arguments, "--dataset", "mnist5k"]
-    err = fails(capsys, *arguments)
-    assert err.splitlines()[-1].startswith(f"minicnn {arguments[0]}: error: ") and message in err
+    (["fly"], "invalid choice: 'fly'"), (["bench"], "the following arguments are required: BENCHMARK"),
+    (["info", "--bach-size", "3"], "minicnn info: error: unknown: --bach-size 3. Did you mean --batch-size?"),
+    (["info", "--batch", "3"], "unknown: --batch 3. Did you mean --batch-size?"),
+    (["train", "--dataset", "cifar"], "argument --dataset: invalid choice: 'cifar'")])
+def test_wrong_usage_is_told_in_two_lines(arguments, message, run):
+    status, out, err = run(*arguments)
+    assert status == 2 and out == "" and message in err and err.count("\n") == 2
+    assert err.endswith("--help shows what it takes.\n")
 
 
-def test_a_refused_run_leaves_no_directory(capsys):
-    fails(capsys, "train", "--dataset", "mnist5k", "--epochs", "0")
-    fails(capsys, "train", "--dataset", "mnist5k", "--algo", "magic")
-    assert not Path("runs").exists()
+def fail(monkeypatch, error):
+    def run(arguments):
+        raise error
+    monkeypatch.setattr(info, "run", run)
 
 
-def test_resume_takes_no_other_settings_and_no_weights_alone(capsys):
-    run(capsys, *TINY, "--out", "run", "--quiet")
-    assert "leave out --epochs" in fails(capsys, "train", "--resume", "run", "--epochs", "5")
-    Path("run/last.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
-    assert "is no checkpoint of minicnn train" in fails(capsys, "train", "--resume", "run")
+def test_a_bug_keeps_its_traceback_and_says_how_to_report_it(run, monkeypatch):
+    fail(monkeypatch, KeyError("lost"))
+    status, out, err = run("info", "--model", "mlp")
+    assert status == 70 and out == "" and "Traceback" in err and "KeyError: 'lost'" in err
+    last = err.splitlines()[-1]
+    assert last.startswith("minicnn info: this is a bug in minicnn. Please report it")
+    assert f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}" in last
+    assert last.endswith("command line: minicnn info --model mlp")
 
 
-def test_a_picture_that_cannot_be_written_does_not_lose_the_result(capsys):
-    run(capsys, *TINY, "--out", "run", "--quiet")
-    status, out, err = run(capsys, "eval", "run", "--json", "--picture", "nowhere/a.png")
-    assert status == 2 and json.loads(out)["images"] == 1000
-    assert "the picture nowhere/a.png could not be written: No such file or directory" in err
+@pytest.mark.parametrize(("error", "message"), [
+    (OSError(28, "No space left on device"), "No space left on device"), (MemoryError(), "there is not enough memory"),
+    (SystemExit(0), "your code ended the program (SystemExit(0)); it must return")])
+def test_errors_of_the_surroundings_have_status_2(error, message, refused, monkeypatch):
+    fail(monkeypatch, error)
+    assert message in refused("info")
 
 
-def test_an_existing_directory_is_not_written_over(capsys, tmp_path):
-    run(capsys, *TINY, "--out", "run", "--quiet")
-    assert "exists and is not empty: choose another directory, or --resume run" in fails(capsys, *TINY, "--out", "run")
+def test_verbose_shows_the_traceback_of_an_error(run, monkeypatch):
+    monkeypatch.setenv("MINICNN_VERBOSE", "1")
+    status, _, err = run("eval", "nowhere")
+    assert status == 2 and "Traceback" in err and "error: nowhere: there is no such file" in err
 
 
-def test_checkpoint_of_another_model(capsys):
-    from minicnn.checkpoint import save
-    save("other.safetensors", {"weight": np.ones(3)})
-    assert "other.safetensors is of another model than this LeNet" in fails(capsys, "eval", "other.safetensors")
-    Path("text.safetensors").write_text("no checkpoint")
-    assert "text.safetensors is no whole safetensors file" in fails(capsys, "eval", "text.safetensors")
+def test_interrupted(run, monkeypatch):
+    fail(monkeypatch, KeyboardInterrupt())
+    status, out, err = run("info")
+    assert status == 130 and out == "" and err == "\nminicnn info: interrupted\n"
 
 
-def test_picture_of_an_unknown_format(capsys):
-    run(capsys, *TINY, "--out", "run", "--quiet")
-    status, _, err = run(capsys, "eval", "run", "--picture", "a.bmp")
-    assert status == 2 and "its name must end in .png, .pdf, .svg" in err
+def test_json_is_alone_on_stdout_of_a_process(folder):
+    (folder / "loud.py").write_text("import os\nprint('hello')\nos.system('echo world')\ndef same(f):\n"
+                                    "    print('again')\n    return f\n")
+    done = subprocess.run([*MINICNN, "verify", "loud.py:same", "--json", "--size", "5,5"], capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0 and json.loads(done.stdout)["convolution"] is True and done.stdout.count("\n") == 1
+    assert all(word in done.stderr for word in ("hello", "world", "again"))
 
 
-@pytest.mark.parametrize("arguments", [[], ["fly"], ["train", "--dataset", "cifar"], ["train", "--epochs", "many"]])
-def test_usage_errors(arguments, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    assert stop.value.code == 2 and "usage:" in capsys.readouterr().err
+@pytest.mark.parametrize(("line", "status"), [
+    ("minicnn info --model mlp | true; exit ${PIPESTATUS[0]}", 0),
+    ("minicnn data | true; exit ${PIPESTATUS[0]}", 1),
+    ("minicnn info --model mlp >&-", 0), ("minicnn info --model mlp >&- 2>&-", 0), ("minicnn data >&-", 1),
+    ("minicnn eval nowhere 2>&1 | true; exit ${PIPESTATUS[0]}", 2),
+    ("minicnn --help | true; exit ${PIPESTATUS[0]}", 0)])
+def test_a_stream_that_went_away_changes_nothing(line, status):
+    done = shell(line)
+    assert (done.returncode, done.stderr) == (status, "")
 
 
-@pytest.mark.parametrize("command", ["train", "eval", "info", "data", "gradcheck", "bench train", "bench conv"])
-def test_help_has_an_example(command, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([*command.split(), "--help"])
-    assert stop.value.code == 0 and f"example: minicnn {command}" in capsys.readouterr().out
+def test_training_goes_on_when_its_reader_goes_away():
+    done = shell("minicnn train --dataset mnist5k --model mlp --epochs 3 --out run 2>&1 | head -1; "
+                 "exit ${PIPESTATUS[0]}")
+    assert done.returncode == 0 and done.stdout.count("\n") == 1
+    assert len(Path("run/history.jsonl").read_text().splitlines()) == 3 and Path("run/result.json").is_file()
 
 
-def test_version(capsys):
-    with pytest.raises(SystemExit):
-        main(["--version"])
-    assert capsys.readouterr().out == f"minicnn {__version__}\n"
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_told():
+    done = shell("minicnn info --model mlp > /dev/full")
+    assert done.returncode == 2 and done.stderr == "minicnn info: error: [Errno 28] No space left on device\n"
+
+
+def test_every_command_says_what_it_ignores():
+    """Each name in a rule of a command is an option of that command."""
+    commands = make_parser()._subparsers._group_actions[0].choices
+    assert set(commands) == {*NAMES, "bench"}
+    for command in commands.values():
+        known = {action.dest for action in command._actions}
+        assert {name for rule in command.rules for name in rule.names} <= known
 
 
 def test_import_is_light():
-    code = "import sys, minicnn, minicnn.cli.main; print([m for m in ('numba', 'matplotlib', 'scipy', 'rich') " \
-           "if m in sys.modules])"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
-    assert result.stdout.strip() == "[]"
+    code = "import sys, minicnn, minicnn.cli.main as m; m.make_parser(); " \
+           "print([m for m in ('numba', 'matplotlib', 'scipy', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout.strip() == "[]"
+
+
+def test_sigpipe_is_not_the_default():
+    """A reader that goes away must not end the process before it has done its work."""
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN

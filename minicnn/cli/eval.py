@@ -1,0 +1,115 @@
+"""`minicnn eval`: error, confusion matrix and mistakes of a trained network."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import Any
+
+from ..errors import InputError, MinicnnError
+from .options import PICTURES, add_command, add_data, add_json, destination
+from .output import Column, note, print_table, put, replacements, say, show, width
+
+MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
+
+
+def add_parser(commands: Any) -> None:
+    """Add `eval` to the commands."""
+    command = add_command(
+        commands, "eval", run, "measure a trained network: error, confusion matrix, worst mistakes",
+        "Measure a trained network on test images, or on validation images where there is no test set: error, "
+        "confusion matrix, and a picture of the worst mistakes.", "minicnn eval runs/mnist-seed1")
+    option = command.add_argument
+    option("checkpoint", nargs="?", metavar="CHECKPOINT", help="a .safetensors file or the directory of a run; the "
+                                                               "weights in the package where none is given")
+    option("--picture", type=destination(*PICTURES), metavar="FILE",
+           help="draw confusion matrix and worst mistakes (png, pdf or svg). Where not given, mistakes.png beside the "
+                "weights of a run, and no picture of other weights")
+    add_data(command)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """minicnn eval."""
+    from .. import training
+    from ..checkpoint import load, load_into
+    from ..models import MODELS
+    path = training.weights_file(arguments.checkpoint or None)
+    saved = load(path)
+    name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
+    if name not in MODELS:
+        raise InputError(f"{path}: its model is {name!r}; minicnn eval knows {', '.join(MODELS)}")
+    model = MODELS[name]()
+    load_into(saved, model)
+    picture = arguments.picture or _beside(path)
+    data = _data(arguments, trained_on)
+    part, images, labels = (("validation", data.val_images, data.val_labels) if data.test_images is None
+                            else ("test", data.test_images, data.test_labels))
+    found = training.evaluate(model, images, labels)
+    result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
+              "seen_in_training": _seen(trained_on, data.name), "error": found.error, "loss": found.loss,
+              "confusion": found.confusion.tolist(), "picture": None if picture is None else str(picture)}
+    if not math.isfinite(found.loss):
+        note("the loss is not a finite number: weights are NaN or infinite, or far too large")
+    show(arguments, result, lambda: _print(arguments.checkpoint, result))
+    if picture is not None:
+        with replacements([] if arguments.picture else [picture]):
+            _draw(result, images, labels, found, picture)
+        if not arguments.json:
+            put(f"the surest mistakes: {picture}")
+
+
+def _beside(path):
+    """The picture beside the weights of a run; None where they are no run's, or where it cannot be written."""
+    from ..files import check_destination
+    from ..training import HISTORY
+    if not (path.parent / HISTORY).is_file():
+        return None
+    try:
+        return check_destination(path.with_name("mistakes.png"))
+    except MinicnnError as error:
+        note(f"no picture: {error}")
+        return None
+
+
+def _data(arguments, trained_on):
+    """The data that were asked for; else those that the network was trained on, full MNIST where it is at hand."""
+    from ..data import load
+    asked = arguments.data or arguments.dataset != "auto"
+    return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
+
+
+def _seen(trained_on, dataset):
+    """Whether these images were among the training data; None where it is not known what those were."""
+    if trained_on is None:
+        return None
+    return trained_on == "mnist" and dataset == "mnist5k"       # the embedded digits are training images of MNIST
+
+
+def _print(given, result):
+    confusion = result["confusion"]
+    wrong = result["images"] - sum(confusion[i][i] for i in range(len(confusion)))
+    say(f"{given or 'the weights in the package'}, {result['model']}, on the {result['images']:,} {result['part']} "
+        f"images of {result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
+    if result["seen_in_training"]:
+        say("These images were among its training data: the error says nothing about new ones.")
+    digits = [str(i) for i in range(len(confusion))]
+    matrix = [Column("true \\ predicted", left=True), *map(Column, digits)]
+    rows = [[str(i), *map(str, row)] for i, row in enumerate(confusion)]
+    needed = len(matrix[0].title) + sum(2 + max(len(row[i + 1]) for row in rows) for i in range(len(digits)))
+    if needed <= width():
+        print_table(matrix, rows)
+    else:
+        print_table(MISTAKES, [[str(i), str(row[i]), ", ".join(f"{j}: {n}" for j, n in enumerate(row) if n and j != i)]
+                               for i, row in enumerate(confusion)])
+
+
+def _draw(result, images, labels, found, path):
+    from .. import viz
+    figure, axes = viz.new_figure(12, 5.5, 2)
+    viz.confusion_matrix(found.confusion, axes[0])
+    viz.worst_mistakes(images, labels, found, axes[1])
+    seen = ", images that it was trained on" if result["seen_in_training"] else ""
+    figure.suptitle(f"{result['model']} on {result['dataset']}: {result['error']:.2%} of {result['images']:,} "
+                    f"{result['part']} images wrong{seen}")
+    viz.save(figure, path)

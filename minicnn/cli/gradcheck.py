@@ -1,0 +1,80 @@
+"""`minicnn gradcheck`: gradients against finite differences."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import InputError
+from .options import add_command, add_json, add_quiet, integer, shape
+from .output import Column, print_table, say, show
+
+COLUMNS = (Column("operation", left=True, least=14), Column("inputs", 2, left=True, least=12),
+           Column("largest error", 1), Column("verdict"), Column("ms", 3))
+EXAMPLE = """minicnn gradcheck my_code.py:my_function --shape 3,4
+
+A file that it can check, as my_code.py:scale and my_code.py:square:
+
+    from minicnn import record
+
+    shapes = {"scale": [(3, 4), (4,)]}
+
+    def scale(x, factor):
+        return x * factor
+
+    square = (lambda x: x * x), (lambda grad, x: 2 * grad * x)"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add `gradcheck` to the commands."""
+    command = add_command(
+        commands, "gradcheck", run, "check gradients against finite differences",
+        "Check gradients against finite differences, in float64: those of your function, or of every operation of "
+        "minicnn. Exit status 1: a gradient is wrong.", EXAMPLE)
+    option = command.add_argument
+    option("target", nargs="?", metavar="FILE.py:FUNCTION",
+           help="your own function of Tensors, Module, or pair (forward, backward) of functions on arrays, in a file "
+                "or as module:attribute; every operation of minicnn where none is given")
+    option("--shape", type=shape, action="append", metavar="3,4", help="shape of an input of your function; repeat it "
+           "for each input. Where not given: those that the file names in `shapes`, or 3,4")
+    option("--seed", type=integer(0), default=0, metavar="N", help="seed of the inputs")
+    command.refuse("shape", unless="target")
+    add_quiet(command)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """minicnn gradcheck: 0 if all gradients are right, 1 if not."""
+    from ..progress import on_stderr
+    if arguments.target is None:
+        from ..gradcheck import run_catalogue
+        with on_stderr("gradcheck", arguments.quiet) as progress:
+            results = run_catalogue(progress, arguments.seed)
+    else:
+        results = [_check(arguments)]
+    show(arguments, [asdict(result) for result in results], lambda: _print(results))
+    return 0 if all(result.passed for result in results) else 1
+
+
+def _check(arguments):
+    from ..gradcheck import check_user_function
+    from ..gradcheck.target import is_pair
+    from .user_code import load_with_module, naming_the_line
+    function, module, name = load_with_module(arguments.target)
+    if isinstance(function, type) or not (callable(function) or is_pair(function)):
+        raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module "
+                         "that is made already, or a pair (forward, backward) of functions on arrays")
+    shapes = arguments.shape or getattr(module, "shapes", {}).get(name)
+    with naming_the_line(module):
+        return check_user_function(function, shapes, arguments.seed, name=arguments.target)
+
+
+def _print(results):
+    print_table(COLUMNS, [
+        [result.name, " ".join(str(tuple(shape)) for shape in result.inputs),
+         "" if result.max_error is None else f"{result.max_error:.1e}", "ok" if result.passed else "WRONG",
+         f"{result.seconds * 1e3:.0f}"] for result in results])
+    for result in results:
+        if not result.passed:
+            say(f"{result.name}: {result.reason}")

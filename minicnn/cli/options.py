@@ -1,0 +1,335 @@
+"""Options of the command line: their types, which of them go together, and the groups that several commands share.
+
+A type is a function from the text to the value. It raises `argparse.ArgumentTypeError`, and the command ends with exit
+status 2 before any work. An option that would be ignored is refused: `Parser.refuse` declares when.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import difflib
+import math
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import MinicnnError
+from ..files import check_destination
+
+PICTURES = (".png", ".pdf", ".svg")
+
+
+class Help(argparse.HelpFormatter):
+    """Shows defaults that say something; keeps examples and indented lines as they are."""
+
+    def __init__(self, prog: str, **options: Any):
+        columns = options.pop("width", None) or shutil.get_terminal_size().columns - 2
+        super().__init__(prog, max_help_position=max(8, min(24, columns // 4)), width=columns, **options)
+
+    def _get_help_string(self, action):
+        default = getattr(action, "fallback", None)
+        if default is None or default is False or "%" in (action.help or "") or action.help is argparse.SUPPRESS:
+            return action.help
+        return f"{action.help} (default: {default})"
+
+    def _fill_text(self, text, width, indent):
+        paragraphs = text.split("\n\n")
+        kept = lambda one: one.startswith(("example:", "    "))
+        return "\n\n".join(one if kept(one) else textwrap.fill(" ".join(one.split()), width) for one in paragraphs)
+
+
+class _Rule(NamedTuple):
+    """The options `names` are refused where `applies(arguments)`; `why(option)` is the message."""
+
+    names: tuple[str, ...]
+    applies: Callable[[argparse.Namespace], Any]
+    why: Callable[[str], str]
+    fixed: bool                         # the rule does not look at the refused options themselves
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a command that refuses options that would be ignored."""
+
+    def __init__(self, **options: Any):
+        self.rules: list[_Rule] = []
+        super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **options})
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        """As in argparse. The default is kept aside, so that parsing shows which options were given."""
+        action = super().add_argument(*names, **options)
+        if action.default is not argparse.SUPPRESS:
+            action.fallback, action.default = action.default, argparse.SUPPRESS
+        return action
+
+    def refuse(self, *names: str, when: Any = None, unless: str | None = None, because: str = "") -> None:
+        """Declare that the options `names` would be ignored under a condition, and are refused then.
+
+        Parameters
+        ----------
+        names : str
+            As in the parsed arguments: "time_limit" for --time-limit.
+        when : str, (str, value) or callable, optional
+            Another option that is given; an option that has this value; or a function of the arguments, for which
+            `because` is the whole reason.
+        unless : str, optional
+            Another option, which must be given.
+        because : str
+            The reason.
+        """
+        reason = f": {because}" if because else ""
+        if unless is not None:
+            rule = _Rule(names, lambda a: not getattr(a, unless), lambda option:
+                         f"{option} has no effect without {self._shown(unless)}{reason}", True)
+        elif callable(when):
+            rule = _Rule(names, when, lambda option: f"{option} has no effect here: {because}", False)
+        else:
+            name, value = when if isinstance(when, tuple) else (when, None)
+            shown = lambda: self._shown(name) + (f" {value}" if value is not None else "")
+            met = lambda a: getattr(a, name) == value if value is not None else getattr(a, name)
+            rule = _Rule(names, met, lambda option: f"{option} has no effect with {shown()}{reason}. Leave out one of "
+                                                    "the two", True)
+        self.rules.append(rule)
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As in argparse; then the rules are applied and the defaults filled in."""
+        namespace, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(self._unknown(rest))
+        actions = {action.dest: action for action in self._actions if hasattr(action, "fallback")}
+        given = {name for name in actions if hasattr(namespace, name)}
+        for name in actions.keys() - given:
+            setattr(namespace, name, actions[name].fallback)
+        for name in self._ignored(namespace, given):
+            setattr(namespace, name, None)
+        for name in actions.keys() - given:
+            value, action = getattr(namespace, name), actions[name]
+            if isinstance(value, str) and action.type is not None:
+                try:
+                    setattr(namespace, name, action.type(value))
+                except argparse.ArgumentTypeError as error:
+                    self.error(str(argparse.ArgumentError(action, str(error))))
+        paths = [getattr(namespace, name) for name, action in actions.items() if getattr(action.type, "writes", False)]
+        namespace.destinations = [*getattr(namespace, "destinations", ()), *(path for path in paths if path)]
+        namespace.prog = getattr(namespace, "prog", self.prog)
+        return namespace, rest
+
+    def error(self, message: str) -> Any:
+        """Print one line that says what is wrong, and leave with status 2."""
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help shows what it takes.\n")
+
+    def _ignored(self, namespace, given):
+        """The options without a meaning here, which were not given; ends with an error if one was."""
+        ignored = set()
+        for rule in self.rules:
+            if not (rule.fixed or given & set(rule.names)) or not rule.applies(namespace):
+                continue
+            for name in rule.names:
+                if name in given:
+                    self.error(rule.why(self._shown(name)))
+                if rule.fixed:
+                    ignored.add(name)
+        return ignored
+
+    def _shown(self, name):
+        action = next(action for action in self._actions if action.dest == name)
+        return action.option_strings[-1] if action.option_strings else action.metavar
+
+    def _unknown(self, rest):
+        known = [option for action in self._actions for option in action.option_strings]
+        near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
+        return f"unknown: {' '.join(rest)}" + (f". Did you mean {near[0]}?" if near else "")
+
+
+def add_command(commands: Any, name: str, run: Callable, summary: str, description: str, example: str,
+                **options: Any) -> Parser:
+    """Add a command (or the benchmark of `bench`) to the sub-commands; `example` may go on with other paragraphs."""
+    command = commands.add_parser(name, help=summary, description=description, epilog=f"example: {example}", **options)
+    command.set_defaults(run=run)
+    return command
+
+
+# Types.
+
+def _type(function: Callable) -> Callable:
+    """Give argparse the message of an error of minicnn; of a ValueError it would make one of its own."""
+    def parse(text: str) -> Any:
+        try:
+            return function(text)
+        except MinicnnError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+    return parse
+
+
+def integer(least: int | None = None, most: int | None = None) -> Callable[[str], int]:
+    """An integer from `least` to `most`.
+
+    >>> integer(1)("0")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: must be an integer of at least 1, not '0'
+    """
+    bounds = f" from {least} to {most}" if most is not None else f" of at least {least}" if least is not None else ""
+
+    def parse(text: str) -> int:
+        digits = text.strip().removeprefix("-")
+        value = int(text) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+        if value is None or least is not None and value < least or most is not None and value > most:
+            raise argparse.ArgumentTypeError(f"must be an integer{bounds}, not {text!r}")
+        return value
+    return parse
+
+
+def number(above: float, most: float = math.inf) -> Callable[[str], float]:
+    """A finite number above `above`, at most `most`.
+
+    >>> number(above=0)("nan")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: must be a number above 0, not 'nan'
+    """
+    bounds = f" above {above:g}" + (f" and at most {most:g}" if most < math.inf else "")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (above < value <= most and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"must be a number{bounds}, not {text!r}")
+        return value
+    return parse
+
+
+def commas(item: Callable[[str], Any], example: str, count: int | None = None) -> Callable[[str], tuple]:
+    """A list with commas, of `count` items where that is given; each is read by `item`.
+
+    >>> commas(integer(0), "3,7")("3, 7")
+    (3, 7)
+    >>> commas(integer(1), "16,16", 2)("5")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: write 2 values with a comma between, as in 16,16, not '5'
+    """
+    def parse(text: str) -> tuple:
+        parts = [part.strip() for part in text.split(",")]
+        if count is not None and len(parts) != count:
+            raise argparse.ArgumentTypeError(f"write {count} values with a comma between, as in {example}, not "
+                                             f"{text!r}")
+        try:
+            return tuple(item(part) for part in parts)
+        except argparse.ArgumentTypeError as error:
+            if text.strip() in parts:                   # one item: its own message says it all
+                raise
+            raise argparse.ArgumentTypeError(f"in {text!r}: each {error}; write as in {example}") from error
+    return parse
+
+
+def name_of(known: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str], str]:
+    """One of the known names; a function that gives them is called when they are needed.
+
+    >>> name_of(("mlp", "lenet"))("vgg")
+    Traceback (most recent call last):
+        ...
+    argparse.ArgumentTypeError: must be one of mlp, lenet, not 'vgg'
+    """
+    def parse(text: str) -> str:
+        names = list(known() if callable(known) else known)
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"must be one of {', '.join(names)}, not {text!r}")
+        return text
+    return parse
+
+
+def names(known: Callable[[], Iterable[str]] | Iterable[str], example: str) -> Callable[[str], tuple[str, ...]]:
+    """A list of known names with commas, each once."""
+    parse = commas(name_of(known), example)
+    return lambda text: tuple(dict.fromkeys(parse(text)))
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """The shape of an array, as in 3,4.
+
+    >>> shape("(3, 4)"), shape("5")
+    ((3, 4), (5,))
+    """
+    return commas(integer(1), "3,4")(text.strip().removeprefix("(").removesuffix(")").removesuffix(","))
+
+
+def destination(*endings: str) -> Callable[[str], Path]:
+    """A file that can be written, with one of these endings."""
+    parse = _type(lambda text: check_destination(text, endings))
+    parse.writes = True                                 # `Parser` lists it among the destinations
+    return parse
+
+
+def algorithm_names() -> list[str]:
+    """The names that --algo takes."""
+    from ..conv import algorithms
+    return ["auto", *algorithms()]
+
+
+# Groups.
+
+def add_json(command: Parser) -> None:
+    """Add --json."""
+    command.add_argument("--json", action="store_true", help="print the result as one line of JSON, and nothing else "
+                                                             "on stdout")
+
+
+def add_quiet(command: Parser) -> None:
+    """Add --quiet."""
+    command.add_argument("--quiet", action="store_true", help="show no progress on stderr")
+
+
+def add_algorithm(command: Parser, default: str, help: str) -> None:
+    """Add --algo."""
+    command.add_argument("--algo", type=name_of(algorithm_names), default=default, metavar="NAME", help=help)
+
+
+def add_model(command: Parser) -> None:
+    """Add --model."""
+    from ..models import MODELS
+    command.add_argument("--model", choices=tuple(MODELS), default="lenet", help="the network")
+
+
+def add_data(command: Parser, default: str = "auto") -> None:
+    """Add --dataset and --data."""
+    from ..data import DATASETS
+    automatic = default == "auto"
+    command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
+                         default=default, help="auto: full MNIST where it is at hand or can be downloaded, else the "
+                         "5 000 embedded digits" if automatic else "whose files")
+    command.add_argument("--data", metavar="DIR", help="directory with the four IDX files; where not given, that of "
+                                                       "the variable MINICNN_DATA, else the cache directory")
+    command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")
+
+
+def add_settings(command: Parser, settings: type, only: Sequence[str], **defaults: tuple[Any, str]) -> None:
+    """Add an option for each of the named fields of a dataclass: its default, its help, its checks.
+
+    The help stands in the field's metadata under "help". The checks are those of the dataclass itself. `defaults` are
+    other defaults for the command line, each with what the help says of it.
+    """
+    fields = {field.name: field for field in dataclasses.fields(settings)}
+    for name in only:
+        field = fields[name]
+        kind = float if "float" in str(field.type) else int
+        default, more = defaults.get(name, (field.default, ""))
+        command.add_argument(f"--{name.replace('_', '-')}", type=_field(settings, name, kind), default=default,
+                             metavar="N" if kind is int else "X",
+                             help=field.metadata["help"] + (f"; {more}" if more else ""))
+
+
+def _field(settings, name, kind):
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "an integer" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
+        settings(**{name: value})                       # raises what is wrong with the value
+        return value
+    return _type(parse)

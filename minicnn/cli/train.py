@@ -1,0 +1,258 @@
+"""`minicnn train`: train the LeNet, stop and go on."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import platform
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import FileError, InputError
+from .options import (
+    add_algorithm,
+    add_command,
+    add_data,
+    add_json,
+    add_model,
+    add_quiet,
+    add_settings,
+    integer,
+)
+from .output import as_json, note, put, say, show
+
+EPOCHS, EPOCHS_OF_5K, DRY_RUN = 10, 15, 256      # the last: images
+AUGMENT = {"none": 0, "shift": 2}       # how many pixels
+SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # any algorithm that "auto" may take has a cost for it
+
+
+class Plan(NamedTuple):
+    """What is to be trained, on what, and where it goes."""
+
+    model: str
+    algorithm: str
+    settings: Any                       # training.Settings
+    data: Any                           # data.Dataset
+    out: Path
+    saved: Any                          # the Checkpoint of a run that goes on, or None
+    dry_run: bool
+
+
+def add_parser(commands: Any) -> None:
+    """Add `train` to the commands."""
+    from ..training import Settings
+    command = add_command(
+        commands, "train", run, "train the LeNet on handwritten digits",
+        "Train the LeNet on handwritten digits. Ctrl-C saves, and --resume goes on to the same weights, bit for bit, "
+        "as if the run had never stopped.", "minicnn train --augment shift --seed 2 --out runs/shifted")
+    add_data(command)
+    add_model(command)
+    add_settings(command, Settings, ("epochs", "batch_size", "lr", "weight_decay", "patience", "seed"),
+                 epochs=(None, f"{EPOCHS} for full data, {EPOCHS_OF_5K} for the 5 000 digits, where not given"))
+    option = command.add_argument
+    option("--augment", choices=tuple(AUGMENT), default="none",
+           help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, anew in each epoch")
+    add_algorithm(command, "auto", "convolution algorithm")
+    option("--threads", type=integer(1), metavar="N", help="threads of the convolution kernels; all cores where not "
+                                                           "given")
+    option("--out", type=_new_directory, metavar="DIR", help="directory of the run, a new one; runs/DATASET-seedSEED "
+                                                             "where not given, or the first free one with a number")
+    option("--resume", metavar="DIR", help="go on with a run that was interrupted, with its own settings")
+    option("--dry-run", action="store_true", help=f"one epoch on {DRY_RUN} images, to see that everything works")
+    command.refuse("dataset", "model", "epochs", "batch_size", "lr", "weight_decay", "patience", "seed", "augment",
+                   "algo", "out", "dry_run", when="resume", because="a run goes on with its own settings")
+    command.refuse("algo", when=("model", "mlp"), because="it has no convolution")
+    add_quiet(command)
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """minicnn train."""
+    from .. import training
+    from ..checkpoint import load
+    from ..files import write_atomically
+    from ..progress import on_stderr
+    if arguments.threads is not None:
+        from ..conv.runtime.threads import set_num_threads
+        set_num_threads(arguments.threads)
+    plan = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
+    model = _model(plan)
+    algorithms = _algorithms(plan, model, arguments.quiet)
+    _use(algorithms, model)
+    plan = plan if plan.saved else plan._replace(out=_claim(plan.out, arguments.out is None))
+    data, out = plan.data, plan.out
+    note(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to validate"
+         f"; run: {out}", arguments.quiet)
+    start = time.perf_counter()
+    meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
+    try:
+        with on_stderr("train", arguments.quiet) as progress:
+            history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
+                                   extra_meta=meta)
+    except training.Interrupted as stop:
+        raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
+    except training.TrainingError as error:
+        raise InputError(f"{error} (--lr)" if "learning rate" in str(error) else str(error)) from error
+    result = _result(plan, model, history, algorithms, time.perf_counter() - start)
+    load(out / training.BEST)                     # what is announced can be read again
+    show(arguments, result, lambda: _print(result))
+    write_atomically(out / "result.json", as_json(result).encode() + b"\n")
+    _draw(history, out / "learning_curve.png")
+
+
+def _new_run(arguments):
+    from ..data import load
+    from ..training import Settings
+    if arguments.out is None:
+        _check_writable(Path("runs"))
+    Settings(**_given(arguments, EPOCHS))               # before a download
+    data = load(arguments.dataset, arguments.data)
+    default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
+    settings = Settings(**_given(arguments, default))
+    data = _small(data) if arguments.dry_run else data
+    out = arguments.out or Path(f"runs/{data.name}-seed{settings.seed}")
+    return Plan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
+
+
+def _given(arguments, epochs):
+    return {"epochs": epochs if arguments.epochs is None else arguments.epochs, "batch_size": arguments.batch_size,
+            "lr": arguments.lr, "weight_decay": arguments.weight_decay, "seed": arguments.seed,
+            "max_shift": AUGMENT[arguments.augment], "patience": arguments.patience}
+
+
+def _resumed_run(arguments):
+    from ..checkpoint import load
+    from ..data import load as load_data
+    from ..files import check_destination
+    from ..training import LAST, Settings
+    out = Path(arguments.resume)
+    if not (out / LAST).is_file():
+        raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
+    check_destination(out / LAST)
+    saved = load(out / LAST)
+    if saved.optimizer is None or not {"settings", "model", "algorithm", "dry_run", "algorithms"} <= saved.meta.keys():
+        raise InputError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
+    meta = saved.meta
+    if arguments.data is not None and meta["dataset"] == "mnist5k":
+        raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
+    data = load_data(meta["dataset"], arguments.data)
+    return Plan(meta["model"], meta["algorithm"], Settings(**meta["settings"]),
+                _small(data) if meta["dry_run"] else data, out, saved, meta["dry_run"])
+
+
+def _model(plan):
+    import numpy as np
+
+    from ..models import MODELS
+    if plan.model not in MODELS:
+        raise InputError(f"{plan.out}: its model is {plan.model!r}; minicnn train knows {', '.join(MODELS)}")
+    options = {} if plan.model == "mlp" else {"algorithm": plan.algorithm}
+    return MODELS[plan.model](rng=np.random.default_rng(plan.settings.seed), **options)
+
+
+def _algorithms(plan, model, quiet):
+    """{layer: convolution algorithm}, as chosen now from the shapes alone, or as the resumed run chose."""
+    if plan.saved:
+        return plan.saved.meta["algorithms"]
+    from ..conv import Geometry, algorithms
+    from ..nn.summary import summarize
+    batch_size = min(plan.settings.batch_size, len(plan.data.train_labels))
+    chosen = {layer.name: layer.algorithm for layer in summarize(model, (batch_size, 1, 28, 28)) if layer.algorithm}
+    slow = {name for name, known in algorithms().items() if known.cost(Geometry.of(*SMALL_CONVOLUTION)) == math.inf}
+    for name in slow & set(chosen.values()):
+        note(f"{name} shows how a convolution is computed and is slow: a single step may take minutes", quiet)
+    return chosen
+
+
+def _use(algorithms, model):
+    for name, module in model.named_modules():
+        if name in algorithms:
+            module.algorithm = algorithms[name]
+
+
+def _new_directory(text):
+    """Type of --out: a directory that is new or empty, where one can be made."""
+    path = Path(text)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise argparse.ArgumentTypeError(f"{path} exists and is not empty: choose another directory, or go on with "
+                                         f"that run by --resume {path}")
+    try:
+        _check_writable(path)
+    except FileError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return path
+
+
+def _check_writable(path):
+    """FileError where a directory cannot be made."""
+    above = next(one for one in (path, *path.absolute().parents) if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise FileError(f"{path} cannot be made: {above} is no directory that can be written to")
+
+
+def _claim(path, default):
+    """Make the directory; of the default name the first one that is free: path, path-2, path-3, ..."""
+    if not default:
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 1_000_000):
+        claimed = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            claimed.mkdir()                             # two runs that start at once get two directories
+            return claimed
+        except FileExistsError:
+            continue
+    raise FileError(f"{path}: a million runs have this name; name another one by --out")
+
+
+def _small(data):
+    cut = lambda array: None if array is None else array[:DRY_RUN]
+    names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
+    return replace(data, source=f"{data.source}; of each part the first {DRY_RUN} images",
+                   **{name: cut(getattr(data, name)) for name in names})
+
+
+def _result(plan, model, history, algorithms, seconds):
+    from .. import training
+    from ..conv.runtime.threads import get_num_threads
+    data = plan.data
+    best = min(history, key=lambda record: record["val_error"])
+    tested = data.test_labels is not None and len(data.test_labels) > 0
+    trained = sum(record["seconds"] for record in history)
+    return {
+        "dataset": data.name, "source": data.source, "model": plan.model,
+        "images": [len(part) if part is not None else 0 for part in (data.train_labels, data.val_labels,
+                                                                     data.test_labels)],
+        "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"],
+        "test_error": training.evaluate(model, data.test_images, data.test_labels).error if tested else None,
+        "seconds": round(seconds, 3),
+        "images_per_s": round(sum(record["images_per_s"] * record["seconds"] for record in history) / trained, 1),
+        "settings": asdict(plan.settings), "seed": plan.settings.seed, "algorithms": algorithms,
+        "threads": get_num_threads(), "versions": _versions(), "checkpoint": str(plan.out / training.BEST)}
+
+
+def _versions():
+    from importlib.metadata import version
+
+    from .. import __version__
+    packages = {name: version(name) for name in ("numpy", "numba", "scipy")}
+    return {"minicnn": __version__, "python": platform.python_version(), **packages}
+
+
+def _print(result):
+    test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
+    epochs = f"{result['epochs']} epoch{'s' * (result['epochs'] != 1)}"
+    say(f"{result['model']} on {result['dataset']}, {epochs} in {result['seconds']:.0f} s "
+        f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
+    put(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
+
+
+def _draw(history, path):
+    from .. import viz
+    figure, ax = viz.new_figure()
+    viz.learning_curve(history, ax)
+    viz.save(figure, path)

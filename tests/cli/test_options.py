@@ -1,0 +1,114 @@
+"""The types of options, each with good and bad text, and the options that would be ignored."""
+
+import argparse
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from minicnn.cli import options
+from minicnn.cli.options import Parser, commas, destination, integer, name_of, names, number, shape
+from minicnn.errors import InputError
+
+
+@pytest.mark.parametrize(("parse", "text", "value"), [
+    (integer(), "-3", -3), (integer(1), "7", 7), (integer(0, 9), " 9 ", 9),
+    (number(above=0), "2e-3", 0.002), (number(above=0, most=100), "100", 100.0),
+    (commas(integer(0), "1,2"), "4", (4,)), (commas(integer(0), "1,2"), "1, 2,1", (1, 2, 1)),
+    (commas(integer(1), "16,16", 2), "5,6", (5, 6)),
+    (name_of(("a", "b")), "b", "b"), (names(lambda: ("a", "b"), "a,b"), "b,a,b", ("b", "a")),
+    (shape, "3,4", (3, 4)), (shape, "(5,)", (5,)), (shape, "(2, 3)", (2, 3)),
+    (destination(".png", ".pdf"), "a.PNG", Path("a.PNG"))])
+def test_good_text(parse, text, value):
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize(("parse", "text", "message"), [
+    (integer(1), "0", "must be an integer of at least 1, not '0'"),
+    (integer(0), "-1", "must be an integer of at least 0, not '-1'"),
+    (integer(0, 9), "10", "must be an integer from 0 to 9, not '10'"),
+    (integer(), "1.5", "must be an integer, not '1.5'"), (integer(), "", "must be an integer, not ''"),
+    (integer(), "1_000", "must be an integer, not '1_000'"), (integer(), "9" * 19, "must be an integer, not '999"),
+    (integer(), "٣", "must be an integer"),
+    (number(above=0), "0", "must be a number above 0, not '0'"), (number(above=0), "inf", "above 0, not 'inf'"),
+    (number(above=0, most=100), "101", "must be a number above 0 and at most 100, not '101'"),
+    (number(above=0), "fast", "must be a number above 0, not 'fast'"),
+    (commas(integer(0), "1,2"), "1,,2", "in '1,,2': each must be an integer of at least 0, not ''; write as in 1,2"),
+    (commas(integer(0), "1,2"), "a", "^must be an integer of at least 0, not 'a'"),
+    (commas(integer(1), "16,16", 2), "5", "write 2 values with a comma between, as in 16,16, not '5'"),
+    (commas(integer(1), "16,16", 2), "5,0", "each must be an integer of at least 1, not '0'"),
+    (name_of(("a", "b")), "c", "must be one of a, b, not 'c'"),
+    (names(("a", "b"), "a,b"), "a,c", "in 'a,c': each must be one of a, b, not 'c'"),
+    (shape, "0,3", "each must be an integer of at least 1, not '0'"), (shape, "", "must be an integer of at least 1"),
+    (destination(".png"), "a.txt", "a.txt: the name must end in .png"),
+    (destination(".png"), "nowhere/a.png", "its directory does not exist; create it first"),
+    (destination(".png"), "folder.png", "directory")])
+def test_bad_text_says_what_was_given_and_expected(parse, text, message, folder):
+    (folder / "folder.png").mkdir()
+    with pytest.raises(argparse.ArgumentTypeError, match=message):
+        parse(text)
+
+
+@dataclass
+class Settings:
+    steps: int = field(default=3, metadata={"help": "how many"})
+    rate: float = field(default=0.5, metadata={"help": "how fast"})
+
+    def __post_init__(self):
+        if self.steps < 1:
+            raise InputError(f"steps must be at least 1, not {self.steps}")
+
+
+@pytest.fixture
+def parser():
+    parser = Parser(prog="minicnn draw")
+    parser.add_argument("target", nargs="?", metavar="FILE")
+    parser.add_argument("--picture", type=destination(".png"), default="picture.png")
+    parser.add_argument("--size", type=integer(1), default=4, help="how large")
+    parser.add_argument("--kind", choices=("line", "dot"), default="line")
+    parser.add_argument("--text", action="store_true")
+    options.add_settings(parser, Settings, ("steps", "rate"), rate=(None, "0.5 where not given"))
+    parser.refuse("size", unless="target")
+    parser.refuse("picture", "kind", when="text", because="there is no picture")
+    parser.refuse("size", when=("kind", "dot"))
+    parser.refuse("steps", when=lambda given: given.steps > 99, because="nobody looks at so many")
+    return parser
+
+
+def test_defaults_and_fields_of_a_dataclass(parser, folder):
+    found = parser.parse_args(["file", "--steps", "7"])
+    assert (found.target, found.size, found.kind, found.text, found.steps, found.rate) == ("file", 4, "line", False, 7,
+                                                                                         None)
+    assert found.picture == Path("picture.png") and found.destinations == [Path("picture.png")]
+    text = " ".join(parser.format_help().split())
+    assert "--steps N how many (default: 3)" in text and "--rate X how fast; 0.5 where not given" in text
+
+
+def test_a_destination_that_is_not_used_is_not_checked(parser, folder, monkeypatch):
+    monkeypatch.setattr(options, "check_destination", lambda *arguments: pytest.fail("checked"))
+    assert parser.parse_args(["--text"]).picture is None
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    (["--size", "4"], "--size has no effect without FILE"),             # the default, but given
+    (["--text", "--picture", "a.png"],
+     "--picture has no effect with --text: there is no picture. Leave out one of the two"),
+    (["--text", "--kind", "line"], "--kind has no effect with --text"),
+    (["file", "--kind", "dot", "--size", "3"], "--size has no effect with --kind dot. Leave out one of the two"),
+    (["--steps", "100"], "--steps has no effect here: nobody looks at so many"),
+    (["--steps", "0"], "argument --steps: steps must be at least 1, not 0"),
+    (["--steps", "x"], "argument --steps: must be an integer, not 'x'"),
+    (["--rate", "x"], "argument --rate: must be a number, not 'x'")])
+def test_an_option_that_would_be_ignored_is_refused(given, message, parser, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(given)
+    assert stop.value.code == 2
+    assert re.match(re.escape(f"minicnn draw: error: {message}"), capsys.readouterr().err)
+
+
+def test_the_default_destination_is_checked_too(parser, folder, capsys):
+    Path("picture.png").mkdir()
+    with pytest.raises(SystemExit):
+        parser.parse_args([])
+    assert "argument --picture: picture.png could not be written: it is a directory" in capsys.readouterr().err

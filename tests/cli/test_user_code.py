@@ -1,0 +1,81 @@
+"""Functions of the user's own files: found, run, and blamed by their line where they fail."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from minicnn.cli.user_code import load, load_with_module, naming_the_line
+from minicnn.errors import InputError
+
+
+def write(name, text):
+    Path(name).write_text(text)
+
+
+def test_a_function_of_a_file_and_of_a_module():
+    write("mine.py", "def double(x):\n    return 2 * x\n")
+    assert load("mine.py:double")(3) == 6
+    assert load("minicnn.functional:relu").__name__ == "relu"
+
+
+def test_what_lies_beside_the_file_can_be_imported_also_later(folder):
+    write("neighbour_one.py", "value = 1\n")
+    write("neighbour_two.py", "value = 2\n")
+    write("mine.py", "import neighbour_one\ndef f():\n    import neighbour_two\n"
+                     "    return neighbour_one.value + neighbour_two.value\n")
+    assert load("mine.py:f")() == 3
+    assert sys.path[-1] == str(folder)                  # last: a select.py there would not hide Python's own
+
+
+def test_a_file_that_changes_the_directory_or_the_path(folder):
+    (folder / "elsewhere").mkdir()
+    write("mine.py", "import os, sys\nos.chdir('elsewhere')\nsys.path.clear()\ndef f():\n    return 5\n")
+    path = list(sys.path)
+    try:
+        assert load("mine.py:f")() == 5
+    finally:
+        sys.path[:] = path
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("import sys\nsys.exit(0)\n", r"mine.py does not run: SystemExit: 0 \(mine.py, line 2\)"),
+    ("a = 1\nb = a / 0\n", r"mine.py does not run: ZeroDivisionError: division by zero \(mine.py, line 2\)"),
+    ("def f(:\n", r"mine.py does not run: SyntaxError: .*line 1"),
+    ("def g(x):\n    return x\n", "mine.py has no f; it has g"), ("", "mine.py has no f; it has no functions")])
+def test_a_file_that_does_not_run(text, message):
+    write("mine.py", text)
+    with pytest.raises(InputError, match=message):
+        load("mine.py:f")
+
+
+@pytest.mark.parametrize(("spec", "message"), [
+    ("nowhere.py:f", "nowhere.py: there is no such file"), ("no.module:f", "the module no.module cannot be imported"),
+    ("mine.py", "write path/to/file.py:function or module:attribute"), ("", "write path/to/file.py:function"),
+    ("minicnn:not a name", "write path/to/file.py:function"), ("minicnn:nothing", "minicnn has no nothing; it has")])
+def test_what_is_not_there(spec, message):
+    with pytest.raises(InputError, match=message):
+        load(spec)
+
+
+def test_a_module_that_ends_the_program():
+    write("leaves_at_import.py", "raise SystemExit(0)\n")
+    sys.path.insert(0, ".")
+    try:
+        with pytest.raises(InputError, match="leaves_at_import cannot be imported: SystemExit: 0"):
+            load("leaves_at_import:f")
+    finally:
+        sys.path.remove(".")
+
+
+def test_an_error_names_the_line():
+    write("mine.py", "def f():\n    pass\n\ndef g():\n    return [][3]\n")
+    g, module, name = load_with_module("mine.py:g")
+    assert name == "g"
+    with pytest.raises(InputError, match=r"it raised IndexError \(mine.py, line 5\)"), naming_the_line(module):
+        try:
+            g()
+        except IndexError as error:
+            raise InputError("it raised IndexError") from error
+    with pytest.raises(InputError, match="^of minicnn itself$"), naming_the_line(module):
+        raise InputError("of minicnn itself")
