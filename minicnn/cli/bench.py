@@ -102,7 +102,8 @@ def _against(text, layers=False):
     """Type of --against: one of the words, or the names of libraries."""
     if text in (ALL, INSTALLED, NONE):
         return text
-    return names((*libraries.others(layers), ALL, INSTALLED, NONE), "torch,jax")(text)
+    known = tuple(libraries.others(layers))
+    return names(known if "," in text else (*known, ALL, INSTALLED, NONE), "torch,jax")(text)
 
 
 def _threads(text):

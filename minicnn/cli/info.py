@@ -36,7 +36,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _rows(layers):
     rows = [[layer.name, layer.kind.partition("(")[0], "x".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
-             f"{layer.multiply_adds:,}", f"{layer.receptive_field} px" if layer.receptive_field else "all",
-             layer.algorithm or ""] for layer in layers]
+             f"{layer.multiply_adds:,}", _field(layer.receptive_field), layer.algorithm or ""] for layer in layers]
     totals = (f"{sum(getattr(layer, name) for layer in layers):,}" for name in ("parameters", "multiply_adds"))
     return [*rows, ["total", "", "", *totals, "", ""]]
+
+
+def _field(pixels):
+    """What one output pixel sees: an int, (down, across) where they differ, or None for the whole image."""
+    if pixels is None:
+        return "all"
+    return "x".join(map(str, pixels)) + " px" if isinstance(pixels, tuple) else f"{pixels} px"

@@ -3,10 +3,7 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from minicnn.bench import libraries, machine
-from minicnn.cli.main import main
 from minicnn.conv import algorithms
 from tests.bench.strangers import FRAGILE_LAYERS
 
@@ -78,32 +75,6 @@ def test_profile_and_its_table(bench):
     assert found["rows"][-1]["name"] == "rest: tape, checks, Python"
     status, out, _ = bench("train", "--profile", "--algorithms", "im2col", *QUICK)
     assert status == 0 and "whole step, measured" in out
-
-
-@pytest.mark.parametrize("kind", ["train", "conv"])
-def test_help_has_an_example(kind, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["bench", kind, "--help"])
-    assert stop.value.code == 0 and f"example: minicnn bench {kind}" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("arguments", "message"), [
-    (["train", "--batch-size", "0"], "--batch-size must be at least 1, not 0"),
-    (["conv", "--batch-size", "16", "-3"], "--batch-size must be at least 1, not -3"),
-    (["train", "--repeats", "0"], "--repeats must be at least 1, not 0"),
-    (["train", "--threads", "0"], "--threads must be at least 1, not 0"),
-    (["train", "--threads", "9999"], "--threads 9999: this process may use"),
-    (["train", "--algorithms", "magic"], "algorithm must be one of 'auto', "),
-    (["train", "--against", "matlab"], "library must be one of 'jax', "),
-    (["conv", "--network", "resnet9000"], "network must be one of 'lenet', "),
-    (["train", "--chart", "speed.bmp"], "--chart speed.bmp: its directory must exist and its name end in .png"),
-    (["conv", "--chart", "nowhere/speed.png"], "its directory must exist"),
-    (["train", "--profile", "--chart", "a.png"], "--profile has no chart"),
-    (["train", "--profile", "--forward"], "leave out --forward"),
-])
-def test_bad_input_exits_with_2(arguments, message, bench):
-    status, out, err = bench(*arguments)
-    assert status == 2 and out == "" and err.startswith("minicnn bench: error: ") and message in err
 
 
 def test_an_interrupt_shows_what_is_done(bench, monkeypatch):

@@ -5,64 +5,74 @@ import shutil
 
 import pytest
 from PIL import Image
+from safetensors.numpy import save_file
 
-from minicnn.cli.main import main
+from minicnn.models import MLP
+
+SHORT = ["animate", "--digits", "5", "--canvas", "30", "--path", "square"]
 
 
-def test_formats(tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    short = ["animate", "--digits", "5", "--canvas", "30", "--path", "square"]
+def test_formats(run, folder):
     for out in ("a.gif", "a.html", "frames"):
-        assert main([*short, "--out", out, "--json"]) == 0
-        assert json.loads(capsys.readouterr().out)["frames"] == 8
+        status, stdout, _ = run(*SHORT, "--out", out, "--json")
+        assert status == 0 and json.loads(stdout)["frames"] == 8
     with Image.open("a.gif") as image:
         assert image.n_frames == 8
-    assert (tmp_path / "a.html").read_text().count("iVBOR") == 8
-    assert len(list((tmp_path / "frames").glob("*.png"))) == 8
-    assert main(["animate", "--figure", "a.pdf", "--layer", "conv1"]) == 0
-    assert "differ by at most 0" in capsys.readouterr().out
-    assert not list(tmp_path.glob(".minicnn*"))
+    assert (folder / "a.html").read_text().count("iVBOR") == 8
+    assert len(list((folder / "frames").glob("*.png"))) == 8
+    status, stdout, _ = run("animate", "--figure", "a.pdf", "--layer", "conv1")
+    assert status == 0 and "differ by at most 0" in stdout
+    assert not list(folder.glob(".minicnn*"))
+
+
+def test_a_file_that_is_replaced_is_told(run):
+    assert "replaced" not in run(*SHORT)[2]
+    status, stdout, err = run(*SHORT, "--quiet")
+    assert status == 0 and stdout.startswith("animation.gif: 8 frames, ") and err == "animation.gif: replaced\n"
 
 
 @pytest.mark.parametrize(("options", "text"), [
-    (["--out", "a.txt"], "must end in .gif, .mp4, .html"), (["--out", "nowhere/a.gif"], "no directory"),
-    (["--out", "full"], "there already"), (["--digits", "3;4"], "--digits must be integers"),
-    (["--digits", "12"], "there is no digit 12"), (["--canvas", "20"], "28 pixels wide"),
-    (["--clusters", "1"], "at least 2 clusters"), (["--clusters", "20"], "at most 9 clusters"),
-    (["--weights", "nowhere"], "there is no such file"), (["--weights", "mlp.safetensors"], "does not fit LeNet"),
-    (["--fps", "0"], "--fps must be"),
-    (["--figure", "a.txt", "--canvas", "38"], "must end in .png"),
-    (["--figure", ""], "must end in .png"), (["--weights", ""], "directory"), (["--out", ""], "there already"),
-    (["--figure", "a.png", "--out", "a.gif"], "give one of them"), (["--by", "1,2"], "--by is about --figure"),
-    (["--canvas", "1000000"], "to 200"), (["--figure", "a.png", "--by=-1,2"], "--by must be integers from 0 on"),
-    (["--figure", "a.png", "--by", "3"], "--by must be two integers"),
-    (["--figure", "a.png", "--by", "11,3"], "cannot move by"), (["--algo", "magic"], "no convolution algorithm"),
+    (["--out", "a.txt"], "argument --out: a.txt: the name must end in .gif or .mp4 or .html"),
+    (["--out", "nowhere/a.gif"], "argument --out: nowhere/a.gif could not be written: its directory does not exist"),
+    (["--out", "full"], "argument --out: full could not be written: it exists and is not empty"),
+    (["--digits", "3;4"], "argument --digits: must be an integer from 0 to 9, not '3;4'"),
+    (["--digits", "3,12"], "argument --digits: in '3,12': each must be an integer from 0 to 9, not '12'"),
+    (["--canvas", "20"], "argument --canvas: must be an integer from 28 to 200, not '20'"),
+    (["--canvas", "1000000"], "must be an integer from 28 to 200, not '1000000'"),
+    (["--clusters", "1"], "argument --clusters: must be an integer from 2 to 9, not '1'"),
+    (["--clusters", "20"], "must be an integer from 2 to 9, not '20'"),
+    (["--weights", "nowhere"], "nowhere: there is no such file"),
+    (["--weights", "mlp.safetensors"], "mlp.safetensors is of another model than this LeNet"),
+    (["--fps", "0"], "argument --fps: must be a number above 0 and at most 100, not '0'"),
+    (["--fps", "101"], "at most 100, not '101'"),
+    (["--figure", "a.txt"], "argument --figure: a.txt: the name must end in .png or .pdf or .svg"),
+    (["--figure", ""], "argument --figure: .: the name must end in .png"), (["--weights", ""], "directory"),
+    (["--figure", "a.png", "--out", "a.gif"], "--out has no effect with --figure: that is one still picture"),
+    (["--figure", "a.png", "--fps", "12"], "--fps has no effect with --figure"),
+    (["--figure", "a.png", "--path", "circle"], "--path has no effect with --figure"),
+    (["--figure", "a.png", "--digits", "3,7"], "--digits has no effect here: --figure draws one digit; name one"),
+    (["--out", "frames", "--fps", "5"], "--fps has no effect here: single frames have no speed"),
+    (["--by", "1,2"], "--by has no effect without --figure"),
+    (["--figure", "a.png", "--by=-1,2"], "argument --by: in '-1,2': each must be an integer of at least 0, not '-1'"),
+    (["--figure", "a.png", "--by", "3"], "argument --by: write 2 values with a comma between, as in 6,4, not '3'"),
+    (["--figure", "a.png", "--by", "11,3"], "cannot move by"),
+    (["--algo", "magic"], "argument --algo: must be one of auto, direct, "),
 ])
-def test_misuse(options, text, tmp_path, capsys, monkeypatch):
-    from safetensors.numpy import save_file
-
-    from minicnn.models import MLP
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "mine").write_text("")
+def test_misuse(options, text, folder, refused):
+    (folder / "full").mkdir()
+    (folder / "full" / "mine").write_text("")
     save_file(MLP(4).state_dict(), "mlp.safetensors")
-    before = {p.name for p in tmp_path.iterdir()}
-    assert main(["animate", "--canvas", "28", *options]) == 2
-    captured = capsys.readouterr()
-    assert text in captured.err
-    assert captured.out == ""
-    assert "Traceback" not in captured.err
-    assert {p.name for p in tmp_path.iterdir()} == before
+    before = {path.name for path in folder.iterdir()}
+    assert text in refused("animate", *options)
+    assert {path.name for path in folder.iterdir()} == before
 
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
-def test_mp4(tmp_path):
-    arguments = ["animate", "--digits", "5", "--canvas", "30", "--path", "square", "--out", str(tmp_path / "a.mp4")]
-    assert main(arguments) == 0
-    assert b"ftyp" in (tmp_path / "a.mp4").read_bytes()[:16]
+def test_mp4(run, folder):
+    assert run(*SHORT, "--out", "a.mp4")[0] == 0
+    assert b"ftyp" in (folder / "a.mp4").read_bytes()[:16]
 
 
-def test_mp4_without_ffmpeg(tmp_path, capsys, monkeypatch):
+def test_mp4_without_ffmpeg(refused, monkeypatch):
     monkeypatch.setattr("shutil.which", lambda name: None)
-    assert main(["animate", "--out", str(tmp_path / "a.mp4")]) == 2
-    assert "needs the program ffmpeg" in capsys.readouterr().err
+    assert "needs the program ffmpeg" in refused("animate", "--out", "a.mp4")

@@ -12,7 +12,7 @@ import pytest
 
 from minicnn import __version__
 from minicnn.cli import info
-from minicnn.cli.main import COMMANDS, main, make_parser
+from minicnn.cli.main import COMMANDS, make_parser
 
 ROOT = Path(__file__).parents[2]
 NAMES = [command.__name__.rpartition(".")[2] for command in COMMANDS if not command.__name__.endswith("bench")]
@@ -37,7 +37,7 @@ def test_help_has_an_example(command, columns, run, monkeypatch):
 def test_every_command_has_a_file():
     files = {path.stem for path in (ROOT / "minicnn" / "cli").glob("*.py")}
     assert {"train", "eval", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore",
-            "bench"} == {name for name in (*NAMES, "bench")} <= files
+            "bench"} == {*NAMES, "bench"} <= files
 
 
 def test_version(run):

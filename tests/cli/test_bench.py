@@ -1,0 +1,68 @@
+"""What `minicnn bench` refuses, and its tables at every width; what it measures is tested in tests/bench."""
+
+import os
+
+import pytest
+
+from minicnn.bench import machine
+from minicnn.cli import bench
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["train", "--batch-size", "0"], "argument --batch-size: must be an integer of at least 1, not '0'"),
+    (["conv", "--batch-size", "16", "-3"], "argument --batch-size: must be an integer of at least 1, not '-3'"),
+    (["train", "--repeats", "0"], "argument --repeats: must be an integer of at least 1, not '0'"),
+    (["train", "--threads", "0"], "argument --threads: must be an integer of at least 1, not '0'"),
+    (["train", "--threads", "9999"], "each thread is to have one; 9999 are too many"),
+    (["train", "--algorithms", "magic"], "argument --algorithms: must be one of auto, direct, "),
+    (["train", "--against", "matlab"], "argument --against: must be one of jax, "),
+    (["train", "--against", "textbook,matlab"], "in 'textbook,matlab': each must be one of jax, "),
+    (["train", "--against", "textbook,all"], "each must be one of jax, mygrad, tensorflow, textbook, torch, not 'all'"),
+    (["conv", "--network", "resnet9000"], "argument --network: must be one of lenet, alexnet, "),
+    (["train", "--chart", "speed.bmp"], "argument --chart: speed.bmp: the name must end in .png"),
+    (["conv", "--chart", "nowhere/speed.png"], "argument --chart: nowhere/speed.png could not be written"),
+    (["train", "--profile", "--chart", "a.png"], "--chart has no effect with --profile"),
+    (["train", "--profile", "--forward"], "--forward has no effect with --profile"),
+    (["train", "--profile", "--against", "textbook"], "--against has no effect with --profile"),
+    (["train", "--profile", "--algorithms", "auto,direct"], "--profile is about one algorithm; name one"),
+    (["conv", "--find", "--against", "torch"], "--against has no effect with --find"),
+    (["conv", "--find", "--chart", "a.png"], "--chart has no effect with --find")])
+def test_misuse(arguments, message, refused):
+    assert message in refused("bench", *arguments)
+
+
+MACHINE = {**machine.describe(), "load_before": 0.5}
+TIMES = {"median_ms": 1.234, "q1_ms": 1.2, "q3_ms": 1.3, "min_ms": 1.1}
+ROW = {"name": "PyTorch channels_last", "library": "torch", "status": "ok", "reason": None, "steps": 45, "ratio": 3.19,
+       "ratio_in_turn": 3.21, "peak_mb": 362.0, "import_mb": 201.0, "first_step_s": 0.089, "error": 1e-7, **TIMES}
+BAD = {**ROW, "name": "JAX", "status": "failed", "reason": "its process ended with signal SIGKILL (out of memory)"}
+PASS = {**TIMES, "gflops": 12.3, "ratio_in_turn": 1.0}
+LAYER = {**ROW, "forward": PASS, "grad_input": PASS, "grad_weight": PASS, "both": PASS, "error_bound": 1,
+         "error_norm": "element", "errors": {"forward": 1.5, "grad_input": 0.46, "grad_weight": 0.13}}
+WHERE = {"network": "resnet18", "case": "conv3_1 shortcut", "layer": "64->128 1x1/2 @56", "batch_size": 16,
+         "threads": 2}
+RESULTS = {
+    "train": (bench._print_training, {"title": "LeNet training step", "rounds": 15, "task": "forward",
+                                      "base": "minicnn", "rows": [ROW, BAD]}, ["1.23", "3.21", "FAILED"]),
+    "conv": (bench._print_layers, {**WHERE, "rounds": 5, "auto": {"algorithm": "im2col", "ratio_to_best": 1.7},
+                                   "rows": [LAYER, BAD]}, ["1.23", "1.00", "1.70", "FAILED"]),
+    "profile": (bench._print_profile, {"title": "LeNet training step", "repeats": 15, "step_ms": 31.89, "rows": [
+        {"name": "conv2d 20->40 5x5 @24x24 + relu (winograd)", "forward_ms": 1.48, "backward_ms": None, "ms": 9.83,
+         "share": 0.308}]}, ["9.83", "31.89"]),
+    "find": (bench._print_found, {**WHERE, "auto": "direct", "records": [
+        {"algorithm": "im2col", "forward": 0.027, "backward": 0.031, "workspace": 1e5, "error_bound": 3.0,
+         "error_norm": "largest", "reason": None},
+        {"algorithm": "winograd", "reason": "a stride of 2 is not possible"}]}, ["im2col", "27", "winograd:"]),
+}
+
+
+@pytest.mark.parametrize("kind", RESULTS)
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_tables_fit(kind, columns, capsys, monkeypatch):
+    monkeypatch.setitem(os.environ, "COLUMNS", str(columns))
+    show, run, words = RESULTS[kind]
+    show({**MACHINE, "runs": [run]})
+    out = capsys.readouterr().out
+    wide = [line for line in out.splitlines() if len(line) > columns]
+    assert all(" " not in line for line in wide), wide
+    assert set(words) <= set(out.replace(",", " ").split())

@@ -1,0 +1,66 @@
+"""`minicnn info` and `minicnn data` as a user calls them."""
+
+import json
+import os
+
+import pytest
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_info(columns, run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    status, out, err = run("info")
+    assert status == 0 and err == "" and max(map(len, out.splitlines())) <= columns
+    assert "67,415" in out and "17 px" in out and "all" in out and "19,249,800" in out
+    assert ("winograd" in out) == (columns > 40)
+
+
+def test_info_as_json(run):
+    status, out, _ = run("info", "--json", "--batch-size", "1")
+    parameters = [layer["parameters"] for layer in json.loads(out)]
+    assert status == 0 and [number for number in parameters if number] == [520, 20_040, 40_040, 5_005, 1_810]
+
+
+def test_info_of_a_network_with_another_pool(run):
+    layers = {layer["name"]: layer for layer in json.loads(run("info", "--model", "lenet-blur", "--json")[1])}
+    assert layers["pool.0"]["receptive_field"] == 18 and layers["pool.1"]["receptive_field"] == 21
+    assert layers["pool.1"]["out_shape"] == [5, 6, 6]
+
+
+def test_info_of_a_network_without_convolutions(run):
+    status, out, _ = run("info", "--model", "mlp")
+    assert status == 0 and "66,790" in out and "algorithm" not in out
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--batch-size", "0"], "argument --batch-size: must be an integer of at least 1, not '0'"),
+    (["--model", "mlp", "--batch-size", "64"], "--batch-size has no effect with --model mlp: it has no convolution"),
+    (["--model", "vgg"], "argument --model: invalid choice: 'vgg'")])
+def test_misuse_of_info(options, message, refused):
+    assert message in refused("info", *options)
+
+
+def test_data_that_is_there_missing_and_corrupt(run, folder):
+    status, out, _ = run("data", "--dataset", "mnist5k")
+    assert status == 0 and "mnist5k.npz: verified" in out
+    status, out, _ = run("data", "--json")
+    assert status == 1 and {record["state"] for record in json.loads(out)} == {"missing"}
+    (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
+    status, out, _ = run("data", "--data", folder)
+    assert status == 1 and "corrupt" in out and "missing" in out
+
+
+def test_complete_data(run, mnist_dir):
+    status, out, _ = run("data", "--data", mnist_dir)
+    assert status == 0 and out.count(": verified") == 4
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--data", "nowhere"], "--data nowhere: there is no such directory"),
+    (["--data", os.devnull], "there is no such directory"),
+    (["--dataset", "mnist5k", "--data", "x"],
+     "--data has no effect with --dataset mnist5k: these digits are part of the package. Leave out one of the two"),
+    (["--dataset", "mnist5k", "--download"], "--download has no effect with --dataset mnist5k"),
+    (["--download", "--data", "x"], "--download has no effect with --data: only the cache directory is downloaded to")])
+def test_misuse_of_data(options, message, refused):
+    assert message in refused("data", *options)

@@ -1,0 +1,156 @@
+"""`minicnn train` as a user calls it: runs, resumed runs, nothing lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn.checkpoint import load
+
+TINY = ["train", "--dataset", "mnist5k", "--model", "mlp", "--dry-run"]
+
+
+def test_one_line_of_json(run):
+    status, out, err = run(*TINY, "--json")
+    result = json.loads(out)
+    assert status == 0 and out.count("\n") == 1
+    assert {"dataset", "epochs", "val_error", "test_error", "seconds", "images_per_s", "seed", "algorithms",
+            "versions"} <= set(result)
+    assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
+    assert "(5 000 official MNIST training digits); of each part the first 256 images" in err
+    folder = Path("runs/mnist5k-seed1")
+    assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
+                                                  "learning_curve.png", "result.json"}
+    assert (folder / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
+    assert json.loads((folder / "result.json").read_text()) == result
+
+
+def test_twice_keeps_the_first_run(run):
+    run(*TINY, "--quiet")
+    before = Path("runs/mnist5k-seed1/last.safetensors").read_bytes()
+    status, out, err = run(*TINY, "--quiet")
+    assert status == 0 and err == "" and "runs/mnist5k-seed1-2" in out
+    assert Path("runs/mnist5k-seed1/last.safetensors").read_bytes() == before
+
+
+def test_options_become_settings(run):
+    status, out, _ = run(*TINY, "--epochs", "2", "--batch-size", "32", "--lr", "1e-3", "--weight-decay", "0",
+                         "--patience", "5", "--seed", "7", "--augment", "shift", "--quiet", "--json", "--out", "run")
+    assert status == 0 and json.loads(out)["settings"] == {
+        "epochs": 2, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.0, "seed": 7, "max_shift": 2, "patience": 5}
+
+
+def test_it_says_which_data_it_used_where_nothing_can_be_downloaded(run, monkeypatch):
+    from minicnn.data import UnavailableError
+
+    def unavailable(*arguments, **options):
+        raise UnavailableError("no network")
+    monkeypatch.setattr("minicnn.data.mnist.locate", unavailable)
+    status, _, err = run("train", "--model", "mlp", "--dry-run")
+    assert status == 0 and "Using the 5 000 embedded MNIST digits instead of full MNIST: no network" in err
+
+
+def test_a_slow_algorithm_is_chosen_without_running_it_and_is_told(run, monkeypatch):
+    from minicnn import training
+    from minicnn.conv.algorithms.naive import Naive
+
+    def slow(*arguments, **options):
+        pytest.fail("the algorithm ran before training")
+
+    def fit(model, data, settings, **options):
+        assert options["extra_meta"]["algorithms"] == dict.fromkeys(("conv1", "conv2", "conv3", "conv4"), "naive")
+        raise training.TrainingError("seen")
+    monkeypatch.setattr(Naive, "forward", slow)
+    monkeypatch.setattr(training, "fit", fit)
+    status, _, err = run("train", "--dataset", "mnist5k", "--algo", "naive", "--dry-run")
+    assert status == 2 and "naive shows how a convolution is computed and is slow" in err and "error: seen" in err
+
+
+def test_a_diverging_run_names_the_option(refused, monkeypatch):
+    from minicnn import training
+
+    def fit(*arguments, **options):
+        raise training.TrainingError("the loss is nan: try a smaller learning rate")
+    monkeypatch.setattr(training, "fit", fit)
+    assert refused(*TINY, "--quiet").endswith("error: the loss is nan: try a smaller learning rate (--lr)")
+
+
+def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
+    command = [sys.executable, "-m", "minicnn", "train", "--dataset", "mnist5k", "--model", "mlp", "--epochs", "8",
+               "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    whole = subprocess.run([*command, "--out", "whole"], capture_output=True, text=True, env=environment)
+    assert whole.returncode == 0, whole.stderr
+    process = subprocess.Popen([*command, "--out", "part"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env=environment)
+    while not Path("part/last.safetensors").exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and "go on with: minicnn train --resume part" in err
+    assert "Traceback" not in err
+    resumed = subprocess.run([*command[:4], "--resume", "part", "--json"], capture_output=True, text=True,
+                             env=environment)
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["val_error"] == json.loads(whole.stdout)["val_error"]
+    one, two = load("whole/last.safetensors").model, load("part/last.safetensors").model
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name])
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--epochs", "0"], "argument --epochs: epochs must be an integer of at least 1, not 0"),
+    (["--epochs", "many"], "argument --epochs: must be an integer, not 'many'"),
+    (["--lr", "-1"], "argument --lr: lr must be a number above 0, not -1.0"),
+    (["--lr", "fast"], "argument --lr: must be a number, not 'fast'"),
+    (["--weight-decay", "-1"], "argument --weight-decay: weight_decay must be a number of at least 0, not -1.0"),
+    (["--patience", "0"], "argument --patience: patience must be an integer of at least 1, not 0"),
+    (["--seed", "-1"], "argument --seed: seed must be an integer of at least 0, not -1"),
+    (["--threads", "0"], "argument --threads: must be an integer of at least 1, not '0'"),
+    (["--algo", "magic"], "argument --algo: must be one of auto, direct, "),
+    (["--model", "mlp", "--algo", "fft"], "--algo has no effect with --model mlp: it has no convolution"),
+    (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k"),
+    (["--dataset", "mnist", "--data", "nowhere"], "nowhere"),
+    (["--out", "full"], "argument --out: full exists and is not empty: choose another directory, or go on with that "
+                        "run by --resume full"),
+    (["--out", "full/file"], "full/file exists and is not empty"),
+    (["--out", "full/file/run"], "full/file/run cannot be made: "),
+    (["--resume", "nowhere"], "--resume nowhere: there is no last.safetensors in it; name the directory of a run"),
+])
+def test_misuse_leaves_no_directory(options, message, folder, refused):
+    (folder / "full").mkdir()
+    (folder / "full" / "file").write_text("mine")
+    assert message in refused("train", *options)
+    assert [path.name for path in folder.iterdir()] == ["full"]
+
+
+def test_resume_takes_no_other_settings_and_no_weights_alone(run, refused):
+    run(*TINY, "--out", "run", "--quiet")
+    for given in (["--epochs", "5"], ["--seed", "1"], ["--augment", "none"], ["--dry-run"], ["--out", "other"],
+                  ["--dataset", "auto"], ["--model", "lenet"]):
+        assert f"{given[0]} has no effect with --resume: a run goes on with its own settings" in refused(
+            "train", "--resume", "run", *given)
+    assert "--data has no effect: the run trains on mnist5k" in refused("train", "--resume", "run", "--data", "x")
+    Path("run/last.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
+    assert "is no checkpoint of minicnn train" in refused("train", "--resume", "run")
+
+
+def test_two_runs_that_start_at_once_get_two_directories(run, monkeypatch):
+    from minicnn.cli import train
+    Path("runs").mkdir()
+    first, second = (train._claim(Path("runs/mnist5k-seed1"), True) for _ in range(2))
+    assert (str(first), str(second)) == ("runs/mnist5k-seed1", "runs/mnist5k-seed1-2")
+
+
+@pytest.mark.parametrize("model", ["lenet-global", "lenet-average"])
+def test_other_networks_train_and_are_measured(model, run):
+    assert run("train", "--dataset", "mnist5k", "--model", model, "--dry-run", "--quiet", "--out", "run")[0] == 0
+    status, out, _ = run("eval", "run", "--json")
+    assert status == 0 and json.loads(out)["model"] == model
