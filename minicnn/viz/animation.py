@@ -36,9 +36,12 @@ def check_animation(path: str | os.PathLike) -> Path:
         The file or directory cannot be written; the directory is there and not empty.
     """
     path = Path(path)
+    if path.suffix and path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: the name must end in {', '.join(FORMATS)}, or have no ending: then it is that of a "
+                         "new directory for PNG frames")
     if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
         raise InputError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
-    return check_destination(path, FORMATS) if path.suffix else check_new_directory(path)
+    return check_destination(path) if path.suffix else check_new_directory(path)
 
 
 def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progress: Progress = SILENT) -> None:
