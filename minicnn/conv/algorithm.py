@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from .geometry import Geometry
 
 FOLDER = f"{__package__}.algorithms"
@@ -151,12 +151,16 @@ def choose(algorithm: str, geometry: Geometry) -> Algorithm:
     ------
     InputError
         An unknown name; or the reason why the named algorithm cannot compute this geometry.
+    InputTypeError
+        `algorithm` is no string.
 
     Examples
     --------
     >>> choose("im2col", Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))).name
     'im2col'
     """
+    if not isinstance(algorithm, str):
+        raise InputTypeError(f"algorithm must be 'auto' or the name of an algorithm, not {algorithm!r}")
     if algorithm != "auto" or not (named := os.environ.get(VARIABLE)):
         return _choose(algorithm, geometry)
     try:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import pair
+from ..checks import integer, is_integer, pair
 from ..errors import InputError
 
 
@@ -72,16 +72,22 @@ class Geometry:
             ...
         minicnn.InputError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
-        options = [tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation)]
+        stride, padding, dilation = (
+            tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation))
+        options = stride, padding, dilation, groups, padding_mode, str(dtype)
         kinds = tuple(type(v) for value in options for v in (value if isinstance(value, tuple) else (value,)))
-        return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options, groups, padding_mode, str(dtype))
+        try:
+            return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options)
+        except TypeError:                               # not hashable, or of another type: `_of` says which
+            return cls._of(input_shape, weight_shape, *options)
 
     @classmethod
     def _of(cls, input_shape, weight_shape, stride, padding, dilation, groups, padding_mode, dtype):
-        if len(input_shape) != 4:
-            raise InputError(f"the input must have shape (N, C, H, W), not {tuple(input_shape)}")
-        if len(weight_shape) != 4:
-            raise InputError(f"the weight must have shape (C_out, C_in // groups, kH, kW), not {tuple(weight_shape)}")
+        if not _is_shape(input_shape):
+            raise InputError(f"the input must have shape (N, C, H, W), not {input_shape}")
+        if not _is_shape(weight_shape):
+            raise InputError(f"the weight must have shape (C_out, C_in // groups, kH, kW), not {weight_shape}")
+        groups = integer("groups", groups, 1)
         stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
         kernel = tuple(weight_shape[2:])
         span = tuple(d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True))
@@ -92,8 +98,6 @@ class Geometry:
 
     def _validate(self, weight_shape):
         groups = self.groups
-        if not isinstance(groups, int) or groups < 1:
-            raise InputError(f"groups must be an integer of at least 1, not {groups!r}")
         if self.in_channels % groups or self.out_channels % groups:
             raise InputError(f"groups={groups} must divide both the {self.in_channels} input channels "
                              f"and the {self.out_channels} output channels")
@@ -104,7 +108,7 @@ class Geometry:
         if min(self.batch, self.in_channels, self.out_channels, *self.kernel) < 1:
             raise InputError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
                              f"{self.in_shape}, the weight {tuple(weight_shape)}")
-        if self.padding_mode not in ("zeros", "circular"):
+        if not isinstance(self.padding_mode, str) or self.padding_mode not in ("zeros", "circular"):
             raise InputError(f"padding_mode must be 'zeros' or 'circular', not {self.padding_mode!r}")
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"a convolution computes in float32 or float64, not {self.dtype}")
@@ -216,6 +220,10 @@ class Geometry:
                 * (self.in_channels // self.groups) * self.kernel[0] * self.kernel[1])
 
 
+def _is_shape(shape):
+    return isinstance(shape, (tuple, list)) and len(shape) == 4 and all(map(is_integer, shape))
+
+
 @lru_cache(maxsize=4096)
 def _geometry(kinds, *arguments):
     """`kinds` tells apart what is equal but not the same: 1, 1.0 and True."""
@@ -229,9 +237,9 @@ def parse_padding(padding: int | Sequence[int] | str, span: tuple[int, int],
     >>> parse_padding("same", (4, 3), (1, 1))
     ((1, 2), (1, 1))
     """
-    if padding == "valid":
+    if isinstance(padding, str) and padding == "valid":
         return (0, 0), (0, 0)
-    if padding == "same":
+    if isinstance(padding, str) and padding == "same":
         if stride != (1, 1):
             raise InputError(f"padding='same' needs stride 1, not {stride}: give the padding as numbers")
         rows, columns = (((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)

@@ -102,6 +102,13 @@ def test_before_relu_keeps_dtype_and_memory_order(rng):
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 6, 1, 1, "circular"), "would wrap around the 5 x 5 image more than once"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, "zeros", "int64"), "computes in float32 or float64, not int64"),
     (((0, 3, 5, 5), (2, 3, 3, 3)), "needs at least one image"),
+    ((5, (2, 3, 3, 3)), r"the input must have shape \(N, C, H, W\), not 5"),
+    (((1, 3, 5, 5), (2, 3, "3", 3)), r"weight must have shape \(C_out, C_in // groups, kH, kW\), not \(2, 3, '3'"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, np.ones(2)), "padding must be an integer or a pair of integers of at least 0"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), {}), "stride must be an integer or a pair of integers of at least 1, not {}"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, True), "groups must be an integer of at least 1, not True"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, [1]), r"groups must be an integer of at least 1, not \[1\]"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, ["zeros"]), r"must be 'zeros' or 'circular', not \['zeros'\]"),
 ])
 def test_bad_geometry(arguments, message):
     with pytest.raises(ValueError, match=message):
@@ -117,6 +124,8 @@ def test_bad_operands():
     with pytest.raises(ValueError, match="no convolution algorithm is called 'magic': choose 'auto' or one of "
                                          + re.escape(", ".join(algorithms()))):
         F.conv2d(x, w, algorithm="magic")
+    with pytest.raises(TypeError, match=r"algorithm must be 'auto' or the name of an algorithm, not \['direct'\]"):
+        F.conv2d(x, w, algorithm=["direct"])
 
 
 @pytest.mark.parametrize("name", ["im2col", "direct", "fft", "toeplitz"])
