@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -188,8 +189,9 @@ class MLP(Module):
         return self.fc2(F.relu(self.fc1(F.flatten(x, 1))))
 
 
-MODELS = {"lenet": LeNet, "lenet-average": partial(LeNet, pool="average"), "lenet-blur": partial(LeNet, pool="blur"),
-          "lenet-global": GlobalLeNet, "mlp": MLP}
+MODELS: dict[str, Callable[..., Module]] = {
+    "lenet": LeNet, "lenet-average": partial(LeNet, pool="average"), "lenet-blur": partial(LeNet, pool="blur"),
+    "lenet-global": GlobalLeNet, "mlp": MLP}
 
 
 def lenet(pretrained: bool = False, **options: Any) -> LeNet:

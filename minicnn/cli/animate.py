@@ -17,6 +17,7 @@ from .options import (
     destination,
     integer,
     number,
+    writes,
 )
 from .output import put, say, show
 
@@ -33,7 +34,7 @@ def add_parser(commands: Any) -> None:
         "its activations. With --figure one still picture of it instead.",
         "minicnn animate --digits 3,7 --path square --out digits.gif")
     option = command.add_argument
-    option("--out", type=_animation, metavar="FILE", default="animation.gif",
+    option("--out", type=writes(_animation), metavar="FILE", default="animation.gif",
            help="a .gif, .mp4 (needs ffmpeg) or .html file, which is replaced, or a new directory for PNG frames")
     option("--figure", type=destination(*PICTURES), metavar="FILE",
            help="instead, X1, T X1 and their feature maps as a picture (png, pdf or svg)")
@@ -106,6 +107,3 @@ def _animation(text):
         return check_animation(text)
     except MinicnnError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
-
-
-_animation.writes = True                # `Parser` lists it among the destinations

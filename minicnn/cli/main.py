@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             arguments = parser.parse_args(argv)
         except SystemExit as stop:                      # --help, --version, or wrong usage, which is told already
-            return stop.code or OK
+            return stop.code if isinstance(stop.code, int) else OK
         return _run(arguments, argv)
 
 

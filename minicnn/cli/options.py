@@ -59,7 +59,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         """As in argparse. The default is kept aside, so that parsing shows which options were given."""
-        action = super().add_argument(*names, **options)
+        action: Any = super().add_argument(*names, **options)
         if action.default is not argparse.SUPPRESS:
             action.fallback, action.default = action.default, argparse.SUPPRESS
         return action
@@ -260,8 +260,12 @@ def shape(text: str) -> tuple[int, ...]:
 
 def destination(*endings: str) -> Callable[[str], Path]:
     """A file that can be written, with one of these endings."""
-    parse = _type(lambda text: check_destination(text, endings))
-    parse.writes = True                                 # `Parser` lists it among the destinations
+    return writes(_type(lambda text: check_destination(text, endings)))
+
+
+def writes(parse: Any) -> Callable[[str], Path]:
+    """Mark a type: its values are files that the command writes, which `Parser` lists among the destinations."""
+    parse.writes = True
     return parse
 
 

@@ -11,16 +11,16 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 GAP = 2                                                 # spaces between two columns
-_results: list[TextIO] = []                             # where results go, while `apart` is open
+_results: list[Any] = []                                # where results go, while `apart` is open
 
 
 class _Lasting:
     """A stream whose reader may go away, as in `minicnn info | head -1`: what is written from then on goes nowhere."""
 
-    def __init__(self, stream: TextIO, told: bool):
+    def __init__(self, stream: Any, told: bool):
         self.stream, self.told = stream, told           # told: whether another error, a full disk, is raised
 
     def write(self, text: str) -> int:
@@ -72,24 +72,24 @@ def apart() -> Iterator[None]:
         real = stdout.fileno() == 1
     except (OSError, ValueError, AttributeError):       # not a file: a test that captures
         real = False
-    saved = None
     if real:
         stdout.flush()
-        saved = os.dup(1)
+        results: Any = _Lasting(os.fdopen(os.dup(1), "w", encoding=stdout.encoding, errors=stdout.errors), True)
         os.dup2(2, 1)
-    _results.append(_Lasting(os.fdopen(saved, "w", encoding=stdout.encoding, errors=stdout.errors), True) if real
-                    else stdout)
+    else:
+        results = stdout
+    _results.append(results)
     sys.stdout = sys.stderr
     try:
         yield
-        _results[-1].flush()
+        results.flush()
     finally:
         sys.stdout = stdout
-        results = _results.pop()
+        _results.pop()
         if real:
             with contextlib.suppress(OSError):
                 results.flush()
-            os.dup2(saved, 1)
+            os.dup2(results.fileno(), 1)
             results.stream.close()
 
 
@@ -241,11 +241,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
         shown.remove(gone[-1])
     if room(least) > columns_wide:
         return _blocks(columns, rows, used, columns_wide)
-    widths = {i: least[i] for i in shown}
-    spare = columns_wide - room(widths)
-    for i in sorted(shown, key=lambda i: full[i] - least[i]):       # what is left over goes to the narrow ones first
-        more = min(full[i] - least[i], spare)
-        widths[i], spare = widths[i] + more, spare - more
+    widths = _widened({i: least[i] for i in shown}, full, rows, columns_wide - room(least))
     lines = [_line(columns, shown, widths, [columns[i].title for i in shown]),
              (" " * GAP).join("-" * widths[i] for i in shown)]
     lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
@@ -253,6 +249,16 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
         lines.append(fold(f"left out for want of width: {', '.join(columns[i].title for i in sorted(gone))}",
                           columns_wide))
     return "\n".join(lines)
+
+
+def _widened(widths, full, rows, spare):
+    """The widths with the spare columns shared out: one after the other goes where the texts need most lines."""
+    letters = {i: sum(len(row[i]) for row in rows if len(row[i]) > widths[i]) for i in widths}
+    for _ in range(spare):
+        folded = [i for i in widths if widths[i] < full[i]]
+        if folded:
+            widths[max(folded, key=lambda i: letters[i] / widths[i])] += 1
+    return widths
 
 
 def _longest_word(title, rows, i):

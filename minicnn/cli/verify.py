@@ -23,9 +23,9 @@ The function takes an array (images, channels, H, W) and returns one. A file wit
 
 is enough. Domains: torus, what leaves on one side enters on the other (circular padding); plane, the image is zero
 outside; window, the image goes on outside, unseen (no padding)."""
-KNOWN = (Column("operator", left=True, least=12), Column("domain", 2, left=True), Column("judged", left=True),
-         Column("verdict", left=True, least=14), Column("witness: the smallest input found", 1, left=True, least=20))
-CHECKS = (Column("law", left=True, least=12), Column("", left=True), Column("error", 1), Column("tolerance", 2))
+KNOWN = (Column("operator", left=True, least=14), Column("domain", 2, left=True), Column("judged", left=True),
+         Column("verdict", left=True, least=20), Column("witness: the smallest input found", 1, left=True, least=28))
+CHECKS = (Column("law", left=True, least=22), Column("", left=True), Column("error", 1), Column("tolerance", 2))
 
 
 def add_parser(commands: Any) -> None:
