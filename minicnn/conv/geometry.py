@@ -72,10 +72,9 @@ class Geometry:
             ...
         minicnn.InputError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
-        stride, padding, dilation = (
-            tuple(value) if isinstance(value, list) else value for value in (stride, padding, dilation))
-        options = stride, padding, dilation, groups, padding_mode, str(dtype)
-        kinds = tuple(type(v) for value in options for v in (value if isinstance(value, tuple) else (value,)))
+        numbers: list[Any] = [tuple(n) if isinstance(n, list) else n for n in (stride, padding, dilation, groups)]
+        kinds = tuple(type(v) for n in numbers for v in (n if isinstance(n, tuple) else (n,)))
+        options = *numbers, padding_mode, str(dtype)
         try:
             return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options)
         except TypeError:                               # not hashable, or of another type: `_of` says which

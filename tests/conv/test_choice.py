@@ -107,7 +107,7 @@ def test_before_relu_keeps_dtype_and_memory_order(rng):
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, np.ones(2)), "padding must be an integer or a pair of integers of at least 0"),
     (((1, 3, 5, 5), (2, 3, 3, 3), {}), "stride must be an integer or a pair of integers of at least 1, not {}"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, True), "groups must be an integer of at least 1, not True"),
-    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, [1]), r"groups must be an integer of at least 1, not \[1\]"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, [1]), r"groups must be an integer of at least 1, not \(1,\)"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, ["zeros"]), r"must be 'zeros' or 'circular', not \['zeros'\]"),
 ])
 def test_bad_geometry(arguments, message):
