@@ -112,7 +112,7 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
     Examples
     --------
     >>> digits = load("mnist5k")
-    >>> found, = compare_models(["mlp"], digits, epochs=3, images=100, reach=2)
+    >>> found, = compare_models(["mlp"], digits, epochs=2, images=100, reach=2)
     >>> bool(found.accuracy[2] < found.accuracy[0] - 0.2)          # a digit that is moved by two pixels is lost
     True
     """

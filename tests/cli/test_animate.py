@@ -32,7 +32,7 @@ def test_a_file_that_is_replaced_is_told(run):
 
 
 @pytest.mark.parametrize(("options", "text"), [
-    (["--out", "a.txt"], "argument --out: a.txt: the name must end in .gif or .mp4 or .html"),
+    (["--out", "a.txt"], "argument --out: a.txt: the name must end in .gif, .mp4, .html"),
     (["--out", "nowhere/a.gif"], "argument --out: nowhere/a.gif could not be written: its directory does not exist"),
     (["--out", "full"], "argument --out: full could not be written: it exists and is not empty"),
     (["--digits", "3;4"], "argument --digits: must be an integer from 0 to 9, not '3;4'"),

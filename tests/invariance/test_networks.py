@@ -1,20 +1,29 @@
 """Networks that were trained on digits in the middle, tested on moved digits."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from minicnn import nn
+from minicnn.data import load
 from minicnn.errors import InputError
 from minicnn.invariance import Shifts, compare_models, comparison_table
 from tests.recorder import Recorder
 
 
-def test_compare_models_quickly():
+@pytest.fixture(scope="module")
+def few():
+    data = load("mnist5k")
+    return replace(data, train_images=data.train_images[:1280], train_labels=data.train_labels[:1280],
+                   val_images=data.val_images[:200], val_labels=data.val_labels[:200])
+
+
+def test_compare_models_quickly(few):
     told = Recorder()
-    found, = compare_models(["mlp"], epochs=2, seeds=(1, 2), images=60, reach=2, progress=told)
-    again, = compare_models(["mlp"], epochs=2, seeds=(1, 2), images=60, reach=2)
+    found, = compare_models(["mlp"], few, epochs=2, seeds=(1, 2), images=60, reach=2, progress=told)
+    again, = compare_models(["mlp"], few, epochs=2, seeds=(1, 2), images=60, reach=2)
     assert found.as_dict() == again.as_dict() and json.dumps(found.as_dict())
     assert len(found.maps) == 2 and found.shifts == Shifts(2, 28) and found.parameters == 66_790
     assert found.accuracy == pytest.approx(np.mean([[place["accuracy"] for place in m.by_distance()]
@@ -40,10 +49,10 @@ def test_the_argument_of_the_article():
     assert whole.consistency > 0.97 and abs(whole.accuracy[5] - whole.accuracy[0]) < 0.03
 
 
-def test_a_network_of_ones_own():
+def test_a_network_of_ones_own(few):
     def make(rng):
         return nn.Sequential(nn.Flatten(), nn.Linear(784, 10, rng=rng))
-    found, = compare_models({"one layer": make}, epochs=1, images=20, reach=1)
+    found, = compare_models({"one layer": make}, few, epochs=2, images=20, reach=1)
     assert found.title == "one layer, 28x28" and found.parameters == 7_850
     assert found.accuracy[0] > 0.5
 
