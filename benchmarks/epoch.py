@@ -63,8 +63,8 @@ def main():
     seconds = {"minicnn": [], "PyTorch channels_last": []}
     with tempfile.TemporaryDirectory() as out:
         for n in range(arguments.repeats):
-            commands = {"minicnn": [sys.executable, "-m", "minicnn", "train", "--dataset", "mnist", "--epochs", "1",
-                                    "--seed", "1", "--quiet", "--json", "--out", f"{out}/{n}", *place],
+            commands = {"minicnn": [sys.executable, "-P", "-m", "minicnn", "train", "--dataset", "mnist", "--epochs",
+                                    "1", "--seed", "1", "--quiet", "--json", "--out", f"{out}/{n}", *place],
                         "PyTorch channels_last": [sys.executable, __file__, "--torch", *place]}
             for name, command in commands.items():
                 start = time.perf_counter()

@@ -35,8 +35,8 @@ def main():
         arguments = ["bench", *arguments, "--against", "installed" if arguments[0] == "conv" else against]
         command = " ".join(["minicnn", *arguments])
         print(command, file=sys.stderr)
-        process = subprocess.run([sys.executable, "-m", "minicnn", *arguments, "--json"], stdout=subprocess.PIPE,
-                                 text=True)
+        process = subprocess.run([sys.executable, "-P", "-m", "minicnn", *arguments, "--json"],
+                                 stdout=subprocess.PIPE, text=True)
         if not process.stdout:
             return process.returncode
         results.append({"command": command, **json.loads(process.stdout)})

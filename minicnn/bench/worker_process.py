@@ -22,12 +22,11 @@ PATIENCE = 300.0                                  # seconds; compiling takes a m
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS",
            "NPROC", "VECLIB_MAXIMUM_THREADS")
 PACKAGE = Path(__file__).parents[1]
-# The first line of the program takes the current directory off the path, as Python's -P would, before any import: a
-# select.py or numpy.py that lies there is not the library. The package is loaded from its file, so that its directory
-# need not be on the path. The process takes its cores before NumPy's BLAS counts them.
+# PYTHONSAFEPATH in its environment keeps the current directory off the worker's path: a select.py or numpy.py that lies
+# there is not the library. The package is loaded from its file, so its directory need not be on the path either. The
+# process takes its cores before NumPy's BLAS counts them.
 START = """
-import sys; sys.path[:] = [path for path in sys.path if path]
-import psutil
+import sys, psutil
 process, cores = psutil.Process(), [int(core) for core in sys.argv[2].split(",")]
 if hasattr(process, "cpu_affinity"):
     process.cpu_affinity(cores)

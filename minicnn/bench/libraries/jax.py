@@ -8,12 +8,14 @@ from ..lenet_step import StepInputs, channels_first, channels_last
 from . import LeNetCalls, Library
 
 
-def load(threads: int) -> str:                    # XLA reads its threads from the environment of the worker
+def load(threads: int) -> str:
+    """Import JAX, which reads its threads from the environment. -> its version."""
     import jax
     return jax.__version__
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+    """The LeNet on this batch, from these weights."""
     import jax
     import jax.numpy as jnp
     params = {name: jnp.asarray(array) for name, array in channels_last(inputs.state).items()}

@@ -17,12 +17,14 @@ from . import LayerCalls, LeNetCalls, Library
 
 
 def load(threads: int) -> str:
+    """Import minicnn and limit it to so many threads. -> its version."""
     algorithms()                                  # imports numba
     set_num_threads(threads)
     return __version__
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+    """The LeNet on this batch, from these weights."""
     model = LeNet(algorithm=variant)
     model.load_state_dict(inputs.state)
     optimizer = SGD(model.parameters(), inputs.lr)
@@ -41,7 +43,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
-    """The operands lie in memory as between two layers of a network: batch innermost."""
+    """The convolution of these operands, which lie in memory as between two layers of a network: batch innermost."""
     algorithm = choose(variant, geometry)
     x, grad = _batch_last(x), _batch_last(grad)
 

@@ -7,12 +7,14 @@ from . import LeNetCalls, Library
 
 
 def load(threads: int) -> str:
+    """Import MyGrad, which has no threads of its own. -> its version."""
     import mygrad
     mygrad.turn_memory_guarding_off()
     return mygrad.__version__
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+    """The LeNet on this batch, from these weights."""
     import mygrad as mg
     import numpy as np
     from mygrad.nnet.activations import relu

@@ -9,6 +9,7 @@ from . import LeNetCalls, Library
 
 
 def load(threads: int) -> str:
+    """Import TensorFlow and limit it to so many threads. -> its version."""
     import tensorflow as tf
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -16,6 +17,7 @@ def load(threads: int) -> str:
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+    """The LeNet on this batch, from these weights."""
     import tensorflow as tf
     params = {name: tf.Variable(array) for name, array in channels_last(inputs.state).items()}
     images, labels = tf.constant(inputs.images.transpose(0, 2, 3, 1)), tf.constant(inputs.labels)

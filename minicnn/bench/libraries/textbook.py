@@ -10,10 +10,12 @@ from . import LeNetCalls, Library
 
 
 def load(threads: int) -> str:
+    """NumPy's version; the worker limits its BLAS."""
     return np.__version__
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+    """The LeNet on this batch, from these weights."""
     model, lr = TextbookLeNet(inputs.state), np.float32(inputs.lr)
 
     def step():

@@ -12,6 +12,7 @@ from . import LayerCalls, LeNetCalls, Library
 
 
 def load(threads: int) -> str:
+    """Import PyTorch and limit it to so many threads. -> its version."""
     import torch
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)              # the step is one chain of operations
@@ -19,7 +20,7 @@ def load(threads: int) -> str:
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
-    """`compiled` is channels last too, which is no slower."""
+    """The LeNet on this batch, from these weights; `compiled` is channels last too, which is no slower."""
     import torch
     from torch import nn
     model: Any = nn.Sequential(
@@ -52,6 +53,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
+    """The convolution of these operands."""
     import torch
     order = torch.channels_last if variant == "channels_last" else torch.contiguous_format
     operands = (torch.from_numpy(array).to(memory_format=order, copy=True) for array in (x, weight, grad))
