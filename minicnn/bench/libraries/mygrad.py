@@ -1,4 +1,4 @@
-"""MyGrad, without its guard of memory, as it advises for speed."""
+"""MyGrad with memory guarding off, as its documentation advises for speed."""
 
 from __future__ import annotations
 
