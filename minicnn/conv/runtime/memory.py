@@ -1,4 +1,4 @@
-"""Where the arrays of a convolution come from: aligned, and from memory that the process already has."""
+"""Memory for the arrays of a convolution: aligned, and taken from what the process already has."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def scratch(size: int) -> int:
-    """The address of at least `size` bytes of working memory that belong to the calling thread, at a huge page.
+    """The address of at least `size` bytes of working memory of the calling thread, at the start of a huge page.
 
-    The same memory at each call, so that it stays in the cache.
+    Each call gives the same memory, so that it stays in the cache.
     """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
@@ -58,11 +58,11 @@ def _pages(size):
 def keep_freed_memory() -> None:
     """Ask the C library to keep the memory of a training step for the next one, and to take it in pages of 2 MB.
 
-    Else it gives the activations back to the operating system after every step and gets them again page by page, each
-    cleared first: an eighth of the time of a LeNet step. And a kernel goes through memory in long strides while the
-    processor knows the place of few pages: with pages of 4 KB it looks up one for most of the vectors that it loads,
-    another sixth at batch 256. Only where the C library is glibc and no MALLOC_* environment variable says otherwise;
-    once in a process. What is reserved takes no memory before it is used.
+    Otherwise the C library returns the activations to the operating system after every step, and gets them back page
+    by page, each cleared: an eighth of the time of a LeNet step. Kernels also go through memory in long strides, and the
+    processor remembers the places of few pages. With pages of 4 KB it looks up a page for most vectors: another sixth of
+    the time at batch 256. This happens once in a process, and only if the C library is glibc and no MALLOC_* environment
+    variable is set. The reserved memory is not taken before it is used.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return

@@ -1,7 +1,7 @@
 """A few Python threads for kernels that release the GIL.
 
-Why not numba's own parallel loops: the threading layer that it comes with aborts the process where two Python threads
-use it at once, and its parallel functions are slow to compile.
+numba's own parallel loops are not used. The threading layer that numba comes with aborts the process if two Python
+threads use it at once, and its parallel functions are slow to compile.
 """
 
 from __future__ import annotations
@@ -27,8 +27,11 @@ AWAKE = 20_000                  # turns of a waiting loop: about a millisecond
 
 
 def get_num_threads() -> int:
-    """How many threads a convolution uses: what `set_num_threads` said, else the environment variable
-    NUMBA_NUM_THREADS, else OMP_NUM_THREADS, else as many as the process may use cores."""
+    """The number of threads that a convolution uses.
+
+    It is the number given to `set_num_threads`, else the environment variable NUMBA_NUM_THREADS, else OMP_NUM_THREADS,
+    else the number of cores that the process may use.
+    """
     if _threads is not None:
         return _threads
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
@@ -67,7 +70,7 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
     jobs : int
     work : callable
     least : int
-        The fewest jobs that are worth a call; up to twice as many run on the calling thread alone.
+        The fewest jobs that are worth a call. Fewer than two such calls run on the calling thread alone.
     """
     threads = min(get_num_threads(), jobs // max(least, 1))
     if threads <= 1:
@@ -98,7 +101,7 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
 
 
 class _Helper:
-    """A thread that runs what it is given, in order. Between calls it waits awake for a moment, then it sleeps."""
+    """A thread that runs calls in order. Between calls it waits awake for a moment, then it sleeps."""
 
     def __init__(self):
         self.given, self.calls, self.cores, self.turns = np.zeros(1, np.int64), SimpleQueue(), None, 0
@@ -136,7 +139,7 @@ class _Call:
             self.finished[0] = 1
 
     def error(self):
-        """What it raised, or None, after it has returned; it will not run any more if it has not begun."""
+        """Wait for the end of the call; its exception, or None. A call that has not begun is cancelled."""
         if self.future.cancel():
             return None
         self.helper.wait(self.finished.ctypes.data, 1, self.helper.turns)
@@ -177,7 +180,7 @@ def _crew(n):
 
 
 def _forget_helpers():
-    """A forked child has the helpers but not their threads."""
+    """A forked child has the list of helpers but not their threads: start again without helpers."""
     global _helpers, _lock
     _helpers, _lock = [], threading.Lock()
 
