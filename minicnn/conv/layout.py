@@ -1,8 +1,8 @@
 """Memory order and padding, shared by the algorithms.
 
-Inside every algorithm but `naive` an image batch is an array (C, H, W, N) in C order, the batch innermost. Seen from outside it is
-the transpose, an array of shape (N, C, H, W). `to_batch_last` goes from outside to inside. `to_batch_first` goes back
-and never copies.
+Inside every algorithm but `naive` an image batch is an array (C, H, W, N) in C order, the batch innermost. Seen from
+outside it is the transpose, an array of shape (N, C, H, W). `to_batch_last` goes from outside to inside.
+`to_batch_first` goes back and never copies.
 """
 
 from __future__ import annotations

@@ -59,10 +59,10 @@ def keep_freed_memory() -> None:
     """Ask the C library to keep the memory of a training step for the next one, and to take it in pages of 2 MB.
 
     Otherwise the C library returns the activations to the operating system after every step, and gets them back page
-    by page, each cleared: an eighth of the time of a LeNet step. Kernels also go through memory in long strides, and the
-    processor remembers the places of few pages. With pages of 4 KB it looks up a page for most vectors: another sixth of
-    the time at batch 256. This happens once in a process, and only if the C library is glibc and no MALLOC_* environment
-    variable is set. The reserved memory is not taken before it is used.
+    by page, each cleared: an eighth of the time of a LeNet step. Kernels also go through memory in long strides, and
+    the processor remembers the places of few pages. With pages of 4 KB it looks up a page for most vectors: another
+    sixth of the time at batch 256. This happens once in a process, and only if the C library is glibc and no MALLOC_*
+    environment variable is set. The reserved memory is not taken before it is used.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return

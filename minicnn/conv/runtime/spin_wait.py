@@ -1,5 +1,5 @@
-"""Waiting without sleeping. The next kernel often comes within a fraction of a millisecond. A sleeping thread would need
-as long to wake up, and Linux may wake it on the core that the waking thread is about to use.
+"""Waiting without sleeping. The next kernel often comes within a fraction of a millisecond. A sleeping thread would
+need as long to wake up, and Linux may wake it on the core that the waking thread is about to use.
 """
 
 from __future__ import annotations
