@@ -46,7 +46,7 @@ def test_the_catalogue(columns, run, known_operator_outcomes, monkeypatch):
     text = " ".join(out.split())
     assert text.endswith(f"{len(outcomes)} of {len(outcomes)} operators judged rightly") and "WRONG" not in out
     assert "median" in out and "convolution" in out and "linear;" in out
-    assert ("fails at" in text) == (columns > 40)
+    assert ("fails at" in text) == (columns == 80)
 
 
 def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes, monkeypatch):
