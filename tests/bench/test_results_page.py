@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from minicnn.conv import algorithms
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -59,3 +61,15 @@ def test_the_scripts_have_help(script):
     shown = subprocess.run([sys.executable, BENCHMARKS / script, "--help"], env={**os.environ, "PYTHONPATH": root},
                            capture_output=True, text=True, check=True).stdout
     assert f"python benchmarks/{script}" in shown
+
+
+def test_the_stored_errors_are_within_the_bounds_and_can_be_measured_again(results_page, monkeypatch):
+    import errors
+    stored = {row["algorithm"]: row for row in json.loads((BENCHMARKS / "errors.json").read_text())["rows"]}
+    for name, row in stored.items():
+        assert row["norm"] == algorithms()[name].error_norm
+        assert row["both signs"]["forward"] <= algorithms()[name].error_bound
+    monkeypatch.setattr(errors, "BATCH", 1)
+    worst, outputs = errors.worst_errors(algorithms()["im2col"], positive=True)
+    assert set(worst) == set(stored["im2col"]["all positive"]) and outputs == 38_480
+    assert 0.1 < worst["forward"] < 2 * stored["im2col"]["all positive"]["forward"]
