@@ -70,7 +70,9 @@ class Conv2d(Module):
 
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
         """A call with `relu` is told as the convolution, computed once more, and its ReLU."""
-        x, relu = (lambda x, relu=False: (x, relu))(*inputs, **options)         # as `forward` takes them
+        def arguments(x, relu=False):                 # as `forward` takes them
+            return x, relu
+        x, relu = arguments(*inputs, **options)
         if not relu:
             return super().steps(inputs, options, output)
         with no_grad():
