@@ -60,7 +60,7 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
     Raises
     ------
     InputError, FileError
-        As of `check_animation`; `fps` is not above 0 and at most 100.
+        `check_animation` refuses the path, or `fps` is not above 0 and at most 100.
     """
     path = check_animation(path)
     if not 0 < fps <= 100:
@@ -135,8 +135,8 @@ class _Folder(_Images):
         image.save(Path(self.outfile) / f"frame{self.added:04d}.png")
 
 
-class _Gif(_Images):
-    """One GIF that plays for ever. 64 colours are enough for all that is drawn, and dither would be noise."""
+class _Collected(_Images):
+    """All frames with 64 colours each: enough for what is drawn here, where dither would be noise."""
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
@@ -145,13 +145,17 @@ class _Gif(_Images):
     def add(self, image):
         self.images.append(image.quantize(64, dither=Image.Dither.NONE))
 
+
+class _Gif(_Collected):
+    """One GIF that plays for ever."""
+
     def finish(self):
         if self.images:
             self.images[0].save(self.outfile, save_all=True, append_images=self.images[1:],
                                 duration=round(1000 / self.fps), loop=0, optimize=False)
 
 
-class _Page(_Gif):
+class _Page(_Collected):
     """One HTML page with a slider and a play button, which holds all frames and needs no network.
 
     matplotlib's own page loads a font from the network, plays where people asked for reduced motion, and is larger.
