@@ -13,10 +13,12 @@ import importlib
 import pkgutil
 
 import numpy as np
+from numba import types
 from numba.core.dispatcher import Dispatcher
 
 from minicnn.conv import kernels, layout
 from minicnn.conv.algorithms import direct, winograd
+from minicnn.conv.kernels.compile import fields
 from minicnn.conv.kernels.cook_toom import cook_toom
 from minicnn.conv.kernels.simd import VECTOR
 
@@ -38,12 +40,12 @@ def install(monkeypatch):
                 monkeypatch.setattr(module, name, getattr(interpreter, name))
             elif isinstance(value, Dispatcher):         # a part of a kernel, inlined by the compiler
                 monkeypatch.setattr(module, name, value.py_func)
-            elif name in ("compiled", "compiled_block"):
-                monkeypatch.setattr(module, name, interpreter.compiled)
+            elif name in ("compiled", "compiled_block", "call"):
+                monkeypatch.setattr(module, name, getattr(interpreter, name))
             elif name in FACTORIES:                     # cached: not what has been compiled before
                 monkeypatch.setattr(module, name, value.__wrapped__)
-            elif name == "call":
-                monkeypatch.setattr(module, name, lambda block, arguments: block(*arguments))
+            elif name == "unpack":
+                monkeypatch.setattr(module, name, lambda cls, numbers: _unpack(cls, iter(numbers.tolist())))
             elif name == "parallel_for":
                 monkeypatch.setattr(module, name, lambda jobs, work, least=1: work(0, jobs))
             elif name == "np":
@@ -53,6 +55,10 @@ def install(monkeypatch):
             elif name == "scratch":
                 monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float).ctypes.data)
     return interpreter
+
+
+def _unpack(cls, numbers):
+    return cls(*(next(numbers) if kind is int else _unpack(kind, numbers) for kind in fields(cls)))
 
 
 class _Recording:
@@ -98,18 +104,26 @@ class Interpreter:
     """
 
     def __init__(self):
-        self.products, self.called = 0, set()
+        self.products, self.called, self._blocks = 0, set(), []
         self._starts, self._arrays = [], []             # sorted by address; [array, numbers loaded, numbers stored]
 
     def compiled(self, signature, kernel):
         """The kernel itself, with arrays that are checked."""
-        assert kernel.__code__.co_argcount == (signature if isinstance(signature, int) else len(signature.args))
+        assert kernel.__code__.co_argcount == len(signature.args)
         factory = kernel.__qualname__.split(".")[0]
 
         def run(*arguments):
             self.called.add(factory)
             kernel(*[a.view(_Checked) if isinstance(a, np.ndarray) else a for a in arguments])
         return run
+
+    def compiled_block(self, parameters, block):
+        """A number that stands for the address of the block."""
+        self._blocks.append(self.compiled(types.void(*[types.int64] * parameters), block))
+        return len(self._blocks) - 1
+
+    def call(self, block, arguments):
+        self._blocks[block](*arguments)
 
     def allow(self, array):
         """Let kernels use the memory of the array, which is returned."""

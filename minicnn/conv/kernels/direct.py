@@ -19,7 +19,7 @@ from numba import njit, types
 
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
-from .compile import compiled, constants, integers
+from .compile import NUMBERS, compiled, constants, pack, unpack
 from .simd import (
     INT,
     VECTOR,
@@ -85,6 +85,14 @@ class CorrelationSizes(NamedTuple):
     chain: int          # products that are summed one by one
 
 
+class CorrelationTask(NamedTuple):
+    """What `correlation_kernel` is told besides its range of jobs, its rows and its taps."""
+
+    arrays: CorrelationArrays
+    sizes: CorrelationSizes
+    rectify: int        # whether the output is that of a ReLU
+
+
 @njit(inline="always")
 def sum_taps(B: Block, columns: int, arrays: CorrelationArrays, sizes: CorrelationSizes, source: np.ndarray,
              taps: np.ndarray, row: int, at: int, w: int, count: int | None) -> Any:
@@ -119,7 +127,8 @@ def correlation_kernel(bits: int, block: int) -> Any:
     """
     B = Block(bits, block, WIDTH[block])
 
-    def correlate(start, stop, arrays, sizes, source, taps, rectify):
+    def correlate(start, stop, task, source, taps):
+        arrays, sizes, rectify = unpack(CorrelationTask, task)
         rows, kernel_rows = source.shape
         pixels, reach = sizes.pixels, B.columns * B.lanes           # reach: pixels of a block
         tiles, blocks = -(-pixels // reach), -(-sizes.channels // B.rows)
@@ -144,11 +153,10 @@ def correlation_kernel(bits: int, block: int) -> Any:
                         last = relu(last)
                     store_tile(last, 1, arrays.out, target + p, rows * pixels, channels, pixels - p)
 
-    return compiled(types.void(INT, INT, integers(CorrelationArrays), integers(CorrelationSizes), types.int64[:, ::1],
-                               types.int64[::1], types.boolean), correlate)
+    return compiled(types.void(INT, INT, NUMBERS, types.int64[:, ::1], types.int64[::1]), correlate)
 
 
-def pack(weight: np.ndarray, block: int) -> np.ndarray:
+def pack_weight(weight: np.ndarray, block: int) -> np.ndarray:
     """(G, K, C, kh, kw) -> (G, K / block, kh, C, kw, block), zeros beyond the last channel."""
     groups, channels = weight.shape[:2]
     blocks = -(-channels // block)
@@ -180,14 +188,15 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, source: np.nd
     groups, channels = weight.shape[:2]
     block, bits = block_size(channels), 8 * x.itemsize
     kernel = correlation_kernel(bits, block)
-    packed, packed_bias = pack(weight, block), pack(bias.reshape(groups, channels, 1, 1, 1), block)
+    packed, packed_bias = (pack_weight(a, block) for a in (weight, bias.reshape(groups, channels, 1, 1, 1)))
     out = empty((groups * channels, len(source), pixels), x.dtype)
     chain = max(16, round((source.shape[1] * taps.size) ** (2 / 3)))    # least error: L^(2/3) of L terms
     arrays = CorrelationArrays(out.ctypes.data, x.ctypes.data, packed.ctypes.data, packed_bias.ctypes.data)
     sizes = CorrelationSizes(channels, pixels, x.size // groups, math.prod(x.shape[2:]), chain)
+    task = pack(CorrelationTask(arrays, sizes, rectify))
 
     def work(start, stop):
-        kernel(start, stop, arrays, sizes, source, taps, rectify)
+        kernel(start, stop, task, source, taps)
 
     tile = WIDTH[block] * VECTOR[bits].lanes
     jobs = groups * len(source) * -(-pixels // tile)
@@ -208,6 +217,13 @@ class ProductSizes(NamedTuple):
     pixels: int         # of an output row
     x_group: int        # from one group of x to the next
     x_row: int          # from one row of x to the next
+
+
+class ProductTask(NamedTuple):
+    """What `product_kernel` is told besides its range of jobs and its arrays of known types."""
+
+    arrays: ProductArrays
+    sizes: ProductSizes
 
 
 @njit(inline="always")
@@ -249,7 +265,8 @@ def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
     """
     B = Block(bits, k_block, q_block)
 
-    def multiply(start, stop, out, arrays, sizes, source, taps, sums, totals):
+    def multiply(start, stop, task, out, source, taps, sums, totals):
+        arrays, sizes = unpack(ProductTask, task)
         rows, kernel_rows = source.shape
         channels = out.shape[1]
         k_blocks, q_blocks = -(-channels // B.rows), -(-taps.size // B.columns)
@@ -274,8 +291,8 @@ def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
                 store_totals(B, out, totals, group, k, i, q)
 
     element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, element[:, :, :, ::1], integers(ProductArrays), integers(ProductSizes),
-                               types.int64[:, ::1], types.int64[::1], element[::1], types.float64[::1]), multiply)
+    return compiled(types.void(INT, INT, NUMBERS, element[:, :, :, ::1], types.int64[:, ::1], types.int64[::1],
+                               element[::1], types.float64[::1]), multiply)
 
 
 def multiply(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarray, groups: int) -> np.ndarray:
@@ -297,10 +314,11 @@ def multiply(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarr
     out = np.empty((groups, channels, source.shape[1], taps.size), x.dtype)
     arrays = ProductArrays(grad.ctypes.data, x.ctypes.data)
     sizes = ProductSizes(grad[0, 0].size, x.size // groups, math.prod(x.shape[2:]))
+    task = pack(ProductTask(arrays, sizes))
 
     def work(start, stop):
         sums = np.empty(k_block * q_block * VECTOR[bits].lanes, x.dtype)
-        kernel(start, stop, out, arrays, sizes, source, taps, sums, np.empty(source.shape[1] * sums.size))
+        kernel(start, stop, task, out, source, taps, sums, np.empty(source.shape[1] * sums.size))
 
     jobs = groups * -(-channels // k_block) * -(-taps.size // q_block)
     parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * source.shape[1] * k_block * q_block))

@@ -28,13 +28,13 @@ from numba import types
 
 from ..runtime.memory import empty, scratch
 from ..runtime.threads import parallel_for
-from .compile import compiled, integers
+from .compile import NUMBERS, compiled, pack, unpack
 from .cook_toom_transform import Filtering
 from .simd import INT
 from .winograd_backward_steps import (
     BackwardArrays,
     BackwardBlocks,
-    BackwardPlaces,
+    BackwardTask,
     Work,
     add_weight_products,
     backward_places,
@@ -56,7 +56,8 @@ PER_CALL = 100_000              # numbers added that pay for handing work to a t
 @functools.cache
 def backward_kernel(F: Filtering) -> Any:
     """dx, dU and the gradient of the bias db, for the cotangent dy. `work` says which of dx and dU are wanted."""
-    def backward(start, stop, arrays, scratch, s, blocks, places, work):
+    def backward(start, stop, scratch, task):
+        arrays, s, blocks, places, work = unpack(BackwardTask, task)
         size = F.n * F.n * places.padded_c * places.padded_k
         units = s.N // F.lanes * work.strips
         clear(F.bits, F.lanes, scratch, places.V, places.D)         # the channels beyond C and K stay 0
@@ -80,8 +81,7 @@ def backward_kernel(F: Filtering) -> Any:
                     if work.needs_x:
                         store_input(F, arrays, scratch, s, places, unit, n0, strip, ty, top_row)
 
-    return compiled(types.void(INT, INT, integers(BackwardArrays), INT, integers(Sizes), integers(BackwardBlocks),
-                               integers(BackwardPlaces), integers(Work)), backward)
+    return compiled(types.void(INT, INT, INT, NUMBERS), backward)
 
 
 def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray | None, F: Filtering, s: Sizes,
@@ -116,8 +116,8 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
     du = empty((jobs, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
     db = empty((jobs, s.K, F.lanes), x.dtype)
     arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, edges, du, db)))
-    parallel_for(jobs, lambda start, stop: kernel(start, stop, arrays, scratch(places.end * x.itemsize), s, blocks,
-                                                  places, work))
+    task = pack(BackwardTask(arrays, s, blocks, places, work))
+    parallel_for(jobs, lambda start, stop: kernel(start, stop, scratch(places.end * x.itemsize), task))
     if u is not None and strips > 1:
         _add_edges(dx, edges, F, s)
     return None if u is None else dx, du if needs_w else None, db

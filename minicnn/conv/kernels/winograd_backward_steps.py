@@ -85,6 +85,17 @@ class Work(NamedTuple):
     add_products: int   # the address of a `weight_block` of u_block x k_block vectors
 
 
+class BackwardTask(NamedTuple):
+    """Everything that `backward_kernel` is told besides its range of jobs and its scratch memory."""
+
+    arrays: BackwardArrays
+    sizes: Sizes
+    blocks: BackwardBlocks
+    places: BackwardPlaces
+    work: Work
+
+
+@functools.lru_cache(maxsize=1024)
 def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardPlaces:
     """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
     up = lambda size, step: -(-size // step) * step

@@ -20,7 +20,7 @@ from numba import njit, types
 
 from ..runtime.memory import empty, scratch
 from ..runtime.threads import parallel_for
-from .compile import call, compiled, compiled_block, integers
+from .compile import NUMBERS, call, compiled, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
 from .simd import (
     INT,
@@ -94,6 +94,18 @@ class ForwardPlaces(NamedTuple):
     width: int          # columns of pixels of t_block tiles
 
 
+class ForwardTask(NamedTuple):
+    """Everything that `forward_kernel` is told besides its range of jobs and its scratch memory."""
+
+    arrays: ForwardArrays
+    sizes: Sizes
+    blocks: ForwardBlocks
+    places: ForwardPlaces
+    multiply: int       # the address of a `product_block` of k_block x t_block vectors
+    rectify: int        # whether the output is that of a ReLU
+
+
+@functools.lru_cache(maxsize=1024)
 def forward_places(F: Filtering, s: Sizes, blocks: ForwardBlocks) -> ForwardPlaces:
     """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
     width = (blocks.t - 1) * s.pitch + F.n
@@ -154,7 +166,7 @@ def multiply_frequencies(F: Filtering, arrays: ForwardArrays, scratch: int, s: S
 
 @njit(inline="always")
 def transform_output(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, at: int, m_step: int, k: int, n0: int,
-                     ty: int, tx: int, rectify: bool) -> None:
+                     ty: int, tx: int, rectify: int) -> None:
     """y = AT M A + bias, then its ReLU if `rectify`, for channel k of tile (ty, tx), whose M begins at `at`."""
     for i in range(F.n):
         tile = column(F.bits, F.n, scratch, at + i * F.n * m_step, m_step)
@@ -193,10 +205,10 @@ def product_block(bits: int, rows: int, columns: int) -> Any:
 def forward_kernel(F: Filtering) -> Any:
     """y = conv(x, weight) + bias, then its ReLU if `rectify`.
 
-    A job is a vector of images, t_block tiles beside each other, and all channels. `multiply` is a `product_block` of
-    k_block x t_block vectors.
+    A job is a vector of images, t_block tiles beside each other, and all channels.
     """
-    def forward(start, stop, arrays, scratch, s, blocks, places, multiply, rectify):
+    def forward(start, stop, scratch, task):
+        arrays, s, blocks, places, multiply, rectify = unpack(ForwardTask, task)
         t_blocks, k_blocks = -(-s.columns // blocks.t), -(-s.K // blocks.k)
         for job in range(start, stop):
             n0, ty = job // t_blocks // s.rows * F.lanes, job // t_blocks % s.rows
@@ -209,8 +221,7 @@ def forward_kernel(F: Filtering) -> Any:
                         at = places.M + ((k - b * blocks.k) * blocks.t + t) * F.lanes
                         transform_output(F, arrays, scratch, s, at, places.m_step, k, n0, ty, first + t, rectify)
 
-    return compiled(types.void(INT, INT, integers(ForwardArrays), INT, integers(Sizes), integers(ForwardBlocks),
-                               integers(ForwardPlaces), INT, types.boolean), forward)
+    return compiled(types.void(INT, INT, INT, NUMBERS), forward)
 
 
 def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Sizes, blocks: ForwardBlocks,
@@ -225,12 +236,13 @@ def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Si
     rectify : bool
         Whether the output is that of a ReLU.
     """
-    kernel, multiply, places = forward_kernel(F), product_block(F.bits, *blocks), forward_places(F, s, blocks)
+    kernel, places = forward_kernel(F), forward_places(F, s, blocks)
     y = empty((s.K, s.OH, s.OW, s.N), x.dtype)
     arrays = ForwardArrays(x.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data)
+    task = pack(ForwardTask(arrays, s, blocks, places, product_block(F.bits, *blocks), rectify))
 
     def work(start, stop):
-        kernel(start, stop, arrays, scratch(places.end * x.itemsize), s, blocks, places, multiply, rectify)
+        kernel(start, stop, scratch(places.end * x.itemsize), task)
 
     products = F.n * F.n * s.C * s.K * blocks.t * F.lanes           # of a job
     parallel_for(s.N // F.lanes * s.rows * -(-s.columns // blocks.t), work, 1 + PRODUCTS // products)

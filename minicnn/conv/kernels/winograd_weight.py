@@ -94,8 +94,7 @@ def weight_gradient_kernel(F: Filtering) -> Any:
 
     `spectrum`: the sum, (n, n) vectors. `half`: the first transform, (r, n). `result`: the second, (r, r).
     """
-    def transform_gradient(start, stop, du, sizes, out, spectrum, half, result):
-        jobs, padded_c, padded_k = sizes
+    def transform_gradient(start, stop, du, jobs, padded_c, padded_k, out, spectrum, half, result):
         for c in range(start, stop):
             for k in range(0, out.shape[0], F.lanes):
                 for f in range(F.n * F.n):
@@ -115,7 +114,7 @@ def weight_gradient_kernel(F: Filtering) -> Any:
                         out[k + lane, c, q] = result[q * F.lanes + lane]
 
     element = types.Float(f"float{F.bits}")
-    return compiled(types.void(INT, INT, INT, types.UniTuple(INT, 3), element[:, :, ::1], *[element[::1]] * 3),
+    return compiled(types.void(*[INT] * 6, element[:, :, ::1], *[element[::1]] * 3),
                     transform_gradient)
 
 
@@ -126,7 +125,7 @@ def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.
 
     def work(start, stop):
         buffers = (np.empty(size * F.lanes, du.dtype) for size in (F.n * F.n, F.n * r, r * r))
-        kernel(start, stop, du.ctypes.data, (len(du), *du.shape[2:]), out, *buffers)
+        kernel(start, stop, du.ctypes.data, len(du), *du.shape[2:], out, *buffers)
 
     parallel_for(C, work, 1 + PER_CALL // (du[0, :, 0].size * len(du)))
     return out.reshape(shape)
