@@ -12,8 +12,8 @@ import pytest
 
 import minicnn
 
-PACKAGE = Path(minicnn.__file__).parent
-EXAMPLE = PACKAGE.parent / "examples" / "your_own_algorithm.py"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "your_own_algorithm.py"
 FILE = """import math
 
 import numpy as np
@@ -36,7 +36,7 @@ print(entry.name)
 def house(tmp_path_factory):
     """A copy of the package and its tests with one more file: the class of the example."""
     folder = tmp_path_factory.mktemp("house")
-    for source in (PACKAGE, PACKAGE.parent / "tests"):
+    for source in (Path(minicnn.__file__).parent, ROOT / "tests"):
         shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     example = re.search(r"@register\n.*?(?=\n\n\n# %%)", EXAMPLE.read_text(), re.DOTALL)
     (folder / "minicnn" / "conv" / "algorithms" / "shifts.py").write_text(FILE + example.group() + "\n")
