@@ -28,7 +28,7 @@ PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "colu
               "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
               "transpose", "transform")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # each makes kernels
-             if name.endswith(("_kernel", "_block")) and hasattr(value, "__wrapped__")}
+             if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
 
 def install(monkeypatch):
@@ -45,7 +45,7 @@ def install(monkeypatch):
             elif name in FACTORIES:                     # cached: not what has been compiled before
                 monkeypatch.setattr(module, name, value.__wrapped__)
             elif name == "unpack":
-                monkeypatch.setattr(module, name, lambda cls, numbers: _unpack(cls, iter(numbers.tolist())))
+                monkeypatch.setattr(module, name, unpack)
             elif name == "parallel_for":
                 monkeypatch.setattr(module, name, lambda jobs, work, least=1: work(0, jobs))
             elif name == "np":
@@ -55,6 +55,11 @@ def install(monkeypatch):
             elif name == "scratch":
                 monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float).ctypes.data)
     return interpreter
+
+
+def unpack(cls, numbers):
+    """The NamedTuple of a class from what `compile.pack` returned."""
+    return _unpack(cls, iter(numbers.tolist()))
 
 
 def _unpack(cls, numbers):

@@ -9,6 +9,7 @@ from minicnn.conv import Geometry
 from minicnn.conv.algorithms import winograd
 from minicnn.conv.kernels.cook_toom import predicted_error
 from tests import reference
+from tests.conv import geometries
 
 algorithm = conv.algorithms()["winograd"]
 ALL = (True, True, True)
@@ -39,9 +40,8 @@ def make(input_shape, weight_shape, options, dtype="float32"):
                 for shape in (g.in_shape, g.weight_shape, (g.out_channels,), g.out_shape))
 
 
-def run(g, x, weight, bias, grad, **options):
-    out, saved = algorithm.forward(x, weight, bias, g, **options)
-    return out, *algorithm.backward(grad, saved, ALL)
+def run(*operands, relu=False):
+    return geometries.run(algorithm, *operands, relu=relu)
 
 
 def assert_close(results, g, x, weight, bias, grad):

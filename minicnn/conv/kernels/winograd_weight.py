@@ -24,7 +24,7 @@ PER_CALL = 100_000              # numbers written that pay for handing work to a
 
 
 @njit(inline="always")
-def gather_block(weight: np.ndarray, swapped: bool, first: int, block: int, b_size: int, planes: np.ndarray) -> None:
+def gather_planes(weight: np.ndarray, swapped: bool, first: int, block: int, b_size: int, planes: np.ndarray) -> None:
     """planes[q, b block + k] = tap q of weight[a, b], or weight[b, a] if `swapped`, for a = first + k; then zeros."""
     a_size = weight.shape[1] if swapped else weight.shape[0]
     for b in range(b_size):
@@ -48,7 +48,7 @@ def weight_kernel(F: Filtering, block: int) -> Any:
         a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
         blocks, plane, row = -(-a_size // block), b_size * block, planes.shape[1]
         for job in range(start, stop):
-            gather_block(weight, swapped, job * block, block, b_size, planes)
+            gather_planes(weight, swapped, job * block, block, b_size, planes)
             for p in range(0, plane, F.lanes):
                 for j in range(F.r):
                     tile = column(F.bits, F.r, planes.ctypes.data, j * row + p, F.r * row)
