@@ -35,12 +35,13 @@ def compiled(signature: Any, kernel: Callable, block: bool = False) -> Any:
 
     numba keys its cache by its own version, the processor, and the kernel's file. The name of the kernel carries the
     fingerprint of all files of this folder, so a change of any of them compiles again. The name also carries the
-    constants of the kernel: functions of one name share an index on disk, and two processes that compile at once may
-    give two kernels the same number in it. `block` is as in `kernel_cache.build`.
+    constants and the signature of the kernel: functions of one name share an index on disk, and two processes that
+    compile at once may give two kernels the same number in it. `block` is as in `kernel_cache.build`.
     """
     cells = [cell.cell_contents for cell in kernel.__closure__ or ()]
     values = [cell if isinstance(cell, tuple) else (cell,) for cell in cells if isinstance(cell, (int, tuple))]
-    kernel.__qualname__ = "-".join([kernel.__name__, *(str(n) for value in values for n in value), str(FINGERPRINT)])
+    fingerprint = zlib.crc32(str(signature).encode(), FINGERPRINT)
+    kernel.__qualname__ = "-".join([kernel.__name__, *(str(n) for value in values for n in value), str(fingerprint)])
     with event.install_listener("numba:compile", _Announcement()):
         return build(signature, kernel, block)
 

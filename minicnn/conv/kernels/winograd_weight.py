@@ -11,7 +11,7 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
 from ..layout import readonly
 from ..runtime.memory import empty
@@ -21,20 +21,6 @@ from .cook_toom_transform import Filtering, transform
 from .simd import INT, add, column, store_column, store_tile, zeros
 
 PER_CALL = 100_000              # numbers written that pay for handing work to a thread
-
-
-@njit(inline="always")
-def gather_planes(weight: np.ndarray, swapped: bool, first: int, block: int, b_size: int, planes: np.ndarray) -> None:
-    """planes[q, b block + k] = tap q of weight[a, b], or weight[b, a] if `swapped`, for a = first + k; then zeros."""
-    a_size = weight.shape[1] if swapped else weight.shape[0]
-    for b in range(b_size):
-        for k in range(block):
-            a = first + k
-            for q in range(planes.shape[0]):
-                value = weight.dtype.type(0)
-                if a < a_size:
-                    value = weight[b, a, q] if swapped else weight[a, b, q]
-                planes[q, b * block + k] = value
 
 
 @functools.cache
@@ -48,7 +34,14 @@ def weight_kernel(F: Filtering, block: int) -> Any:
         a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
         blocks, plane, row = -(-a_size // block), b_size * block, planes.shape[1]
         for job in range(start, stop):
-            gather_planes(weight, swapped, job * block, block, b_size, planes)
+            for b in range(b_size):
+                for k in range(block):
+                    a = job * block + k
+                    for q in range(F.r * F.r):
+                        value = weight.dtype.type(0)
+                        if a < a_size:
+                            value = weight[b, a, q] if swapped else weight[a, b, q]
+                        planes[q, b * block + k] = value
             for p in range(0, plane, F.lanes):
                 for j in range(F.r):
                     tile = column(F.bits, F.r, planes.ctypes.data, j * row + p, F.r * row)
