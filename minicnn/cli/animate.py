@@ -42,8 +42,8 @@ def add_parser(commands: Any) -> None:
            help="how far down and to the right the digit of --figure moves, in pixels")
     option("--digits", type=commas(integer(0, 9), "3,7"), default="3,7,0", metavar="D,D",
            help="classes, one after the other; of --figure the first")
-    option("--path", choices=PATHS, default="circle", help="which way they go; all: every place once")
-    option("--layer", choices=LAYERS, default="conv4", help="whose feature map")
+    option("--path", choices=PATHS, default="circle", help="the path of each digit; all: every place once")
+    option("--layer", choices=LAYERS, default="conv4", help="the layer whose feature map is drawn")
     option("--clusters", type=integer(2, COLOURS), default=6, metavar="K", help=f"colours, 2 to {COLOURS}")
     option("--canvas", type=integer(DIGIT, LARGEST), default=CANVAS, metavar="N", help=f"pixels, {DIGIT} to {LARGEST}")
     option("--weights", metavar="CHECKPOINT", help="weights of a LeNet; those of the package where not given")

@@ -55,8 +55,8 @@ def _add_train(kinds):
            help="minicnn's convolution algorithms, with commas; the first is what the others are compared with")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
-    _add_common(command, 64, 15, "rounds, in each of which everybody takes some steps")
-    command.refuse("against", "forward", "chart", when="profile", because="that is about minicnn's training step alone")
+    _add_common(command, 64, 15, "rounds; in each round every competitor takes some steps")
+    command.refuse("against", "forward", "chart", when="profile", because="it measures minicnn's training step alone")
     command.refuse("algorithms", when=lambda given: given.profile and len(given.algorithms) > 1,
                    because="--profile is about one algorithm; name one")
 
@@ -70,14 +70,14 @@ def _add_conv(kinds):
         "failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
     option = command.add_argument
     option("--network", type=_or_word(names(NETWORKS, "lenet,vgg"), ALL), default=ALL, metavar="NAMES",
-           help=f"whose layers, with commas: {', '.join(NETWORKS)}; {ALL}")
+           help=f"the networks, with commas: {', '.join(NETWORKS)}; {ALL}")
     option("--against", type=lambda text: _against(text, layers=True), default=INSTALLED, metavar="NAMES",
            help=f"libraries, with commas: {', '.join(libraries.others(layers=True))}; {ALL}, {INSTALLED} or {NONE}")
     option("--algorithms", type=_or_word(names(algorithm_names, "auto,direct"), ALL), default=ALL, metavar="NAMES",
            help=f"with commas; {ALL}: auto, and those that it chooses among")
     option("--find", action="store_true", help="instead, print what minicnn.conv.find measures and would choose")
     _add_common(command, 16, 5, "rounds at most; large layers get fewer")
-    command.refuse("against", "chart", when="find", because="that is about minicnn's algorithms alone")
+    command.refuse("against", "chart", when="find", because="it measures minicnn's algorithms alone")
 
 
 def _add_common(command, batch_size, repeats, rounds):
@@ -180,8 +180,8 @@ def _result(benchmark):
     result = {"benchmark": benchmark, **machine.describe(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
-        note(f"The machine is busy (load {busy:.1f}, cores {cores}). That harms threads that wait for each other most: "
-             "even the ratios will be off.")
+        note(f"The machine is busy (load {busy:.1f}, cores {cores}). This slows threads that wait for each other most, "
+             "so even the ratios will be wrong.")
     return result
 
 
@@ -220,8 +220,8 @@ def _print_training(result):
                                if row["status"] == "ok"])
         _print_reasons(run["rows"])
     say(f"\nratio: median over that of {result['runs'][0]['base']}; in turn: median of the ratios within a round. "
-        "import: memory after it; peak: after all steps. first step: in a new process, with what compilers have cached "
-        "on disk.")
+        "import MB: memory after the import. peak MB: the most memory up to the last step. first step: in a new "
+        "process; compilers may have cached some of it on disk.")
 
 
 def _training_row(row, with_error):

@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     path = training.weights_file(arguments.checkpoint or None)
     saved = load(path)
     name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
-    if name not in MODELS:
+    if not isinstance(name, str) or name not in MODELS:
         raise InputError(f"{path}: its model is {name!r}; minicnn eval knows {', '.join(MODELS)}")
     model = MODELS[name]()
     load_into(saved, model)
@@ -92,7 +92,7 @@ def _print(given, result):
     say(f"{given or 'the weights in the package'}, {result['model']}, on the {result['images']:,} {result['part']} "
         f"images of {result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
     if result["seen_in_training"]:
-        say("These images were among its training data: the error says nothing about new ones.")
+        say("The network was trained on these images. The error says nothing about new images.")
     digits = [str(i) for i in range(len(confusion))]
     matrix = [Column("true \\ predicted", left=True), *map(Column, digits)]
     rows = [[str(i), *map(str, row)] for i, row in enumerate(confusion)]

@@ -93,7 +93,7 @@ class Parser(argparse.ArgumentParser):
                                                     "the two", True)
         self.rules.append(rule)
 
-    def parse_known_args(self, args=None, namespace=None):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As in argparse; then the rules are applied and the defaults filled in."""
         namespace, rest = super().parse_known_args(args, namespace)
         if rest:
@@ -118,10 +118,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Print one line that says what is wrong, and leave with status 2."""
-        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help shows what it takes.\n")
+        self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help shows the options.\n")
 
     def _ignored(self, namespace, given):
-        """The options without a meaning here, which were not given; ends with an error if one was."""
+        """The options without a meaning here. They were not given: one that was given ends the program."""
         ignored = set()
         for rule in self.rules:
             if not (rule.fixed or given & set(rule.names)) or not rule.applies(namespace):
@@ -305,7 +305,7 @@ def add_data(command: Parser, default: str = "auto") -> None:
     automatic = default == "auto"
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
                          default=default, help="auto: full MNIST where it is at hand or can be downloaded, else the "
-                         "5 000 embedded digits" if automatic else "whose files")
+                         "5 000 embedded digits" if automatic else "the dataset whose files are shown")
     command.add_argument("--data", metavar="DIR", help="directory with the four IDX files; where not given, that of "
                                                        "the variable MINICNN_DATA, else the cache directory")
     command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")

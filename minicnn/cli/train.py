@@ -27,6 +27,7 @@ from .output import as_json, note, put, say, show
 EPOCHS, EPOCHS_OF_5K, DRY_RUN = 10, 15, 256      # the last: images
 AUGMENT = {"none": 0, "shift": 2}       # how many pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # any algorithm that "auto" may take has a cost for it
+RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
 
 
 class Plan(NamedTuple):
@@ -127,20 +128,34 @@ def _resumed_run(arguments):
     from ..checkpoint import load
     from ..data import load as load_data
     from ..files import check_destination
-    from ..training import LAST, Settings
+    from ..training import LAST
     out = Path(arguments.resume)
     if not (out / LAST).is_file():
         raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
     check_destination(out / LAST)
     saved = load(out / LAST)
-    if saved.optimizer is None or not {"settings", "model", "algorithm", "dry_run", "algorithms"} <= saved.meta.keys():
+    if saved.optimizer is None or not saved.meta.keys() >= RUN:
         raise InputError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
-    meta = saved.meta
+    meta, settings = saved.meta, _settings_of(saved)
     if arguments.data is not None and meta["dataset"] == "mnist5k":
         raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
     data = load_data(meta["dataset"], arguments.data)
-    return Plan(meta["model"], meta["algorithm"], Settings(**meta["settings"]),
+    return Plan(meta["model"], meta["algorithm"], settings,
                 _small(data) if meta["dry_run"] else data, out, saved, meta["dry_run"])
+
+
+def _settings_of(saved):
+    """The Settings of a run that goes on; InputError where the metadata are not those of `minicnn train`."""
+    from ..training import Settings
+    texts = [saved.meta[name] for name in ("model", "algorithm", "dataset")]
+    algorithms = saved.meta["algorithms"]
+    if isinstance(algorithms, dict) and all(isinstance(text, str) for text in (*texts, *algorithms.values())):
+        try:
+            return Settings(**saved.meta["settings"])
+        except (TypeError, InputError):
+            pass
+    raise InputError(f"{saved.path}: its metadata are damaged: they hold no run that could go on. Take an earlier "
+                     "checkpoint, or train anew")
 
 
 def _model(plan):

@@ -33,17 +33,18 @@ def add_parser(commands: Any) -> None:
     command = add_command(
         commands, "verify", run, "prove or refute that an operator is a convolution",
         "Prove or refute that an operator on images is a convolution: linear, and equivariant to shifts. Without an "
-        "argument well-known operators are judged, those that are and those that are not. Exit status 1: it is none.",
+        "argument the command judges well-known operators, convolutions and others. Exit status 1: the operator is not a "
+        "convolution.",
         EXAMPLE)
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION", help="your operator, in a file or as module:attribute: a "
                                                                  "function of arrays or Tensors, or a Module")
     option("--channels", type=integer(1), default=1, metavar="N", help="channels of the images that it takes")
     option("--size", type=commas(integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
-    option("--domain", choices=("torus", "plane", "window"), default="torus", help="what is beyond the border")
+    option("--domain", choices=("torus", "plane", "window"), default="torus", help="the pixels beyond the border, see below")
     option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
     option("--trials", type=integer(1), default=8, metavar="N", help="images for each law")
-    option("--exhaustive", action="store_true", help="try every basis vector: a proof, if the operator is linear")
+    option("--exhaustive", action="store_true", help="try every basis vector; for a linear operator this is a proof")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the steps from linear and equivariant to h * f for a digit on the torus (png, pdf or svg); your "
                 "operator must keep the size")
@@ -59,7 +60,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """minicnn verify: 0 if it is a convolution, or all known operators were judged rightly; 1 if not."""
+    """minicnn verify: 0 if the operator is a convolution, or if all known operators were judged rightly; else 1."""
     from ..progress import on_stderr
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:

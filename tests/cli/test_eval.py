@@ -31,7 +31,7 @@ def test_a_run_and_its_picture(run, trained):
 
 def test_the_weights_in_the_package_leave_no_picture_and_say_what_they_have_seen(run, folder):
     status, out, _ = run("eval", "--dataset", "mnist5k")
-    assert status == 0 and "These images were among its training data" in out and "surest" not in out
+    assert status == 0 and "The network was trained on these images" in out and "surest" not in out
     assert list(folder.iterdir()) == []
 
 
@@ -39,7 +39,7 @@ def test_weights_from_elsewhere_make_no_claim(run, folder):
     from minicnn.models import lenet
     save("other.safetensors", lenet(pretrained=True).state_dict())
     status, out, _ = run("eval", "other.safetensors", "--dataset", "mnist5k")
-    assert status == 0 and "training data" not in out
+    assert status == 0 and "trained on" not in out
     assert json.loads(run("eval", "other.safetensors", "--dataset", "mnist5k", "--json")[1])["seen_in_training"] is None
     assert [path.name for path in folder.iterdir()] == ["other.safetensors"]
 
@@ -65,12 +65,14 @@ def test_the_confusion_matrix_fits(columns, run, trained, monkeypatch):
     (["other.safetensors"], "other.safetensors is of another model than this LeNet"),
     (["text.safetensors"], "text.safetensors is no whole safetensors file"),
     (["mine.safetensors"], "mine.safetensors: its model is 'mine'; minicnn eval knows lenet, "),
+    (["list.safetensors"], "list.safetensors: its model is ['lenet']; minicnn eval knows lenet, "),
     (["--picture", "a.bmp"], "argument --picture: a.bmp: the name must end in .png or .pdf or .svg"),
     (["--picture", "nowhere/a.png"], "argument --picture: nowhere/a.png could not be written: its directory does not"),
     (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k")])
 def test_misuse(arguments, message, folder, refused):
     save("other.safetensors", {"weight": np.ones(3)})
     save("mine.safetensors", {"weight": np.ones(3)}, meta={"model": "mine"})
+    save("list.safetensors", {"weight": np.ones(3)}, meta={"model": ["lenet"]})
     Path("text.safetensors").write_text("no checkpoint")
     assert message in refused("eval", *arguments)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.checkpoint import load
+from minicnn.checkpoint import load, save
 
 TINY = ["train", "--dataset", "mnist5k", "--model", "mlp", "--dry-run"]
 
@@ -140,6 +140,16 @@ def test_resume_takes_no_other_settings_and_no_weights_alone(run, refused):
     assert "--data has no effect: the run trains on mnist5k" in refused("train", "--resume", "run", "--data", "x")
     Path("run/last.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
     assert "is no checkpoint of minicnn train" in refused("train", "--resume", "run")
+
+
+@pytest.mark.parametrize("wrong", [{"settings": [1]}, {"settings": {"speed": 3}}, {"settings": {"epochs": 0}},
+                                   {"model": ["mlp"]}, {"algorithms": ["conv1"]}, {"algorithms": {"conv1": 3}},
+                                   {"dataset": None}])
+def test_damaged_metadata_are_told(wrong, run, refused):
+    run(*TINY, "--out", "run", "--quiet")
+    saved = load("run/last.safetensors")
+    save("run/last.safetensors", saved.model, saved.optimizer, {**saved.meta, **wrong})
+    assert "run/last.safetensors: its metadata are damaged" in refused("train", "--resume", "run")
 
 
 def test_two_runs_that_start_at_once_get_two_directories(run, monkeypatch):
