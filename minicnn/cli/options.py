@@ -98,7 +98,7 @@ class Parser(argparse.ArgumentParser):
         namespace, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(self._unknown(rest))
-        actions = {action.dest: action for action in self._actions if hasattr(action, "fallback")}
+        actions: dict[str, Any] = {action.dest: action for action in self._actions if hasattr(action, "fallback")}
         given = {name for name in actions if hasattr(namespace, name)}
         for name in actions.keys() - given:
             setattr(namespace, name, actions[name].fallback)

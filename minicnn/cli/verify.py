@@ -33,15 +33,16 @@ def add_parser(commands: Any) -> None:
     command = add_command(
         commands, "verify", run, "prove or refute that an operator is a convolution",
         "Prove or refute that an operator on images is a convolution: linear, and equivariant to shifts. Without an "
-        "argument the command judges well-known operators, convolutions and others. Exit status 1: the operator is not a "
-        "convolution.",
+        "argument the command judges well-known operators, convolutions and others. Exit status 1: the operator is not "
+        "a convolution.",
         EXAMPLE)
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION", help="your operator, in a file or as module:attribute: a "
                                                                  "function of arrays or Tensors, or a Module")
     option("--channels", type=integer(1), default=1, metavar="N", help="channels of the images that it takes")
     option("--size", type=commas(integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
-    option("--domain", choices=("torus", "plane", "window"), default="torus", help="the pixels beyond the border, see below")
+    option("--domain", choices=("torus", "plane", "window"), default="torus",
+           help="the pixels beyond the border, see below")
     option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
     option("--trials", type=integer(1), default=8, metavar="N", help="images for each law")
     option("--exhaustive", action="store_true", help="try every basis vector; for a linear operator this is a proof")
