@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import FileError
 from .options import add_command, add_data, add_json
-from .output import put, show
+from .output import fold, put, show, width
 
 
 def add_parser(commands: Any) -> None:
@@ -41,4 +41,4 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(records):
     for record in records:
         size = "" if record.size is None else f", {record.size:,} bytes"
-        put(f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}")
+        put(fold(f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}", width(), "    "))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from .options import add_command, add_json, add_quiet, commas, destination
-from .output import put, say, show
+from .output import say, show
 
 EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
 
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _print(out, size, count, seconds, compared):
-    put(f"{out}: {size / 1e6:.2f} MB, {count} digit{'s' * (count > 1)}, made in {seconds:.1f} s. Open it in a browser.")
+    say(f"{out}: {size / 1e6:.2f} MB, {count} digit{'s' * (count > 1)}, made in {seconds:.1f} s. Open it in a browser.")
     say(f"{compared:,} numbers of shifted maps compared with those of shifted images: all exactly equal.")
 
 

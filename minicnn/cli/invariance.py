@@ -47,10 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
             results = compare_models(arguments.models, data, epochs=arguments.epochs, seeds=arguments.seeds,
                                      images=arguments.images, progress=Part(progress, 0.0, 0.95))
         pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.95 if results else 0.0, 1.0))
-    if arguments.picture:
-        _draw(results, arguments.picture)
     show(arguments, {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]},
          lambda: _print(results, pools))
+    if arguments.picture:
+        _draw(results, arguments.picture)
 
 
 def _print(results, pools):

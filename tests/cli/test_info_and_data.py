@@ -50,6 +50,12 @@ def test_data_that_is_there_missing_and_corrupt(run, folder):
     assert status == 1 and "corrupt" in out and "missing" in out
 
 
+def test_the_list_of_files_fits(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    _, out, _ = run("data")
+    assert all(len(line.split()) == 1 for line in out.splitlines() if len(line) > 40)       # a path, an address
+
+
 def test_complete_data(run, mnist_dir):
     status, out, _ = run("data", "--data", mnist_dir)
     assert status == 0 and out.count(": verified") == 4
