@@ -172,8 +172,8 @@ def fold(text: str, columns: int, indent: str = "") -> str:
       runs/first/best.safetensors
     """
     lines = [(line[:len(line) - len(line.lstrip())], line.lstrip()) for line in text.split("\n")]
-    return "\n".join(textwrap.fill(line, columns, initial_indent=start, subsequent_indent=indent, break_long_words=False,
-                                   break_on_hyphens=False) for start, line in lines)
+    return "\n".join(textwrap.fill(line, columns, initial_indent=start, subsequent_indent=indent,
+                                   break_long_words=False, break_on_hyphens=False) for start, line in lines)
 
 
 @dataclass(frozen=True)
