@@ -1,16 +1,16 @@
 """The definition in machine code: a sum over the taps of the kernel, held in registers, for a whole row of pixels.
 
-In the memory order (C, H, W, N) the pixels of an output row lie one after the other for all images, p = ox N + n, and
-so do the pixels that one tap of the kernel meets:
+In the memory order (C, H, W, N) the pixels of an output row of all images lie one after the other, p = ox N + n. The
+pixels that one tap of the kernel meets do too:
 
     out[k, oy, p] = bias[k] + sum over i, q of weight[k, i, q] x[row(oy, i) + tap(q) + p],      q = (c, j)
 
-Lanes run over p, so any batch size fills them. `row` knows the vertical geometry: rows of the padding do not exist and
-are left out. `tap` knows the horizontal one: the input is copied once, with its horizontal padding, its columns sorted
-by their remainder modulo the stride (`split_columns`). No padding and stride 1 needs no copy.
+The lanes of a vector run over p, so any batch size fills them. `row` holds the vertical geometry; rows of the padding
+are left out. `tap` holds the horizontal geometry. `split_columns` copies the input once: it adds the horizontal padding
+and sorts the columns by their remainder modulo the stride. Without padding and with stride 1 nothing is copied.
 
-The gradient with respect to the input is such a sum too, over the cotangent (`spread_columns`). The gradient with
-respect to the weight sums over the same pairs of an output pixel and an input pixel, the lanes again running over p.
+The gradient with respect to the input is the same kind of sum, over the cotangent that `spread_columns` prepares. The
+gradient with respect to the weight sums over p. `kernels.direct` has the two kernels.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ COPIED = 200_000                # numbers that pay for handing their copy to a t
 def split_columns(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(C, H, W, N) -> (C, H, phases, W', N), padded horizontally; column t of a phase is column phase + t sx of x.
 
-    Only the phases that some tap of the kernel meets. A view where there is nothing to do.
+    Phases that no tap of the kernel meets are left out. Without padding and with stride 1 the result is a view.
     """
     g = geometry
     (left, right), stride = g.padding[1], g.stride[1]
@@ -57,7 +57,8 @@ def split_columns(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 def spread_columns(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(K, OH, OW, N) -> (K, OH, 1, W + (kw - 1) dx, N): column ox at ox sx + (kw - 1) dx - left, zeros between.
 
-    So that tap j of input column ix meets column ix + (kw - 1 - j) dx: the output pixel with ix = ox sx + j dx - left.
+    Tap j of input column ix then meets column ix + (kw - 1 - j) dx, which is output column ox with
+    ix = ox sx + j dx - left.
     """
     g = geometry
     stride, lead = g.stride[1], g.span[1] - 1 - g.padding[1][0]
@@ -106,9 +107,9 @@ def spread_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind.
 
-    A nan or inf in the input or in the cotangent reaches what it reaches by the definition. So does one in the weight
-    in the forward pass; grad_input multiplies it by the zeros beside and between the columns of the cotangent as well,
-    so some more of its pixels become nan. grad_weight leaves out the rows of the padding.
+    A nan or inf in the input or in the cotangent spreads as by the definition, and so does one in the weight in the
+    forward pass. grad_input also multiplies the weight by the zeros beside and between the columns of the cotangent; a
+    nan or inf in the weight makes more of its pixels nan. grad_weight leaves out the rows of the padding.
     """
 
     name = "direct"

@@ -34,9 +34,10 @@ REGISTERS = 25                  # vectors that a block of sums may fill of the 3
 
 @lru_cache(maxsize=4096)
 def best_tile(geometry: Geometry) -> int:
-    """The m of F(m x m, r x r) with the least predicted cost among those of bearable error: one for all batch sizes.
+    """The m of F(m x m, r x r) with the least predicted cost among those whose predicted error is at most LIMIT.
 
-    In float64 every error is bearable, but none is taken that float32 would not bear where there is another.
+    It does not depend on the batch size. If no error is that small (only float64 gets here), the m with the least
+    error.
     """
     geometry, errors = replace(geometry, batch=16), tile_errors(geometry)
     able = [m for m, error in errors.items() if error <= LIMIT] or [min(errors, key=lambda m: errors[m])]
@@ -50,7 +51,7 @@ def tile_errors(geometry: Geometry) -> dict[int, float]:
 
 
 def predicted_seconds(geometry: Geometry, m: int) -> float:
-    """Of a forward pass with F(m x m, r x r), on one core."""
+    """Predicted seconds of a forward pass with F(m x m, r x r), on one core."""
     g, n, lanes = geometry, m + geometry.kernel[0] - 1, VECTOR[8 * np.dtype(geometry.dtype).itemsize].lanes
     rows, columns = (-(-size // m) for size in g.out_size)
     tiles = -(-rows * columns * g.batch // lanes)
@@ -64,7 +65,7 @@ def predicted_seconds(geometry: Geometry, m: int) -> float:
 
 @cache
 def block_size(channels: int, columns: int) -> tuple[int, int]:
-    """(channels, tiles) of a register block: what covers all with least work, a load counting as half a product.
+    """(channels, tiles) of a register block: those that cover all with least work; a load counts as half a product.
 
     >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
     ((5, 5), (5, 4), (3, 7))
@@ -130,9 +131,9 @@ class Winograd(Algorithm):
     """F(m x m, r x r) with the gradients as its adjoint, on the same tiles. Square kernels of 2 to 7, stride 1.
 
     A nan or inf reaches all outputs of its tile. `error_bound` is relative to the largest |weight| * |input| of all
-    outputs, for operands of both signs: transforms mix the pixels of a tile, so an output where that is small has the
-    error of its neighbours. The gradient of the input ends with the transform that cancels most; where neither weight
-    nor cotangent changes its sign its error is up to ten times as large.
+    outputs, for operands of both signs: the transforms mix the pixels of a tile, and an output with small
+    |weight| * |input| gets the error of its neighbours. The gradient of the input ends with the transform that cancels
+    most. If neither weight nor cotangent changes its sign, the error of this gradient is up to ten times as large.
     """
 
     name = "winograd"

@@ -17,7 +17,7 @@ from math import pi, prod, sqrt
 
 from ...errors import InputError
 
-# For n points, one of them infinity: of small predicted error among 0 and multiples of 1/8. Denominators are powers of
+# n points, one of them infinity: 0 and multiples of 1/8, chosen for a small predicted error. Denominators are powers of
 # two, so AT and BT are exact in floats. p and -p are neighbours: `cook_toom_transform.linear_map` computes such rows
 # together.
 POINTS = {n: tuple(map(Fraction, points.split())) for n, points in {
@@ -69,14 +69,14 @@ def _polynomial(roots, n):
 def predicted_error(m: int, r: int, channels: int = FEW) -> float:
     """The error to expect of an output of F(m x m, r x r), in units of eps * (\\|weight\\| * \\|input\\|).
 
-    For inputs and weights that are independent and normal, and the rounding of each transformed input, weight and
-    product by at most eps / 2, uniformly: 2.5 standard deviations of one channel's output. That was close to the
+    The model: inputs and weights are independent and normal; each transformed input, weight and product is rounded by
+    at most eps / 2, uniformly. The result is 2.5 standard deviations of one channel's output. It was close to the
     largest error measured in 50 000 outputs that sum over 20 channels.
 
     >>> [round(predicted_error(m, 3), 1) for m in (2, 4, 6)]
     [1.1, 5.4, 30.3]
 
-    The errors of channels average out: with less than 5 of them to sum over, they do so less.
+    The errors of channels average out, but less so with fewer than 5 channels:
 
     >>> round(predicted_error(4, 5), 1), round(predicted_error(4, 5, channels=1), 1)
     (11.7, 26.1)
