@@ -21,7 +21,7 @@ from .options import (
 from .output import Column, note, print_table, say, show
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # what --against and the like take besides names
-NAME = Column("", left=True, least=14)
+NAME = Column("", left=True, least=16)
 TRAINING = (NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
             Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7),
             Column("steps", 8))
