@@ -60,14 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments):
     from ..gradcheck import check_user_function
     from ..gradcheck.target import is_pair
-    from .user_code import load_with_module, naming_the_line
+    from .user_code import load_with_module
     function, module, name = load_with_module(arguments.target)
     if isinstance(function, type) or not (callable(function) or is_pair(function)):
         raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module "
                          "that is made already, or a pair (forward, backward) of functions on arrays")
     shapes = arguments.shape or getattr(module, "shapes", {}).get(name)
-    with naming_the_line(module):
-        return check_user_function(function, shapes, arguments.seed, name=arguments.target)
+    return check_user_function(function, shapes, arguments.seed, name=arguments.target)
 
 
 def _print(results):

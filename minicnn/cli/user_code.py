@@ -7,12 +7,11 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import InputError, MinicnnError
+from ..errors import InputError
 
 
 def load(spec: str) -> Any:
@@ -67,7 +66,7 @@ def _run_file(path):
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        line = line_of(error, module)
+        line = _line_of(error, path)
         raise InputError(f"{given} does not run: {type(error).__name__}: {error}{line and f' ({line})'}") from error
     finally:
         with contextlib.suppress(ValueError):           # the file may have changed sys.path
@@ -77,22 +76,7 @@ def _run_file(path):
     return module
 
 
-def line_of(error: BaseException | None, module: ModuleType) -> str:
-    """Where in the module's file an exception was raised, as in "mine.py, line 3"; "" where it was not there."""
-    file = getattr(module, "__file__", None)
-    if error is None or file is None:
-        return ""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f"{Path(file).name}, line {lines[-1]}" if lines else ""
-
-
-@contextlib.contextmanager
-def naming_the_line(module: ModuleType) -> Iterator[None]:
-    """Context manager: an error of minicnn whose cause was raised in the module's file names the line."""
-    try:
-        yield
-    except MinicnnError as error:
-        line = line_of(error.__cause__, module)
-        if not line:
-            raise
-        raise InputError(f"{error} ({line})") from error.__cause__
+def _line_of(error, file):
+    """Where in the file an exception was raised, as in "mine.py, line 3"; "" where it was not there."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    return f"{file.name}, line {lines[-1]}" if lines else ""

@@ -66,12 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
-        from .user_code import load_with_module, naming_the_line
-        op, module, _ = load_with_module(arguments.target)
+        from .user_code import load
+        op = load(arguments.target)
         if not callable(op) or isinstance(op, type):
             raise InputError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
                              "arrays, or a Module that is made already")
-        with naming_the_line(module), _hint_at_factory(op, arguments.target):
+        with _hint_at_factory(op, arguments.target):
             return (_layers if arguments.layers else _whole)(op, arguments, progress)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.cli.user_code import load, load_with_module, naming_the_line
+from minicnn.cli.user_code import load
 from minicnn.errors import InputError
 
 
@@ -66,16 +66,3 @@ def test_a_module_that_ends_the_program():
             load("leaves_at_import:f")
     finally:
         sys.path.remove(".")
-
-
-def test_an_error_names_the_line():
-    write("mine.py", "def f():\n    pass\n\ndef g():\n    return [][3]\n")
-    g, module, name = load_with_module("mine.py:g")
-    assert name == "g"
-    with pytest.raises(InputError, match=r"it raised IndexError \(mine.py, line 5\)"), naming_the_line(module):
-        try:
-            g()
-        except IndexError as error:
-            raise InputError("it raised IndexError") from error
-    with pytest.raises(InputError, match="^of minicnn itself$"), naming_the_line(module):
-        raise InputError("of minicnn itself")

@@ -101,8 +101,8 @@ def test_picture(run, folder):
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["mine.py:raises"], "raised KeyError for an input of shape"), (["mine.py:raises"], "(mine.py, line 18)"),
-    (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(mine.py, line 15)"),
+    (["mine.py:raises"], "raised KeyError for an input of shape"), (["mine.py:raises"], "(in mine.py, line 18)"),
+    (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
     (["mine.py:make_network"], "mine.py:make_network takes no image: each of its arguments has a default value"),
     (["minicnn.models:lenet"], "make one in a file, as in net = lenet(), and name that, as in my_file.py:net"),
     (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is no operator but of type int"),
