@@ -218,8 +218,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
     layer  sees
     -----  ----
     conv1  5 px
-    left out for
-    want of width:
+    columns that do
+    not fit:
     products
     >>> print(table(columns, [["conv1", "288 000", "5 px"]], 9))
     conv1
@@ -247,13 +247,13 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
              (" " * GAP).join("-" * widths[i] for i in shown)]
     lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
     if gone:
-        lines.append(fold(f"left out for want of width: {', '.join(columns[i].title for i in sorted(gone))}",
+        lines.append(fold(f"columns that do not fit: {', '.join(columns[i].title for i in sorted(gone))}",
                           columns_wide))
     return "\n".join(lines)
 
 
 def _widened(widths, full, rows, spare):
-    """The widths with the spare columns shared out: one after the other goes where the texts need most lines."""
+    """The widths with the spare room shared out. Each unit of it goes to the column whose texts need most lines."""
     letters = {i: sum(len(row[i]) for row in rows if len(row[i]) > widths[i]) for i in widths}
     for _ in range(spare):
         folded = [i for i in widths if widths[i] < full[i]]
