@@ -131,7 +131,7 @@ class _hint_at_factory:
             arguments = inspect.signature(self.op).parameters.values()
         except (TypeError, ValueError):                 # a function written in C has no signature
             return
-        if all(a.default is not a.empty or a.kind in (a.VAR_KEYWORD, a.VAR_POSITIONAL) for a in arguments):
+        if all(a.default is not a.empty or a.kind is a.VAR_KEYWORD for a in arguments):
             raise InputError(f"{self.target} takes no image: each of its arguments has a default value. If it makes an "
                              f"operator, make one in a file, as in net = {self.target.rpartition(':')[2]}(), and name "
                              f"that, as in my_file.py:net. (It was called with an image: {error})") from error

@@ -26,6 +26,12 @@ def raises(f):
 def make_network(channels=1):
     return Sequential(Conv2d(channels, 2, 3))
 
+def make_nothing():
+    return None
+
+def any_number(*f):
+    raise ValueError("no")
+
 network = Sequential(Conv2d(1, 2, 3), ReLU(), MaxPool2d(2))
 number = 5
 """
@@ -105,6 +111,9 @@ def test_picture(run, folder):
     (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
     (["mine.py:make_network"], "mine.py:make_network takes no image: each of its arguments has a default value"),
     (["minicnn.models:lenet"], "make one in a file, as in net = lenet(), and name that, as in my_file.py:net"),
+    (["mine.py:make_nothing"], "mine.py:make_nothing takes no image"),
+    (["mine.py:any_number"], "error: the operator raised ValueError"),
+    (["mine.py:network", "--channels", "2"], "error: the operator raised InputError"),
     (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is no operator but of type int"),
     (["nonsense"], "write path/to/file.py:function or module:attribute"),
     (["mine.py:sharpen", "--size", "5"], "argument --size: write 2 values with a comma between, as in 16,16, not '5'"),
