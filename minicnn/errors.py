@@ -1,7 +1,7 @@
 """The errors that a user's mistake raises. The message says what was given, what was expected, and what to do.
 
-Every one of them is a `MinicnnError`, and nothing else is: an exception of another class that leaves minicnn is a bug.
-The command line turns a `MinicnnError` into exit status 2.
+All these errors are `MinicnnError`s. The command line turns a `MinicnnError` into exit status 2, and also an OSError
+(such as a full disk) or a MemoryError. An exception of another class that leaves minicnn is a bug.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import traceback
 
 
 class MinicnnError(Exception):
-    """What minicnn refuses: the base class of all its errors."""
+    """The base class of all errors of minicnn."""
 
     __module__ = "minicnn"
 
 
 class InputError(MinicnnError, ValueError):
-    """A value that cannot be used: a shape, a size, a name, a file's contents.
+    """A value that cannot be used: a shape, a size, a name, or the contents of a file.
 
     >>> from minicnn.conv import Geometry
     >>> Geometry.of((1, 1, 5, 5), (1, 1, 3, 3), stride=0)
@@ -49,9 +49,9 @@ class FileError(MinicnnError, OSError):
 
 
 def raised_in(error: BaseException) -> str:
-    """Where the user's own code raised `error`, as " (in mine.py, line 3)"; "" where no such file took part.
+    """The place in the user's own code where `error` was raised, as " (in mine.py, line 3)", or "" if there is none.
 
-    That is the innermost line of the traceback outside of minicnn, of installed packages and of Python itself.
+    It is the innermost line of the traceback that lies outside of minicnn, installed packages and Python itself.
 
     >>> try:
     ...     int("three")

@@ -1,4 +1,4 @@
-"""`minicnn animate`: a moving digit, and the feature map that moves along."""
+"""`minicnn animate`: draw a moving digit and the feature map that moves along."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .options import (
     add_quiet,
     commas,
     destination,
-    integer,
-    number,
+    to_integer,
+    to_number,
     writes,
 )
-from .output import put, say, show
+from .output import print_line, print_result, print_text
 
 COLOURS = 9                             # of the picture's palette
 
@@ -30,25 +30,26 @@ def add_parser(commands: Any) -> None:
     from ..moving_digit.scene import PATHS
     command = add_command(
         commands, "animate", run, "draw a moving digit and the feature map that moves along",
-        "Draw a digit that moves over a canvas and beside it the feature map of a convolution, coloured by clusters of "
-        "its activations. With --figure one still picture of it instead.",
+        "Draw a digit that moves over a canvas, and beside it the feature map of a convolution. The colours are "
+        "clusters of the map's activations. With --figure, draw one still picture instead.",
         "minicnn animate --digits 3,7 --path square --out digits.gif")
     option = command.add_argument
     option("--out", type=writes(_animation), metavar="FILE", default="animation.gif",
-           help="a .gif, .mp4 (needs ffmpeg) or .html file, which is replaced, or a new directory for PNG frames")
+           help="a .gif, .mp4 (needs ffmpeg) or .html file, or a new directory for PNG frames; an old file is replaced")
     option("--figure", type=destination(*PICTURES), metavar="FILE",
-           help="instead, X1, T X1 and their feature maps as a picture (png, pdf or svg)")
-    option("--by", type=commas(integer(0), "6,4", 2), default="6,4", metavar="Y,X",
-           help="how far down and to the right the digit of --figure moves, in pixels")
-    option("--digits", type=commas(integer(0, 9), "3,7"), default="3,7,0", metavar="D,D",
-           help="classes, one after the other; of --figure the first")
-    option("--path", choices=PATHS, default="circle", help="the path of each digit; all: every place once")
+           help="instead, draw X1, T X1 and their feature maps as one picture (png, pdf or svg)")
+    option("--by", type=commas(to_integer(0), "6,4", 2), default="6,4", metavar="Y,X",
+           help="with --figure: how far the digit moves down and to the right, in pixels")
+    option("--digits", type=commas(to_integer(0, 9), "3,7"), default="3,7,0", metavar="D,D",
+           help="classes, drawn one after the other; --figure draws only one digit, by default the first")
+    option("--path", choices=PATHS, default="circle", help="the path of each digit; all: each place once")
     option("--layer", choices=LAYERS, default="conv4", help="the layer whose feature map is drawn")
-    option("--clusters", type=integer(2, COLOURS), default=6, metavar="K", help=f"colours, 2 to {COLOURS}")
-    option("--canvas", type=integer(DIGIT, LARGEST), default=CANVAS, metavar="N", help=f"pixels, {DIGIT} to {LARGEST}")
-    option("--weights", metavar="CHECKPOINT", help="weights of a LeNet; those of the package where not given")
+    option("--clusters", type=to_integer(2, COLOURS), default=6, metavar="K", help=f"number of colours, 2 to {COLOURS}")
+    option("--canvas", type=to_integer(DIGIT, LARGEST), default=CANVAS, metavar="N",
+           help=f"pixels of the canvas, {DIGIT} to {LARGEST}")
+    option("--weights", metavar="CHECKPOINT", help="weights of a LeNet (default: the weights in the package)")
     add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
-    option("--fps", type=number(above=0, most=100), default=12.0, metavar="N", help="frames a second")
+    option("--fps", type=to_number(above=0, most=100), default=12.0, metavar="N", help="frames per second")
     command.refuse("out", "fps", "path", when="figure", because="that is one still picture")
     command.refuse("digits", when=lambda given: given.figure and len(given.digits) > 1,
                    because="--figure draws one digit; name one")
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> None:
     seconds, count = time.perf_counter() - start, len(scene.images)
     result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, "digits": arguments.digits,
               "seconds": seconds}
-    show(arguments, result, lambda: put(f"{arguments.out}: {count} frames, {seconds:.1f} s"))
+    print_result(arguments, result, lambda: print_line(f"{arguments.out}: {count} frames, {seconds:.1f} s"))
     return None
 
 
@@ -87,8 +88,8 @@ def _figure(arguments, model):
     save(figure, arguments.figure)
     result = {"figure": str(arguments.figure), "layer": arguments.layer, "digit": arguments.digits[0],
               "by": arguments.by, "largest_difference": largest}
-    show(arguments, result, lambda: say(f"{arguments.figure}: the map of the moved digit and the moved map differ by "
-                                        f"at most {largest:.2g}"))
+    print_result(arguments, result, lambda: print_text(
+        f"{arguments.figure}: the map of the moved digit and the moved map differ by at most {largest:.2g}"))
 
 
 def _model(arguments):

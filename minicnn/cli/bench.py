@@ -1,4 +1,4 @@
-"""`minicnn bench train` and `minicnn bench conv`: speed and error beside other libraries."""
+"""`minicnn bench train` and `minicnn bench conv`: compare speed and error with other libraries."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..bench import libraries, machine
+from ..bench import libraries
+from . import FAILED, OK
 from .options import (
     PICTURES,
     add_command,
@@ -15,12 +16,12 @@ from .options import (
     add_quiet,
     algorithm_names,
     destination,
-    integer,
     names,
+    to_integer,
 )
-from .output import Column, note, print_table, say, show
+from .output import Column, note_stderr, print_result, print_table, print_text
 
-ALL, INSTALLED, NONE = "all", "installed", "none"       # what --against and the like take besides names
+ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAME = Column("", left=True, least=16)
 TRAINING = (NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
             Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7),
@@ -33,8 +34,8 @@ FOUND = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB
 
 def add_parser(commands: Any) -> None:
     """Add `bench` and its two benchmarks to the commands."""
-    bench = commands.add_parser("bench", help="measure speed and error beside other libraries",
-                                description="Measure speed and error beside other libraries.",
+    bench = commands.add_parser("bench", help="compare speed and error with other libraries",
+                                description="Compare speed and error with other libraries.",
                                 epilog="example: minicnn bench train --against installed")
     kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     _add_train(kinds)
@@ -44,15 +45,16 @@ def add_parser(commands: Any) -> None:
 def _add_train(kinds):
     command = add_command(
         kinds, "train", train, "a training step of the LeNet",
-        "Time a training step of the LeNet, or with --forward a pass without gradients: minicnn and other libraries, "
-        "each in a process of its own, in turn, after a check that they compute the same. Exit status 1: a result is "
-        "wrong, or minicnn failed.", "minicnn bench train --against torch --batch-size 64 256 --chart speed.png")
+        "Time a training step of the LeNet in minicnn and other libraries, or with --forward a pass without gradients. "
+        "Each library runs in its own process, and they take turns. Before that, their results are compared. Exit "
+        "status 1: a result is wrong, or minicnn failed.",
+        "minicnn bench train --against torch --batch-size 64 256 --chart speed.png")
     option = command.add_argument
     option("--against", type=_against, default="textbook", metavar="NAMES",
            help=f"libraries to compare with, with commas: {', '.join(libraries.others())}; {ALL}, {INSTALLED} or "
                 f"{NONE}")
     option("--algorithms", type=names(algorithm_names, "auto,direct"), default="auto", metavar="NAMES",
-           help="minicnn's convolution algorithms, with commas; the first is what the others are compared with")
+           help="minicnn's convolution algorithms, with commas; the ratios are to the first one")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
     _add_common(command, 64, 15, "rounds; in each round every competitor takes some steps")
@@ -65,28 +67,28 @@ def _add_conv(kinds):
     from ..bench.network_layers import NETWORKS
     command = add_command(
         kinds, "conv", conv, "single convolution layers",
-        "Time single layers of well-known networks, forward and both gradients, by each algorithm and by PyTorch, in "
-        "turn, and measure the error of their results against float64. Exit status 1: a result is wrong, or minicnn "
-        "failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
+        "Time single layers of well-known networks: the forward pass and both gradients, by each algorithm and by "
+        "PyTorch, in turn. Measure the errors of the results against float64. Exit status 1: a result is wrong, or "
+        "minicnn failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
     option = command.add_argument
     option("--network", type=_or_word(names(NETWORKS, "lenet,vgg"), ALL), default=ALL, metavar="NAMES",
            help=f"the networks, with commas: {', '.join(NETWORKS)}; {ALL}")
     option("--against", type=lambda text: _against(text, layers=True), default=INSTALLED, metavar="NAMES",
            help=f"libraries, with commas: {', '.join(libraries.others(layers=True))}; {ALL}, {INSTALLED} or {NONE}")
     option("--algorithms", type=_or_word(names(algorithm_names, "auto,direct"), ALL), default=ALL, metavar="NAMES",
-           help=f"with commas; {ALL}: auto, and those that it chooses among")
-    option("--find", action="store_true", help="instead, print what minicnn.conv.find measures and would choose")
+           help=f"minicnn's convolution algorithms, with commas; {ALL}: auto, and those that it chooses from")
+    option("--find", action="store_true", help="instead, print what minicnn.conv.find measures, and its choice")
     _add_common(command, 16, 5, "rounds at most; large layers get fewer")
     command.refuse("against", "chart", when="find", because="it measures minicnn's algorithms alone")
 
 
 def _add_common(command, batch_size, repeats, rounds):
     option = command.add_argument
-    option("--batch-size", type=integer(1), nargs="+", default=[batch_size], metavar="N",
-           help="images at once; several measure each")
-    option("--repeats", type=integer(1), default=repeats, metavar="N", help=rounds)
+    option("--batch-size", type=to_integer(1), nargs="+", default=[batch_size], metavar="N",
+           help="batch sizes; each one is measured")
+    option("--repeats", type=to_integer(1), default=repeats, metavar="N", help=rounds)
     option("--threads", type=_threads, nargs="+", metavar="N",
-           help="threads, and cores, of each competitor; several measure each; all cores where not given")
+           help="numbers of threads (each thread has its own core); each number is measured (default: all cores)")
     option("--chart", type=destination(*PICTURES), metavar="FILE", help="draw speed beside error (png, pdf or svg)")
     add_quiet(command)
     add_json(command)
@@ -107,10 +109,11 @@ def _against(text, layers=False):
 
 
 def _threads(text):
-    count, most = integer(1)(text), len(machine.cores())
+    from ..bench import machine
+    count, most = to_integer(1)(text), len(machine.cores())
     if count > most:
-        raise argparse.ArgumentTypeError(f"this process may use {most} core{'s' * (most != 1)}, and each thread is to "
-                                         f"have one; {count} are too many")
+        raise argparse.ArgumentTypeError(f"{count} is too many: this process may use {most} core{'s' * (most != 1)}, "
+                                         "and each thread needs one")
     return count
 
 
@@ -171,43 +174,45 @@ def conv(arguments: argparse.Namespace) -> int:
 
 
 def _thread_counts(arguments):
+    from ..bench import machine
     from ..conv.runtime.threads import get_num_threads
     return arguments.threads or [min(get_num_threads(), len(machine.cores()))]
 
 
 def _result(benchmark):
-    """The result without its runs. A note says that a busy machine is not fair to all."""
+    """The result without its runs. If the machine is busy, a note on stderr says that the ratios will be wrong."""
+    from ..bench import machine
     result = {"benchmark": benchmark, **machine.describe(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
-        note(f"The machine is busy (load {busy:.1f}, cores {cores}). This slows threads that wait for each other most, "
-             "so even the ratios will be wrong.")
+        note_stderr(f"The machine is busy (load {busy:.1f}, cores {cores}). This slows threads that wait for each "
+                    "other most, so even the ratios will be wrong.")
     return result
 
 
 @contextlib.contextmanager
 def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> Iterator[Any]:
-    """Context manager: a Progress; at the end the result is shown, after Ctrl-C what was measured before it."""
+    """Context manager: a Progress. At the end it prints the result; after Ctrl-C, the runs measured so far."""
     from ..progress import on_stderr
     try:
         with on_stderr(f"bench {result['benchmark']}", arguments.quiet) as progress:
             yield progress
     except KeyboardInterrupt:
         if result["runs"]:
-            show(arguments, result, lambda: text(result))
+            print_result(arguments, result, lambda: text(result))
         raise
-    show(arguments, result, lambda: text(result))
+    print_result(arguments, result, lambda: text(result))
 
 
 def _finish(arguments, result):
-    """Draw the chart; 1 if somebody computed something wrong, or minicnn failed."""
+    """Draw the chart. Return FAILED if a result is wrong or minicnn failed, else OK."""
     if arguments.chart:
         from ..viz import save
         from ..viz.speed import speed_and_error
         save(speed_and_error([result]), arguments.chart)
     rows = [row for run in result["runs"] for row in run.get("rows", ()) if "status" in row]
-    return int(any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn"
-                   for row in rows))
+    bad = any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn" for row in rows)
+    return FAILED if bad else OK
 
 
 # The results as text.
@@ -215,13 +220,13 @@ def _finish(arguments, result):
 def _print_training(result):
     _print_machine(result)
     for run in result["runs"]:
-        say(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
+        print_text(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
         print_table(TRAINING, [_training_row(row, run["task"] == "forward") for row in run["rows"]
                                if row["status"] == "ok"])
         _print_reasons(run["rows"])
-    say(f"\nratio: median over that of {result['runs'][0]['base']}; in turn: median of the ratios within a round. "
-        "import MB: memory after the import. peak MB: the most memory up to the last step. first step: in a new "
-        "process; compilers may have cached some of it on disk.")
+    print_text(f"\nratio: the median divided by that of {result['runs'][0]['base']}. in turn: median of the ratios "
+               "within a round. import MB: memory after the import. peak MB: the most memory up to the last step. "
+               "first step: in a new process; compilers may have cached parts of it on disk.")
 
 
 def _training_row(row, with_error):
@@ -234,16 +239,17 @@ def _training_row(row, with_error):
 
 def _print_layers(result):
     _print_machine(result)
-    say("Times in ms, medians; both: forward and then both gradients. GFLOP/s of the definition's work. error: of the "
-        "output, the gradients of input and weight, the worst sampled element, in units of eps (|w| * |x|).")
+    print_text("Times in ms, medians. both: forward and then both gradients. GFLOP/s: of the definition's work. "
+               "error: of the output and the gradients of input and weight; the worst sampled element, in units of eps "
+               "(|w| * |x|).")
     for run in result["runs"]:
-        say(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-            f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}")
+        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
+                   f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}")
         print_table(LAYERS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"])
         if run["auto"]:
             ratio = run["auto"]["ratio_to_best"]
-            say(f"auto takes {run['auto']['algorithm']}"
-                + (f": {ratio:.2f} times the time of minicnn's fastest" if ratio else ""))
+            print_text(f"auto takes {run['auto']['algorithm']}"
+                       + (f": {ratio:.2f} times the time of minicnn's fastest" if ratio else ""))
         _print_reasons(run["rows"])
 
 
@@ -258,7 +264,7 @@ def _layer_row(row):
 def _print_profile(result):
     _print_machine(result)
     for run in result["runs"]:
-        say(f"\n{run['title']}, {_count(run['repeats'], 'repeat')}; medians in ms")
+        print_text(f"\n{run['title']}, {_count(run['repeats'], 'repeat')}; medians in ms")
         print_table(PROFILE, [
             [row["name"], _number(row["forward_ms"], ".2f"), _number(row["backward_ms"], ".2f"), f"{row['ms']:.2f}",
              f"{row['share']:.1%}"] for row in run["rows"]]
@@ -269,8 +275,8 @@ def _print_profile(result):
 def _print_found(result):
     _print_machine(result)
     for run in result["runs"]:
-        say(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-            f"{_count(run['threads'], 'thread')}; auto takes {run['auto']}")
+        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
+                   f"{_count(run['threads'], 'thread')}; auto takes {run['auto']}")
         print_table(FOUND, [
             [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
              f"{record['workspace'] / 1e6:.1f}",
@@ -278,20 +284,20 @@ def _print_found(result):
             for record in run["records"] if record["reason"] is None])
         for record in run["records"]:
             if record["reason"] is not None:
-                say(f"{record['algorithm']}: {record['reason']}")
+                print_text(f"{record['algorithm']}: {record['reason']}")
 
 
 def _print_machine(result):
     versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    say(f"{result['cpu']}, {_count(result['cores'], 'core')}, load before {result['load_before']:.1f}, "
-        f"{result['date']}")
-    say(versions)
+    print_text(f"{result['cpu']}, {_count(result['cores'], 'core')}, load before {result['load_before']:.1f}, "
+               f"{result['date']}")
+    print_text(versions)
 
 
 def _print_reasons(rows):
     for row in rows:
         if row["status"] != "ok":
-            say(f"{row['name']}: {row['status'].upper()}, {row['reason']}")
+            print_text(f"{row['name']}: {row['status'].upper()}, {row['reason']}")
 
 
 def _ms(value):

@@ -1,4 +1,4 @@
-"""`minicnn data`: which data files are there, where from, and whether they are genuine."""
+"""`minicnn data`: show and verify the data files."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
+from . import FAILED, OK
 from .options import add_command, add_data, add_json
-from .output import fold, put, show, width
+from .output import print_line, print_result, width, wrap
 
 
 def add_parser(commands: Any) -> None:
     """Add `data` to the commands."""
     command = add_command(
-        commands, "data", run, "show which data files are there, where from, and verify them",
-        "Show which data files are there and where from, and verify them by their checksums. Exit status 1: a file is "
-        "missing or corrupt.", "minicnn data --dataset fashion-mnist --download")
+        commands, "data", run, "show which data files are there, and verify them",
+        "Show where the data files lie, and verify them by their checksums. Exit status 1: a file is missing or "
+        "corrupt.", "minicnn data --dataset fashion-mnist --download")
     add_data(command, default="mnist")
-    command.add_argument("--download", action="store_true", help="download into the cache directory what is missing "
-                                                                 "there, first")
+    command.add_argument("--download", action="store_true", help="first download the files that the cache "
+                                                                 "directory lacks")
     command.refuse("download", when=("dataset", "mnist5k"), because="these digits are part of the package")
-    command.refuse("download", when="data", because="only the cache directory is downloaded to")
+    command.refuse("download", when="data", because="minicnn downloads only into its cache directory")
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """minicnn data: 0 if all files are there and genuine, 1 if not."""
+    """minicnn data. The status is OK if all files are there and genuine, else FAILED."""
     from ..data import describe, load
     if arguments.data is not None and not Path(arguments.data).expanduser().is_dir():
         raise FileError(f"--data {arguments.data}: there is no such directory")
     if arguments.download:
         load(arguments.dataset)
     records = describe(arguments.dataset, arguments.data)
-    show(arguments, [asdict(record) for record in records], lambda: _print(records))
-    return 1 if any(record.state.startswith(("missing", "corrupt")) for record in records) else 0
+    print_result(arguments, [asdict(record) for record in records], lambda: _print(records))
+    return FAILED if any(record.state.startswith(("missing", "corrupt")) for record in records) else OK
 
 
 def _print(records):
     for record in records:
         size = "" if record.size is None else f", {record.size:,} bytes"
-        put(fold(f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}", width(), "    "))
+        text = f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}"
+        print_line(wrap(text, width(), "    "))

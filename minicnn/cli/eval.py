@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InputError, MinicnnError
 from .options import PICTURES, add_command, add_data, add_json, destination
-from .output import Column, note, print_table, put, replacements, say, show, width
+from .output import Column, note_stderr, print_line, print_result, print_table, print_text, replacements, width
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
 
@@ -17,14 +17,14 @@ def add_parser(commands: Any) -> None:
     """Add `eval` to the commands."""
     command = add_command(
         commands, "eval", run, "measure a trained network: error, confusion matrix, worst mistakes",
-        "Measure a trained network on test images, or on validation images where there is no test set: error, "
-        "confusion matrix, and a picture of the worst mistakes.", "minicnn eval runs/mnist-seed1")
+        "Measure a trained network on test images, or on validation images if the data have no test set. Print the "
+        "error and the confusion matrix, and draw the worst mistakes.", "minicnn eval runs/mnist-seed1")
     option = command.add_argument
-    option("checkpoint", nargs="?", metavar="CHECKPOINT", help="a .safetensors file or the directory of a run; the "
-                                                               "weights in the package where none is given")
+    option("checkpoint", nargs="?", metavar="CHECKPOINT", help="a .safetensors file or the directory of a run "
+                                                               "(default: the weights in the package)")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
-           help="draw confusion matrix and worst mistakes (png, pdf or svg). Where not given, mistakes.png beside the "
-                "weights of a run, and no picture of other weights")
+           help="draw the confusion matrix and the worst mistakes (png, pdf or svg). Default: mistakes.png beside the "
+                "weights of a run; no picture for other weights")
     add_data(command)
     add_json(command)
 
@@ -50,17 +50,17 @@ def run(arguments: argparse.Namespace) -> None:
               "seen_in_training": _seen(trained_on, data.name), "error": found.error, "loss": found.loss,
               "confusion": found.confusion.tolist(), "picture": None if picture is None else str(picture)}
     if not math.isfinite(found.loss):
-        note("the loss is not a finite number: weights are NaN or infinite, or far too large")
-    show(arguments, result, lambda: _print(arguments.checkpoint, result))
+        note_stderr("the loss is not a finite number: weights are NaN or infinite, or far too large")
+    print_result(arguments, result, lambda: _print(arguments.checkpoint, result))
     if picture is not None:
         with replacements([] if arguments.picture else [picture]):
             _draw(result, images, labels, found, picture)
         if not arguments.json:
-            put(f"the surest mistakes: {picture}")
+            print_line(f"the surest mistakes: {picture}")
 
 
 def _beside(path):
-    """The picture beside the weights of a run; None where they are no run's, or where it cannot be written."""
+    """The path of the picture beside the weights. None if they do not belong to a run, or it cannot be written."""
     from ..files import check_destination
     from ..training import HISTORY
     if not (path.parent / HISTORY).is_file():
@@ -68,19 +68,19 @@ def _beside(path):
     try:
         return check_destination(path.with_name("mistakes.png"))
     except MinicnnError as error:
-        note(f"no picture: {error}")
+        note_stderr(f"no picture: {error}")
         return None
 
 
 def _data(arguments, trained_on):
-    """The data that were asked for; else those that the network was trained on, full MNIST where it is at hand."""
+    """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
     from ..data import load
     asked = arguments.data or arguments.dataset != "auto"
     return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
 
 
 def _seen(trained_on, dataset):
-    """Whether these images were among the training data; None where it is not known what those were."""
+    """Whether these images were among the training data. None if the training data are not known."""
     if trained_on is None:
         return None
     return trained_on == "mnist" and dataset == "mnist5k"       # the embedded digits are training images of MNIST
@@ -89,10 +89,11 @@ def _seen(trained_on, dataset):
 def _print(given, result):
     confusion = result["confusion"]
     wrong = result["images"] - sum(confusion[i][i] for i in range(len(confusion)))
-    say(f"{given or 'the weights in the package'}, {result['model']}, on the {result['images']:,} {result['part']} "
-        f"images of {result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
+    weights = given or "the weights in the package"
+    print_text(f"{weights}, {result['model']}, on the {result['images']:,} {result['part']} images of "
+               f"{result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
     if result["seen_in_training"]:
-        say("The network was trained on these images. The error says nothing about new images.")
+        print_text("The network was trained on these images. The error says nothing about new images.")
     digits = [str(i) for i in range(len(confusion))]
     matrix = [Column("true \\ predicted", left=True), *map(Column, digits)]
     rows = [[str(i), *map(str, row)] for i, row in enumerate(confusion)]

@@ -1,4 +1,4 @@
-"""`minicnn explore`: a page in which a digit is moved by hand."""
+"""`minicnn explore`: make a page in which the reader moves a digit by hand."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from .options import add_command, add_json, add_quiet, commas, destination
-from .output import say, show
+from .output import print_result, print_text
 
 EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
 
-Open the file in a browser: it needs nothing else, no network. A number from 0 to 9 is a class, of which the first
-embedded validation digit is taken; @417 is the embedded validation image with that number, from 0 to 999."""
+Open the file in a browser. The page needs no network and no other file. A number from 0 to 9 is a class: the page shows
+the first embedded validation digit of this class. @417 is the embedded validation image number 417, from 0 to 999."""
 MOST = 20                               # digits in a page
 
 
@@ -28,17 +28,17 @@ def add_parser(commands: Any) -> None:
     """Add `explore` to the commands."""
     command = add_command(
         commands, "explore", run, "make a page in which a digit is moved by hand and the feature maps follow",
-        "Make one HTML file in which a digit is moved by hand, and the feature maps of the LeNet, its pool and its "
-        "class scores follow. All 121 places are computed beforehand, and for each it is checked that the convolutions "
-        "are exactly equivariant.", EXAMPLE)
+        "Make one HTML file in which you move a digit by hand. The feature maps of the LeNet, its pool and its class "
+        "scores follow. The command computes all 121 places of the digit, and checks at each place that the "
+        "convolutions are exactly equivariant.", EXAMPLE)
     option = command.add_argument
     option("--out", type=destination(".html"), metavar="FILE", default="explore.html",
-           help="the page, a name that ends in .html; a file of that name is replaced")
+           help="the page, an .html file; an old file is replaced")
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST", default="0,1,2,3,4,5,6,7,8,9",
            help=f"classes from 0 to 9, or @N for an image; at most {MOST}, with commas between")
     option("--weights", metavar="CHECKPOINT",
-           help="weights of a LeNet with max-pool: a .safetensors file or the directory of a run; those of the package "
-                "where not given")
+           help="weights of a LeNet with max-pool: a .safetensors file or the directory of a run (default: the weights "
+                "in the package)")
     add_quiet(command)
     add_json(command)
 
@@ -62,15 +62,16 @@ def run(arguments: argparse.Namespace) -> None:
     page = build(found, source).encode()
     write_atomically(arguments.out, page)
     seconds = time.perf_counter() - start
-    show(arguments, {"out": str(arguments.out), "bytes": len(page), "seconds": round(seconds, 2),
-                     "labels": found.labels, "indices": found.indices, "placements": 121, "compared": found.compared,
-                     "channels": found.channels, "weights": source},
-         lambda: _print(arguments.out, len(page), len(indices), seconds, found.compared))
+    result = {"out": str(arguments.out), "bytes": len(page), "seconds": round(seconds, 2), "labels": found.labels,
+              "indices": found.indices, "placements": 121, "compared": found.compared, "channels": found.channels,
+              "weights": source}
+    print_result(arguments, result, lambda: _print(arguments.out, len(page), len(indices), seconds, found.compared))
 
 
 def _print(out, size, count, seconds, compared):
-    say(f"{out}: {size / 1e6:.2f} MB, {count} digit{'s' * (count > 1)}, made in {seconds:.1f} s. Open it in a browser.")
-    say(f"{compared:,} numbers of shifted maps compared with those of shifted images: all exactly equal.")
+    digits = f"{count} digit{'s' * (count > 1)}"
+    print_text(f"{out}: {size / 1e6:.2f} MB, {digits}, made in {seconds:.1f} s. Open it in a browser.")
+    print_text(f"{compared:,} numbers of shifted maps compared with those of shifted images: all exactly equal.")
 
 
 def _digit(text):
@@ -88,7 +89,7 @@ def _digit(text):
 
 
 def _model(weights):
-    """(LeNet, whose weights it has), computed by the algorithm that is equivariant to the last bit."""
+    """(LeNet, the source of its weights). Its algorithm is direct, which is equivariant to the last bit."""
     from ..checkpoint import CheckpointError, load, load_into
     from ..models import LeNet
     from ..training import weights_file

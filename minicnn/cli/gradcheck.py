@@ -1,4 +1,4 @@
-"""`minicnn gradcheck`: gradients against finite differences."""
+"""`minicnn gradcheck`: check gradients against finite differences."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from ..errors import InputError
-from .options import add_command, add_json, add_quiet, integer, shape
-from .output import Column, print_table, say, show
+from . import FAILED, OK
+from .options import add_command, add_json, add_quiet, shape, to_integer
+from .output import Column, print_result, print_table, print_text
 
 COLUMNS = (Column("operation", left=True, least=14), Column("inputs", 2, left=True, least=12),
            Column("largest error", 1), Column("verdict"), Column("ms", 3))
 EXAMPLE = """minicnn gradcheck my_code.py:my_function --shape 3,4
 
-A file that it can check, as my_code.py:scale and my_code.py:square:
+An example of my_code.py. It holds my_code.py:scale and my_code.py:square:
 
     from minicnn import record
 
@@ -30,22 +31,22 @@ def add_parser(commands: Any) -> None:
     """Add `gradcheck` to the commands."""
     command = add_command(
         commands, "gradcheck", run, "check gradients against finite differences",
-        "Check gradients against finite differences, in float64: those of your function, or of every operation of "
-        "minicnn. Exit status 1: a gradient is wrong.", EXAMPLE)
+        "Check the gradients of your function, or of every operation of minicnn, against finite differences in "
+        "float64. Exit status 1: a gradient is wrong.", EXAMPLE)
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION",
            help="your own function of Tensors, Module, or pair (forward, backward) of functions on arrays, in a file "
-                "or as module:attribute; every operation of minicnn where none is given")
+                "or as module:attribute (default: every operation of minicnn)")
     option("--shape", type=shape, action="append", metavar="3,4", help="shape of an input of your function; repeat it "
-           "for each input. Where not given: those that the file names in `shapes`, or 3,4")
-    option("--seed", type=integer(0), default=0, metavar="N", help="seed of the inputs")
+           "for each input. Default: the shapes that the file gives in `shapes`, else 3,4")
+    option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the inputs")
     command.refuse("shape", unless="target")
     add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """minicnn gradcheck: 0 if all gradients are right, 1 if not."""
+    """minicnn gradcheck. The status is OK if all gradients are right, else FAILED."""
     from ..progress import on_stderr
     if arguments.target is None:
         from ..gradcheck import run_catalogue
@@ -53,18 +54,18 @@ def run(arguments: argparse.Namespace) -> int:
             results = run_catalogue(progress, arguments.seed)
     else:
         results = [_check(arguments)]
-    show(arguments, [asdict(result) for result in results], lambda: _print(results))
-    return 0 if all(result.passed for result in results) else 1
+    print_result(arguments, [asdict(result) for result in results], lambda: _print(results))
+    return OK if all(result.passed for result in results) else FAILED
 
 
 def _check(arguments):
     from ..gradcheck import check_user_function
     from ..gradcheck.target import is_pair
-    from .user_code import load_with_module
-    function, module, name = load_with_module(arguments.target)
+    from .user_code import load_object_and_module
+    function, module, name = load_object_and_module(arguments.target)
     if isinstance(function, type) or not (callable(function) or is_pair(function)):
-        raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module "
-                         "that is made already, or a pair (forward, backward) of functions on arrays")
+        raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module (an "
+                         "object, not its class), or a pair (forward, backward) of functions on arrays")
     shapes = arguments.shape or getattr(module, "shapes", {}).get(name)
     return check_user_function(function, shapes, arguments.seed, name=arguments.target)
 
@@ -76,4 +77,4 @@ def _print(results):
          f"{result.seconds * 1e3:.0f}"] for result in results])
     for result in results:
         if not result.passed:
-            say(f"{result.name}: {result.reason}")
+            print_text(f"{result.name}: {result.reason}")

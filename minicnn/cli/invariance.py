@@ -1,14 +1,14 @@
-"""`minicnn invariance`: trained networks and pools, and how far they are invariant."""
+"""`minicnn invariance`: measure how far trained networks and pools are invariant to shifts."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, integer, names
-from .output import Column, print_table, say, show
+from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
+from .output import Column, print_result, print_table, print_text
 
-MOST = 1000                             # digits that the embedded data have for validation
+MOST = 1000                             # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
 
 
@@ -16,17 +16,18 @@ def add_parser(commands: Any) -> None:
     """Add `invariance` to the commands."""
     from ..models import MODELS
     command = add_command(
-        commands, "invariance", run, "train networks on digits in the middle and ask them about moved ones",
-        "Train an MLP, a LeNet and a LeNet with global pooling on digits in the middle and ask them about moved ones; "
-        "and compare how far pools are invariant. With the defaults that is some minutes on two cores; --pools-only "
+        commands, "invariance", run, "train networks on centred digits and test them on moved digits",
+        "Train an MLP, a LeNet and a LeNet with global pooling on centred digits, and test them on moved digits. Also "
+        "compare how far pools are invariant to shifts. The defaults take some minutes on two cores; --pools-only "
         "takes seconds.", "minicnn invariance --models lenet,lenet-blur --picture invariance.png")
     option = command.add_argument
     option("--models", type=names(tuple(MODELS), "mlp,lenet"), default="mlp,lenet,lenet-global", metavar="NAMES",
            help=f"networks, with commas: {', '.join(MODELS)}")
-    option("--epochs", type=integer(1), default=8, metavar="N", help="passes over the embedded digits in training")
-    option("--seeds", type=commas(integer(0), "1,2,3"), default="1", metavar="N,N",
-           help="seeds, with commas; each network is trained once for each seed, and results are the means")
-    option("--images", type=integer(1, MOST), default=300, metavar="N", help=f"digits that are moved, at most {MOST}")
+    option("--epochs", type=to_integer(1), default=8, metavar="N", help="passes over the embedded digits in training")
+    option("--seeds", type=commas(to_integer(0), "1,2,3"), default="1", metavar="N,N",
+           help="seeds, with commas; each network is trained once for each seed, and the results are means")
+    option("--images", type=to_integer(1, MOST), default=300, metavar="N",
+           help=f"number of digits that are moved, at most {MOST}")
     option("--pools-only", action="store_true", help="train nothing, compare the pools")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw accuracy over the distance (png, pdf or svg)")
@@ -47,8 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
             results = compare_models(arguments.models, data, epochs=arguments.epochs, seeds=arguments.seeds,
                                      images=arguments.images, progress=Part(progress, 0.0, 0.95))
         pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.95 if results else 0.0, 1.0))
-    show(arguments, {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]},
-         lambda: _print(results, pools))
+    found = {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]}
+    print_result(arguments, found, lambda: _print(results, pools))
     if arguments.picture:
         _draw(results, arguments.picture)
 
@@ -56,16 +57,17 @@ def run(arguments: argparse.Namespace) -> None:
 def _print(results, pools):
     from ..invariance.maps import parameter_argument
     from ..invariance.networks import comparison_table
-    say(parameter_argument())
+    print_text(parameter_argument())
     if results:
-        say(f"\nAccuracy in % by distance max(|dy|, |dx|) of {results[0].shifts}, and P[one class at two places]:\n")
+        print_text(f"\nAccuracy in % by distance max(|dy|, |dx|) of {results[0].shifts}, and P[one class at two "
+                   "places]:\n")
         header, rows = comparison_table(results)
         last = len(header) - 2                          # the largest distance
         ranks = [0, len(header), 0, *range(3, last), 0, 1]
         print_table([Column(title, rank, left=i == 0, least=12 * (i == 0))
                      for i, (title, rank) in enumerate(zip(header, ranks, strict=True))], rows)
     for of in dict.fromkeys(pool.of for pool in pools):
-        say(f"\nRelative change of the pooled map, {of}:\n")
+        print_text(f"\nRelative change of the pooled map, {of}:\n")
         print_table(POOLS, [[pool.pool, f"{pool.even:.3f}", f"{pool.odd:.3f}"] for pool in pools if pool.of == of])
 
 

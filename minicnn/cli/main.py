@@ -1,11 +1,13 @@
-"""The command line: train, eval, info, data, gradcheck, verify, invariance, animate, explore and bench.
+"""The command line `minicnn COMMAND`. To add a command, write one file in this folder and add its name to COMMANDS.
 
 Results go to stdout, progress to stderr. Exit status: 0 done, 1 a check failed, 2 bad input or usage, 70 a bug in
-minicnn, 130 interrupted. MINICNN_VERBOSE=1 shows the traceback of an error.
+minicnn, 130 interrupted. Status 2 is for MinicnnError, OSError (such as a full disk) and MemoryError. Every other
+exception is a bug. MINICNN_VERBOSE=1 shows the traceback of an error.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import shlex
@@ -15,12 +17,11 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import MinicnnError
-from . import animate, bench, data, eval, explore, gradcheck, info, invariance, train, verify
+from . import BUG, INTERRUPTED, OK, WRONG_INPUT
 from .options import Parser
 from .output import apart, lasting, replacements
 
-COMMANDS = (train, eval, info, data, gradcheck, verify, invariance, animate, explore, bench)
-OK, FAILED, WRONG_INPUT, BUG, INTERRUPTED = 0, 1, 2, 70, 130
+COMMANDS = ("train", "eval", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore", "bench")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return WRONG_INPUT
         try:
             arguments = parser.parse_args(argv)
-        except SystemExit as stop:                      # --help, --version, or wrong usage, which is told already
+        except SystemExit as stop:                      # --help, --version, or wrong usage; argparse has printed it
             return stop.code if isinstance(stop.code, int) else OK
         return _run(arguments, argv)
 
@@ -45,8 +46,8 @@ def make_parser() -> Parser:
                     epilog="example: minicnn train --dry-run, then minicnn COMMAND --help")
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name in COMMANDS:
+        importlib.import_module(f".{name}", __package__).add_parser(commands)
     return parser
 
 
@@ -55,25 +56,26 @@ def _run(arguments, argv):
         with apart(), replacements(arguments.destinations):
             return arguments.run(arguments) or OK
     except KeyboardInterrupt as stop:
-        _say(f"\n{arguments.prog}: interrupted{f': {stop}' if str(stop) else ''}")
+        _print_error(f"\n{arguments.prog}: interrupted{f': {stop}' if str(stop) else ''}")
         return INTERRUPTED
     except (MinicnnError, OSError, MemoryError) as error:
         if os.environ.get("MINICNN_VERBOSE"):
             traceback.print_exc()
-        _say(f"{arguments.prog}: error: {str(error) or 'there is not enough memory'}")
+        _print_error(f"{arguments.prog}: error: {str(error) or 'there is not enough memory'}")
         return WRONG_INPUT
-    except SystemExit as stop:                          # no code of minicnn does that
-        _say(f"{arguments.prog}: error: your code ended the program (SystemExit({stop.code!r})); it must return")
+    except SystemExit as stop:                          # minicnn itself never raises it here
+        _print_error(f"{arguments.prog}: error: your code ended the program (SystemExit({stop.code!r})); it must "
+                     "return")
         return WRONG_INPUT
     except Exception:
         traceback.print_exc()
-        _say(f"{arguments.prog}: this is a bug in minicnn. Please report it with the lines above and this one: minicnn "
-             f"{__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
-             f"{shlex.join(['minicnn', *argv])}")
+        _print_error(f"{arguments.prog}: this is a bug in minicnn. Please report it with the lines above and this one: "
+                     f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
+                     f"{shlex.join(['minicnn', *argv])}")
         return BUG
 
 
-def _say(line):
+def _print_error(line):
     print(line, file=sys.stderr, flush=True)
 
 

@@ -1,7 +1,8 @@
-"""Options of the command line: their types, which of them go together, and the groups that several commands share.
+"""Options of the command line: their types, the rules which exclude each other, and groups that commands share.
 
-A type is a function from the text to the value. It raises `argparse.ArgumentTypeError`, and the command ends with exit
-status 2 before any work. An option that would be ignored is refused: `Parser.refuse` declares when.
+A type is a function that turns the text into the value. For a wrong text it raises `argparse.ArgumentTypeError`, and
+the command ends with exit status 2 before any work. `Parser.refuse` declares when an option would be ignored; such an
+option is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PICTURES = (".png", ".pdf", ".svg")
 
 
 class Help(argparse.HelpFormatter):
-    """Shows defaults that say something; keeps examples and indented lines as they are."""
+    """Shows the defaults except None and False. Examples and indented lines are not folded."""
 
     def __init__(self, prog: str, **options: Any):
         columns = options.pop("width", None) or shutil.get_terminal_size().columns - 2
@@ -33,7 +34,8 @@ class Help(argparse.HelpFormatter):
         default = getattr(action, "fallback", None)
         if default is None or default is False or "%" in (action.help or "") or action.help is argparse.SUPPRESS:
             return action.help
-        return f"{action.help} (default: {default})"
+        shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        return f"{action.help} (default: {shown})"
 
     def _fill_text(self, text, width, indent):
         paragraphs = text.split("\n\n")
@@ -42,38 +44,43 @@ class Help(argparse.HelpFormatter):
 
 
 class _Rule(NamedTuple):
-    """The options `names` are refused where `applies(arguments)`; `why(option)` is the message."""
+    """The options `names` are refused if `applies(arguments)`. `why(option)` is the message."""
 
     names: tuple[str, ...]
     applies: Callable[[argparse.Namespace], Any]
     why: Callable[[str], str]
-    fixed: bool                         # the rule does not look at the refused options themselves
+    fixed: bool                         # whether the rule never looks at the values of the refused options
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of a command that refuses options that would be ignored."""
+    """The parser of a command. It refuses options that would be ignored."""
 
     def __init__(self, **options: Any):
         self.rules: list[_Rule] = []
         super().__init__(**{"allow_abbrev": False, "formatter_class": Help, **options})
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
-        """As in argparse. The default is kept aside, so that parsing shows which options were given."""
+        """As in argparse, but the default is kept in `fallback`. Thus parsing shows which options were given."""
         action: Any = super().add_argument(*names, **options)
         if action.default is not argparse.SUPPRESS:
             action.fallback, action.default = action.default, argparse.SUPPRESS
         return action
 
+    @property
+    def options(self) -> list[str]:
+        """The names of the options added so far, as in the parsed arguments: "time_limit" for --time-limit."""
+        return [action.dest for action in self._actions if hasattr(action, "fallback")]
+
     def refuse(self, *names: str, when: Any = None, unless: str | None = None, because: str = "") -> None:
-        """Declare that the options `names` would be ignored under a condition, and are refused then.
+        """Declare a condition under which the options `names` would be ignored. Then they are refused.
 
         Parameters
         ----------
         names : str
             As in the parsed arguments: "time_limit" for --time-limit.
         when : str, (str, value) or callable, optional
-            Another option that is given; an option that has this value; or a function of the arguments, for which
-            `because` is the whole reason.
+            Another option that is given; an option that has this value; or a function of the arguments. For a function
+            `because` must be the whole reason.
         unless : str, optional
             Another option, which must be given.
         because : str
@@ -94,7 +101,7 @@ class Parser(argparse.ArgumentParser):
         self.rules.append(rule)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As in argparse; then the rules are applied and the defaults filled in."""
+        """As in argparse. Then apply the rules and fill in the defaults."""
         namespace, rest = super().parse_known_args(args, namespace)
         if rest:
             self.error(self._unknown(rest))
@@ -117,11 +124,11 @@ class Parser(argparse.ArgumentParser):
         return namespace, rest
 
     def error(self, message: str) -> Any:
-        """Print one line that says what is wrong, and leave with status 2."""
+        """Print the message and end the program with status 2."""
         self.exit(2, f"{self.prog}: error: {message}\n{self.prog} --help shows the options.\n")
 
     def _ignored(self, namespace, given):
-        """The options without a meaning here. They were not given: one that was given ends the program."""
+        """The options that have no effect here. One that was given ends the program with an error."""
         ignored = set()
         for rule in self.rules:
             if not (rule.fixed or given & set(rule.names)) or not rule.applies(namespace):
@@ -145,7 +152,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_command(commands: Any, name: str, run: Callable, summary: str, description: str, example: str,
                 **options: Any) -> Parser:
-    """Add a command (or the benchmark of `bench`) to the sub-commands; `example` may go on with other paragraphs."""
+    """Add a command, or a benchmark of `bench`, to the sub-commands. `example` may have more paragraphs."""
     command = commands.add_parser(name, help=summary, description=description, epilog=f"example: {example}", **options)
     command.set_defaults(run=run)
     return command
@@ -154,7 +161,7 @@ def add_command(commands: Any, name: str, run: Callable, summary: str, descripti
 # Types.
 
 def _type(function: Callable) -> Callable:
-    """Give argparse the message of an error of minicnn; of a ValueError it would make one of its own."""
+    """Pass a MinicnnError's message to argparse. For a ValueError argparse prints its own message."""
     def parse(text: str) -> Any:
         try:
             return function(text)
@@ -163,10 +170,10 @@ def _type(function: Callable) -> Callable:
     return parse
 
 
-def integer(least: int | None = None, most: int | None = None) -> Callable[[str], int]:
+def to_integer(least: int | None = None, most: int | None = None) -> Callable[[str], int]:
     """An integer from `least` to `most`.
 
-    >>> integer(1)("0")
+    >>> to_integer(1)("0")
     Traceback (most recent call last):
         ...
     argparse.ArgumentTypeError: must be an integer of at least 1, not '0'
@@ -182,10 +189,10 @@ def integer(least: int | None = None, most: int | None = None) -> Callable[[str]
     return parse
 
 
-def number(above: float, most: float = math.inf) -> Callable[[str], float]:
+def to_number(above: float, most: float = math.inf) -> Callable[[str], float]:
     """A finite number above `above`, at most `most`.
 
-    >>> number(above=0)("nan")
+    >>> to_number(above=0)("nan")
     Traceback (most recent call last):
         ...
     argparse.ArgumentTypeError: must be a number above 0, not 'nan'
@@ -204,11 +211,11 @@ def number(above: float, most: float = math.inf) -> Callable[[str], float]:
 
 
 def commas(item: Callable[[str], Any], example: str, count: int | None = None) -> Callable[[str], tuple]:
-    """A list with commas, of `count` items where that is given; each is read by `item`.
+    """A list with commas. `item` reads each item. If `count` is given, the list must have so many items.
 
-    >>> commas(integer(0), "3,7")("3, 7")
+    >>> commas(to_integer(0), "3,7")("3, 7")
     (3, 7)
-    >>> commas(integer(1), "16,16", 2)("5")
+    >>> commas(to_integer(1), "16,16", 2)("5")
     Traceback (most recent call last):
         ...
     argparse.ArgumentTypeError: write 2 values with a comma between, as in 16,16, not '5'
@@ -221,14 +228,14 @@ def commas(item: Callable[[str], Any], example: str, count: int | None = None) -
         try:
             return tuple(item(part) for part in parts)
         except argparse.ArgumentTypeError as error:
-            if text.strip() in parts:                   # one item: its own message says it all
+            if text.strip() in parts:                   # a single item: its own message is enough
                 raise
             raise argparse.ArgumentTypeError(f"in {text!r}: each {error}; write as in {example}") from error
     return parse
 
 
 def name_of(known: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str], str]:
-    """One of the known names; a function that gives them is called when they are needed.
+    """One of the known names. If `known` is a function that returns them, it is called when a text is read.
 
     >>> name_of(("mlp", "lenet"))("vgg")
     Traceback (most recent call last):
@@ -244,7 +251,7 @@ def name_of(known: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str
 
 
 def names(known: Callable[[], Iterable[str]] | Iterable[str], example: str) -> Callable[[str], tuple[str, ...]]:
-    """A list of known names with commas, each once."""
+    """A list of known names with commas. A name that is repeated counts once."""
     parse = commas(name_of(known), example)
     return lambda text: tuple(dict.fromkeys(parse(text)))
 
@@ -255,22 +262,22 @@ def shape(text: str) -> tuple[int, ...]:
     >>> shape("(3, 4)"), shape("5")
     ((3, 4), (5,))
     """
-    return commas(integer(1), "3,4")(text.strip().removeprefix("(").removesuffix(")").removesuffix(","))
+    return commas(to_integer(1), "3,4")(text.strip().removeprefix("(").removesuffix(")").removesuffix(","))
 
 
 def destination(*endings: str) -> Callable[[str], Path]:
-    """A file that can be written, with one of these endings."""
+    """The path of a file that can be written and has one of these endings."""
     return writes(_type(lambda text: check_destination(text, endings)))
 
 
 def writes(parse: Any) -> Callable[[str], Path]:
-    """Mark a type: its values are files that the command writes, which `Parser` lists among the destinations."""
+    """Mark a type whose values are files that the command writes. `Parser` lists these files in `destinations`."""
     parse.writes = True
     return parse
 
 
 def algorithm_names() -> list[str]:
-    """The names that --algo takes."""
+    """The possible values of --algo."""
     from ..conv import algorithms
     return ["auto", *algorithms()]
 
@@ -304,22 +311,23 @@ def add_data(command: Parser, default: str = "auto") -> None:
     from ..data import DATASETS
     automatic = default == "auto"
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
-                         default=default, help="auto: full MNIST where it is at hand or can be downloaded, else the "
+                         default=default, help="auto: full MNIST if it is there or can be downloaded, else the "
                          "5 000 embedded digits" if automatic else "the dataset whose files are shown")
-    command.add_argument("--data", metavar="DIR", help="directory with the four IDX files; where not given, that of "
-                                                       "the variable MINICNN_DATA, else the cache directory")
+    command.add_argument("--data", metavar="DIR", help="directory with the four IDX files (default: MINICNN_DATA, "
+                                                       "then the cache directory)")
     command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")
 
 
-def add_settings(command: Parser, settings: type, only: Sequence[str], **defaults: tuple[Any, str]) -> None:
-    """Add an option for each of the named fields of a dataclass: its default, its help, its checks.
+def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **defaults: tuple[Any, str]) -> None:
+    """Add an option for each field of a dataclass, but not for the fields that `but` names.
 
-    The help stands in the field's metadata under "help". The checks are those of the dataclass itself. `defaults` are
-    other defaults for the command line, each with what the help says of it.
+    The fields are integers or floats. The help of an option stands in the field's metadata under "help". The checks are
+    those of the dataclass itself. `defaults` are other defaults for the command line, each with a text for the help.
     """
-    fields = {field.name: field for field in dataclasses.fields(settings)}
-    for name in only:
-        field = fields[name]
+    for field in dataclasses.fields(settings):
+        name = field.name
+        if name in but:
+            continue
         kind = float if "float" in str(field.type) else int
         default, more = defaults.get(name, (field.default, ""))
         command.add_argument(f"--{name.replace('_', '-')}", type=_field(settings, name, kind), default=default,

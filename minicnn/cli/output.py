@@ -1,4 +1,7 @@
-"""What commands print: results alone on stdout, tables that fit the width, on streams that may go away."""
+"""Print results on stdout (`print_line`, `print_text`, `print_table`, `print_result`), notes on stderr (`note_stderr`).
+
+Tables fit the width of the terminal. A stream that is closed, or loses its reader, does not stop a command.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 GAP = 2                                                 # spaces between two columns
-_results: list[Any] = []                                # where results go, while `apart` is open
+_results: list[Any] = []                                # while `apart` is open: the stream of the results
 
 
 class _Lasting:
-    """A stream whose reader may go away, as in `minicnn info | head -1`: what is written from then on goes nowhere."""
+    """A stream whose reader may go away, as in `minicnn info | head -1`. Text that is written after that is lost."""
 
-    def __init__(self, stream: Any, told: bool):
-        self.stream, self.told = stream, told           # told: whether another error, a full disk, is raised
+    def __init__(self, stream: Any, raises: bool):
+        self.stream, self.raises = stream, raises       # raises: raise errors other than a closed pipe: a full disk
 
     def write(self, text: str) -> int:
         self._try(lambda: self.stream.write(text))
@@ -36,7 +39,7 @@ class _Lasting:
         except OSError as error:
             with contextlib.suppress(OSError, ValueError):          # a stream without a descriptor stays as it is
                 os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-            if self.told and not isinstance(error, BrokenPipeError):
+            if self.raises and not isinstance(error, BrokenPipeError):
                 raise
 
     def __getattr__(self, name):
@@ -45,11 +48,11 @@ class _Lasting:
 
 @contextlib.contextmanager
 def lasting() -> Iterator[None]:
-    """Context manager: whether stdout and stderr are closed or lose their reader changes nothing of what is done."""
+    """Context manager: the command does its work even if stdout or stderr is closed or loses its reader."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:                                 # closed, as by `>&-`: the next file that is opened would be it
+        except OSError:                                 # closed by `>&-`: the next open file would get this number
             os.open(os.devnull, os.O_RDWR)
     before = sys.stdout, sys.stderr
     sys.stdout = _Lasting(sys.stdout or open(os.devnull, "w"), True)            # noqa: SIM115
@@ -65,12 +68,14 @@ def lasting() -> Iterator[None]:
 
 @contextlib.contextmanager
 def apart() -> Iterator[None]:
-    """Context manager: inside, only `put` reaches stdout. Whatever else is printed there, by a user's code, by a
-    library, by another process, goes to stderr."""
+    """Context manager: inside, only the functions `print_...` reach stdout.
+
+    Text that a user's code, a library or another process prints on stdout goes to stderr.
+    """
     stdout = sys.stdout
     try:
         real = stdout.fileno() == 1
-    except (OSError, ValueError, AttributeError):       # not a file: a test that captures
+    except (OSError, ValueError, AttributeError):       # not a file, because a test captures stdout
         real = False
     if real:
         stdout.flush()
@@ -93,33 +98,33 @@ def apart() -> Iterator[None]:
             results.stream.close()
 
 
-def put(text: str) -> None:
-    """Print a line of the result on stdout."""
+def print_line(text: str) -> None:
+    """Print a line of the result on stdout, as it is."""
     stream = _results[-1] if _results else sys.stdout
     print(text, file=stream, flush=True)
 
 
-def show(arguments: Any, result: Any, text: Callable[[], None]) -> None:
-    """Print the result: one line of JSON with --json, else what `text` prints with `put`, `say` and `print_table`."""
+def print_result(arguments: Any, result: Any, text: Callable[[], None]) -> None:
+    """Print the result on stdout: with --json one line of JSON; without it, call `text`, which prints the result."""
     if arguments.json:
-        put(as_json(result))
+        print_line(as_json(result))
     else:
         text()
 
 
-def say(text: str) -> None:
-    """Print a paragraph of the result, folded to the width."""
-    put(fold(text, width()))
+def print_text(text: str) -> None:
+    """Print a paragraph of the result on stdout, wrapped at the width."""
+    print_line(wrap(text, width()))
 
 
-def note(text: str, quiet: bool = False) -> None:
-    """Print a line for the reader on stderr."""
+def note_stderr(text: str, quiet: bool = False) -> None:
+    """Print a line on stderr, or nothing if `quiet`."""
     if not quiet:
         print(text, file=sys.stderr, flush=True)
 
 
 def as_json(result: Any) -> str:
-    """One line of JSON that every reader takes: null stands for NaN and the infinities.
+    """One line of JSON. NaN and the infinities become null, because JSON does not have them.
 
     >>> as_json({"loss": float("nan"), "errors": (1.5,)})
     '{"loss": null, "errors": [1.5]}'
@@ -135,14 +140,14 @@ def as_json(result: Any) -> str:
 
 @contextlib.contextmanager
 def replacements(paths: Iterable[Path]) -> Iterator[None]:
-    """Context manager: says on stderr which of these files were there before and have been replaced."""
+    """Context manager: print on stderr which of these files existed before and were replaced."""
     before = {path: found for path in paths if (found := _identity(path))}
     try:
         yield
     finally:
         for path, found in before.items():
             if _identity(path) not in (None, found):
-                note(f"{path}: replaced")
+                note_stderr(f"{path}: replaced")
 
 
 def _identity(path):
@@ -154,7 +159,7 @@ def _identity(path):
 
 
 def width() -> int:
-    """Columns of the terminal that the result goes to: COLUMNS where that is set, 80 in a file or pipe."""
+    """The width of the result in characters: COLUMNS if it is set, else that of the terminal, else 80."""
     given = os.environ.get("COLUMNS", "")
     if given.isascii() and given.isdigit() and int(given) > 0:
         return max(20, int(given))
@@ -164,10 +169,10 @@ def width() -> int:
         return 80
 
 
-def fold(text: str, columns: int, indent: str = "") -> str:
-    """Text folded between words; a word that is longer than a line stays whole. Lines stay lines.
+def wrap(text: str, columns: int, indent: str = "") -> str:
+    """Wrap text between words. A word that is longer than a line stays whole. Existing line breaks stay.
 
-    >>> print(fold("a file: runs/first/best.safetensors", 12, "  "))
+    >>> print(wrap("a file: runs/first/best.safetensors", 12, "  "))
     a file:
       runs/first/best.safetensors
     """
@@ -184,11 +189,11 @@ class Column:
     ----------
     title : str
     rank : int
-        The column with the largest rank is the first to go where the width does not suffice; 0 stays.
+        If the width does not suffice, the column with the largest rank is left out first. Rank 0 is never left out.
     left : bool
-        Text at the left; numbers stand at the right.
+        Whether the column is aligned at the left, as text is. Numbers are aligned at the right.
     least : int
-        The width to which its text may be folded; 0: never folded.
+        The smallest width to which the text may be wrapped; 0: the text is never wrapped.
     """
 
     title: str
@@ -198,15 +203,15 @@ class Column:
 
 
 def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table as a result; see `table`."""
-    put(table(columns, rows, width()))
+    """Print a table of the result on stdout; see `table`."""
+    print_line(table(columns, rows, width()))
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide: int) -> str:
-    """A table of texts that is never wider than `columns_wide`, as long as no single word is.
+    """A table of texts. It is at most `columns_wide` wide, unless a single word is wider.
 
-    Columns that are empty are left out. Where the width does not suffice, columns go by their rank, and a line under
-    the table names them. Where those of rank 0 do not fit either, each row becomes a block of lines "title: text".
+    Empty columns are left out. If the width does not suffice, columns are left out by their rank, and a line under the
+    table names them. If the columns of rank 0 do not fit either, each row becomes a block of lines "title: text".
 
     >>> columns = Column("layer", left=True), Column("products", rank=1), Column("sees")
     >>> print(table(columns, [["conv1", "288 000", "5 px"], ["conv2", "8 000 000", "9 px"]], 80))
@@ -247,13 +252,13 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
              (" " * GAP).join("-" * widths[i] for i in shown)]
     lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
     if gone:
-        lines.append(fold(f"columns that do not fit: {', '.join(columns[i].title for i in sorted(gone))}",
+        lines.append(wrap(f"columns that do not fit: {', '.join(columns[i].title for i in sorted(gone))}",
                           columns_wide))
     return "\n".join(lines)
 
 
 def _widened(widths, full, rows, spare):
-    """The widths with the spare room shared out. Each unit of it goes to the column whose texts need most lines."""
+    """Share out the spare characters. Each one goes to the column whose texts need most lines."""
     letters = {i: sum(len(row[i]) for row in rows if len(row[i]) > widths[i]) for i in widths}
     for _ in range(spare):
         folded = [i for i in widths if widths[i] < full[i]]
@@ -267,8 +272,8 @@ def _longest_word(title, rows, i):
 
 
 def _line(columns, shown, widths, texts):
-    """One row, of as many lines as its longest text needs."""
-    cells = [fold(text, widths[i]).split("\n") if columns[i].least else text.split("\n")
+    """One row of the table. It has as many lines as its longest cell."""
+    cells = [wrap(text, widths[i]).split("\n") if columns[i].least else text.split("\n")
              for i, text in zip(shown, texts, strict=True)]
     lines = []
     for number in range(max(map(len, cells))):
@@ -281,7 +286,7 @@ def _line(columns, shown, widths, texts):
 def _blocks(columns, rows, used, columns_wide):
     lines = []
     for row in rows:
-        lines.append(fold(row[used[0]], columns_wide))
+        lines.append(wrap(row[used[0]], columns_wide))
         for i in used[1:]:
             if row[i]:
                 text = f"{columns[i].title}: {row[i]}" if columns[i].title else row[i]

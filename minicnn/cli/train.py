@@ -1,4 +1,4 @@
-"""`minicnn train`: train the LeNet, stop and go on."""
+"""`minicnn train`: train a network, and resume a run that was interrupted."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,25 +20,27 @@ from .options import (
     add_model,
     add_quiet,
     add_settings,
-    integer,
+    to_integer,
 )
-from .output import as_json, note, put, say, show
+from .output import as_json, note_stderr, print_line, print_result, print_text
 
-EPOCHS, EPOCHS_OF_5K, DRY_RUN = 10, 15, 256      # the last: images
-AUGMENT = {"none": 0, "shift": 2}       # how many pixels
-SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # any algorithm that "auto" may take has a cost for it
+EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5 000 embedded digits
+DRY_RUN = 256                           # images of a dry run
+AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
+SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
+WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
 
 
-class Plan(NamedTuple):
-    """What is to be trained, on what, and where it goes."""
+class TrainingPlan(NamedTuple):
+    """The model, the data and the directory of a training run."""
 
     model: str
     algorithm: str
     settings: Any                       # training.Settings
     data: Any                           # data.Dataset
     out: Path
-    saved: Any                          # the Checkpoint of a run that goes on, or None
+    saved: Any                          # the Checkpoint of a resumed run, or None
     dry_run: bool
 
 
@@ -47,27 +49,27 @@ def add_parser(commands: Any) -> None:
     from ..training import Settings
     command = add_command(
         commands, "train", run, "train the LeNet on handwritten digits",
-        "Train the LeNet on handwritten digits. Ctrl-C saves, and --resume goes on to the same weights, bit for bit, "
-        "as if the run had never stopped.", "minicnn train --augment shift --seed 2 --out runs/shifted")
+        "Train the LeNet on handwritten digits. Ctrl-C saves the state. --resume goes on and reaches the same weights, "
+        "bit for bit, as a run that was never stopped.", "minicnn train --augment shift --seed 2 --out runs/shifted")
     add_data(command)
     add_model(command)
-    add_settings(command, Settings, ("epochs", "batch_size", "lr", "weight_decay", "patience", "seed"),
-                 epochs=(None, f"{EPOCHS} for full data, {EPOCHS_OF_5K} for the 5 000 digits, where not given"))
+    add_settings(command, Settings, but=("max_shift",),
+                 epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5 000 digits"))
     option = command.add_argument
     option("--augment", choices=tuple(AUGMENT), default="none",
            help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, anew in each epoch")
     add_algorithm(command, "auto", "convolution algorithm")
-    option("--threads", type=integer(1), metavar="N", help="threads of the convolution kernels; all cores where not "
-                                                           "given")
-    option("--out", type=_new_directory, metavar="DIR", help="directory of the run, a new one; runs/DATASET-seedSEED "
-                                                             "where not given, or the first free one with a number")
-    option("--resume", metavar="DIR", help="go on with a run that was interrupted, with its own settings")
-    option("--dry-run", action="store_true", help=f"one epoch on {DRY_RUN} images, to see that everything works")
-    command.refuse("dataset", "model", "epochs", "batch_size", "lr", "weight_decay", "patience", "seed", "augment",
-                   "algo", "out", "dry_run", when="resume", because="a run goes on with its own settings")
-    command.refuse("algo", when=("model", "mlp"), because="it has no convolution")
+    option("--threads", type=to_integer(1), metavar="N", help="threads of the convolution kernels (default: all "
+                                                           "cores)")
+    option("--out", type=_new_directory, metavar="DIR", help="new directory for the run (default: "
+                                                             "runs/DATASET-seedSEED, then -2, -3, ...)")
+    option("--resume", metavar="DIR", help="go on with the run in this directory, with its own settings")
+    option("--dry-run", action="store_true", help=f"one epoch on {DRY_RUN} images, to test that everything works")
     add_quiet(command)
     add_json(command)
+    command.refuse(*(name for name in command.options if name not in WITH_RESUME), when="resume",
+                   because="a run goes on with its own settings")
+    command.refuse("algo", when=("model", "mlp"), because="it has no convolution")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -85,8 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
     _use(algorithms, model)
     plan = plan if plan.saved else plan._replace(out=_claim(plan.out, arguments.out is None))
     data, out = plan.data, plan.out
-    note(f"data: {data.name}, {data.source}: {len(data.train_images):,} to train, {len(data.val_images):,} to validate"
-         f"; run: {out}", arguments.quiet)
+    note_stderr(f"data: {data.name}, {data.source}: {len(data.train_images):,} images to train, "
+                f"{len(data.val_images):,} to validate; run: {out}", arguments.quiet)
     start = time.perf_counter()
     meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
     try:
@@ -98,30 +100,32 @@ def run(arguments: argparse.Namespace) -> None:
     except training.TrainingError as error:
         raise InputError(f"{error} (--lr)" if "learning rate" in str(error) else str(error)) from error
     result = _result(plan, model, history, algorithms, time.perf_counter() - start)
-    load(out / training.BEST)                     # what is announced can be read again
-    show(arguments, result, lambda: _print(result))
+    load(out / training.BEST)                     # raises if the weights cannot be read again
+    print_result(arguments, result, lambda: _print(result))
     write_atomically(out / "result.json", as_json(result).encode() + b"\n")
     _draw(history, out / "learning_curve.png")
 
 
 def _new_run(arguments):
     from ..data import load
-    from ..training import Settings
     if arguments.out is None:
         _check_writable(Path("runs"))
-    Settings(**_given(arguments, EPOCHS))               # before a download
+    _given_settings(arguments, EPOCHS)                  # raises for wrong values, before a download
     data = load(arguments.dataset, arguments.data)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
-    settings = Settings(**_given(arguments, default))
+    settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
     out = arguments.out or Path(f"runs/{data.name}-seed{settings.seed}")
-    return Plan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
+    return TrainingPlan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
 
 
-def _given(arguments, epochs):
-    return {"epochs": epochs if arguments.epochs is None else arguments.epochs, "batch_size": arguments.batch_size,
-            "lr": arguments.lr, "weight_decay": arguments.weight_decay, "seed": arguments.seed,
-            "max_shift": AUGMENT[arguments.augment], "patience": arguments.patience}
+def _given_settings(arguments, epochs):
+    """The Settings with the value of every option. `epochs` is the default of that option."""
+    from ..training import Settings
+    values = {field.name: getattr(arguments, field.name) for field in fields(Settings) if field.name != "max_shift"}
+    values["max_shift"] = AUGMENT[arguments.augment]
+    values["epochs"] = epochs if values["epochs"] is None else values["epochs"]
+    return Settings(**values)
 
 
 def _resumed_run(arguments):
@@ -140,12 +144,12 @@ def _resumed_run(arguments):
     if arguments.data is not None and meta["dataset"] == "mnist5k":
         raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
     data = load_data(meta["dataset"], arguments.data)
-    return Plan(meta["model"], meta["algorithm"], settings,
-                _small(data) if meta["dry_run"] else data, out, saved, meta["dry_run"])
+    return TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
+                        saved, meta["dry_run"])
 
 
 def _settings_of(saved):
-    """The Settings of a run that goes on; InputError where the metadata are not those of `minicnn train`."""
+    """The Settings of a resumed run. InputError if `minicnn train` did not write these metadata."""
     from ..training import Settings
     texts = [saved.meta[name] for name in ("model", "algorithm", "dataset")]
     algorithms = saved.meta["algorithms"]
@@ -169,7 +173,7 @@ def _model(plan):
 
 
 def _algorithms(plan, model, quiet):
-    """{layer: convolution algorithm}, as chosen now from the shapes alone, or as the resumed run chose."""
+    """{layer: convolution algorithm}. The shapes alone decide; a resumed run keeps its algorithms."""
     if plan.saved:
         return plan.saved.meta["algorithms"]
     from ..conv import Geometry, algorithms
@@ -178,7 +182,7 @@ def _algorithms(plan, model, quiet):
     chosen = {layer.name: layer.algorithm for layer in summarize(model, (batch_size, 1, 28, 28)) if layer.algorithm}
     slow = {name for name, known in algorithms().items() if known.cost(Geometry.of(*SMALL_CONVOLUTION)) == math.inf}
     for name in slow & set(chosen.values()):
-        note(f"{name} shows how a convolution is computed and is slow: a single step may take minutes", quiet)
+        note_stderr(f"{name} shows how a convolution is computed and is slow: a single step may take minutes", quiet)
     return chosen
 
 
@@ -189,7 +193,7 @@ def _use(algorithms, model):
 
 
 def _new_directory(text):
-    """Type of --out: a directory that is new or empty, where one can be made."""
+    """Type of --out: a directory that is empty or can be made."""
     path = Path(text)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise argparse.ArgumentTypeError(f"{path} exists and is not empty: choose another directory, or go on with "
@@ -202,14 +206,14 @@ def _new_directory(text):
 
 
 def _check_writable(path):
-    """FileError where a directory cannot be made."""
+    """Raise FileError if a directory cannot be made."""
     above = next(one for one in (path, *path.absolute().parents) if one.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise FileError(f"{path} cannot be made: {above} is no directory that can be written to")
 
 
 def _claim(path, default):
-    """Make the directory; of the default name the first one that is free: path, path-2, path-3, ..."""
+    """Make the directory. With `default`, take the first free name of path, path-2, path-3, ..."""
     if not default:
         path.mkdir(parents=True, exist_ok=True)
         return path
@@ -221,7 +225,7 @@ def _claim(path, default):
             return claimed
         except FileExistsError:
             continue
-    raise FileError(f"{path}: a million runs have this name; name another one by --out")
+    raise FileError(f"{path}: a million runs have this name; give another one with --out")
 
 
 def _small(data):
@@ -261,9 +265,9 @@ def _versions():
 def _print(result):
     test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
     epochs = f"{result['epochs']} epoch{'s' * (result['epochs'] != 1)}"
-    say(f"{result['model']} on {result['dataset']}, {epochs} in {result['seconds']:.0f} s "
-        f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
-    put(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
+    print_text(f"{result['model']} on {result['dataset']}, {epochs} in {result['seconds']:.0f} s "
+               f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
+    print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
 
 
 def _draw(history, path):

@@ -1,4 +1,4 @@
-"""Functions of the user's own files and modules, named on the command line."""
+"""Load functions from the user's own files and modules, which the command line names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import InputError
 
 
-def load(spec: str) -> Any:
+def load_object(spec: str) -> Any:
     """The object that "path/to/file.py:name" or "package.module:name" names.
 
     Raises
@@ -24,18 +24,18 @@ def load(spec: str) -> Any:
 
     Examples
     --------
-    >>> load("minicnn.functional:relu").__name__
+    >>> load_object("minicnn.functional:relu").__name__
     'relu'
-    >>> load("no_such_file.py:relu")
+    >>> load_object("no_such_file.py:relu")
     Traceback (most recent call last):
         ...
     minicnn.InputError: no_such_file.py: there is no such file
     """
-    return load_with_module(spec)[0]
+    return load_object_and_module(spec)[0]
 
 
-def load_with_module(spec: str) -> tuple[Any, ModuleType, str]:
-    """The object of `load`, the module that it stands in, and its name there."""
+def load_object_and_module(spec: str) -> tuple[Any, ModuleType, str]:
+    """The object of `load_object`, its module, and its name in the module."""
     place, _, name = spec.rpartition(":")
     if not place or not name.isidentifier():
         raise InputError(f"{spec!r}: write path/to/file.py:function or module:attribute")
@@ -54,7 +54,7 @@ def _import(name):
 
 
 def _run_file(path):
-    """The module of a file. What lies beside the file can be imported, also later, by a function."""
+    """Run a file and return its module. The code can import files beside it, at once or later inside of a function."""
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     path, given = path.resolve(), path
@@ -72,11 +72,11 @@ def _run_file(path):
         with contextlib.suppress(ValueError):           # the file may have changed sys.path
             sys.path.remove(folder)
         if folder not in sys.path:
-            sys.path.append(folder)                     # last: no file there hides a module of the standard library
+            sys.path.append(folder)                     # at the end, so that its files hide no installed module
     return module
 
 
 def _line_of(error, file):
-    """Where in the file an exception was raised, as in "mine.py, line 3"; "" where it was not there."""
+    """The line of the file that raised the exception, as "mine.py, line 3"; "" if another file raised it."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     return f"{file.name}, line {lines[-1]}" if lines else ""

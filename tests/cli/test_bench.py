@@ -13,7 +13,7 @@ from minicnn.cli import bench
     (["conv", "--batch-size", "16", "-3"], "argument --batch-size: must be an integer of at least 1, not '-3'"),
     (["train", "--repeats", "0"], "argument --repeats: must be an integer of at least 1, not '0'"),
     (["train", "--threads", "0"], "argument --threads: must be an integer of at least 1, not '0'"),
-    (["train", "--threads", "9999"], "each thread is to have one; 9999 are too many"),
+    (["train", "--threads", "9999"], "9999 is too many: this process may use"),
     (["train", "--algorithms", "magic"], "argument --algorithms: must be one of auto, direct, "),
     (["train", "--against", "matlab"], "argument --against: must be one of jax, "),
     (["train", "--against", "textbook,matlab"], "in 'textbook,matlab': each must be one of jax, "),

@@ -67,6 +67,7 @@ def test_complete_data(run, mnist_dir):
     (["--dataset", "mnist5k", "--data", "x"],
      "--data has no effect with --dataset mnist5k: these digits are part of the package. Leave out one of the two"),
     (["--dataset", "mnist5k", "--download"], "--download has no effect with --dataset mnist5k"),
-    (["--download", "--data", "x"], "--download has no effect with --data: only the cache directory is downloaded to")])
+    (["--download", "--data", "x"],
+     "--download has no effect with --data: minicnn downloads only into its cache directory")])
 def test_misuse_of_data(options, message, refused):
     assert message in refused("data", *options)

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from minicnn.cli import options
-from minicnn.cli.options import Parser, commas, destination, integer, name_of, names, number, shape
+from minicnn.cli.options import Parser, commas, destination, name_of, names, shape, to_integer, to_number
 from minicnn.errors import InputError
 
 
 @pytest.mark.parametrize(("parse", "text", "value"), [
-    (integer(), "-3", -3), (integer(1), "7", 7), (integer(0, 9), " 9 ", 9),
-    (number(above=0), "2e-3", 0.002), (number(above=0, most=100), "100", 100.0),
-    (commas(integer(0), "1,2"), "4", (4,)), (commas(integer(0), "1,2"), "1, 2,1", (1, 2, 1)),
-    (commas(integer(1), "16,16", 2), "5,6", (5, 6)),
+    (to_integer(), "-3", -3), (to_integer(1), "7", 7), (to_integer(0, 9), " 9 ", 9),
+    (to_number(above=0), "2e-3", 0.002), (to_number(above=0, most=100), "100", 100.0),
+    (commas(to_integer(0), "1,2"), "4", (4,)), (commas(to_integer(0), "1,2"), "1, 2,1", (1, 2, 1)),
+    (commas(to_integer(1), "16,16", 2), "5,6", (5, 6)),
     (name_of(("a", "b")), "b", "b"), (names(lambda: ("a", "b"), "a,b"), "b,a,b", ("b", "a")),
     (shape, "3,4", (3, 4)), (shape, "(5,)", (5,)), (shape, "(2, 3)", (2, 3)),
     (destination(".png", ".pdf"), "a.PNG", Path("a.PNG"))])
@@ -25,19 +25,20 @@ def test_good_text(parse, text, value):
 
 
 @pytest.mark.parametrize(("parse", "text", "message"), [
-    (integer(1), "0", "must be an integer of at least 1, not '0'"),
-    (integer(0), "-1", "must be an integer of at least 0, not '-1'"),
-    (integer(0, 9), "10", "must be an integer from 0 to 9, not '10'"),
-    (integer(), "1.5", "must be an integer, not '1.5'"), (integer(), "", "must be an integer, not ''"),
-    (integer(), "1_000", "must be an integer, not '1_000'"), (integer(), "9" * 19, "must be an integer, not '999"),
-    (integer(), "٣", "must be an integer"),
-    (number(above=0), "0", "must be a number above 0, not '0'"), (number(above=0), "inf", "above 0, not 'inf'"),
-    (number(above=0, most=100), "101", "must be a number above 0 and at most 100, not '101'"),
-    (number(above=0), "fast", "must be a number above 0, not 'fast'"),
-    (commas(integer(0), "1,2"), "1,,2", "in '1,,2': each must be an integer of at least 0, not ''; write as in 1,2"),
-    (commas(integer(0), "1,2"), "a", "^must be an integer of at least 0, not 'a'"),
-    (commas(integer(1), "16,16", 2), "5", "write 2 values with a comma between, as in 16,16, not '5'"),
-    (commas(integer(1), "16,16", 2), "5,0", "each must be an integer of at least 1, not '0'"),
+    (to_integer(1), "0", "must be an integer of at least 1, not '0'"),
+    (to_integer(0), "-1", "must be an integer of at least 0, not '-1'"),
+    (to_integer(0, 9), "10", "must be an integer from 0 to 9, not '10'"),
+    (to_integer(), "1.5", "must be an integer, not '1.5'"), (to_integer(), "", "must be an integer, not ''"),
+    (to_integer(), "1_000", "must be an integer, not '1_000'"),
+    (to_integer(), "9" * 19, "must be an integer, not '999"),
+    (to_integer(), "٣", "must be an integer"),
+    (to_number(above=0), "0", "must be a number above 0, not '0'"), (to_number(above=0), "inf", "above 0, not 'inf'"),
+    (to_number(above=0, most=100), "101", "must be a number above 0 and at most 100, not '101'"),
+    (to_number(above=0), "fast", "must be a number above 0, not 'fast'"),
+    (commas(to_integer(0), "1,2"), "1,,2", "in '1,,2': each must be an integer of at least 0, not ''; write as in 1,2"),
+    (commas(to_integer(0), "1,2"), "a", "^must be an integer of at least 0, not 'a'"),
+    (commas(to_integer(1), "16,16", 2), "5", "write 2 values with a comma between, as in 16,16, not '5'"),
+    (commas(to_integer(1), "16,16", 2), "5,0", "each must be an integer of at least 1, not '0'"),
     (name_of(("a", "b")), "c", "must be one of a, b, not 'c'"),
     (names(("a", "b"), "a,b"), "a,c", "in 'a,c': each must be one of a, b, not 'c'"),
     (shape, "0,3", "each must be an integer of at least 1, not '0'"), (shape, "", "must be an integer of at least 1"),
@@ -54,6 +55,7 @@ def test_bad_text_says_what_was_given_and_expected(parse, text, message, folder)
 class Settings:
     steps: int = field(default=3, metadata={"help": "how many"})
     rate: float = field(default=0.5, metadata={"help": "how fast"})
+    depth: int = 1
 
     def __post_init__(self):
         if self.steps < 1:
@@ -65,10 +67,10 @@ def parser():
     parser = Parser(prog="minicnn draw")
     parser.add_argument("target", nargs="?", metavar="FILE")
     parser.add_argument("--picture", type=destination(".png"), default="picture.png")
-    parser.add_argument("--size", type=integer(1), default=4, help="how large")
+    parser.add_argument("--size", type=to_integer(1), default=4, help="how large")
     parser.add_argument("--kind", choices=("line", "dot"), default="line")
     parser.add_argument("--text", action="store_true")
-    options.add_settings(parser, Settings, ("steps", "rate"), rate=(None, "0.5 where not given"))
+    options.add_settings(parser, Settings, but=("depth",), rate=(None, "0.5 where not given"))
     parser.refuse("size", unless="target")
     parser.refuse("picture", "kind", when="text", because="there is no picture")
     parser.refuse("size", when=("kind", "dot"))
@@ -82,6 +84,7 @@ def test_defaults_and_fields_of_a_dataclass(parser, folder):
                                                                                          None)
     assert found.picture == Path("picture.png") and found.destinations == [Path("picture.png")]
     text = " ".join(parser.format_help().split())
+    assert parser.options == ["target", "picture", "size", "kind", "text", "steps", "rate"] and "depth" not in text
     assert "--steps N how many (default: 3)" in text and "--rate X how fast; 0.5 where not given" in text
 
 

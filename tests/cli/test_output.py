@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from minicnn.cli.output import Column, as_json, fold, replacements, table, width
+from minicnn.cli.output import Column, as_json, replacements, table, width, wrap
 
 COLUMNS = (Column("name", left=True, least=8), Column("median"), Column("peak MB", 2), Column("error", 1),
            Column("flag", left=True))
@@ -41,8 +41,8 @@ def test_a_table_without_rows():
 
 
 def test_folding_keeps_words_whole():
-    assert fold("see runs/a/very/long/path.safetensors there", 10) == "see\nruns/a/very/long/path.safetensors\nthere"
-    assert fold("two\nlines", 10) == "two\nlines"
+    assert wrap("see runs/a/very/long/path.safetensors there", 10) == "see\nruns/a/very/long/path.safetensors\nthere"
+    assert wrap("two\nlines", 10) == "two\nlines"
 
 
 @pytest.mark.parametrize(("given", "expected"), [("40", 40), ("7", 20), ("", 80), ("wide", 80), ("0", 80)])

@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minicnn.checkpoint import load, save
+from minicnn.cli.main import make_parser
+from minicnn.training import Settings
 
 TINY = ["train", "--dataset", "mnist5k", "--model", "mlp", "--dry-run"]
 
@@ -44,6 +47,25 @@ def test_options_become_settings(run):
                          "--patience", "5", "--seed", "7", "--augment", "shift", "--quiet", "--json", "--out", "run")
     assert status == 0 and json.loads(out)["settings"] == {
         "epochs": 2, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.0, "seed": 7, "max_shift": 2, "patience": 5}
+
+
+def test_a_new_setting_has_an_option_that_reaches_the_training_and_that_resume_refuses(run, refused, monkeypatch):
+    from minicnn import training
+
+    @dataclass(frozen=True)
+    class More(training.Settings):
+        momentum: float = field(default=0.9, metadata={"help": "how long the past counts"})
+    monkeypatch.setattr(training, "Settings", More)
+    status, out, _ = run(*TINY, "--momentum", "0.5", "--quiet", "--json", "--out", "run")
+    assert status == 0 and json.loads(out)["settings"]["momentum"] == 0.5
+    assert "--momentum has no effect with --resume" in refused("train", "--resume", "run", "--momentum", "0.5")
+    assert "--momentum X" in run("train", "--help")[1]
+
+
+def test_every_setting_has_an_option_but_the_shift():
+    names = {field.name for field in fields(Settings)}
+    command = make_parser()._subparsers._group_actions[0].choices["train"]
+    assert names - set(command.options) == {"max_shift"} and "augment" in command.options
 
 
 def test_it_says_which_data_it_used_where_nothing_can_be_downloaded(run, monkeypatch):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.cli.user_code import load
+from minicnn.cli.user_code import load_object
 from minicnn.errors import InputError
 
 
@@ -15,8 +15,8 @@ def write(name, text):
 
 def test_a_function_of_a_file_and_of_a_module():
     write("mine.py", "def double(x):\n    return 2 * x\n")
-    assert load("mine.py:double")(3) == 6
-    assert load("minicnn.functional:relu").__name__ == "relu"
+    assert load_object("mine.py:double")(3) == 6
+    assert load_object("minicnn.functional:relu").__name__ == "relu"
 
 
 def test_what_lies_beside_the_file_can_be_imported_also_later(folder):
@@ -24,7 +24,7 @@ def test_what_lies_beside_the_file_can_be_imported_also_later(folder):
     write("neighbour_two.py", "value = 2\n")
     write("mine.py", "import neighbour_one\ndef f():\n    import neighbour_two\n"
                      "    return neighbour_one.value + neighbour_two.value\n")
-    assert load("mine.py:f")() == 3
+    assert load_object("mine.py:f")() == 3
     assert sys.path[-1] == str(folder)                  # last: a select.py there would not hide Python's own
 
 
@@ -33,7 +33,7 @@ def test_a_file_that_changes_the_directory_or_the_path(folder):
     write("mine.py", "import os, sys\nos.chdir('elsewhere')\nsys.path.clear()\ndef f():\n    return 5\n")
     path = list(sys.path)
     try:
-        assert load("mine.py:f")() == 5
+        assert load_object("mine.py:f")() == 5
     finally:
         sys.path[:] = path
 
@@ -46,7 +46,7 @@ def test_a_file_that_changes_the_directory_or_the_path(folder):
 def test_a_file_that_does_not_run(text, message):
     write("mine.py", text)
     with pytest.raises(InputError, match=message):
-        load("mine.py:f")
+        load_object("mine.py:f")
 
 
 @pytest.mark.parametrize(("spec", "message"), [
@@ -55,7 +55,7 @@ def test_a_file_that_does_not_run(text, message):
     ("minicnn:not a name", "write path/to/file.py:function"), ("minicnn:nothing", "minicnn has no nothing; it has")])
 def test_what_is_not_there(spec, message):
     with pytest.raises(InputError, match=message):
-        load(spec)
+        load_object(spec)
 
 
 def test_a_module_that_ends_the_program():
@@ -63,6 +63,6 @@ def test_a_module_that_ends_the_program():
     sys.path.insert(0, ".")
     try:
         with pytest.raises(InputError, match="leaves_at_import cannot be imported: SystemExit: 0"):
-            load("leaves_at_import:f")
+            load_object("leaves_at_import:f")
     finally:
         sys.path.remove(".")

@@ -67,7 +67,7 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
     status, out, err = run("verify", "--json")
     record = json.loads(out)
     assert status == 1 and record["right"] == len(outcomes) == len(record["operators"]) - 1
-    assert "minicnn verify: the verifier itself is wrong on those marked WRONG" in err
+    assert "minicnn verify: the verifier's verdict on the operators marked WRONG is not the known one" in err
     assert "WRONG" in run("verify")[1]
 
 
@@ -110,7 +110,7 @@ def test_picture(run, folder):
     (["mine.py:raises"], "raised KeyError for an input of shape"), (["mine.py:raises"], "(in mine.py, line 18)"),
     (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
     (["mine.py:make_network"], "mine.py:make_network takes no image: each of its arguments has a default value"),
-    (["minicnn.models:lenet"], "make one in a file, as in net = lenet(), and name that, as in my_file.py:net"),
+    (["minicnn.models:lenet"], "write net = lenet() into a file, and name that operator: my_file.py:net"),
     (["mine.py:make_nothing"], "mine.py:make_nothing takes no image"),
     (["mine.py:any_number"], "error: the operator raised ValueError"),
     (["mine.py:network", "--channels", "2"], "error: the operator raised InputError"),
