@@ -48,16 +48,16 @@ def few_kernels(request, monkeypatch):
     if "interpreter" not in request.fixturenames:
         tile = {2: 4, 3: 4, 4: 3, 5: 4, 6: 3, 7: 2}     # r -> m of F(m x m, r x r)
         monkeypatch.setattr(winograd, "best_tile", lambda geometry: tile[geometry.kernel[0]])
-        monkeypatch.setattr(winograd, "block_size", lambda channels, columns: (3, 2))
-        monkeypatch.setattr(winograd, "sum_block_size", lambda channels, vectors: (2, 1))
-    winograd.plan_of.cache_clear()
+        monkeypatch.setattr(winograd, "product_block_size", lambda channels, columns: (3, 2))
+        monkeypatch.setattr(winograd, "weight_block_size", lambda channels, vectors: (2, 1))
+    winograd.tiling_of.cache_clear()
     yield
-    winograd.plan_of.cache_clear()
+    winograd.tiling_of.cache_clear()
 
 
 @pytest.fixture
 def interpreter(monkeypatch):
-    from tests.conv import simd_interpreter
+    from tests.conv.kernels import simd_interpreter
     return simd_interpreter.install(monkeypatch)
 
 

@@ -1,4 +1,4 @@
-"""Convolution on plain arrays. Nothing here knows of Tensor."""
+"""Convolution on plain arrays; it does not use Tensor."""
 
 from . import algorithms as _folder  # noqa: F401 (first: importing it later would put the folder in the function's place)
 from .algorithm import Algorithm, algorithms, choose, register

@@ -29,12 +29,12 @@ class Algorithm:
     Attributes
     ----------
     name : str
-        What `conv2d(..., algorithm=name)` asks for.
+        Used in `conv2d(..., algorithm=name)`.
     reference : str
         The source of the method.
     error_bound : float
-        The largest error of an output to expect for operands of both signs, in units of eps * scale. eps is the
-        machine precision of the dtype; `error_norm` says what the scale is.
+        The largest error of an output that is expected for operands of both signs, in units of eps * scale. eps is the
+        machine precision of the dtype; `error_norm` names the scale.
     error_norm : {"element", "largest"}
         "element": the scale is |weight| * |input| at the same output. "largest": the scale is the largest
         |weight| * |input| of all outputs, because the algorithm mixes the outputs.
@@ -50,13 +50,15 @@ class Algorithm:
         return None
 
     def cost(self, geometry: Geometry) -> float:
-        """Predicted seconds of a forward pass on one core of a current processor; only the ratios between algorithms
-        matter. inf: never chosen by "auto"."""
+        """Predicted seconds of a forward pass on one core of a current processor; inf if "auto" never chooses it.
+
+        Only the ratios between algorithms matter.
+        """
         raise NotImplementedError
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
-        """The output (N, K, OH, OW), in any memory order, and whatever `backward` can use again.
+        """The output (N, K, OH, OW), in any memory order, and anything that `backward` needs.
 
         `x` (N, C, H, W) in any memory order, `weight` (K, C / G, kh, kw) and `bias` (K,) or None must not be modified.
         With `relu` the output is max(output, 0).
@@ -66,19 +68,15 @@ class Algorithm:
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         """grad_input, grad_weight, grad_bias for the cotangent `grad` (N, K, OH, OW).
 
-        `needs` is three booleans; None stands for a gradient that is not needed. After a `forward` with `relu`,
-        `backward` sets the cotangent to 0 where the output is not positive; `before_relu` does it. `backward` may be
-        called twice with the same `saved`; it must not modify it.
+        `needs` is three booleans. The result is None for a gradient that is not needed. After a `forward` with `relu`,
+        `backward` sets the cotangent to 0 where the output is not positive (`before_relu`). `backward` may be called
+        twice with the same `saved`, and must not modify `saved`.
         """
         raise NotImplementedError
 
-    def error_scale(self, magnitude: np.ndarray) -> np.ndarray:
-        """What `error_bound` is relative to, where `magnitude` is |weight| * |input| of all outputs."""
-        return np.full_like(magnitude, magnitude.max()) if self.error_norm == "largest" else magnitude
-
 
 def before_relu(grad: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """The cotangent of what goes into a ReLU: `grad` where its output `out` is positive, 0 elsewhere.
+    """The cotangent of a ReLU's input: `grad` where the output `out` is positive, 0 elsewhere.
 
     Without a ReLU `out` is None and the result is `grad` itself.
 
@@ -91,7 +89,7 @@ def before_relu(grad: np.ndarray, out: np.ndarray | None) -> np.ndarray:
 def register(cls: type[Algorithm]) -> type[Algorithm]:
     """Class decorator: make an instance of the algorithm known under its name.
 
-    A class that is defined again, by a notebook's cell or a reload, replaces the class of the same module and name.
+    If a class is defined again (a notebook's cell, a reload), the new class replaces the old one of the same module.
 
     Raises
     ------
@@ -114,7 +112,7 @@ def register(cls: type[Algorithm]) -> type[Algorithm]:
     if cls.error_norm not in ("element", "largest"):
         raise InputError(f"the error_norm of {cls.__qualname__} must be 'element' or 'largest', not {cls.error_norm!r}")
     if not cls.__module__.startswith(f"{FOLDER}."):
-        _import_all()                                   # else a later scan would find the name taken
+        _import_all()                                   # the package's own algorithms must come first
     place = lambda one: f"{one.__module__}.{one.__qualname__}"
     owner = place(type(_registered[cls.name]) if cls.name in _registered else cls)
     if cls.name == "auto":
@@ -143,14 +141,14 @@ def _import_all():
 
 
 def choose(algorithm: str, geometry: Geometry) -> Algorithm:
-    """The algorithm of that name, or for "auto" the one with the least predicted cost among those that can.
+    """The algorithm of that name. "auto" is the algorithm with the least predicted cost of all that are able.
 
-    At every "auto" the environment variable MINICNN_CONV_ALGO is read; where it names an algorithm, that one is taken.
+    Every call with "auto" reads the environment variable MINICNN_CONV_ALGO. If it names an algorithm, this one is used.
 
     Raises
     ------
     InputError
-        An unknown name; or the reason why the named algorithm cannot compute this geometry.
+        The name is unknown, or the algorithm cannot compute this geometry. The message says why.
     InputTypeError
         `algorithm` is no string.
 

@@ -19,7 +19,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True)
 class Geometry:
-    """Everything that decides the shape and the cost of a convolution; `Geometry.of` makes and validates one.
+    """Everything that determines the shape and the cost of a convolution. `Geometry.of` makes and validates one.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class Geometry:
         options = *numbers, padding_mode, str(dtype)
         try:
             return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options)
-        except TypeError:                               # not hashable, or of another type: `_of` says which
+        except TypeError:                               # an argument of a wrong type: `_of` says which
             return cls._of(input_shape, weight_shape, *options)
 
     @classmethod
@@ -141,7 +141,7 @@ class Geometry:
 
     @cached_property
     def out_size(self) -> tuple[int, int]:
-        """(OH, OW) = floor((padded - span) / stride) + 1. What is left over at the bottom and right is unused."""
+        """(OH, OW) = floor((padded - span) / stride) + 1. Pixels left over at the bottom and right are unused."""
         rows, columns = ((p - s) // step + 1 for p, s, step in zip(self.padded, self.span, self.stride, strict=True))
         return rows, columns
 
@@ -151,7 +151,7 @@ class Geometry:
 
     @cached_property
     def padded_form(self) -> Geometry:
-        """The same convolution as one of the padded image, without padding.
+        """The geometry of the same convolution on the padded image, without padding.
 
         >>> Geometry.of((1, 1, 5, 5), (1, 1, 3, 3), padding=1).padded_form.in_shape
         (1, 1, 7, 7)
@@ -161,9 +161,9 @@ class Geometry:
 
     @cached_property
     def input_rows(self) -> np.ndarray:
-        """(OH, kh): the row of the image that tap row i of output row oy meets, oy sy + i dy - top; -1: padding.
+        """(OH, kh): the row oy sy + i dy - top of the image, which row i of the kernel meets for output row oy.
 
-        With circular padding the row is taken modulo H.
+        -1 stands for padding. With circular padding the row is taken modulo H.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).input_rows.tolist()
         [[-1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, -1]]
@@ -172,7 +172,7 @@ class Geometry:
 
     @cached_property
     def input_columns(self) -> np.ndarray:
-        """(OW, kw): as `input_rows`, for columns.
+        """(OW, kw): the same as `input_rows`, for columns.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1, padding_mode="circular").input_columns.tolist()
         [[3, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 0]]
@@ -186,9 +186,9 @@ class Geometry:
 
     @cached_property
     def output_rows(self) -> np.ndarray:
-        """(H, kh), for padding with zeros: the output row oy whose tap row i meets row iy of the image; -1: none.
+        """(H, kh), for padding with zeros: the output row oy for which row i of the kernel meets row iy of the image.
 
-        It is the inverse of `input_rows`: oy sy + i dy - top = iy.
+        -1 if there is none. It is the inverse of `input_rows`: oy sy + i dy - top = iy.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).output_rows.tolist()
         [[1, 0, -1], [2, 1, 0], [3, 2, 1], [-1, 3, 2]]
@@ -198,7 +198,9 @@ class Geometry:
         return np.where((rest == 0) & (rows >= 0) & (rows < self.out_size[0]), rows, -1)
 
     def taps_on_torus(self, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """(kh,) rows and (kw,) columns of the taps of output (0, 0) on a torus of L1 x L2 pixels, (i dy - top) mod L1.
+        """(kh,) rows and (kw,) columns of the taps of output (0, 0) on a torus of L1 x L2 pixels.
+
+        Row i is (i dy - top) mod L1, column j is (j dx - left) mod L2.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).taps_on_torus((6, 4))
         (array([5, 0, 1]), array([3, 0, 1]))
@@ -209,7 +211,7 @@ class Geometry:
 
     @property
     def multiply_adds(self) -> int:
-        """Products of the definition, N K OH OW (C / G) kh kw: what a direct algorithm computes.
+        """The number of products in the definition: N K OH OW (C / G) kh kw.
 
         >>> Geometry.of((1, 20, 24, 24), (40, 20, 5, 5)).multiply_adds
         8000000
@@ -225,7 +227,7 @@ def _is_shape(shape):
 
 @lru_cache(maxsize=4096)
 def _geometry(kinds, *arguments):
-    """`kinds` tells apart what is equal but not the same: 1, 1.0 and True."""
+    """`kinds` keeps equal arguments of different types apart, such as 1, 1.0 and True."""
     return Geometry._of(*arguments)
 
 

@@ -1,8 +1,8 @@
 """Memory order and padding, shared by the algorithms.
 
-Inside every algorithm but `naive` an image batch is an array (C, H, W, N) in C order, the batch innermost. Seen from
-outside it is the transpose, an array of shape (N, C, H, W). `to_batch_last` goes from outside to inside.
-`to_batch_first` goes back and never copies.
+Inside every algorithm but `naive` an image batch is an array (C, H, W, N) in C order: the batch is the last axis. The
+caller sees its transpose, an array of shape (N, C, H, W). `to_batch_last` converts an array of the caller.
+`to_batch_first` converts back and never copies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .geometry import Geometry
 
 
 def to_batch_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, H, W) in any memory order -> (C, H, W, N) in C order. It copies only where the order is another one."""
+    """(N, C, H, W) in any memory order -> (C, H, W, N) in C order. It copies only if the array is in another order."""
     return np.ascontiguousarray(x.transpose(1, 2, 3, 0))
 
 
@@ -23,7 +23,7 @@ def to_batch_first(x: np.ndarray) -> np.ndarray:
 
 
 def readonly(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written to. Kernels are compiled for read-only arrays; a writeable one would not fit."""
+    """A view that cannot be written to. Kernels are compiled for read-only arrays and accept no others."""
     view = array.view()
     view.flags.writeable = False
     return view
@@ -37,7 +37,7 @@ def pad(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 
 def unpad(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The adjoint of `pad`: zero padding is cut off, circular padding is added to the pixels that it is a copy of."""
+    """The adjoint of `pad`: zero padding is cut off; circular padding is added to the pixels that it copies."""
     for axis, (before, after) in ((1, geometry.padding[0]), (2, geometry.padding[1])):
         grad = _unpad_axis(grad, axis, before, after, geometry.padding_mode)
     return grad

@@ -1,4 +1,4 @@
-"""The measured choice of an algorithm: all that can compute a geometry run on it, in turn. `choose` only predicts."""
+"""The measured choice of an algorithm: all that can compute a geometry take turns. `choose` only predicts."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .algorithm import algorithms
 from .geometry import Geometry
 from .runtime.threads import get_num_threads
 
-CALLS, SECONDS = 9, 0.1         # the most calls of a turn; no more begin after so many seconds
-HOPELESS = 20                   # times slower than the fastest: not measured again
+CALLS, SECONDS = 9, 0.1         # the most calls in a turn; after 0.1 s no further call begins
+HOPELESS = 20                   # an algorithm that takes 20 times the fastest's seconds has no further turn
 
 _lock = threading.Lock()
-_found: dict[tuple[Geometry, int], dict[str, Measurement]] = {}         # for a geometry and a number of threads
+_found: dict[tuple[Geometry, int], dict[str, Measurement]] = {}         # by geometry and number of threads
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,15 @@ class Measurement:
     ----------
     algorithm : str
     forward, backward : float or None
-        Seconds; `backward` is for all three gradients. None where not measured.
+        Seconds; `backward` computes all three gradients. None if not measured.
     workspace : int or None
-        The most bytes that NumPy held besides the operands and the results; what forward keeps for backward is among
-        them. Memory that an algorithm keeps from one call to the next is not.
+        The most bytes that NumPy held besides the operands and the results. They include the arrays that forward saves
+        for backward. They do not include memory that an algorithm keeps from one call to the next.
     error_bound : float
     error_norm : str
         As in `Algorithm`.
     reason : str or None
-        Why it was not measured.
+        Why the algorithm was not measured.
     """
 
     algorithm: str
@@ -54,20 +54,20 @@ class Measurement:
 
     @property
     def seconds(self) -> float:
-        """Of forward and backward together; inf where not measured."""
+        """Seconds of forward and backward together; inf if not measured."""
         return math.inf if self.forward is None or self.backward is None else self.forward + self.backward
 
 
 def find(geometry: Geometry, repeats: int = 3, names: str | Iterable[str] | None = None,
          progress: Progress = SILENT) -> list[Measurement]:
-    """Measure the algorithms on one geometry: `choose` predicts, this runs them.
+    """Measure the algorithms on one geometry. `choose` only predicts; this function runs the algorithms.
 
-    Each algorithm runs once to compile and once to measure memory. Then the algorithms run in turn, so that a busy
-    machine slows all alike. A turn gives the median of up to 9 calls in 0.1 s, the measurement the best of its turns.
-    An algorithm that needs 20 times the time of the fastest has no further turn.
+    Each algorithm runs once to compile and once to measure memory. Then the algorithms take turns, so that other load
+    of the machine slows all of them. The result of a turn is the median of up to 9 calls in 0.1 s. The result of an
+    algorithm is its best turn. An algorithm that needs 20 times the time of the fastest has no further turn.
 
-    What was measured is kept in memory, for each geometry and number of threads, and not measured again, whatever
-    `repeats` is. Calls from several threads wait for each other.
+    The measurements are kept in memory for each geometry and number of threads. A second call returns them, whatever
+    its `repeats` is. Calls from several threads wait for each other.
 
     Parameters
     ----------
@@ -75,14 +75,14 @@ def find(geometry: Geometry, repeats: int = 3, names: str | Iterable[str] | None
     repeats : int
         Turns, at least 1.
     names : iterable of str, optional
-        Measure only these. Those that "auto" never chooses, such as "naive", are measured only if named.
+        Measure only these. Algorithms that "auto" never chooses, such as "naive", are measured only if named here.
     progress : Progress
-        Hears which algorithm runs.
+        Is told which algorithm runs.
 
     Returns
     -------
     list of Measurement
-        The fastest first, those with a reason last.
+        The fastest first. Algorithms that were not measured come last.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def find(geometry: Geometry, repeats: int = 3, names: str | Iterable[str] | None
     with _lock:
         found = _found.setdefault((geometry, get_num_threads()), {})
         if any(name not in found for name in able):
-            found.update(_measure(able, geometry, repeats, progress))   # all: only what was in turn compares
+            found.update(_measure(able, geometry, repeats, progress))   # all: only one run's seconds are comparable
         measured = [found[name] if reason is None else _skipped(name, reason) for name, reason in reasons.items()]
     return sorted(measured, key=lambda one: (one.seconds, one.algorithm))
 
@@ -159,7 +159,7 @@ def _skipped(name, reason):
 
 
 def _measure(names, geometry, repeats, progress):
-    """{name: Measurement}, the algorithms in turn; one that runs out of memory has that as its reason."""
+    """{name: Measurement} of algorithms that take turns. The reason of an algorithm may be that memory runs out."""
     operands, known = _random_operands(geometry), algorithms()
     workspace, turns, reasons = {}, {name: [] for name in names}, {}
     total = len(names) * (1 + repeats)
@@ -182,7 +182,7 @@ def _measure(names, geometry, repeats, progress):
 
 
 def _random_operands(geometry):
-    """Input, weight, bias and cotangent, the images in the order (C, H, W, N) in memory, and the geometry."""
+    """Input, weight, bias, cotangent and geometry. The images lie in memory in the order (C, H, W, N)."""
     g, rng = geometry, np.random.default_rng(0)
     draw = lambda *shape: rng.standard_normal(shape, g.dtype)
     x, grad = (draw(*shape[1:], g.batch).transpose(3, 0, 1, 2) for shape in (g.in_shape, g.out_shape))
@@ -207,7 +207,7 @@ def _take_turn(algorithm, *operands):
 
 
 def _extra_bytes(algorithm, *operands):
-    """The most that a run allocates, less its results."""
+    """The most bytes that a run allocates, without its results."""
     running = tracemalloc.is_tracing()
     if not running:
         tracemalloc.start()

@@ -1,1 +1,1 @@
-"""The convolution algorithms: one file each, and only this folder is scanned."""
+"""The convolution algorithms, one file each. minicnn finds every file of this folder by itself."""

@@ -1,16 +1,16 @@
 """The definition in machine code: a sum over the taps of the kernel, held in registers, for a whole row of pixels.
 
 In the memory order (C, H, W, N) the pixels of an output row of all images lie one after the other, p = ox N + n. The
-pixels that one tap of the kernel meets do too:
+input pixels that one tap of the kernel meets lie one after the other too:
 
     out[k, oy, p] = bias[k] + sum over i, q of weight[k, i, q] x[row(oy, i) + tap(q) + p],      q = (c, j)
 
 The lanes of a vector run over p, so any batch size fills them. `row` holds the vertical geometry; rows of the padding
 are left out. `tap` holds the horizontal geometry. `split_columns` copies the input once: it adds the horizontal padding
-and sorts the columns by their remainder modulo the stride. Without padding and with stride 1 nothing is copied.
+and sorts the columns by their remainder modulo the stride. Without padding and with stride 1 it copies nothing.
 
 The gradient with respect to the input is the same kind of sum, over the cotangent that `spread_columns` prepares. The
-gradient with respect to the weight sums over p. `kernels.direct` has the two kernels.
+gradient with respect to the weight is a sum over p. `kernels.direct` has the two kernels.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ import numpy as np
 
 from ..algorithm import Algorithm, register
 from ..geometry import Geometry
-from ..kernels.direct import block_size, correlate, multiply
+from ..kernels.direct import block_size, correlate, sum_products
 from ..kernels.relu_gradient import gate
 from ..kernels.simd import VECTOR
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.threads import parallel_for
 
-COPIED = 200_000                # numbers that pay for handing their copy to a thread
+COPIED = 200_000                # numbers: a smaller copy is not worth a call on another thread
 
 
 # The operands of the kernels.
@@ -55,9 +55,9 @@ def split_columns(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 
 def spread_columns(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """(K, OH, OW, N) -> (K, OH, 1, W + (kw - 1) dx, N): column ox at ox sx + (kw - 1) dx - left, zeros between.
+    """(K, OH, OW, N) -> (K, OH, 1, W + (kw - 1) dx, N): column ox moves to ox sx + (kw - 1) dx - left; zeros between.
 
-    Tap j of input column ix then meets column ix + (kw - 1 - j) dx, which is output column ox with
+    Thus tap j of input column ix meets the new column ix + (kw - 1 - j) dx. This is output column ox for which
     ix = ox sx + j dx - left.
     """
     g = geometry
@@ -81,35 +81,35 @@ def copy(target: np.ndarray, values: np.ndarray) -> None:
 
 
 @functools.lru_cache(maxsize=1024)
-def offsets(shape: tuple[int, ...], channels: int, places: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """Where in a row of an array (C, H, phases, W', N) tap q = (c, j) begins; places[j] is its phase and column."""
+def tap_offsets(shape: tuple[int, ...], channels: int, places: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """The place in a row of an array (C, H, phases, W', N) where tap q = (c, j) begins; places[j] = (phase, column)."""
     channel, phase, column = (math.prod(shape[n:]) for n in (1, 3, 4))
     row = np.array([p * phase + t * column for p, t in places], np.int64)
     return (np.arange(channels)[:, None] * channel + row).reshape(-1)
 
 
 def split_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The offsets of the taps (c, j) in what `split_columns` returned."""
+    """The offsets of the taps (c, j) in the array x that `split_columns` returned."""
     g = geometry
     columns = [divmod(j * g.dilation[1], g.stride[1]) for j in range(g.kernel[1])]
     phases = sorted({phase for _, phase in columns})
-    return offsets(x.shape, g.in_channels // g.groups, tuple((phases.index(phase), t) for t, phase in columns))
+    return tap_offsets(x.shape, g.in_channels // g.groups, tuple((phases.index(phase), t) for t, phase in columns))
 
 
 def spread_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The offsets of the taps (k, j) in what `spread_columns` returned."""
+    """The offsets of the taps (k, j) in the array x that `spread_columns` returned."""
     g = geometry
     places = tuple((0, g.span[1] - 1 - j * g.dilation[1]) for j in range(g.kernel[1]))
-    return offsets(x.shape, g.out_channels // g.groups, places)
+    return tap_offsets(x.shape, g.out_channels // g.groups, places)
 
 
 @register
 class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind.
 
-    A nan or inf in the input or in the cotangent spreads as by the definition, and so does one in the weight in the
-    forward pass. grad_input also multiplies the weight by the zeros beside and between the columns of the cotangent; a
-    nan or inf in the weight makes more of its pixels nan. grad_weight leaves out the rows of the padding.
+    nan and inf spread as the definition says, with two exceptions. A nan or inf in the weight makes more pixels of
+    grad_input nan, because the kernel also multiplies the weight by the zeros beside and between the columns of the
+    cotangent. grad_weight leaves out the rows of the padding.
     """
 
     name = "direct"
@@ -136,7 +136,7 @@ class Direct(Algorithm):
                 relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = to_batch_last(x), geometry
         if g.padding_mode == "circular" or not np.isfinite(weight).all():
-            x, g = pad(x, g), g.padded_form        # the definition multiplies inf by the zeros of the padding too
+            x, g = pad(x, g), g.padded_form        # inf times a zero of the padding must be nan
         x, rows = split_columns(x, g), g.input_rows
         taps = split_taps(x, g)
         grouped = weight.reshape(g.groups, -1, *weight.shape[1:])       # (G, K / G, C / G, kh, kw)
@@ -159,7 +159,7 @@ class Direct(Algorithm):
                 grad_input = unpad(grad_input, geometry)
             grad_input = to_batch_first(grad_input)
         if needs[1]:
-            grad_weight = multiply(grad, x, rows, taps, g.groups)           # (G, K / G, kh, C / G kw)
+            grad_weight = sum_products(grad, x, rows, taps, g.groups)           # (G, K / G, kh, C / G kw)
             grad_weight = grad_weight.reshape(g.groups, -1, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
             grad_weight = np.ascontiguousarray(grad_weight.swapaxes(2, 3)).reshape(g.weight_shape)
         if needs[2] and out is None:

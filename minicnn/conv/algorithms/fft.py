@@ -4,10 +4,10 @@ With the spectra X (C, N) of the input, W (K, C) of the weight and Y (K, N) of t
 
     Y = conj(W) X,      grad_X = W^T grad_Y,      grad_W = conj(grad_Y) X^T.
 
-On a torus of L1 x L2 pixels this is exact. With circular padding the image is that torus. For padding with zeros the
-torus is larger than the image, so that pixels beyond an edge meet zeros. The input keeps its place, and the taps of the
-kernel are shifted by the padding. A dilated kernel has zeros between its taps; a stride leaves out pixels of the output
-with stride 1.
+On a torus of L1 x L2 pixels this is exact. With circular padding the torus is the image. For padding with zeros the
+torus is larger than the image, so that taps beyond an edge meet zeros. The input keeps its place on the torus, and the
+taps of the kernel are shifted by the padding. A dilated kernel has zeros between its taps. For a stride, all outputs of
+stride 1 are computed and some are left out.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
 
-PER_CALL = 100_000              # products that pay for handing work to a thread
+PER_CALL = 100_000              # products: less work is not worth a call on another thread
 
 
 def reach(geometry: Geometry) -> tuple[int, int]:
-    """The pixels that a torus must have: for the kernel, and for the outputs that a stride of 1 would give."""
+    """The least height and width of the torus: it must hold the kernel, and the outputs with stride 1."""
     g = geometry
     rows, columns = (max(span, (out - 1) * stride + 1)
                      for span, out, stride in zip(g.span, g.out_size, g.stride, strict=True))
@@ -36,13 +36,14 @@ def reach(geometry: Geometry) -> tuple[int, int]:
 
 
 def is_torus(geometry: Geometry) -> bool:
-    """Padding is circular and the image is as large as the torus must be."""
+    """Whether the padding is circular and the image is as large as the torus must be."""
     g = geometry
     return g.padding_mode == "circular" and reach(g)[0] <= g.height and reach(g)[1] <= g.width
 
 
 def torus(geometry: Geometry) -> tuple[int, int]:
-    """(L1, L2): the image's own size, or the least that is quick to transform and has room for the zeros of one side.
+    """(L1, L2): the size of an image that is itself the torus; else the least size with room for the zeros of one side
+    that is quick to transform.
 
     >>> from minicnn.conv import Geometry
     >>> torus(Geometry.of((1, 1, 28, 28), (1, 1, 5, 5), padding=2, padding_mode="circular"))
@@ -60,27 +61,27 @@ def torus(geometry: Geometry) -> tuple[int, int]:
     return rows, columns
 
 
-def on_torus(x: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
-    """x (C, H, W, N) and its geometry, padded beforehand where the padding is circular and the image too small."""
+def padded_to_torus(x: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
+    """x (C, H, W, N) and its geometry. Both are padded if the padding is circular and the image too small."""
     g = geometry
     if g.padding_mode == "zeros" or is_torus(g):
         return x, g
     return pad(x, g), g.padded_form
 
 
-def places(geometry: Geometry) -> tuple:
-    """Where on the torus each tap of the kernel lies: an index of (K, L1, L2, C) that gives (K, kh, kw, C)."""
+def tap_index(geometry: Geometry) -> tuple:
+    """The places of the kernel's taps on the torus: an index of an array (K, L1, L2, C) that gives (K, kh, kw, C)."""
     rows, columns = geometry.taps_on_torus(torus(geometry))
     return slice(None), rows[:, None], columns
 
 
-def transform(x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """(G C, H, W, N), zeros up to the size of the torus -> the matrices (L1, L2 / 2 + 1, G, C, N) of its spectrum."""
+def spectrum_of(x: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(G C, H, W, N) -> its spectrum on the torus, the matrices (L1, L2 / 2 + 1, G, C, N). Missing pixels are 0."""
     spectrum = fft.rfft2(x, torus(geometry), axes=(1, 2), workers=get_num_threads())
     return spectrum.reshape(geometry.groups, -1, *spectrum.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 
-def multiply(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.ndarray:
+def multiply_spectra(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.ndarray:
     """a (L1, L2 / 2 + 1, G, M, T) @ b (L1, L2 / 2 + 1, G, T, N), transformed back -> (G M, L1, L2, N)."""
     rows, columns, groups, m, _ = a.shape
     out = empty((groups, m, rows, columns, b.shape[-1]), a.dtype)
@@ -95,12 +96,12 @@ def multiply(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 
 def crop(y: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The pixels of the output (K, OH, OW, N) among those that a stride of 1 would give: a view."""
+    """The output (K, OH, OW, N), as a view of the output with stride 1."""
     (sy, sx), (oh, ow) = geometry.stride, geometry.out_size
     return y[:, :(oh - 1) * sy + 1:sy, :(ow - 1) * sx + 1:sx]
 
 
-def spread(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
+def insert_zeros(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
     """The adjoint of `crop`: zeros between the pixels."""
     if geometry.stride == (1, 1):
         return grad
@@ -112,11 +113,11 @@ def spread(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 @register
 class Fft(Algorithm):
-    """Products at each frequency instead of sums over taps: the larger the kernel, the more they save.
+    """Products at each frequency instead of sums over taps. They save more for larger kernels.
 
-    Every result is computed from all pixels of its images. So a nan or inf, in the input, the weight or the cotangent,
-    spreads over whole images; and `error_bound` is relative to the largest |weight| * |input|. The error is about 1
-    for operands of both signs, and up to 6 for 512 channels of one sign.
+    Every result is computed from all pixels of its image. A nan or inf in the input, the weight or the cotangent
+    therefore spreads over whole images, and `error_bound` is relative to the largest |weight| * |input|. In these units
+    the error is about 1 for operands of both signs, and up to 6 for 512 channels of one sign.
     """
 
     name = "fft"
@@ -133,11 +134,11 @@ class Fft(Algorithm):
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
-        x, g = on_torus(to_batch_last(x), geometry)
+        x, g = padded_to_torus(to_batch_last(x), geometry)
         taps = np.zeros((g.out_channels, *torus(g), weight.shape[1]), weight.dtype)
-        taps[places(g)] = weight.transpose(0, 2, 3, 1)
-        weight, x = transform(taps, g), transform(x, g)
-        out = crop(multiply(weight.conj(), x, g), g) + (0 if bias is None else bias[:, None, None, None])
+        taps[tap_index(g)] = weight.transpose(0, 2, 3, 1)
+        weight, x = spectrum_of(taps, g), spectrum_of(x, g)
+        out = crop(multiply_spectra(weight.conj(), x, g), g) + (0 if bias is None else bias[:, None, None, None])
         if relu:
             np.maximum(out, 0, out=out)
         return to_batch_first(out), (weight, x, out if relu else None, g, geometry)
@@ -147,12 +148,12 @@ class Fft(Algorithm):
         grad = before_relu(to_batch_last(grad), out)
         grad_input = grad_weight = grad_bias = None
         if needs[0] or needs[1]:
-            spectrum = transform(spread(grad, g), g)
+            spectrum = spectrum_of(insert_zeros(grad, g), g)
         if needs[0]:
-            image = multiply(weight.swapaxes(3, 4), spectrum, g)[:, :g.height, :g.width]
+            image = multiply_spectra(weight.swapaxes(3, 4), spectrum, g)[:, :g.height, :g.width]
             grad_input = to_batch_first(np.ascontiguousarray(image if g == geometry else unpad(image, geometry)))
         if needs[1]:
-            taps = multiply(spectrum.conj(), x.swapaxes(3, 4), g)[places(g)]            # (K, kh, kw, C / G)
+            taps = multiply_spectra(spectrum.conj(), x.swapaxes(3, 4), g)[tap_index(g)]            # (K, kh, kw, C / G)
             grad_weight = np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
         if needs[2]:
             grad_bias = grad.sum((1, 2, 3))

@@ -1,7 +1,7 @@
-"""Windows and matrix products: each output pixel's receptive field becomes a column.
+"""Matrix products: the pixels that an output pixel sees become a column.
 
-The columns of some output rows are made at a time, so that they stay in the cache. The gradient of the weight makes the
-columns again: to keep them would take kh kw times the memory of the input, and hardly less time.
+The columns are made for some output rows at a time, so that they stay in the cache. The gradient of the weight makes
+the columns again: keeping them would take kh kw times the memory of the input and would hardly save time.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 
 BLOCK = 1 << 20                 # elements of the columns that are made at once, unless one row has more
-PIECE = 32                      # products that are summed one after the other, where there are few
+PIECE = 32                      # the fewest products in a piece of a sum
 
 
 def is_its_own_columns(geometry: Geometry) -> bool:
-    """A 1x1 kernel that meets every pixel of the image once: the columns are the image."""
+    """Whether the columns are the image: a 1x1 kernel meets every pixel once."""
     g = geometry
     return g.kernel == g.stride == (1, 1) and not any(map(any, g.padding))
 
 
 def blocks(geometry: Geometry) -> list[tuple[int, int]]:
-    """The output rows in ranges (start, stop) whose columns are made at once.
+    """The output rows in ranges (start, stop); the columns of a range are made at once.
 
     >>> from minicnn.conv import Geometry
     >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 5, 5)))[-2:]
@@ -44,8 +44,8 @@ def blocks(geometry: Geometry) -> list[tuple[int, int]]:
 def overlap(geometry: Geometry, axis: int, tap: int, start: int, stop: int) -> tuple[slice, slice]:
     """The output rows of start..stop (axis 0; axis 1: columns) in which `tap` of the kernel meets the image.
 
-    Returns two slices: the output rows, counted from start, and the rows of the image, o s + tap d - padding. Rows
-    that meet padding are left out.
+    Returns two slices: the output rows o, counted from start, and the rows o s + tap d - padding of the image. Rows
+    in which the tap meets padding are left out.
     """
     g = geometry
     stride, shift = g.stride[axis], tap * g.dilation[axis] - g.padding[axis][0]
@@ -55,7 +55,7 @@ def overlap(geometry: Geometry, axis: int, tap: int, start: int, stop: int) -> t
 
 
 def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarray:
-    """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the pixel that each tap meets."""
+    """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the input pixel that each tap meets."""
     g = geometry
     if is_its_own_columns(g):
         return x.reshape(g.groups, -1, g.height * g.width * g.batch)
@@ -70,7 +70,7 @@ def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarr
 
 
 def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: np.ndarray) -> None:
-    """Add the adjoint of `unfold` to `image` (C, H, W, N): first along the rows, so the error grows with kh + kw."""
+    """Add the adjoint of `unfold` to `image` (C, H, W, N). It sums along rows first: the error grows with kh + kw."""
     g = geometry
     if is_its_own_columns(g):
         image[...] = columns.reshape(image.shape)
@@ -87,9 +87,10 @@ def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: 
 
 
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, piece: int | None = None) -> np.ndarray:
-    """a (..., M, T) @ b (..., T, P), the sum cut into pieces of about 4 sqrt(T) that are added in pairs, as in np.sum.
+    """a (..., M, T) @ b (..., T, P). The sum is cut into pieces of about 4 sqrt(T), added in pairs as in np.sum.
 
-    One chain of T additions, all of one sign, has an error of about sqrt(T) / 3 units in the last place; this, 2 or 3.
+    One chain of T additions, all of one sign, has an error of about sqrt(T) / 3 units in the last place. The pairwise
+    sum has an error of 2 or 3 units.
     """
     terms = a.shape[-1]
     piece = piece or max(PIECE, int(4 * terms ** 0.5))
@@ -103,9 +104,9 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, piece: 
 
 @register
 class Im2col(Algorithm):
-    """out = weight (K, C kh kw) @ columns (C kh kw, OH OW N), group by group; the gradients are two more products.
+    """out = weight (K, C kh kw) @ columns (C kh kw, OH OW N), group by group. The gradients are two more products.
 
-    `error_bound` holds for operands of any sign, because sums are cut into pieces: see `product`.
+    `error_bound` holds for operands of any sign, because `product` cuts the sums into pieces.
     """
 
     name = "im2col"
@@ -139,7 +140,7 @@ class Im2col(Algorithm):
         grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
         grad = before_relu(grad, out)
         image = np.zeros(x.shape, x.dtype)
-        taps = np.zeros(matrix.shape)                   # float64: many blocks may be summed
+        taps = np.zeros(matrix.shape)                   # float64: this may be a sum of many blocks
         for start, stop in blocks(g):
             part = grad[..., start * row:stop * row]
             if needs[0]:

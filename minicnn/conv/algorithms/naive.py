@@ -1,4 +1,4 @@
-"""The definition, as seven loops: for small sizes, and never chosen by "auto"."""
+"""The definition as seven loops, for small sizes. "auto" never chooses it."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The convolution as one sparse matrix, for the eye and for proofs.
+"""The convolution as one sparse matrix, to look at and for proofs.
 
-A convolution is linear: out = A x + bias with a matrix A of K OH OW rows, one for each output pixel, and C H W columns,
-one for each input pixel. It is made of K x C blocks, one for each pair of channels. With stride and dilation 1 a block
-is doubly Toeplitz: itself made of blocks of OW x W that depend only on iy - oy, with entries that depend only on
-ix - ox. With circular padding that keeps the size it is doubly circulant: the same modulo H and W. A stride takes rows
-out of such a matrix, dilation puts zeros between its diagonals, and a block that would join two groups is zero.
+A convolution is linear: out = A x + bias. The matrix A has K OH OW rows, one for each output pixel, and C H W columns,
+one for each input pixel. It consists of K x C blocks, one for each pair of channels. With stride and dilation 1 a block
+is doubly Toeplitz: it consists of blocks of OW x W that depend only on iy - oy, and their entries depend only on
+ix - ox. With circular padding that keeps the size, a block is doubly circulant: the same modulo H and W. A stride takes
+rows out of such a matrix. Dilation puts zeros between its diagonals. A block of channels of two groups is zero.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import to_batch_first, to_batch_last
 
-LIMIT = 2e9                     # bytes that a matrix may need while it is made
+MAX_BYTES = 2e9                     # bytes that a matrix may need while it is made
 
 
 def entries(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What stands in the block of one output and one input channel: rows, columns and taps, 0 to kh kw - 1.
+    """The entries in the block of one output and one input channel: rows, columns and taps, 0 to kh kw - 1.
 
-    Two taps that meet the same pixel, as with circular padding of a small image, are two entries at one place.
+    With circular padding of a small image, two taps can meet the same pixel. They are two entries at one place.
     """
     y, x = geometry.input_rows[:, None, :, None], geometry.input_columns[:, None, :]    # (OH, 1, kh, 1), (OW, 1, kw)
     inside = (y >= 0) & (x >= 0)
@@ -37,9 +37,10 @@ def entries(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def matrix(weight: np.ndarray, geometry: Geometry) -> sparse.csr_array:
     """The matrix of a convolution: out.reshape(N, -1).T = matrix @ x.reshape(N, -1).T, without the bias.
 
-    Its row (k OH + oy) OW + ox has weight[k, c, i, j] in the column (c H + iy) W + ix of the pixel
-    iy = oy sy + i dy - top, ix = ox sx + j dx - left that the tap meets; c counts all channels here. Taps in padding
-    with zeros have no entry; with circular padding iy is modulo H, ix modulo W, and what meets the same pixel is added.
+    Row (k OH + oy) OW + ox holds weight[k, c, i, j] in column (c H + iy) W + ix of the input pixel that the tap meets:
+    iy = oy sy + i dy - top, ix = ox sx + j dx - left. Here c counts the channels of all groups. Taps in padding with
+    zeros have no entry. With circular padding, iy is taken modulo H and ix modulo W, and the weights of taps that meet
+    the same pixel are added.
 
     Parameters
     ----------
@@ -98,8 +99,8 @@ def matrix(weight: np.ndarray, geometry: Geometry) -> sparse.csr_array:
 class Toeplitz(Algorithm):
     """out = A x, grad_input = A^T grad; the gradient of a weight is the sum of grad[row] x[column] over its entries.
 
-    It is there to be looked at: "auto" never chooses it. All sums are in float64, so a float32 result is rounded once.
-    Padding with zeros has no entries, so an inf or nan of the weight does not meet the padding.
+    It makes the matrix visible; "auto" never chooses it. All sums are in float64, so a float32 result is rounded once.
+    Padding with zeros has no entries in the matrix, so an inf or nan of the weight does not meet the padding.
     """
 
     name = "toeplitz"
@@ -110,9 +111,9 @@ class Toeplitz(Algorithm):
         g = geometry
         inside = math.prod(int((places >= 0).sum()) for places in (g.input_rows, g.input_columns))
         count = inside * g.out_channels * (g.in_channels // g.groups)
-        if 32 * count > LIMIT:
+        if 32 * count > MAX_BYTES:
             return (f"its sparse matrix has {count:.1e} entries and needs {32 * count / 1e9:.1f} GB while it is made, "
-                    f"more than {LIMIT / 1e9:.0f}: take a smaller image or fewer channels")
+                    f"more than {MAX_BYTES / 1e9:.0f}: take a smaller image or fewer channels")
         return None
 
     def cost(self, geometry: Geometry) -> float:

@@ -1,10 +1,11 @@
 """Winograd's minimal filtering: products in the tile domain, fewer than a direct sum needs.
 
-A tile of m x m outputs costs n x n products for each pair of channels, n = m + r - 1, instead of m^2 r^2: 64 instead of
-400 for F(4 x 4, 5 x 5). The kernels are in `kernels.winograd_*`, the transforms and their error in `kernels.cook_toom`.
+A tile of m x m outputs costs n x n products for each pair of channels, n = m + r - 1. The direct sum costs m^2 r^2. For
+F(4 x 4, 5 x 5) these are 64 and 400. The kernels are in `kernels.winograd_*`, the transforms and their error in
+`kernels.cook_toom`. `kernels` explains the notation.
 
-Lanes run over images. A batch that does not fill the lanes is cut into tiles, which then are the images of a larger
-batch: `kernels.winograd_small_batch`.
+Lanes run over images. If a batch does not fill the lanes, its images are cut into tiles, and the tiles are the images
+of a larger batch: `kernels.winograd_small_batch`.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ from ..kernels.cook_toom_transform import Filtering
 from ..kernels.simd import VECTOR
 from ..kernels.winograd_backward import JOBS, gradients
 from ..kernels.winograd_backward_steps import BackwardBlocks
-from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve
+from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve_tiles
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 
-LIMIT = 12.0                    # the largest predicted error, in units of eps (|weight| * |input|), that is accepted
-REGISTERS = 25                  # vectors that a block of sums may fill of the 32 registers of AVX-512
+MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
+REGISTERS = 25                  # the most vectors in a block of sums: AVX-512 has 32 registers
 
 
 @lru_cache(maxsize=4096)
 def best_tile(geometry: Geometry) -> int:
-    """The m of F(m x m, r x r) with the least predicted cost among those whose predicted error is at most LIMIT.
+    """The cheapest m of F(m x m, r x r) whose predicted error is at most MAX_ERROR.
 
-    It does not depend on the batch size. If no error is that small (only float64 gets here), the m with the least
-    error.
+    If there is none, the m with the least error; `unsupported` then refuses float32. The rule is the same for both
+    dtypes and for all batch sizes.
     """
     geometry, errors = replace(geometry, batch=16), tile_errors(geometry)
-    able = [m for m, error in errors.items() if error <= LIMIT] or [min(errors, key=lambda m: errors[m])]
+    able = [m for m, error in errors.items() if error <= MAX_ERROR] or [min(errors, key=lambda m: errors[m])]
     return min(able, key=lambda m: predicted_seconds(geometry, m))
 
 
@@ -56,7 +57,7 @@ def predicted_seconds(geometry: Geometry, m: int) -> float:
     rows, columns = (-(-size // m) for size in g.out_size)
     tiles = -(-rows * columns * g.batch // lanes)
     products = n * n * g.in_channels * (g.out_channels + 2)
-    transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # measured: memory, not arithmetic, limits them
+    transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # 7: measured; memory limits the transforms
     moved = lambda numbers: numbers / (3e9 if numbers < 250_000 else 0.7e9)         # in the cache, or not
     cut = 0 if g.batch % lanes == 0 else 10e-6 + moved(
         tiles * lanes * (g.in_channels * n * n + g.out_channels * m * m))
@@ -64,10 +65,12 @@ def predicted_seconds(geometry: Geometry, m: int) -> float:
 
 
 @cache
-def block_size(channels: int, columns: int) -> tuple[int, int]:
-    """(channels, tiles) of a register block: those that cover all with least work; a load counts as half a product.
+def product_block_size(channels: int, columns: int) -> tuple[int, int]:
+    """(channels, tiles) of the register blocks that cover all products with the least work.
 
-    >>> block_size(40, 5), block_size(40, 4), block_size(64, 14)
+    A load counts as half a product.
+
+    >>> product_block_size(40, 5), product_block_size(40, 4), product_block_size(64, 14)
     ((5, 5), (5, 4), (3, 7))
     """
     sizes = [(a, b) for a in range(1, 9) for b in range(1, 8) if a * b <= REGISTERS]
@@ -76,25 +79,25 @@ def block_size(channels: int, columns: int) -> tuple[int, int]:
 
 
 @cache
-def sum_block_size(channels: int, vectors: int) -> tuple[int, int]:
-    """(input channels, vectors of output channels) of a register block of the weight's gradient."""
+def weight_block_size(channels: int, vectors: int) -> tuple[int, int]:
+    """(input channels, vectors of output channels) of the register blocks of the weight's gradient."""
     sizes = [(a, b) for a in range(1, 9) for b in (1, 2, 3, 4) if a * b <= REGISTERS and vectors % b == 0]
     return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
                                         * (size[0] * size[1] + (size[0] + size[1]) / 2), -size[0]))
 
 
-class Plan:
-    """How one geometry is computed: the tile, and the sizes that the kernels see.
+class Tiling:
+    """The tile for one geometry, and the sizes that the kernels see.
 
     Attributes
     ----------
     F : Filtering
         The tile.
     sizes : Sizes
-        Those of the padded images if the padding is circular; those of the cut images if the batch does not fill the
-        lanes of the vectors.
+        The sizes of the images after circular padding, and after the cut into tiles if the batch does not fill the
+        lanes.
     inputs, outputs : Grid or None
-        How images and outputs are cut, if they are.
+        Cut the images and the outputs into tiles. None if the batch fills the lanes.
     """
 
     def __init__(self, geometry: Geometry):
@@ -108,7 +111,7 @@ class Plan:
                                OW=g.out_size[1], top=origin[0], left=origin[1], pitch=F.m, rows=rows, columns=columns)
             return
         vectors = -(-rows * columns * g.batch // F.lanes)               # of tiles
-        beside = min(columns, max(1, vectors // (2 * JOBS)))            # tiles in a cut image, but enough jobs
+        beside = min(columns, max(1, vectors // (2 * JOBS)))            # tiles in an image of the new batch
         batch = -(-vectors // beside) * F.lanes
         grid, place = (rows, columns), (beside, batch)
         self.inputs = Grid((g.height, g.width, g.batch), F.n, F.m, origin, grid, place)
@@ -123,17 +126,19 @@ class Plan:
         return y if self.outputs is None else self.outputs.cut(y)
 
 
-plan_of = lru_cache(maxsize=128)(Plan)       # a plan that cuts has tables of the size of an image batch
+tiling_of = lru_cache(maxsize=128)(Tiling)      # few: the tables of a Grid are as large as a channel of the batch
 
 
 @register
 class Winograd(Algorithm):
-    """F(m x m, r x r) with the gradients as its adjoint, on the same tiles. Square kernels of 2 to 7, stride 1.
+    """F(m x m, r x r); the gradients are the adjoint on the same tiles. Square kernels of 2 to 7 pixels, stride 1.
 
-    A nan or inf reaches all outputs of its tile. `error_bound` is relative to the largest |weight| * |input| of all
-    outputs, for operands of both signs: the transforms mix the pixels of a tile, and an output with small
-    |weight| * |input| gets the error of its neighbours. The gradient of the input ends with the transform that cancels
-    most. If neither weight nor cotangent changes its sign, the error of this gradient is up to ten times as large.
+    A nan or inf spreads to all outputs of its tile.
+
+    `error_bound` holds for operands of both signs. It is relative to the largest |weight| * |input| of all outputs: the
+    transforms mix the pixels of a tile, so an output with a small |weight| * |input| gets an error as large as its
+    neighbours'. The last transform of the input's gradient cancels most. If all weights have one sign, and all
+    cotangents too, the error of this gradient is up to ten times as large.
     """
 
     name = "winograd"
@@ -151,9 +156,9 @@ class Winograd(Algorithm):
             return (f"it needs stride 1, dilation 1 and one group, not stride {g.stride}, dilation {g.dilation}, "
                     f"groups {g.groups}")
         least = min(tile_errors(g).values())
-        if least > LIMIT and g.dtype == "float32":
+        if least > MAX_ERROR and g.dtype == "float32":
             return (f"with so few channels its error would be about {least:.0f} eps (|weight| * |input|), more than "
-                    f"the {LIMIT:.0f} that are accepted in float32")
+                    f"the {MAX_ERROR:.0f} that are accepted in float32")
         return None
 
     def cost(self, geometry: Geometry) -> float:
@@ -161,25 +166,26 @@ class Winograd(Algorithm):
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
-        p, g = plan_of(geometry), geometry
+        tiling, g = tiling_of(geometry), geometry
         x = to_batch_last(x)
         padded = pad(x, g) if g.padding_mode == "circular" else x
-        blocks = ForwardBlocks(*block_size(g.out_channels, p.sizes.columns))
-        u = spectra(weight, False, p.F, blocks.k)
+        blocks = ForwardBlocks(*product_block_size(g.out_channels, tiling.sizes.columns))
+        u = spectra(weight, False, tiling.F, blocks.k)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
-        y = convolve(p.cut_input(padded), u, bias, p.F, p.sizes, blocks, relu)
-        out = y if p.outputs is None else p.outputs.join(y)
-        return to_batch_first(out), (padded, weight, out if relu else None, p, g)
+        y = convolve_tiles(tiling.cut_input(padded), u, bias, tiling.F, tiling.sizes, blocks, relu)
+        out = y if tiling.outputs is None else tiling.outputs.join(y)
+        return to_batch_first(out), (padded, weight, out if relu else None, tiling, g)
 
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
-        x, weight, out, p, g = saved
-        blocks = BackwardBlocks(*block_size(g.in_channels, p.sizes.columns),
-                                *sum_block_size(g.in_channels, -(-g.out_channels // p.F.lanes)))
-        u = spectra(weight, True, p.F, blocks.c) if needs[0] else None
-        y = None if out is None else p.cut_output(out)
-        dx, du, db = gradients(p.cut_input(x), p.cut_output(to_batch_last(grad)), y, u, p.F, p.sizes, blocks, needs[1])
+        x, weight, out, tiling, g = saved
+        blocks = BackwardBlocks(*product_block_size(g.in_channels, tiling.sizes.columns),
+                                *weight_block_size(g.in_channels, -(-g.out_channels // tiling.F.lanes)))
+        u = spectra(weight, True, tiling.F, blocks.c) if needs[0] else None
+        y = None if out is None else tiling.cut_output(out)
+        dy = tiling.cut_output(to_batch_last(grad))
+        dx, du, db = gradients(tiling.cut_input(x), dy, y, u, tiling.F, tiling.sizes, blocks, needs[1])
         if dx is not None:
-            dx = dx if p.inputs is None else p.inputs.join(dx)
+            dx = dx if tiling.inputs is None else tiling.inputs.join(dx)
             dx = to_batch_first(unpad(dx, g) if g.padding_mode == "circular" else dx)
-        grad_weight = None if du is None else weight_gradient(du, weight.shape, p.F)
+        grad_weight = None if du is None else weight_gradient(du, weight.shape, tiling.F)
         return dx, grad_weight, db.sum((0, 2)) if needs[2] else None

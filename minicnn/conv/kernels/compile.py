@@ -24,7 +24,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from ..runtime.kernel_cache import build
+from ..runtime.kernel_cache import compile_or_load
 from .simd import I64, INT, intrinsic
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
@@ -33,21 +33,22 @@ FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.P
 def compiled(signature: Any, kernel: Callable, block: bool = False) -> Any:
     """The kernel in machine code, from the cache on disk if it is there. It runs without the GIL.
 
-    numba keys its cache by its own version, the processor, and the kernel's file. The name of the kernel carries the
-    fingerprint of all files of this folder, so a change of any of them compiles again. The name also carries the
-    constants and the signature of the kernel: functions of one name share an index on disk, and two processes that
-    compile at once may give two kernels the same number in it. `block` is as in `kernel_cache.build`.
+    numba keys its cache by its own version, the processor, and the kernel's file. The name of the kernel contains a
+    fingerprint of all files of this folder. Thus every change of one of these files compiles the kernels again. The
+    name also contains the constants and the signature of the kernel: functions of one name share an index on disk, and
+    two processes that compile at the same time could give two kernels the same number in it. `block` is as in
+    `kernel_cache.compile_or_load`.
     """
     cells = [cell.cell_contents for cell in kernel.__closure__ or ()]
     values = [cell if isinstance(cell, tuple) else (cell,) for cell in cells if isinstance(cell, (int, tuple))]
     fingerprint = zlib.crc32(str(signature).encode(), FINGERPRINT)
     kernel.__qualname__ = "-".join([kernel.__name__, *(str(n) for value in values for n in value), str(fingerprint)])
     with event.install_listener("numba:compile", _Announcement()):
-        return build(signature, kernel, block)
+        return compile_or_load(signature, kernel, block)
 
 
 def compiled_block(parameters: int, block: Callable) -> int:
-    """The address of a function of so many integers, in machine code: what `call` calls in a kernel.
+    """Compile a function of `parameters` integers; return its address, for `call` in a kernel.
 
     A kernel that calls its innermost loops is compiled once for all sizes of register blocks.
     """
@@ -55,12 +56,12 @@ def compiled_block(parameters: int, block: Callable) -> int:
     return _blocks[-1].address
 
 
-_blocks: list[Any] = []         # their machine code lives as long as they do
+_blocks: list[Any] = []         # keeps the machine code of all blocks alive
 
 
 @intrinsic
 def call(typing, address, arguments):
-    """Call the compiled block at `address`, a function of so many integers that returns nothing."""
+    """Call the compiled block at `address` with a tuple of integers; it returns nothing."""
     def generate(context, b, signature, values):
         pointer = b.inttoptr(values[0], ir.FunctionType(ir.VoidType(), [I64] * arguments.count).as_pointer())
         b.call(pointer, [b.extract_value(values[1], i) for i in range(arguments.count)])
@@ -68,16 +69,16 @@ def call(typing, address, arguments):
     return types.void(address, arguments), generate
 
 
-# What kernels are given.
+# The arguments of kernels.
 
-NUMBERS = types.int64[::1]       # the type of what `pack` returns, for the signature of a kernel
+PACKED = types.int64[::1]        # the type of the array that `pack` returns, for the signature of a kernel
 
 
 def pack(record: tuple) -> np.ndarray:
-    """The numbers of a NamedTuple of integers and NamedTuples of integers: what `unpack` reads in a kernel.
+    """The numbers of a NamedTuple of integers and NamedTuples of integers, in an array that `unpack` reads in a kernel.
 
-    A kernel could get the NamedTuple itself, but at each call numba reads field by field, and holds the GIL: some
-    microseconds on every thread.
+    A kernel could get the NamedTuple itself. But numba would read it field by field at each call, and hold the GIL:
+    that costs some microseconds on every thread.
 
     >>> from minicnn.conv.kernels.direct import Block
     >>> pack(Block(bits=32, rows=5, columns=4))
@@ -99,7 +100,7 @@ def fields(cls: type) -> list[type]:
 
 @intrinsic
 def unpack(typing, cls, numbers):
-    """The NamedTuple of a class from what `pack` returned."""
+    """The NamedTuple of a class, from the array that `pack` returned."""
     def kind(cls):
         inner = [INT if one is int else kind(one) for one in fields(cls)]
         same = all(one is INT for one in inner)
@@ -120,8 +121,8 @@ def unpack(typing, cls, numbers):
 def constants(cls: type) -> type:
     """Class decorator for a NamedTuple of integers: in a kernel, every attribute of an instance is a constant.
 
-    The instance must be a variable of the function around the kernel. The kernel can pass it on to functions that are
-    inlined, and its attributes to everything that takes the size of a tile.
+    The instance must be a variable of the function around the kernel. The kernel can pass the instance to inlined
+    functions, and can use its attributes as sizes of register tiles.
     """
     typeof_impl.register(cls)(lambda value, context: Constants(value))
     return cls
@@ -157,7 +158,7 @@ def _attribute(context, b, kind, value, name):
 
 
 class _Announcement(event.Listener):
-    """Says why the first convolution takes seconds. Hears only what is compiled, not what comes from the cache."""
+    """Tells the user why the first convolution takes seconds. A kernel from the cache causes no such event."""
 
     def on_start(self, event):
         _announce()

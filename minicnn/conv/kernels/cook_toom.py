@@ -1,4 +1,6 @@
-"""The Cook-Toom transforms that Winograd convolution is made of, as exact fractions, and the error they bring.
+"""The matrices of the Cook-Toom transforms, as exact fractions, and the rounding error that they cause.
+
+Winograd's convolution consists of these transforms and of products between them.
 
 F(m, r) computes m outputs of a correlation with r taps from n = m + r - 1 inputs in n products instead of m r:
 
@@ -17,14 +19,14 @@ from math import pi, prod, sqrt
 
 from ...errors import InputError
 
-# n points, one of them infinity: 0 and multiples of 1/8, chosen for a small predicted error. Denominators are powers of
-# two, so AT and BT are exact in floats. p and -p are neighbours: `cook_toom_transform.linear_map` computes such rows
-# together.
+# The points for each n; infinity is the n-th and is not listed. They are 0 and multiples of 1/8, chosen for a small
+# predicted error. Their denominators are powers of two, so AT and BT are exact in floats. p and -p are neighbours,
+# because `cook_toom_transform.linear_map` computes such pairs of rows together.
 POINTS = {n: tuple(map(Fraction, points.split())) for n, points in {
     2: "0", 3: "0 1", 4: "0 1 -1", 5: "0 3/4 -3/4 7/4", 6: "0 5/8 -5/8 3/2 -3/2", 7: "0 7/8 -7/8 2 -2 3/8",
     8: "0 1 -1 2 -2 1/2 -1/2", 9: "0 3/8 -3/8 7/8 -7/8 2 -2 5/4", 10: "0 3/8 -3/8 7/8 -7/8 5/4 -5/4 2 -2"}.items()}
 
-FEW = 5                         # channels
+FEW = 5                         # with fewer channels the predicted error is larger
 Matrix = tuple[tuple[Fraction, ...], ...]
 
 
@@ -69,14 +71,14 @@ def _polynomial(roots, n):
 def predicted_error(m: int, r: int, channels: int = FEW) -> float:
     """The error to expect of an output of F(m x m, r x r), in units of eps * (\\|weight\\| * \\|input\\|).
 
-    The model: inputs and weights are independent and normal; each transformed input, weight and product is rounded by
-    at most eps / 2, uniformly. The result is 2.5 standard deviations of one channel's output. It was close to the
-    largest error measured in 50 000 outputs that sum over 20 channels.
+    The model: inputs and weights are independent and normal. Each transformed input, weight and product has a rounding
+    error that is uniform up to eps / 2. The result is 2.5 standard deviations of the error of one channel's output. It
+    was close to the largest error that was measured in 50 000 outputs, each a sum over 20 channels.
 
     >>> [round(predicted_error(m, 3), 1) for m in (2, 4, 6)]
     [1.1, 5.4, 30.3]
 
-    The errors of channels average out, but less so with fewer than 5 channels:
+    The errors of several channels average out. With fewer than 5 channels the error is larger:
 
     >>> round(predicted_error(4, 5), 1), round(predicted_error(4, 5, channels=1), 1)
     (11.7, 26.1)
@@ -85,6 +87,7 @@ def predicted_error(m: int, r: int, channels: int = FEW) -> float:
     squares = lambda matrix: [sum(float(a) ** 2 for a in row) for row in matrix]
     variance = max(sum(float(a) ** 2 * g * b for a, g, b in zip(row, squares(G), squares(BT), strict=True))
                    for row in AT)
-    rounding = sqrt(3 * variance ** 2 / 12)             # two dimensions; three roundings; a uniform one of width eps
+    # variance ** 2: two dimensions. 3: three roundings. 1 / 12: the variance of a uniform error of width 1.
+    rounding = sqrt(3 * variance ** 2 / 12)
     rounding *= sqrt(FEW / min(channels, FEW))
     return 2.5 * rounding / (r * r * 2 / pi)          # the mean of |normal * normal| is 2 / pi

@@ -1,4 +1,4 @@
-"""The Cook-Toom transforms on vectors: a constant matrix of fractions times a tile, written out in machine code."""
+"""The Cook-Toom transforms on vectors: machine code for the product of a constant matrix of fractions and a tile."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .simd import VECTOR, Vector, call_llvm, intrinsic, zero_vector
 
 @constants
 class Filtering(NamedTuple):
-    """Winograd's F(m x m, r x r) on numbers of so many bits, a constant of the machine code.
+    """Winograd's F(m x m, r x r) on numbers of `bits` bits, a constant of the machine code.
 
     A tile of n x n inputs gives m x m outputs, n = m + r - 1.
     """
@@ -57,7 +57,7 @@ def linear_map(b: ir.IRBuilder, vector: Vector, matrix: Sequence[Sequence[Fracti
                vectors: list[ir.Value]) -> list[ir.Value]:
     """The LLVM code of matrix @ vectors for a constant matrix of fractions: the list of resulting LLVM vectors.
 
-    Two rows or two columns side by side that differ only in signs share their work, as those of points p and -p do.
+    Two neighbouring rows or columns that differ only in signs share their work. The points p and -p give such pairs.
     """
     paired = _first_pair(list(zip(*matrix, strict=True)))
     if paired is not None:                              # columns: a x + a y = a (x + y), a x - a y = a (x - y)
@@ -82,7 +82,7 @@ def linear_map(b: ir.IRBuilder, vector: Vector, matrix: Sequence[Sequence[Fracti
 
 
 def _are_pair(row, other):
-    """Equal but for some signs, with at least two entries of either kind together."""
+    """Whether the rows differ only in signs: at least one entry is equal, and at least one is opposite."""
     same = sum(p == q != 0 for p, q in zip(row, other, strict=True))
     opposite = sum(p == -q != 0 for p, q in zip(row, other, strict=True))
     nonzero = sum(p != 0 or q != 0 for p, q in zip(row, other, strict=True))

@@ -1,11 +1,12 @@
 """The compiled kernels of `direct`: sums of products along rows of pixels, held in registers.
 
-An output row is `pixels` numbers, which lie one after the other, and so do the numbers of the input that one tap
-meets. A tap is q = (c, j), an input channel and a column of the kernel: it meets x from `taps[q]` on, in the row of the
-input that `source` names for tap row i. `source[row, i]` is -1 where that row is padding; it is left out.
+An output row is `pixels` numbers that lie one after the other. The numbers of the input that one tap meets lie one
+after the other too. A tap is q = (c, j): an input channel and a column of the kernel. Tap q in row i of the kernel
+meets the numbers from `taps[q]` on in row `source[row, i]` of the input. `source[row, i]` is -1 if that row is padding;
+the kernels leave such rows out.
 
-Arrays that may be the caller's reach a kernel as addresses: numba would compile a kernel again for every mix of
-writeable, read-only and unaligned arrays. The functions `correlate` and `multiply` take arrays and call the kernels.
+Arrays of the caller reach a kernel as addresses: numba would compile a kernel again for every mix of writeable,
+read-only and unaligned arrays. The functions `correlate` and `sum_products` take arrays and call the kernels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numba import njit, types
 
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
-from .compile import NUMBERS, compiled, constants, pack, unpack
+from .compile import PACKED, compiled, constants, pack, unpack
 from .simd import (
     INT,
     VECTOR,
@@ -34,13 +35,13 @@ from .simd import (
     zeros,
 )
 
-WIDTH = {1: 8, 4: 5, 5: 4}      # channels in a register block -> its vectors a channel: the operands need 9 more of 32
-PER_CALL = 2_000_000            # products that pay for handing work to a thread
-FLUSH = 64                      # vectors, or one row, that `multiply` sums before it goes on in float64
+WIDTH = {1: 8, 4: 5, 5: 4}      # channels of a register block: vectors of each channel. Operands need 9 more registers
+PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
+FLUSH = 64                      # vectors (or one row, if longer) that `sum_products` sums before it adds in float64
 
 
 def block_size(n: int) -> int:
-    """The size of register blocks that covers n channels with least work; a block also costs about one load.
+    """The size of register blocks that covers n channels with the least work. Each block also costs about one load.
 
     >>> [block_size(n) for n in (1, 2, 3, 5, 8, 40)]
     [1, 1, 4, 5, 4, 5]
@@ -50,7 +51,7 @@ def block_size(n: int) -> int:
 
 @constants
 class Block(NamedTuple):
-    """A register block, a constant of the machine code: rows x columns vectors of numbers of so many bits."""
+    """A register block, a constant of the machine code: rows x columns vectors of numbers of `bits` bits."""
 
     bits: int
     rows: int
@@ -58,7 +59,7 @@ class Block(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Vectors."""
+        """The number of vectors."""
         return self.rows * self.columns
 
     @property
@@ -82,11 +83,11 @@ class CorrelationSizes(NamedTuple):
     pixels: int         # of an output row
     x_group: int        # from one group of x to the next
     x_row: int          # from one row of x to the next
-    chain: int          # products that are summed one by one
+    chain: int          # products in a chain of additions
 
 
 class CorrelationTask(NamedTuple):
-    """What `correlation_kernel` is told besides its range of jobs, its rows and its taps."""
+    """Everything that `correlation_kernel` gets besides its range of jobs, `source` and `taps`."""
 
     arrays: CorrelationArrays
     sizes: CorrelationSizes
@@ -98,8 +99,8 @@ def sum_taps(B: Block, columns: int, arrays: CorrelationArrays, sizes: Correlati
              taps: np.ndarray, row: int, at: int, w: int, count: int | None) -> Any:
     """A tile of B.rows x columns vectors: the sum over the taps (i, q) of weight[k, i, q] x[taps[q] + p].
 
-    The pixels p begin at x[at], the weights at weight[w]. The sum is made of sums of about `sizes.chain` taps, as the
-    error of a chain of additions grows with its length.
+    The pixels p begin at x[at], the weights at weight[w]. The sum consists of partial sums of about `sizes.chain` taps,
+    because the error of a chain of additions grows with its length.
     """
     total, tile, length = zeros(B.bits, B.rows, columns), zeros(B.bits, B.rows, columns), 0
     for i in range(source.shape[1]):
@@ -121,9 +122,9 @@ def correlation_kernel(bits: int, block: int) -> Any:
     """out[group, k, row, p] = bias[group, k]
     + sum over i, q of weight[group, k, i, q] x[group, source[row, i], taps[q] + p], where source[row, i] is not -1.
 
-    Then its ReLU, if `rectify`. A job is one register block of pixels in one row of one group, for all channels k: what
-    it reads of x stays in the cache. Every pixel of the image has the same order of summation, so a shifted image gives
-    the shifted map to the bit.
+    With `rectify` the ReLU of that. A job is one register block of pixels in one row of one group, for all channels k:
+    the part of x that it reads stays in the cache. The order of summation is the same for every pixel, so a shifted
+    image gives exactly the shifted map.
     """
     B = Block(bits, block, WIDTH[block])
 
@@ -146,14 +147,14 @@ def correlation_kernel(bits: int, block: int) -> Any:
                         tile = relu(tile)
                     store_tile(tile, B.columns, arrays.out, target + first, rows * pixels, channels, None)
                     continue
-                for p in range(first, pixels, B.lanes):     # the end of the row: the same, a vector at a time
+                for p in range(first, pixels, B.lanes):     # the end of the row: one vector at a time
                     last = sum_taps(B, 1, arrays, sizes, source, taps, row, at + p - first, w, pixels - p)
                     last = add_rows(last, shift)
                     if rectify:
                         last = relu(last)
                     store_tile(last, 1, arrays.out, target + p, rows * pixels, channels, pixels - p)
 
-    return compiled(types.void(INT, INT, NUMBERS, types.int64[:, ::1], types.int64[::1]), correlate)
+    return compiled(types.void(INT, INT, PACKED, types.int64[:, ::1], types.int64[::1]), correlate)
 
 
 def pack_weight(weight: np.ndarray, block: int) -> np.ndarray:
@@ -167,7 +168,7 @@ def pack_weight(weight: np.ndarray, block: int) -> np.ndarray:
 
 def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, source: np.ndarray, taps: np.ndarray, pixels: int,
               rectify: bool = False) -> np.ndarray:
-    """The sum over taps, plus the bias, then its ReLU if `rectify`: `correlation_kernel` on arrays.
+    """The sum over taps plus the bias, and with `rectify` the ReLU of that: `correlation_kernel` on arrays.
 
     Parameters
     ----------
@@ -177,9 +178,9 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, source: np.nd
     source : int64 array (rows, kh)
         The row of x that tap row i of an output row meets, or -1.
     taps : int64 array (C kw,)
-        Where in a row of x, counted in numbers from the first channel of the group, tap (c, j) begins.
+        Where tap (c, j) begins in a row of x, in numbers from the first channel of the group.
     pixels : int
-        Numbers of an output row.
+        The length of an output row.
 
     Returns
     -------
@@ -190,7 +191,7 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, source: np.nd
     kernel = correlation_kernel(bits, block)
     packed, packed_bias = (pack_weight(a, block) for a in (weight, bias.reshape(groups, channels, 1, 1, 1)))
     out = empty((groups * channels, len(source), pixels), x.dtype)
-    chain = max(16, round((source.shape[1] * taps.size) ** (2 / 3)))    # least error: L^(2/3) of L terms
+    chain = max(16, round((source.shape[1] * taps.size) ** (2 / 3)))    # L^(2/3) of L terms has the least error
     arrays = CorrelationArrays(out.ctypes.data, x.ctypes.data, packed.ctypes.data, packed_bias.ctypes.data)
     sizes = CorrelationSizes(channels, pixels, x.size // groups, math.prod(x.shape[2:]), chain)
     task = pack(CorrelationTask(arrays, sizes, rectify))
@@ -220,7 +221,7 @@ class ProductSizes(NamedTuple):
 
 
 class ProductTask(NamedTuple):
-    """What `product_kernel` is told besides its range of jobs and its arrays of known types."""
+    """Everything that `product_kernel` gets besides its range of jobs and its arrays of known types."""
 
     arrays: ProductArrays
     sizes: ProductSizes
@@ -246,7 +247,7 @@ def sum_pixels(B: Block, arrays: ProductArrays, sizes: ProductSizes, source: np.
 
 @njit(inline="always")
 def store_totals(B: Block, out: np.ndarray, totals: np.ndarray, group: int, k: int, i: int, q: int) -> None:
-    """out[group, k + n, i, q + m] = the sum of the lanes of block entry (n, m) in `totals`, inside of `out`."""
+    """out[group, k + n, i, q + m] = the sum of the lanes of block entry (n, m) in `totals`, if that is inside `out`."""
     for n in range(min(B.rows, out.shape[1] - k)):
         for m in range(min(B.columns, out.shape[3] - q)):
             total, slot = 0.0, ((i * B.rows + n) * B.columns + m) * B.lanes
@@ -259,9 +260,9 @@ def store_totals(B: Block, out: np.ndarray, totals: np.ndarray, group: int, k: i
 def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
     """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
 
-    A job is one k_block x q_block block of one group's k and q, for all i, which read the same rows of x. It sums a few
-    rows in registers, in the dtype of the input, and adds that to `totals` (i, k, q, lane), in float64. No two jobs
-    write to the same place, so the order of summation, and the result, do not depend on the number of threads.
+    A job is one block of k_block x q_block pairs (k, q) of one group, for all i, because all i read the same rows of x.
+    The job sums a few rows in registers, in the dtype of the input, and adds these sums to `totals` (i, k, q, lane) in
+    float64. No two jobs write to the same place. Thus the order of summation does not depend on the number of threads.
     """
     B = Block(bits, k_block, q_block)
 
@@ -274,7 +275,7 @@ def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
         some = max(1, FLUSH * B.lanes // sizes.pixels)              # rows
         for job in range(start, stop):
             group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * B.rows, job % q_blocks * B.columns
-            for n in range(B.rows):                     # beyond the last one: the last one again, not stored
+            for n in range(B.rows):                     # beyond the last k: the last one again, not stored
                 k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * sizes.pixels
             for n in range(B.columns):
                 q_table[n] = group * sizes.x_group + taps[min(q + n, taps.size - 1)]
@@ -291,11 +292,11 @@ def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
                 store_totals(B, out, totals, group, k, i, q)
 
     element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, NUMBERS, element[:, :, :, ::1], types.int64[:, ::1], types.int64[::1],
+    return compiled(types.void(INT, INT, PACKED, element[:, :, :, ::1], types.int64[:, ::1], types.int64[::1],
                                element[::1], types.float64[::1]), multiply)
 
 
-def multiply(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarray, groups: int) -> np.ndarray:
+def sum_products(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarray, groups: int) -> np.ndarray:
     """The sum over pixels of grad x, for every tap: `product_kernel` on arrays.
 
     Parameters

@@ -13,7 +13,7 @@ from ..runtime.threads import parallel_for
 from .compile import compiled
 from .simd import INT, VECTOR, add_up, column, loads, store_column, store_tile, where_positive, zeros
 
-PER_CALL = 100_000              # pixels that pay for handing work to a thread
+PER_CALL = 100_000              # pixels: less work is not worth a call on another thread
 
 
 @functools.cache
@@ -43,14 +43,14 @@ def gate_kernel(bits: int) -> Any:
 
 
 def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cotangent of what goes into the ReLU, and its sum for each channel: `gate_kernel` on arrays.
+    """The cotangent of the ReLU's input, and its sum for each channel: `gate_kernel` on arrays.
 
     Parameters
     ----------
     grad : array (K, OH, OW, N), in C order
         The cotangent of the ReLU's output.
     out : array (K, OH, OW, N), in C order
-        That output.
+        The ReLU's output.
 
     Returns
     -------

@@ -1,7 +1,7 @@
 """SIMD vectors as numba values, and register tiles made of them: the language of the compiled kernels.
 
-A vector has VECTOR_BITS bits. A tile is a numba tuple of vectors, a matrix row by row. LLVM keeps up to about 25 of
-them in the 32 registers of AVX-512 for as long as a loop runs, so a matrix product is written as
+A vector has VECTOR_BITS bits. A tile is a matrix of vectors: a numba tuple, row by row. LLVM keeps up to about 25
+vectors in the 32 registers of AVX-512 while a loop runs. A matrix product is therefore written as
 
     tile = zeros(bits, rows, columns)
     for r in range(n):                                  # tile[i, j] += w[r, i] x[r, j], the lanes running over x
@@ -10,11 +10,11 @@ them in the 32 registers of AVX-512 for as long as a loop runs, so a matrix prod
 
 and runs at nine tenths of the processor's peak. For narrower registers LLVM splits the vectors.
 
-Memory is an integer address (`array.ctypes.data`) and an index in elements. Nothing here checks bounds; the tests run
-the kernels as plain Python, which does. `bits` (32 or 64, the size of an element) and the sizes of tiles must be
-constants of the calling kernel: literals, variables of the function around it, or `compile.constants`. `count` is the
-number of elements from the index on, or None for "enough": lanes beyond it are loaded as zeros and are not stored, and
-their memory is never touched.
+Memory is an integer address (`array.ctypes.data`) and an index in elements. Nothing here checks bounds. The tests run
+the kernels as plain Python, and there every access is checked. `bits` (32 or 64, the size of an element) and the sizes
+of tiles must be constants of the calling kernel: literals, variables of the function around it, or `compile.constants`.
+`count` is the number of elements from the index on, or None if all lanes have one. Lanes beyond `count` are loaded as
+zeros and are not stored; their memory is never touched.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from numba.extending import models, register_model
 
 VECTOR_BITS = 512               # the only place that knows the width of a vector
 INT = types.int64
-intrinsic: Any = extending.intrinsic   # type checkers would count the typing context among its parameters
+intrinsic: Any = extending.intrinsic   # Any: type checkers would count the typing context among its parameters
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
@@ -54,7 +54,7 @@ VECTOR = {bits: Vector(bits) for bits in (32, 64)}
 # The LLVM code that the intrinsics below are made of. `b` is llvmlite's builder, which appends to a kernel.
 
 def call_llvm(b: ir.IRBuilder, name: str, arguments: list[ir.Value], result: ir.Type) -> ir.Value:
-    """Call an LLVM intrinsic; LLVM itself corrects the part of a name that says how pointers are written."""
+    """Call an LLVM intrinsic. LLVM itself corrects the part of the name that encodes the type of a pointer."""
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
 
@@ -110,11 +110,11 @@ def _count_type(count):
 
 
 def _lanes_left(b, signature, count, before):
-    """`count` less the lanes of the vectors before this one; None where the kernel gave None."""
+    """`count` minus `before`, the lanes of the vectors before this one; None if the kernel gave None."""
     return None if isinstance(signature.args[-1], types.NoneType) else _plus(b, count, -before)
 
 
-# The intrinsics: each gives numba its signature and a function that generates its code.
+# The intrinsics: each returns its signature and a function that generates its code.
 
 @intrinsic(prefer_literal=True)
 def zeros(typing, bits, rows, columns):
@@ -129,7 +129,7 @@ def zeros(typing, bits, rows, columns):
 
 @intrinsic(prefer_literal=True)
 def splats(typing, bits, n, base, index, step):
-    """n vectors: element index + i * step in every lane of the i-th."""
+    """n vectors: all lanes of the i-th vector hold element index + i * step."""
     vector = VECTOR[bits.literal_value]
     tile = types.UniTuple(vector, n.literal_value)
 
@@ -260,7 +260,7 @@ def column_within(typing, bits, n, base, index, step, first, size):
 
 @intrinsic
 def store_within(typing, tile, base, index, step, first, size):
-    """Store the i-th vector from element index + (first + i) * step on where first + i is in 0..size-1."""
+    """Store the i-th vector from element index + (first + i) * step on, if first + i is in 0..size-1."""
     def generate(context, b, signature, arguments):
         value, base, index, step, first, size = arguments
         for i in range(tile.count):
@@ -273,7 +273,7 @@ def store_within(typing, tile, base, index, step, first, size):
 
 @intrinsic(prefer_literal=True)
 def store_column(typing, tile, added, base, index, step):
-    """Store the i-th vector from element index + i * step on; the first `added` of them are added to what is there."""
+    """Store the i-th vector from element index + i * step on. The first `added` vectors are added to the old values."""
     def generate(context, b, signature, arguments):
         value, _, base, index, step = arguments
         for i in range(tile.count):
@@ -307,7 +307,7 @@ def add_up(typing, total, tile):
 
 @intrinsic
 def where_positive(typing, sign, tile):
-    """tile[i] in the lanes where sign[i] > 0, else 0."""
+    """tile[i] in the lanes in which sign[i] > 0, else 0."""
     def generate(context, b, signature, arguments):
         zero = zero_vector(tile.dtype)
         lanes = [(b.extract_value(arguments[0], i), b.extract_value(arguments[1], i)) for i in range(tile.count)]
@@ -326,7 +326,7 @@ def relu(typing, tile):
 
 @intrinsic
 def transpose(typing, tile):
-    """The transpose of a square tile: as many vectors as a vector has lanes."""
+    """The transpose of a square tile, which has as many vectors as a vector has lanes."""
     def generate(context, b, signature, arguments):
         lanes = tile.count
         mask = lambda picked: ir.Constant(ir.VectorType(I32, lanes), picked)

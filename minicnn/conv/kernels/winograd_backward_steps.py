@@ -1,7 +1,7 @@
-"""The four steps of `winograd_backward`, each in functions that are inlined into its kernel, and what they work on.
+"""The four steps of `winograd_backward`, as functions that are inlined into its kernel, and their arguments.
 
-A step works on one row of tiles of a vector of images: tiles (ty, t), images from n0 on. Row i of the frequencies is
-f = (i, j) for all j. `winograd_backward` has the formulas.
+A step handles one row of tiles of a vector of images: the tiles (ty, t) of the images from n0 on. Row i of the
+frequencies is f = (i, j) for all j. `winograd_backward` has the formulas, the `__init__` of this folder the notation.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class BackwardBlocks(NamedTuple):
     """The register blocks of the products of the backward pass."""
 
     c: int              # input channels of a block of dV
-    t: int              # and tiles
+    t: int              # tiles of a block of dV
     u: int              # input channels of a block of dU
-    k: int              # and vectors of output channels
+    k: int              # vectors of output channels of a block of dU
 
 
 class BackwardArrays(NamedTuple):
@@ -45,7 +45,7 @@ class BackwardArrays(NamedTuple):
 
     x: int              # (C, H, W, N)
     dy: int             # (K, OH, OW, N)
-    y: int              # (K, OH, OW, N), read if the ReLU is part of the layer
+    y: int              # (K, OH, OW, N), read only if `rectify`
     u: int              # (f, C / c_block, K, c_block)
     dx: int             # (C, H, W, N)
     edges: int          # (vector of images, strip, C, r - 1, W, lane): the rows of dx that two strips share
@@ -54,31 +54,34 @@ class BackwardArrays(NamedTuple):
 
 
 class BackwardPlaces(NamedTuple):
-    """Where the scratch memory of `backward_kernel` holds what, in numbers. Before x_half, from 0 on: n vectors."""
+    """The places of the arrays in the scratch memory of `backward_kernel`, in numbers.
 
-    x_half: int         # (C, n, width) vectors: x, transformed along the columns
-    y_half: int         # (K, n, columns m) vectors: dy, likewise
-    d_half: int         # (C, n, width) vectors: dV, transformed along the rows
-    V: int              # (n, padded_c, columns) vectors, a row of frequencies
-    M: int              # (n, padded_k, wide) vectors: dM
-    D: int              # (n, C padded to blocks, wide) vectors: dV
+    The memory before x_half holds n vectors: the pixels that `store_one_by_one` stores.
+    """
+
+    x_half: int         # (C, n, width) vectors: BT x
+    y_half: int         # (K, n, columns m) vectors: A dy
+    d_half: int         # (C, n, width) vectors: dV BT
+    V: int              # (n, padded_c, columns) vectors: V of one row of frequencies
+    M: int              # (n, padded_k, padded_columns) vectors: dM of one row of frequencies
+    D: int              # (n, C padded to whole blocks, padded_columns) vectors: dV of one row of frequencies
     T: int              # (columns, lane, padded_k) numbers: dM of one frequency, transposed
     end: int
-    v_step: int         # from a frequency of V to the next
-    m_step: int
-    d_step: int
-    width: int          # columns of pixels of a row of tiles
-    wide: int           # tiles of a row, padded to whole blocks
+    v_step: int         # from one frequency of V to the next
+    m_step: int         # from one frequency of M to the next
+    d_step: int         # from one frequency of D to the next
+    width: int          # pixel columns of a row of tiles
+    padded_columns: int     # tiles of a row, padded to whole blocks
     padded_c: int       # channels of V and dU, a multiple of u_block
     padded_k: int       # channels of dM and dU, a multiple of k_block vectors
 
 
-class Work(NamedTuple):
-    """What `backward_kernel` is to do."""
+class BackwardSetup(NamedTuple):
+    """How `backward_kernel` divides its work, which results it computes, and the blocks that it calls."""
 
-    strips: int         # in each vector of images
+    strips: int         # of each vector of images
     jobs: int
-    rectify: int        # whether dy counts only where y is positive
+    rectify: int        # whether to set dy to 0 where y is not positive
     needs_x: int        # whether dx is wanted
     needs_w: int        # whether dU is wanted
     multiply: int       # the address of a `product_block` of c_block x t_block vectors
@@ -86,23 +89,23 @@ class Work(NamedTuple):
 
 
 class BackwardTask(NamedTuple):
-    """Everything that `backward_kernel` is told besides its range of jobs and its scratch memory."""
+    """Everything that `backward_kernel` gets besides its range of jobs and its scratch memory."""
 
     arrays: BackwardArrays
     sizes: Sizes
     blocks: BackwardBlocks
     places: BackwardPlaces
-    work: Work
+    setup: BackwardSetup
 
 
 @functools.lru_cache(maxsize=1024)
 def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardPlaces:
-    """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
+    """The places in scratch memory, for the kernel and for its caller. The caller allocates `end` numbers."""
     up = lambda size, step: -(-size // step) * step
-    width, wide = (s.columns - 1) * s.pitch + F.n, up(s.columns, blocks.t)
+    width, padded_columns = (s.columns - 1) * s.pitch + F.n, up(s.columns, blocks.t)
     padded_c, padded_k = up(s.C, blocks.u), up(s.K, blocks.k * F.lanes)
     v_step, m_step, d_step = (size * F.lanes for size in
-                              (padded_c * s.columns, padded_k * wide, up(s.C, blocks.c) * wide))
+                              (padded_c * s.columns, padded_k * padded_columns, up(s.C, blocks.c) * padded_columns))
     x_half = F.n * F.lanes
     y_half = x_half + s.C * F.n * width * F.lanes
     d_half = y_half + s.K * F.n * s.columns * F.m * F.lanes
@@ -111,8 +114,8 @@ def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardP
     D = M + F.n * m_step
     T = D + F.n * d_step
     end = T + s.columns * F.lanes * padded_k
-    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, wide, padded_c,
-                          padded_k)
+    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, padded_columns,
+                          padded_c, padded_k)
 
 
 @njit(inline="always")
@@ -127,9 +130,9 @@ def clear(bits: int, lanes: int, base: int, start: int, stop: int) -> None:
 @njit(inline="always")
 def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rectify: int, at: int, row: int,
                              scratch: int, to: int, total: Any) -> Any:
-    """to[i, j] = A times the m pixels of dy[at] from `row` on of column j; returns total + the sum of these pixels.
+    """to[i, j] = A times m pixels of dy[at], from `row` on in column j. Returns total + the sum of these pixels.
 
-    A pixel counts where y is positive, if `rectify`.
+    With `rectify`, pixels at which y is not positive are 0.
     """
     length = s.columns * F.m
     for j in range(length):
@@ -145,16 +148,16 @@ def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rec
 
 
 @njit(inline="always")
-def transform_columns(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces, work: Work,
-                      job: int, n0: int, ty: int) -> None:
-    """BT x, if it is needed, and A dy, of row ty of tiles and the images from n0 on; db += the sum of dy."""
-    if work.needs_w:
+def transform_columns(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces,
+                      setup: BackwardSetup, job: int, n0: int, ty: int) -> None:
+    """A dy of row ty of tiles of the images from n0 on, and BT x if dU is wanted; db += the sum of dy."""
+    if setup.needs_w:
         for c in range(s.C):
             transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, scratch,
                            places.x_half + c * F.n * places.width * F.lanes)
     for k in range(s.K):
         total = column(F.bits, 1, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
-        total = transform_cotangent_down(F, arrays, s, work.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, scratch,
+        total = transform_cotangent_down(F, arrays, s, setup.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, scratch,
                                          places.y_half + k * F.n * s.columns * F.m * F.lanes, total)
         store_column(total, 0, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
 
@@ -167,7 +170,7 @@ def transform_cotangent_rows(F: Filtering, scratch: int, s: Sizes, places: Backw
             at = places.y_half + ((k * F.n + i) * s.columns + t) * F.m * F.lanes
             tile = column(F.bits, F.m, scratch, at, F.lanes)
             store_column(transform("A", F, tile), 0,
-                         scratch, places.M + (k * places.wide + t) * F.lanes, places.m_step)
+                         scratch, places.M + (k * places.padded_columns + t) * F.lanes, places.m_step)
 
 
 @njit(inline="always")
@@ -185,17 +188,17 @@ def transform_image_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardP
 
 @functools.cache
 def weight_block(bits: int, rows: int, columns: int) -> Any:
-    """Address of: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency, all channels, in blocks.
+    """The address of a block: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency and all channels.
 
-    The sum runs over lanes, so dM is transposed first: T[tile, image, k], with output channels in the lanes. The input
-    channels C are a multiple of `rows` and the output channels K one of `columns` vectors.
+    The images lie in the lanes, and the sum runs over images. Therefore dM is transposed first, to T[tile, image, k]
+    with the output channels in the lanes. C is a multiple of `rows`, and K a multiple of `columns` vectors.
     """
     lanes = VECTOR[bits].lanes
 
-    def add_products(C, K, tiles, du, to, scratch, v, m, wide, T):
+    def add_products(C, K, tiles, du, to, scratch, v, m, padded_columns, T):
         for t in range(tiles):
             for k in range(0, K, lanes):
-                tile = column(bits, lanes, scratch, m + (k * wide + t) * lanes, wide * lanes)
+                tile = column(bits, lanes, scratch, m + (k * padded_columns + t) * lanes, padded_columns * lanes)
                 store_column(transpose(tile), 0, scratch, T + t * lanes * K + k, K)
         for c in range(0, C, rows):
             for k in range(0, K, columns * lanes):
@@ -211,37 +214,37 @@ def weight_block(bits: int, rows: int, columns: int) -> Any:
 
 @njit(inline="always")
 def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces,
-                        work: Work, job: int, i: int) -> None:
-    """dU[f] += dM[f] V[f]^T, summed over a row of tiles and a vector of images, for row i of the frequencies f."""
+                        setup: BackwardSetup, job: int, i: int) -> None:
+    """dU[f] += dM[f] V[f]^T for row i of the frequencies f, summed over a row of tiles and a vector of images."""
     size = places.padded_c * places.padded_k
     for j in range(F.n):
-        call(work.add_products, (places.padded_c, places.padded_k, s.columns,
+        call(setup.add_products, (places.padded_c, places.padded_k, s.columns,
                                  arrays.du, ((job * F.n + i) * F.n + j) * size,
-                                 scratch, places.V + j * places.v_step, places.M + j * places.m_step, places.wide,
-                                 places.T))
+                                 scratch, places.V + j * places.v_step, places.M + j * places.m_step,
+                                 places.padded_columns, places.T))
 
 
 # Step 3, the products for the input.
 
 @njit(inline="always")
 def multiply_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, blocks: BackwardBlocks,
-                   places: BackwardPlaces, work: Work, i: int) -> None:
+                   places: BackwardPlaces, setup: BackwardSetup, i: int) -> None:
     """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f."""
-    c_blocks, row = -(-s.C // blocks.c), places.wide * F.lanes
+    c_blocks, row = -(-s.C // blocks.c), places.padded_columns * F.lanes
     for j in range(F.n):
         for b in range(c_blocks):
             for t in range(0, s.columns, blocks.t):
-                call(work.multiply, (arrays.u, ((i * F.n + j) * c_blocks + b) * s.K * blocks.c,
+                call(setup.multiply, (arrays.u, ((i * F.n + j) * c_blocks + b) * s.K * blocks.c,
                                      scratch, places.M + j * places.m_step + t * F.lanes, row, s.K,
                                      places.D + j * places.d_step + b * blocks.c * row + t * F.lanes, row))
 
 
 @njit(inline="always")
 def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, i: int) -> None:
-    """dV BT: row i of the frequencies of dV, transformed and added up where tiles beside each other overlap."""
+    """dV BT for row i of the frequencies of dV. The results are added where neighbouring tiles overlap."""
     for c in range(s.C):
         for t in range(s.columns):
-            tile = column(F.bits, F.n, scratch, places.D + (c * places.wide + t) * F.lanes, places.d_step)
+            tile = column(F.bits, F.n, scratch, places.D + (c * places.padded_columns + t) * F.lanes, places.d_step)
             tile = transform("B", F, tile)
             to = places.d_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
             if t and s.pitch < F.n:
@@ -255,8 +258,11 @@ def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardP
 @njit(inline="always")
 def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, row: int, at: int, edge_at: int,
                      edge_rows: int, is_first: bool) -> None:
-    """Store the n pixels in scratch memory: rows outside of the image are left out, and the first `edge_rows` rows go
-    to `edges`. The rows that the tile above has written are added to, unless this `is_first`."""
+    """Store the n pixels that lie at the start of scratch memory in dx; the first `edge_rows` rows go to `edges`.
+
+    Rows outside of the image are left out. The first r - 1 rows are added to the rows of the tile above, unless this
+    tile `is_first`.
+    """
     for i in range(F.n):
         if 0 <= row + i < s.H:
             pixel = column(F.bits, 1, scratch, i * F.lanes, F.lanes)
@@ -272,8 +278,11 @@ def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Size
 @njit(inline="always")
 def store_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces, unit: int,
                 n0: int, strip: int, ty: int, top_row: int) -> None:
-    """dx += B (dV BT): the pixels of row ty of tiles. The first r - 1 rows of a strip go to `edges`, if it is not the
-    first strip of its images: another job may write the same rows of dx."""
+    """dx += B (dV BT), for row ty of tiles.
+
+    The first r - 1 rows of a strip go to `edges`, because another job may write the same rows of dx. The first strip
+    of a vector of images writes all its rows to dx.
+    """
     row, below = ty * F.m - s.top, (ty - top_row) * F.m
     edge_rows = max(F.shared - below, 0) if strip else 0
     for c in range(s.C):

@@ -1,13 +1,11 @@
 """The compiled kernel of `winograd`, forward: a convolution F(m x m, r x r) on tiles of n x n pixels.
 
-Writing AT, G, BT for the matrices of `cook_toom` and f for the n x n frequencies of a tile:
+    U = G weight GT        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
 
-    U = G weight G^T        V = BT x B        M[f] = U[f] V[f]        y = AT M A + bias
+The `__init__` of this folder has the notation. Arrays lie in the order (C, H, W, N), and N is a multiple of the number
+of lanes: a vector holds the same pixel of several images. V and M never leave the cache.
 
-Arrays lie in the order (C, H, W, N), and N is a multiple of the lanes of a vector: a vector holds one pixel of as many
-images. V and M never leave the cache.
-
-Kernels get arrays as addresses. `convolve` takes arrays and calls the kernel.
+Kernels get arrays as addresses. `convolve_tiles` takes arrays and calls the kernel.
 """
 
 from __future__ import annotations
@@ -18,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
-from ..runtime.memory import empty, scratch
+from ..runtime.memory import empty, working_memory
 from ..runtime.threads import parallel_for
-from .compile import NUMBERS, call, compiled, compiled_block, pack, unpack
+from .compile import PACKED, call, compiled, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
 from .simd import (
     INT,
@@ -39,12 +37,12 @@ from .simd import (
     zeros,
 )
 
-CHAIN = 64                      # products that are summed one by one; a longer sum is made of such sums
-PRODUCTS = 2_000_000            # that pay for handing work to a thread
+CHAIN = 64                      # products in a chain of additions; a longer sum consists of several chains
+PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
 
 
 class Sizes(NamedTuple):
-    """What the kernels know of a convolution: images (C, H, W, N), outputs (K, OH, OW, N), and the grid of tiles.
+    """The sizes of images (C, H, W, N), of outputs (K, OH, OW, N), and of the grid of tiles.
 
     The first pixel of tile (ty, tx) is at row m ty - top and column pitch tx - left of an image.
     """
@@ -58,7 +56,7 @@ class Sizes(NamedTuple):
     OW: int
     top: int            # zeros above the image and
     left: int           # left of it
-    pitch: int          # columns from a tile to the next: m, or n where tiles do not overlap
+    pitch: int          # pixel columns from one tile to the next: m, or n if tiles do not overlap
     rows: int           # of tiles: OH / m, rounded up
     columns: int        # of tiles: OW / m, rounded up
 
@@ -67,7 +65,7 @@ class ForwardBlocks(NamedTuple):
     """The register blocks of the products of the forward pass."""
 
     k: int              # output channels of a block
-    t: int              # and tiles
+    t: int              # tiles of a block
 
 
 class ForwardArrays(NamedTuple):
@@ -80,22 +78,22 @@ class ForwardArrays(NamedTuple):
 
 
 class ForwardPlaces(NamedTuple):
-    """Where the scratch memory of `forward_kernel` holds what, in numbers.
+    """The places of the arrays in the scratch memory of `forward_kernel`, in numbers.
 
-    Before V, from 0 on: a row of t_block tiles that are transformed in one direction, (n, width) vectors; later a tile
-    of the output that is, (n, m) vectors.
+    The memory before V is used twice. First: t_block tiles after the first transform, (n, width) vectors. Later: an
+    output tile after its first transform, (n, m) vectors.
     """
 
     V: int              # (f, C, t_block) vectors
     M: int              # (f, k_block, t_block) vectors
     end: int
-    v_step: int         # from a frequency of V to the next
-    m_step: int         # from a frequency of M to the next
-    width: int          # columns of pixels of t_block tiles
+    v_step: int         # from one frequency of V to the next
+    m_step: int         # from one frequency of M to the next
+    width: int          # pixel columns of t_block tiles
 
 
 class ForwardTask(NamedTuple):
-    """Everything that `forward_kernel` is told besides its range of jobs and its scratch memory."""
+    """Everything that `forward_kernel` gets besides its range of jobs and its scratch memory."""
 
     arrays: ForwardArrays
     sizes: Sizes
@@ -107,9 +105,9 @@ class ForwardTask(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def forward_places(F: Filtering, s: Sizes, blocks: ForwardBlocks) -> ForwardPlaces:
-    """The places in scratch memory, for the kernel and for its caller, who allocates `end` numbers."""
+    """The places in scratch memory, for the kernel and for its caller. The caller allocates `end` numbers."""
     width = (blocks.t - 1) * s.pitch + F.n
-    v_step = (s.C * blocks.t + 1) * F.lanes             # one more: a power of two would fill few sets of the cache
+    v_step = (s.C * blocks.t + 1) * F.lanes             # + 1: with a power of two, few sets of the cache are used
     m_step = blocks.k * blocks.t * F.lanes
     V = F.n * width * F.lanes
     M = V + F.n * F.n * v_step
@@ -143,7 +141,7 @@ def transform_down(F: Filtering, x: int, at: int, s: Sizes, row: int, left: int,
 @njit(inline="always")
 def transform_input(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, blocks: ForwardBlocks,
                     places: ForwardPlaces, n0: int, ty: int, first: int) -> None:
-    """V = BT x B, for all channels, of the t_block tiles from (ty, first) on and the images from n0 on."""
+    """V = BT x B for all channels of t_block tiles, from tile (ty, first) on, of the images from n0 on."""
     for c in range(s.C):
         transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left - first * s.pitch,
                        places.width, scratch, 0)
@@ -167,7 +165,7 @@ def multiply_frequencies(F: Filtering, arrays: ForwardArrays, scratch: int, s: S
 @njit(inline="always")
 def transform_output(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, at: int, m_step: int, k: int, n0: int,
                      ty: int, tx: int, rectify: int) -> None:
-    """y = AT M A + bias, then its ReLU if `rectify`, for channel k of tile (ty, tx), whose M begins at `at`."""
+    """y = AT M A + bias, with `rectify` its ReLU, for channel k of tile (ty, tx). M of this tile begins at `at`."""
     for i in range(F.n):
         tile = column(F.bits, F.n, scratch, at + i * F.n * m_step, m_step)
         store_column(transform("AT", F, tile), 0, scratch, i * F.m * F.lanes, F.lanes)
@@ -187,7 +185,7 @@ def transform_output(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes
 
 @functools.cache
 def product_block(bits: int, rows: int, columns: int) -> Any:
-    """Address of: to[a, t] = sum over c of u[c, a] v[c, t] for a block of rows x columns vectors, held in registers."""
+    """The address of a block: to[a, t] = sum over c of u[c, a] v[c, t] for rows x columns vectors in registers."""
     def multiply(u, at, scratch, v, v_step, count, to, to_step):
         for first in range(0, count, CHAIN):
             tile = zeros(bits, rows, columns)
@@ -203,9 +201,9 @@ def product_block(bits: int, rows: int, columns: int) -> Any:
 
 @functools.cache
 def forward_kernel(F: Filtering) -> Any:
-    """y = conv(x, weight) + bias, then its ReLU if `rectify`.
+    """y = conv(x, weight) + bias, with `rectify` its ReLU.
 
-    A job is a vector of images, t_block tiles beside each other, and all channels.
+    A job is t_block neighbouring tiles of a vector of images, for all channels.
     """
     def forward(start, stop, scratch, task):
         arrays, s, blocks, places, multiply, rectify = unpack(ForwardTask, task)
@@ -221,10 +219,10 @@ def forward_kernel(F: Filtering) -> Any:
                         at = places.M + ((k - b * blocks.k) * blocks.t + t) * F.lanes
                         transform_output(F, arrays, scratch, s, at, places.m_step, k, n0, ty, first + t, rectify)
 
-    return compiled(types.void(INT, INT, INT, NUMBERS), forward)
+    return compiled(types.void(INT, INT, INT, PACKED), forward)
 
 
-def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Sizes, blocks: ForwardBlocks,
+def convolve_tiles(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Sizes, blocks: ForwardBlocks,
              rectify: bool) -> np.ndarray:
     """The output (K, OH, OW, N) of images x (C, H, W, N): `forward_kernel` on arrays.
 
@@ -234,7 +232,7 @@ def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Si
         The transformed weight, from `winograd_weight.spectra`.
     bias : array (K,)
     rectify : bool
-        Whether the output is that of a ReLU.
+        Whether to return the ReLU of the convolution.
     """
     kernel, places = forward_kernel(F), forward_places(F, s, blocks)
     y = empty((s.K, s.OH, s.OW, s.N), x.dtype)
@@ -242,8 +240,8 @@ def convolve(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Si
     task = pack(ForwardTask(arrays, s, blocks, places, product_block(F.bits, *blocks), rectify))
 
     def work(start, stop):
-        kernel(start, stop, scratch(places.end * x.itemsize), task)
+        kernel(start, stop, working_memory(places.end * x.itemsize), task)
 
-    products = F.n * F.n * s.C * s.K * blocks.t * F.lanes           # of a job
-    parallel_for(s.N // F.lanes * s.rows * -(-s.columns // blocks.t), work, 1 + PRODUCTS // products)
+    products = F.n * F.n * s.C * s.K * blocks.t * F.lanes           # of one job
+    parallel_for(s.N // F.lanes * s.rows * -(-s.columns // blocks.t), work, 1 + PER_CALL // products)
     return y

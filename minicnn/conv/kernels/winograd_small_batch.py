@@ -1,4 +1,4 @@
-"""A batch that does not fill the lanes: its images are cut into tiles, which are the images of a larger batch."""
+"""Winograd for a batch that does not fill the lanes: the images are cut into tiles, the images of a larger batch."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..runtime.threads import parallel_for
 from .compile import compiled
 from .simd import INT
 
-PER_CALL = 50_000               # numbers that pay for handing work to a thread
+PER_CALL = 50_000               # numbers: less work is not worth a call on another thread
 
 
 @functools.cache
 def gather_kernel(bits: int) -> Any:
-    """target[c, p] = the sum over k of source[c, table[k, p]], over those k for which table[k, p] is not negative.
+    """target[c, p] = the sum of source[c, table[k, p]] over all k for which table[k, p] is not negative.
 
     A job is one channel c.
     """
@@ -40,10 +40,10 @@ def gather_kernel(bits: int) -> Any:
 
 
 class Grid:
-    """The tiles of a batch of images (C, H, W, N), and the batch of tiles that they are cut into.
+    """Cuts a batch of images (C, H, W, N) into a batch of tiles, and joins the tiles again.
 
-    A tile is size x size pixels. The first tile of an image begins at pixel (-top, -left), the next one `step` pixels
-    on; pixels outside of the image are 0.
+    A tile is size x size pixels. The first tile of an image begins at pixel (-top, -left). The next tile begins `step`
+    pixels further. Pixels outside of the image are 0.
 
     The tiles are numbered in the order (y, x, n): row of tiles, tile in the row, image. `cut` puts them side by side in
     an array (C, size, T size, B): tile number t B + b is image b of column t. Columns and images beyond the last tile
@@ -57,7 +57,7 @@ class Grid:
     origin : (int, int)
         top, left.
     tiles : (int, int)
-        Rows of tiles and tiles in a row, of each image.
+        Rows of tiles, and tiles in a row, for each image.
     place : (int, int)
         T, B. T B must be at least the number of tiles.
 
@@ -95,14 +95,14 @@ class Grid:
 
 
 def _adjoint(table, size):
-    """Row k says for each pixel where the table has it the k-th time, or -1.
+    """adjoint[k, pixel]: the index of the (k+1)-th occurrence of `pixel` in `table`; -1 if there is none.
 
     >>> _adjoint(np.array([1, 0, -1, 1]), 3)
     array([[ 1,  0, -1],
            [-1,  3, -1]], dtype=int32)
     """
     order = np.argsort(table, kind="stable")
-    order = order[np.searchsorted(table[order], 0):]                    # without what is outside
+    order = order[np.searchsorted(table[order], 0):]                    # without the pixels outside, which are -1
     first = np.searchsorted(table[order], np.arange(size + 1))
     times = np.arange(len(order)) - first[table[order]]
     adjoint = np.full((max(1, np.diff(first).max()), size), -1, np.int32)

@@ -1,6 +1,6 @@
-"""The compiled kernels of `winograd` for the weight: into the n x n frequencies of a tile, and back for its gradient.
+"""The compiled kernels of `winograd` that transform the weight, and its gradient.
 
-    U = G weight G^T        dweight = G^T dU G
+    U = G weight GT        dweight = GT dU G
 
 Lanes run over output channels. `spectra` and `weight_gradient` take arrays and call the kernels.
 """
@@ -20,15 +20,15 @@ from .compile import compiled
 from .cook_toom_transform import Filtering, transform
 from .simd import INT, add, column, store_column, store_tile, zeros
 
-PER_CALL = 100_000              # numbers written that pay for handing work to a thread
+PER_CALL = 100_000              # numbers written: less work is not worth a call on another thread
 
 
 @functools.cache
 def weight_kernel(F: Filtering, block: int) -> Any:
-    """u[f, a / block, b, a % block] = (G w G^T)[f] for w = weight[a, b], or weight[b, a] if `swapped`; then zeros.
+    """u[f, a / block, b, a % block] = (G w GT)[f] for w = weight[a, b], or for w = weight[b, a] if `swapped`.
 
-    A job is one block of a. `planes`: the weights of a block, (r r, b, a % block). `half`: the first transform, (n, r)
-    vectors.
+    After the last a there are zeros. A job is one block of a. `planes` holds the weights of a block,
+    (r r, b, a % block). `half` holds the first transform, (n, r) vectors.
     """
     def transform_weight(start, stop, weight, u, swapped, planes, half):
         a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
@@ -56,7 +56,7 @@ def weight_kernel(F: Filtering, block: int) -> Any:
 
 
 def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.ndarray:
-    """U = G weight G^T of every pair of channels (a, b) = (k, c), or (c, k) if `swapped`.
+    """U = G weight GT of every pair of channels (a, b) = (k, c), or (c, k) if `swapped`.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.n
     Returns
     -------
     u : array (f, a / block, b, block)
-        Zeros beyond the last a.
+        Zeros after the last a.
     """
     K, C, r, _ = weight.shape
     a, b = (C, K) if swapped else (K, C)
@@ -83,9 +83,10 @@ def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.n
 
 @functools.cache
 def weight_gradient_kernel(F: Filtering) -> Any:
-    """out[k, c] = G^T (sum over jobs of du[job, f, c, k]) G. A job of this kernel is one c.
+    """out[k, c] = GT (sum over jobs of du[job, f, c, k]) G. These jobs are those of `backward_kernel`.
 
-    `spectrum`: the sum, (n, n) vectors. `half`: the first transform, (r, n). `result`: the second, (r, r).
+    A job of this kernel is one c. `spectrum` holds the sum, (n, n) vectors. `half` holds the first transform, (r, n)
+    vectors. `result` holds the second transform, (r, r) vectors.
     """
     def transform_gradient(start, stop, du, jobs, padded_c, padded_k, out, spectrum, half, result):
         for c in range(start, stop):
@@ -112,7 +113,7 @@ def weight_gradient_kernel(F: Filtering) -> Any:
 
 
 def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.ndarray:
-    """The gradient of a weight of `shape` (K, C, r, r) from its parts (jobs, f, C, K), the last two of them padded."""
+    """The gradient of a weight of `shape` (K, C, r, r) from du (jobs, f, padded C, padded K)."""
     K, C, r, _ = shape
     kernel, out = weight_gradient_kernel(F), np.empty((K, C, r * r), du.dtype)
 

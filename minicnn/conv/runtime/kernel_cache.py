@@ -1,7 +1,7 @@
-"""Where compiled kernels live on disk: in the cache directory of minicnn, never beside its source.
+"""Compiled kernels on disk: in the cache directory of minicnn, never beside its source.
 
-A file that numba puts into site-packages/minicnn survives `pip uninstall`, and the folder that stays then hides an
-editable install. Two checkouts have two folders here, because numba names a folder after the path of the source.
+A file that numba puts into site-packages/minicnn survives `pip uninstall`. The folder then stays and hides an editable
+install. Two checkouts have two folders here, because numba names a folder after the path of the source.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from ...files import cache_dir
 _lock = threading.Lock()
 
 
-def place() -> Path:
-    """The folder of compiled kernels: numba's NUMBA_CACHE_DIR where it is set, else `kernels` in `cache_dir()`.
+def kernel_folder() -> Path:
+    """The folder of compiled kernels: numba's NUMBA_CACHE_DIR if it is set, else `kernels` in `cache_dir()`.
 
-    >>> place().is_absolute()
+    >>> kernel_folder().is_absolute()
     True
     """
     set_by_user = config.CACHE_DIR                      # type: ignore[attr-defined]
     return Path(set_by_user).absolute() if set_by_user else cache_dir() / "kernels"
 
 
-def build(signature: Any, kernel: Callable, block: bool = False) -> Any:
+def compile_or_load(signature: Any, kernel: Callable, block: bool = False) -> Any:
     """Compile a kernel for one signature, or load it from disk. It runs without the GIL.
 
-    `block` makes a C function with an address instead of one that Python calls. Where the folder cannot be written or
-    holds a damaged file, the kernel is compiled all the same.
+    `block` makes a C function with an address instead of a function that Python calls. If the folder cannot be written
+    or holds a damaged file, the kernel is compiled without it.
     """
     function = _function(signature, kernel, block)
     if _enable_caching(function):
@@ -64,19 +64,19 @@ def _compile(function, signature):
 
 
 def _enable_caching(function):
-    """Let numba keep the function in `place`; False where that cannot be written.
+    """Let numba keep the function in `kernel_folder()`. Returns False if the folder cannot be written.
 
-    numba asks its configuration for the folder in this moment only. Without the check it would go on to the folder of
-    the source. The configuration is the user's: outside of this moment it stays as it was.
+    Without the check numba would use the folder of the source. numba reads the folder from its configuration only
+    now, in `enable_caching`. The configuration belongs to the user, so it is restored at once.
     """
-    folder = place()
+    folder = kernel_folder()
     if not _is_writable(folder):
         return False
     with _lock:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
         try:
             function.enable_caching()
-        except RuntimeError:                            # no place for this source file
+        except RuntimeError:                            # numba finds no folder for this source file
             return False
         finally:
             config.CACHE_DIR = before

@@ -1,4 +1,4 @@
-"""Memory for the arrays of a convolution: aligned, and taken from what the process already has."""
+"""Memory for the arrays of a convolution: aligned, and reused within the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _local = threading.local()
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """An uninitialised array that begins at a cache line: a vector that crosses lines takes twice as long to load.
+    """An uninitialised array that begins at a cache line. A vector that crosses two lines takes twice as long to load.
 
     >>> empty((3, 5), np.float32).ctypes.data % 64
     0
@@ -34,10 +34,10 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return memory[start:start + size].view(dtype).reshape(shape)
 
 
-def scratch(size: int) -> int:
-    """The address of at least `size` bytes of working memory of the calling thread, at the start of a huge page.
+def working_memory(size: int) -> int:
+    """The address of at least `size` bytes of scratch memory of the calling thread, at the start of a huge page.
 
-    Each call gives the same memory, so that it stays in the cache.
+    Each call returns the same memory, so it stays in the cache.
     """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
@@ -56,13 +56,15 @@ def _pages(size):
 
 @cache
 def keep_freed_memory() -> None:
-    """Ask the C library to keep the memory of a training step for the next one, and to take it in pages of 2 MB.
+    """Ask the C library to keep the memory of a training step for the next step, and to use pages of 2 MB.
 
-    Otherwise the C library returns the activations to the operating system after every step, and gets them back page
-    by page, each cleared: an eighth of the time of a LeNet step. Kernels also go through memory in long strides, and
-    the processor remembers the places of few pages. With pages of 4 KB it looks up a page for most vectors: another
-    sixth of the time at batch 256. This happens once in a process, and only if the C library is glibc and no MALLOC_*
-    environment variable is set. The reserved memory is not taken before it is used.
+    Otherwise the C library returns the activations to the operating system after every step and gets them back page
+    by page, each cleared. That takes an eighth of the time of a LeNet step. Kernels also go through memory in long
+    strides, and the processor remembers the addresses of few pages. With pages of 4 KB it looks up a page for most
+    vectors. That takes another sixth of the time at batch 256.
+
+    The function acts once in a process, and only if the C library is glibc and no MALLOC_* environment variable is set.
+    The reserved memory takes no space before it is used.
     """
     if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
         return
@@ -71,6 +73,6 @@ def keep_freed_memory() -> None:
         return
     mallopt(M_TRIM_THRESHOLD, 2**30)
     if mallopt(M_MMAP_THRESHOLD, 2**30):
-        np.empty(RESERVED, np.uint8)                    # NumPy asks for huge pages; freed, it stays with the process
+        np.empty(RESERVED, np.uint8)                    # NumPy asks for huge pages; the process keeps them when freed
     else:
         mallopt(M_MMAP_THRESHOLD, 2**25)                # older versions allow 32 MB at most

@@ -1,5 +1,7 @@
-"""Waiting without sleeping. The next kernel often comes within a fraction of a millisecond. A sleeping thread would
-need as long to wake up, and Linux may wake it on the core that the waking thread is about to use.
+"""Waiting without sleeping.
+
+The next kernel often comes within a fraction of a millisecond. A sleeping thread needs as long to wake up, and Linux
+may wake it on the core that the waking thread is about to use.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ X86 = platform.machine() in ("x86_64", "AMD64")
 
 @intrinsic
 def _read(typing, address):
-    """The integer at an address that another thread may write to, after telling the processor that this is a wait."""
+    """Tell the processor that the thread waits; return the integer at an address that another thread may write to."""
     def generate(context, b, signature, arguments):
         if X86:
             call_llvm(b, "llvm.x86.sse2.pause", [], ir.VoidType())
@@ -30,7 +32,7 @@ def _read(typing, address):
 
 @functools.cache
 def wait_kernel() -> Any:
-    """wait(address, value, turns): return when the integer there is at least `value`, or after so many turns."""
+    """wait(address, value, turns): return when the integer at `address` is at least `value`, or after `turns` loops."""
     def wait(address, value, turns):
         for _ in range(turns):
             if _read(address) >= value:

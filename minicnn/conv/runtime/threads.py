@@ -1,7 +1,7 @@
 """A few Python threads for kernels that release the GIL.
 
-numba's own parallel loops are not used. The threading layer that numba comes with aborts the process if two Python
-threads use it at once, and its parallel functions are slow to compile.
+minicnn does not use numba's parallel loops: numba's own threading layer aborts the process if two Python threads use it
+at the same time, and its parallel functions are slow to compile.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ _threads: int | None = None
 _helpers: list[_Helper] = []
 _lock = threading.Lock()
 _core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
-AWAKE = 20_000                  # turns of a waiting loop: about a millisecond
+AWAKE = 20_000                  # loops of `spin_wait`: about a millisecond
 
 
 def get_num_threads() -> int:
     """The number of threads that a convolution uses.
 
-    It is the number given to `set_num_threads`, else the environment variable NUMBA_NUM_THREADS, else OMP_NUM_THREADS,
-    else the number of cores that the process may use.
+    It is the first of these that is set: the number given to `set_num_threads`, the environment variable
+    NUMBA_NUM_THREADS, OMP_NUM_THREADS, and the number of cores that the process may use.
     """
     if _threads is not None:
         return _threads
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        first = os.environ.get(name, "").split(",")[0].strip()     # OMP_NUM_THREADS may be a list, one item a level
+        first = os.environ.get(name, "").split(",")[0].strip()     # OMP_NUM_THREADS may list a number for each level
         if first.isdecimal() and int(first) > 0:
             return int(first)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -44,9 +44,9 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Use n threads from the next convolution on, in minicnn and in the BLAS library under NumPy.
 
-    Before the first call the BLAS library has as many threads as its own environment variables say. No result depends
-    on minicnn's threads. BLAS may add in another order with another number of threads, which changes the last bits of
-    `im2col`.
+    Before the first call, the environment variables of the BLAS library set its number of threads. No result depends on
+    the number of minicnn's threads. With another number of its own threads, BLAS may sum in another order; that changes
+    the last bits of `im2col`.
 
     Raises
     ------
@@ -55,32 +55,32 @@ def set_num_threads(n: int) -> None:
     """
     global _threads
     _threads = integer("the number of threads", n, 1)
-    from threadpoolctl import threadpool_limits  # not above: set_num_threads alone needs it
+    from threadpoolctl import threadpool_limits  # imported here because nothing else needs it
     threadpool_limits(_threads, user_api="blas")
 
 
 def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) -> None:
-    """Call work(start, stop) on ranges that together are range(jobs), on several threads at once.
+    """Call work(start, stop) on several threads at once, on ranges that together are range(jobs).
 
-    `work` must give the same result however the jobs are cut. An exception in it is raised here, after every running
-    call has returned.
+    The result of `work` must not depend on how the jobs are divided into ranges. An exception in `work` is raised here,
+    after every running call has returned.
 
     Parameters
     ----------
     jobs : int
     work : callable
     least : int
-        The fewest jobs that are worth a call. Fewer than two such calls run on the calling thread alone.
+        The fewest jobs that are worth a call. If there are fewer than 2 * least jobs, only the calling thread works.
     """
     threads = min(get_num_threads(), jobs // max(least, 1))
     if threads <= 1:
         work(0, jobs)
         return
-    size = max(least, -(-jobs // (8 * threads)))        # 8 ranges a thread: a slow core takes fewer of them
+    size = max(least, -(-jobs // (8 * threads)))        # 8 ranges a thread: a slow thread then takes fewer ranges
     bounds = [jobs * n // threads for n in range(threads + 1)]
     starts = [itertools.count(bound, size) for bound in bounds[:-1]]        # next() of a count is atomic
 
-    def drain(own):                                     # neighbouring jobs, which share data, on one core
+    def drain(own):                                     # a thread takes neighbouring jobs, which share data
         for part in (*range(own, threads), *range(own)):
             while not stopped and (start := next(starts[part])) < bounds[part + 1]:
                 work(start, min(start + size, bounds[part + 1]))
@@ -92,7 +92,7 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
     try:
         drain(0)
     except BaseException:
-        stopped.append(True)                            # the helpers see it: nothing more to do
+        stopped.append(True)                            # the helpers then take no more ranges
         raise
     finally:
         errors = [error for call in calls if (error := call.error())]
@@ -101,7 +101,7 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
 
 
 class _Helper:
-    """A thread that runs calls in order. Between calls it waits awake for a moment, then it sleeps."""
+    """A thread that runs calls in order. After a call it waits awake for a moment, then it sleeps."""
 
     def __init__(self):
         self.given, self.calls, self.cores, self.turns = np.zeros(1, np.int64), SimpleQueue(), None, 0
@@ -112,7 +112,7 @@ class _Helper:
     def call(self, function, *arguments):
         call = _Call(self, function, arguments)
         self.calls.put(call)
-        self.given[0] += 1                              # wakes nobody who sleeps: the queue does
+        self.given[0] += 1                              # seen by a helper that is awake; the queue wakes a sleeping one
         return call
 
     def _run(self):
@@ -139,7 +139,7 @@ class _Call:
             self.finished[0] = 1
 
     def error(self):
-        """Wait for the end of the call; its exception, or None. A call that has not begun is cancelled."""
+        """Wait for the end of the call; return its exception or None. A call that has not begun is cancelled."""
         if self.future.cancel():
             return None
         self.helper.wait(self.finished.ctypes.data, 1, self.helper.turns)
@@ -155,10 +155,10 @@ def _wait_kernel():
 
 
 def _keep_apart(helpers):
-    """Keep the helpers off the core on which the caller runs, where Linux lets them be.
+    """Keep the helpers off the core on which the caller runs. This works on Linux only.
 
-    Linux likes to wake a thread on the core of the one that wakes it, and then both take turns while another core has
-    nothing to do. With a core for each, they may also wait awake.
+    Linux often wakes a thread on the core of the thread that wakes it. Then both take turns, while another core has
+    nothing to do. If there is a core for each thread, the helpers may also wait awake.
     """
     if _core is None:
         return
@@ -172,7 +172,7 @@ def _keep_apart(helpers):
 
 
 def _crew(n):
-    """The first n helpers; they are made on first use and kept."""
+    """The first n helpers. They are started on first use and kept."""
     with _lock:
         while len(_helpers) < n:
             _helpers.append(_Helper())
@@ -180,7 +180,7 @@ def _crew(n):
 
 
 def _forget_helpers():
-    """A forked child has the list of helpers but not their threads: start again without helpers."""
+    """A forked child has the list of helpers but not their threads, so it starts with an empty list."""
     global _helpers, _lock
     _helpers, _lock = [], threading.Lock()
 

@@ -13,7 +13,7 @@ from minicnn.conv.algorithms import winograd
 from minicnn.conv.kernels import winograd_backward, winograd_forward, winograd_weight
 from minicnn.conv.kernels.cook_toom import predicted_error
 from tests import reference
-from tests.conv.winograd_cases import ALL, algorithm, assert_close, make, run
+from tests.conv.algorithms.winograd_cases import ALL, algorithm, assert_close, make, run
 
 pytestmark = pytest.mark.usefixtures("few_kernels")
 
@@ -75,7 +75,7 @@ def test_gradients_are_the_adjoints(case):
         out, grad_input, grad_weight, grad_bias = (a.astype(float) for a in run(g, x, weight, bias, grad, relu=relu))
         grad = grad * (out > 0) if relu else grad
         linear = (out - bias[:, None, None]) * grad
-        error = predicted_error(winograd.plan_of(g).F.m, g.kernel[0])
+        error = predicted_error(winograd.tiling_of(g).F.m, g.kernel[0])
         tolerance = 3e-7 * error * max(abs(linear).sum(), abs(grad).sum())
         assert abs((grad_input * x).sum() - linear.sum()) <= tolerance
         assert abs((grad_weight * weight).sum() - linear.sum()) <= tolerance
@@ -176,7 +176,7 @@ def test_nothing_beside_the_arrays_is_read_or_written(monkeypatch):
     for module in winograd_forward, winograd_backward, winograd_weight:
         monkeypatch.setattr(module, "empty", island)
     for module in winograd_forward, winograd_backward:
-        monkeypatch.setattr(module, "scratch", lambda size: island((size,), np.uint8).ctypes.data)
+        monkeypatch.setattr(module, "working_memory", lambda size: island((size,), np.uint8).ctypes.data)
     for case in GEOMETRIES:
         g, x, weight, bias, grad = make(*case)
         for relu in (False, True):
@@ -263,16 +263,16 @@ def test_the_tile_that_is_chosen(interpreter):
             for channels in (1, 8, 40):
                 shapes = [((n, channels, size, 24), (channels, channels, r, r)) for n in (1, 3, 16, 64)]
                 tiles = {winograd.best_tile(Geometry.of(*shape)) for shape in shapes}
-                assert len(tiles) == 1 and predicted_error(*tiles, r) <= winograd.LIMIT
+                assert len(tiles) == 1 and predicted_error(*tiles, r) <= winograd.MAX_ERROR
     assert winograd.best_tile(Geometry.of((64, 20, 24, 24), (40, 20, 5, 5))) == 4
 
 
 def test_blocks_fit_the_registers_and_waste_little(interpreter):
     for channels in range(1, 70):
         for columns in range(1, 20):
-            a, b = winograd.block_size(channels, columns)
+            a, b = winograd.product_block_size(channels, columns)
             assert a * b <= winograd.REGISTERS
             assert -(-channels // a) * a * -(-columns // b) * b <= 1.25 * channels * columns + 1
         for vectors in range(1, 9):
-            a, b = winograd.sum_block_size(channels, vectors)
+            a, b = winograd.weight_block_size(channels, vectors)
             assert a * b <= winograd.REGISTERS and vectors % b == 0

@@ -8,8 +8,8 @@ from minicnn.conv import Geometry
 from minicnn.conv.algorithms import winograd
 from minicnn.conv.kernels import relu_gradient, winograd_backward, winograd_forward
 from minicnn.conv.kernels.compile import pack
-from tests.conv import simd_interpreter
 from tests.conv.geometries import expected, run
+from tests.conv.kernels import simd_interpreter
 
 # input (N, C, H, W), weight (K, C / G, kh, kw), options: rows that fill whole register blocks, and rows that do not
 CASES = [

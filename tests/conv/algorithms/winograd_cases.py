@@ -52,7 +52,7 @@ def assert_close(results, g, x, weight, bias, grad):
     gradient of the weight is made of r x r outputs for each tile of the cotangent, F(r, m), and sums as many numbers of
     either sign as there are pixels.
     """
-    m, r, eps = winograd.plan_of(g).F.m, g.kernel[0], np.finfo(g.dtype).eps
+    m, r, eps = winograd.tiling_of(g).F.m, g.kernel[0], np.finfo(g.dtype).eps
     most_x, most_grad, pixels = abs(x).max(), abs(grad).max(), math.prod(g.out_shape) // g.out_channels
     channels = min(g.in_channels, g.out_channels)
     limits = (predicted_error(m, r, channels) * (most_x * abs(weight).sum((1, 2, 3)).max() + abs(bias).max()),

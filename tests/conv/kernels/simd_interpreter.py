@@ -52,7 +52,7 @@ def install(monkeypatch):
                 monkeypatch.setattr(module, name, _Recording(interpreter))
             elif name == "empty":
                 monkeypatch.setattr(module, name, interpreter.empty)
-            elif name == "scratch":
+            elif name == "working_memory":
                 monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float).ctypes.data)
     return interpreter
 

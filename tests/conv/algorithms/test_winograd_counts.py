@@ -14,8 +14,8 @@ from minicnn.conv import layout
 from minicnn.conv.algorithms import winograd
 from minicnn.conv.runtime import memory
 from minicnn.models import LeNet
-from tests.conv import simd_interpreter
-from tests.conv.winograd_cases import ALL, algorithm, assert_close, make, run
+from tests.conv.algorithms.winograd_cases import ALL, algorithm, assert_close, make, run
+from tests.conv.kernels import simd_interpreter
 
 pytestmark = pytest.mark.usefixtures("few_kernels")
 
@@ -86,8 +86,8 @@ def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
         columns = min(columns, max(1, groups // 8))     # side by side in the larger batch
         images = up(groups, columns) // columns * 16
     total, C, K = images * (m + g.kernel[0] - 1) ** 2, g.in_channels, g.out_channels
-    (k_block, k_tiles), (c_block, c_tiles) = winograd.block_size(K, columns), winograd.block_size(C, columns)
-    c_sums = up(C, winograd.sum_block_size(C, -(-K // 16))[0])
+    (k_block, k_tiles), (c_block, c_tiles) = (winograd.product_block_size(size, columns) for size in (K, C))
+    c_sums = up(C, winograd.weight_block_size(C, -(-K // 16))[0])
     forward, (_, saved) = products(interpreter, algorithm.forward, x, weight, bias, g)
     parts = [products(interpreter, algorithm.backward, grad, saved, needs)[0]
              for needs in ((True, False, False), (False, True, False), (False, False, True))]
@@ -141,11 +141,11 @@ def test_a_training_step_does_not_copy_activations(monkeypatch, rng):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_has_working_memory_of_its_own():
-    numbers = np.frombuffer((ctypes.c_char * 64).from_address(memory.scratch(64)), np.uint8)
+    numbers = np.frombuffer((ctypes.c_char * 64).from_address(memory.working_memory(64)), np.uint8)
     numbers[:] = 1
     child = os.fork()
     if child == 0:
-        ctypes.memset(memory.scratch(64), 2, 64)
+        ctypes.memset(memory.working_memory(64), 2, 64)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert (numbers == 1).all()
