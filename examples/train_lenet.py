@@ -1,6 +1,6 @@
 # %% [markdown]
-# # Train the LeNet of the article
-# Four 5x5 convolutions, one max-pool, one linear layer, on 4 000 real digits. Three epochs take some seconds.
+# # Train a LeNet
+# Four 5x5 convolutions, one max-pool and one linear layer learn 4 000 real digits.
 
 # %%
 import sys
@@ -22,7 +22,7 @@ for record in history:
     print(f"epoch {record['epoch']}: validation error {record['val_error']:.1%}")
 
 # %% [markdown]
-# ## Where it errs
+# ## Which digits are wrong?
 
 # %%
 found = evaluate(model, data.val_images, data.val_labels)

@@ -1,4 +1,8 @@
-"""The LeNet of the article, and networks to compare it with: other pools, a global pool, an MLP."""
+"""LeNets of four 5x5 convolutions, with several kinds of pools, and an MLP to compare them with.
+
+The LeNet is that of the article that this project started from. The article is about translation equivariance: it shows
+that a linear, shift-equivariant operator with an impulse response is a convolution.
+"""
 
 from __future__ import annotations
 

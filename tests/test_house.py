@@ -1,4 +1,4 @@
-"""The order of the house: who may import whom, and how large a file, a function and a folder may be."""
+"""Which package may import which, and how large a file, a function and a folder may be."""
 
 import ast
 import inspect
@@ -18,14 +18,14 @@ ONLY = {                        # library: the files that may import it
 
 
 def levels():
-    """The lines of the README's plan, from the ground up: each line names rooms that do not know each other."""
+    """The lines of the plan in the README, from the ground up. The packages in one line do not import each other."""
     text = (ROOT / "README.md").read_text()
     plan = re.search(r"from the ground up.*?```\n(.*?)```", text, re.DOTALL).group(1)
     return [re.split(r"\s{2,}", line)[0].split(", ") for line in plan.strip().splitlines()]
 
 
 def imports(path):
-    """(line, module) of everything of the package that a file imports, also inside of functions."""
+    """(line, module) of every import in a file, also inside of functions. Relative names are made absolute."""
     package = path.with_suffix("").parts[:-1]
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.ImportFrom):
@@ -39,8 +39,8 @@ def imports(path):
             yield from ((node.lineno, alias.name) for alias in node.names)
 
 
-def room(module):
-    """The room of a module: the first name below `minicnn`; "minicnn" itself for what its front door exports."""
+def package_of(module):
+    """The first name below `minicnn`, as in "conv" for minicnn.conv.layout. For `minicnn` itself "minicnn"."""
     return (module.split(".") + ["minicnn"])[1] if module.startswith("minicnn") else None
 
 
@@ -49,20 +49,20 @@ def functions(path):
             if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
-def test_every_room_stands_in_the_plan_of_the_readme():
+def test_every_package_stands_in_the_plan_of_the_readme():
     named = [name for line in levels() for name in line]
-    rooms = {path.with_suffix("").parts[1] for path in FILES} - {"__init__", "__main__", "moved"}
-    assert sorted(named) == sorted(rooms)
+    packages = {path.with_suffix("").parts[1] for path in FILES} - {"__init__", "__main__", "moved"}
+    assert sorted(named) == sorted(packages)
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
-def test_arrows_go_down(path):
+def test_imports_follow_the_plan(path):
     own = path.with_suffix("").parts[1]
     if own in ("__init__", "__main__", "moved"):
         return
     level = {name: i for i, line in enumerate(levels()) for name in line}
     wrong = [f"{path}:{line} imports {module}" for line, module in imports(path)
-             if (other := room(module)) and other != own
+             if (other := package_of(module)) and other != own
              and (other == "minicnn" and own not in ("cli", "bench") or level.get(other, 0) >= level[own])]
     assert not wrong
 
