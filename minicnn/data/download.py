@@ -1,4 +1,4 @@
-"""Downloads by pooch: mirrors in turn, verified by a checksum, written whole or not at all."""
+"""Downloads by pooch. It asks the mirrors in turn, verifies a checksum, and writes a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from ..files import write_atomically
 from ..progress import SILENT, Progress
 from .idx import DataError
 
-TIMEOUT = 20.0                                    # seconds that a mirror has for an answer, and for each further byte
-RETRIES = 1                                       # how often a mirror is asked again
+TIMEOUT = 20.0                                    # seconds to wait for the first answer, and then for each next byte
+AGAIN = 1                                # how often the same mirror is asked again
 CHUNK = 1 << 16                                   # bytes between two updates of the progress
 
 
 class UnavailableError(DataError):
-    """The data is not at hand and cannot be downloaded: there is no such file here, and no mirror delivered it."""
+    """The data is not there and cannot be downloaded: minicnn finds no such file, and no mirror delivered it."""
 
 
 class _TransferError(Exception):
-    """A mirror does what pooch does not notice."""
+    """A fault of a mirror that pooch does not notice."""
 
 
 def fetch(mirrors: list[str], path: Path, size: int, sha256: str, *, patience: float | None = None,
           progress: Progress = SILENT) -> str:
     """Download a file from the first mirror that delivers it with the right checksum.
 
-    Whatever goes wrong, `path` is what it was, and no part of a file stays behind.
+    After an error `path` is unchanged, and no partial file is left.
 
     Parameters
     ----------
     mirrors : list of str
-        URLs that end in "/" and lack the name of the file only, in the order in which they are asked.
+        URLs that end in "/", in the order in which they are asked. The file's name is appended.
     path : Path
-        Where the file goes, under the name that it has on the mirrors. Its directory is created.
+        The place of the file. Its name is the name on the mirrors. Its directory is created.
     size : int
-        The number of bytes that is expected.
+        The expected number of bytes.
     sha256 : str
-        The checksum that is expected, in hexadecimal.
+        The expected checksum, in hexadecimal.
     patience : float, optional
-        Ask each mirror once and wait for so many seconds; else `RETRIES` and `TIMEOUT` hold.
+        Ask each mirror only once, and wait for this number of seconds. Default: `AGAIN` and `TIMEOUT`.
     progress : Progress
 
     Returns
@@ -60,7 +60,7 @@ def fetch(mirrors: list[str], path: Path, size: int, sha256: str, *, patience: f
         progress.note(f"downloading {mirror}{path.name} ({size / 1e6:.1f} MB)")
         try:
             content = _content(mirror, path.name, size, sha256, patience, progress)
-        except (_TransferError, ValueError, OSError) as error:    # OSError: the errors of requests are such
+        except (_TransferError, ValueError, OSError) as error:    # the errors of requests are OSErrors
             failures.append(f"{mirror}{path.name}: {_reason(error)}")
             continue
         try:
@@ -80,10 +80,10 @@ def _content(mirror, name, size, sha256, patience, progress):
 
     logger = pooch.get_logger()
     level = logger.level
-    logger.setLevel("ERROR")                      # the note above says the same
+    logger.setLevel("ERROR")                      # the progress has the same note already
     try:
         with tempfile.TemporaryDirectory(prefix="minicnn-") as folder:
-            manager = pooch.create(folder, mirror, registry={name: sha256}, retry_if_failed=0 if patience else RETRIES)
+            manager = pooch.create(folder, mirror, registry={name: sha256}, retry_if_failed=0 if patience else AGAIN)
             downloader = pooch.HTTPDownloader(_Bar(name, size, progress), CHUNK, timeout=patience or TIMEOUT)
             _await_answer(manager, name, patience or TIMEOUT)
             return Path(manager.fetch(name, downloader=downloader)).read_bytes()
@@ -92,16 +92,16 @@ def _content(mirror, name, size, sha256, patience, progress):
 
 
 def _await_answer(manager, name, seconds):
-    """Raise _TransferError where a mirror does not begin to answer in time.
+    """Raise _TransferError if a mirror does not begin to answer in time.
 
-    The time limit of requests holds for each address of a host, and does not hold for the look-up of its name. The
-    question is asked in a thread of its own, which is left alone if it takes longer.
+    The time limit of requests is for each address of a host, and excludes the look-up of its name. Therefore another
+    thread asks the mirror. If the thread takes too long, it is left running, and the program does not wait for it.
     """
     import pooch
     answered = threading.Event()
 
     def ask():
-        with contextlib.suppress(Exception):      # the download will meet the same error
+        with contextlib.suppress(Exception):      # the download raises the same error
             manager.is_available(name, pooch.HTTPDownloader(timeout=2 * seconds))
         answered.set()
     threading.Thread(target=ask, daemon=True).start()
@@ -110,7 +110,7 @@ def _await_answer(manager, name, seconds):
 
 
 class _Bar:
-    """The progress bar that pooch fills."""
+    """The progress bar that pooch calls."""
 
     def __init__(self, name, size, progress):
         self.name, self.size, self.progress, self.received, self.total = name, size, progress, 0, 0
@@ -119,7 +119,7 @@ class _Bar:
         self.received = 0
 
     def update(self, count):
-        self.received += count                    # whole chunks, the last one too
+        self.received += count                    # pooch counts whole chunks, for the last one too
         if self.received >= self.size + CHUNK:
             raise _TransferError(f"more bytes arrived than the {self.size} that were expected")
         self.progress.update(min(self.received, self.size), self.size, self.name)
@@ -129,7 +129,7 @@ class _Bar:
 
 
 def _reason(error: BaseException) -> str:
-    """The first cause of a failure in a few words, without the layers of urllib3 and requests around it."""
+    """The first cause of a failure in a few words, without the errors of urllib3 and requests around it."""
     response = getattr(error, "response", None)
     if response is not None:
         return f"HTTP status {response.status_code} {response.reason}"

@@ -1,4 +1,4 @@
-"""IDX, the file format of MNIST: a magic number, the sizes, then one byte for each element in C order.
+"""IDX, the file format of MNIST: a magic number, the sizes, then one byte for each element, in C order.
 
 Each number in the header is a big-endian 32-bit integer::
 
@@ -33,7 +33,7 @@ class DataError(InputError):
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """Read an IDX file of images or labels, gzipped or not. The content decides whether it is gzipped, not the name.
+    """Read an IDX file of images or labels, gzipped or not. The content shows whether it is gzipped, not the name.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     ...     read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
-    return decode(unpack(read_bytes(path), path), path)
+    return decode(gunzip(read_bytes(path), path), path)
 
 
 def read_images(path: str | Path) -> np.ndarray:
@@ -88,15 +88,15 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """The content of a file. Raises DataError where it cannot be read."""
+    """The content of a file. Raises DataError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}. Check the path and its permissions.") from error
 
 
-def unpack(content: bytes, path: str | Path) -> bytes:
-    """`content`, decompressed where it is gzipped. Raises DataError, with `path` in the message, where it is broken."""
+def gunzip(content: bytes, path: str | Path) -> bytes:
+    """Decompress `content` if it is gzipped, else return it. Raises DataError with `path` if the stream is broken."""
     if not content.startswith(GZIP):
         return content
     try:
@@ -106,7 +106,7 @@ def unpack(content: bytes, path: str | Path) -> bytes:
 
 
 def decode(content: bytes, path: str | Path) -> np.ndarray:
-    """The array in the content of an IDX file that is not gzipped. `path` is for the messages of DataError."""
+    """The array in the content of an IDX file, which is not gzipped. `path` is for the messages of DataError."""
     magic = int.from_bytes(content[:4], "big")
     if len(content) < 4 or magic not in NDIM:
         raise DataError(f"{path}: not an IDX file of images or labels: it starts with "
@@ -125,7 +125,7 @@ def decode(content: bytes, path: str | Path) -> np.ndarray:
 
 
 def check_labels(labels: np.ndarray, path: str | Path) -> np.ndarray:
-    """Labels as int64. Raises DataError where they are images or are not from 0 to 9."""
+    """Labels as int64. Raises DataError if they are images, or a label is not from 0 to 9."""
     if labels.ndim != 1:
         raise _swapped(path, IMAGES, LABELS)
     wrong = np.flatnonzero(labels > 9)

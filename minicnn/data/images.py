@@ -1,4 +1,4 @@
-"""Shifting and normalising images before a network gets them."""
+"""Shift and normalise images for a network."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ MEAN, STD = 0.1307, 0.3081                        # of MNIST's training pixels i
 
 
 def normalize(images: np.ndarray) -> np.ndarray:
-    """Pixels as float32: (pixel / 255 - MEAN) / STD, which has mean 0 and standard deviation 1 for MNIST.
+    """Pixels as float32: (pixel / 255 - MEAN) / STD. For MNIST they have mean 0 and standard deviation 1.
 
-    MEAN and STD are those of MNIST for every dataset: one trained network can be given all of them.
+    MEAN and STD are those of MNIST for every dataset. Thus one trained network can take images of all datasets.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def normalize(images: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        The dtype is not uint8, as that of images that are normalised already, or there are not three axes.
+        The dtype is not uint8 (normalised images are float), or there are not three axes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""DataLoader: a dataset in batches, shuffled and shifted by an explicit random generator."""
+"""DataLoader: batches of a dataset. An explicit random generator shuffles and shifts the images."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from .images import normalize, shift_images
 class DataLoader:
     """Batches of images and labels, as an iterable.
 
-    A pass draws all its random numbers when it starts: first the order of the images, then the shift of each. For a
-    generator in the same state `batches(start)` therefore gives the same bits as a whole pass from that batch on, and
-    the batches before it are never computed. Resuming a training relies on that.
+    A pass draws all its random numbers when it starts: first the order of the images, then the shift of each image.
+    Therefore, for a generator in the same state, `batches(start)` gives the same batches, bit for bit, as a whole pass
+    does from batch `start` on. Earlier batches are not computed. A resumed training relies on that.
 
     Parameters
     ----------
     images : ndarray
-        uint8 of shape (n, height, width), which is normalised batch by batch (see `normalize`), or floating of shape
-        (n, channels, height, width), which is taken as it is.
+        Either uint8 of shape (n, height, width): each batch is normalised (see `normalize`). Or floating of shape
+        (n, channels, height, width): these images are not changed.
     labels : ndarray of int, shape (n,)
     batch_size : int
         Images in a batch. The last batch may have fewer.
     shuffle : bool
         Whether each pass has a new order.
     drop_last : bool
-        Whether a last batch that is not full is left out.
+        Whether the last batch is left out if it is not full.
     max_shift : int
-        Each pass shifts each image anew, by -max_shift to max_shift pixels down and to the right. What moves in is
-        background. For images of uint8 only.
+        Each pass shifts each image by a new random number of pixels, from -max_shift to max_shift, on both axes. The
+        pixels that move in are background. For uint8 images only.
     rng : numpy.random.Generator, optional
-        It is needed to shuffle or shift.
+        Needed for `shuffle` and `max_shift`.
 
     Yields
     ------
@@ -45,9 +45,9 @@ class DataLoader:
     Raises
     ------
     InputError
-        There are no images, or there is not one label for each; a wrong dtype or number of axes; NaN or infinity in the
-        images; a batch size below 1 or, with drop_last, above n; max_shift is not below the size of an image; something
-        is random and there is no rng.
+        There are no images, or not one label for each image; a wrong dtype or number of axes; NaN or infinity in the
+        images; a batch size below 1 or, with drop_last, above n; max_shift is not below the size of an image; no rng
+        for `shuffle` or `max_shift`.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class DataLoader:
         if drop_last and self.batch_size > len(self.images):
             raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {len(self.images)} images")
         if (shuffle or self.max_shift) and not isinstance(rng, np.random.Generator):
-            raise InputError(f"DataLoader: shuffle and max_shift draw random numbers and rng is {rng!r}; pass "
+            raise InputError(f"DataLoader: shuffle and max_shift draw random numbers, but rng is {rng!r}; pass "
                              "rng=np.random.default_rng(seed)")
 
     def __len__(self) -> int:
@@ -79,12 +79,12 @@ class DataLoader:
         return self.batches()
 
     def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Start a pass at batch number `start`. The call itself draws the random numbers, as many for any `start`.
+        """Start a pass at batch number `start`. The call draws all random numbers of a whole pass.
 
         Parameters
         ----------
         start : int
-            From 0 to len(self), which leaves no batch.
+            From 0 to len(self). With len(self) no batch is left.
 
         Returns
         -------
@@ -110,7 +110,7 @@ class DataLoader:
         return (self._batch(k, order, shifts) for k in range(start, len(self)))
 
     def _batch(self, k, order, shifts):
-        """Batch number k of a pass in which position i holds image order[i], shifted by shifts[i]."""
+        """Batch number k of a pass. Position i of the pass is image order[i], shifted by shifts[i]."""
         positions = slice(k * self.batch_size, (k + 1) * self.batch_size)
         images, labels = self.images[order[positions]], self.labels[order[positions]]
         if shifts is not None:
@@ -146,11 +146,11 @@ def _check_labels(labels, n):
 
 
 def _check_max_shift(max_shift, images):
-    """The largest shift as an int. A part of every image stays in view."""
+    """The largest shift as an int. It is less than the size of an image, so a part of every image stays."""
     max_shift, smallest = integer("DataLoader: max_shift", max_shift, 0), min(images.shape[-2:])
     if max_shift >= smallest:
         raise InputError(f"DataLoader: max_shift is {max_shift}, expected 0 to {smallest - 1} for these images")
     if max_shift and images.dtype != np.uint8:
-        raise InputError(f"DataLoader: max_shift needs uint8 images, not {images.dtype}: what is background in others "
-                         "is not known")
+        raise InputError(f"DataLoader: max_shift needs uint8 images, not {images.dtype}: the background of other "
+                         "images is not known")
     return max_shift

@@ -1,4 +1,4 @@
-"""The files of MNIST and Fashion-MNIST: their names and checksums, where they are from and where they lie."""
+"""The files of MNIST and Fashion-MNIST: their names, checksums, mirrors and places."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class IdxFile:
     sha256 : str
         Of the .gz file.
     raw_sha256 : str or None
-        Of the unpacked file; None where nobody publishes it.
+        Of the unpacked file. None if nobody publishes it.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Source:
     files: tuple[IdxFile, ...]
 
 
-# The sums of the .gz files are published; those of the unpacked files were computed from files with these sums.
+# The checksums of the .gz files are published. Those of the unpacked files were computed from verified .gz files.
 MNIST = Source("mnist", "MNIST", (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -83,7 +83,7 @@ MNIST = Source("mnist", "MNIST", (
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
 ))
 
-# Sizes and sums are those of TensorFlow Datasets (url_checksums/fashion_mnist.txt) and of torchvision's prototype
+# Sizes and checksums are those of TensorFlow Datasets (url_checksums/fashion_mnist.txt) and of torchvision's prototype
 # datasets. The first mirror is the official one. It has no HTTPS, so the checksum is the only protection.
 FASHION_MNIST = Source("fashion-mnist", "FashionMNIST", (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -103,7 +103,7 @@ SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
 
 
 def data_place(data_dir: str | Path | None = None) -> tuple[Path, str]:
-    """The one directory in which data is looked for, and its key in `ORIGINS`.
+    """The directory in which minicnn looks for data, and its key in `ORIGINS`.
 
     It is `data_dir`, else the environment variable `MINICNN_DATA`, else the cache directory.
 
@@ -118,14 +118,14 @@ def data_place(data_dir: str | Path | None = None) -> tuple[Path, str]:
 
 
 def raw_folder(source: Source, directory: Path) -> Path:
-    """Where torchvision puts the files in `directory`, and where minicnn puts them in its cache directory."""
+    """The folder below `directory` into which torchvision puts the files, and minicnn in its cache directory."""
     return directory / source.folder / "raw"
 
 
-def find(source: Source, directory: Path) -> dict[str, Path]:
+def find_files(source: Source, directory: Path) -> dict[str, Path]:
     """The files of a source that lie in `directory` or in its `raw_folder`: name -> path.
 
-    Of two copies the gzipped one is taken, because its checksum is published.
+    A gzipped copy is preferred, because its checksum is published.
     """
     found: dict[str, Path] = {}
     for file in source.files:
@@ -138,9 +138,9 @@ def find(source: Source, directory: Path) -> dict[str, Path]:
 
 def locate(source: Source, data_dir: str | Path | None = None, download: bool = True, *,
            patience: float | None = None, progress: Progress = SILENT) -> dict[str, Path]:
-    """All four files of a source: name -> path. Files that the cache directory lacks are downloaded into it.
+    """All four files of a source: name -> path. If the cache directory lacks files, they are downloaded into it.
 
-    A directory that the user named (`data_dir`, `MINICNN_DATA`) is never written to, and must have all files.
+    `data_dir` and `MINICNN_DATA` must have all files. minicnn never writes into these directories.
 
     Parameters
     ----------
@@ -158,12 +158,12 @@ def locate(source: Source, data_dir: str | Path | None = None, download: bool = 
     Raises
     ------
     DataError
-        The directory that was named lacks a file.
+        `data_dir` or `MINICNN_DATA` lacks a file.
     UnavailableError
-        The cache directory lacks a file, and it must not or cannot be downloaded.
+        The cache directory lacks a file, and the download is not allowed or fails.
     """
     directory, origin = data_place(data_dir)
-    paths = find(source, directory)
+    paths = find_files(source, directory)
     missing = [file for file in source.files if file.name not in paths]
     if not missing:
         return paths
@@ -173,7 +173,8 @@ def locate(source: Source, data_dir: str | Path | None = None, download: bool = 
     lack = f"{source.name}: {names} (or .gz) not found in {directory} nor in {raw_folder(source, directory)}"
     if origin == "cache":
         raise UnavailableError(f"{lack}, {ORIGINS[origin]}. Allow the download, or name a directory that has them.")
-    raise DataError(f"{lack}; {ORIGINS[origin]}. Put them there, or name no directory to use the cache directory.")
+    raise DataError(f"{lack}; {ORIGINS[origin]}. Put them there, or leave out the directory; then "
+                    "minicnn uses its cache directory.")
 
 
 def read(path: Path, file: IdxFile) -> tuple[np.ndarray, bool]:
@@ -189,28 +190,28 @@ def read(path: Path, file: IdxFile) -> tuple[np.ndarray, bool]:
     array : ndarray
         uint8 (n, height, width) or int64 (n,).
     verified : bool
-        False where only the format was checked: the file is unpacked and nobody publishes its checksum.
+        False if only the format was checked, because the file is unpacked and nobody publishes its checksum.
 
     Raises
     ------
     DataError
-        It is not the official file. It is not changed.
+        The file is not the official one. It is not changed.
     """
     packed = idx.read_bytes(path)
     expected = file.sha256 if packed.startswith(idx.GZIP) else file.raw_sha256
     found = hashlib.sha256(packed).hexdigest()
     if expected and found != expected:
         raise DataError(f"{path}: not the official file, or damaged: {len(packed)} bytes with SHA-256 {found}, "
-                        f"expected {expected} ({file.size} bytes if gzipped). {idx.REPLACE} In the cache directory it "
-                        "is enough to delete it.")
-    array = idx.decode(idx.unpack(packed, path), path)
+                        f"expected {expected} ({file.size} bytes if gzipped). {idx.REPLACE} If it lies in the cache "
+                        "directory, delete it.")
+    array = idx.decode(idx.gunzip(packed, path), path)
     if array.shape != file.shape:
         raise DataError(f"{path}: array of shape {array.shape}, expected {file.shape}. {idx.REPLACE}")
     return (idx.check_labels(array, path) if array.ndim == 1 else array), expected is not None
 
 
 def _download(source, files, folder, patience, progress):
-    """Download files into a folder. The mirror that delivered a file is the first to be asked for the next."""
+    """Download files into a folder. For the next file, ask first the mirror that delivered the last one."""
     paths, mirrors, done, total = {}, list(source.mirrors), 0, sum(file.size for file in files)
     for file in files:
         part = Part(progress, done / total, (done + file.size) / total)

@@ -1,4 +1,4 @@
-"""Digits at places: on a canvas, and moved within a view. The second is the shift model of `minicnn.invariance`."""
+"""Put digits at places on a canvas, and shift them within a view. `minicnn.invariance` uses the shifts."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
     Parameters
     ----------
     images : ndarray, shape (n, H, W)
-        Pixels of which 0 is the background: not normalised yet.
+        Pixels with background 0, which means that they are not normalised.
     canvas : int or (int, int)
     offsets : (int, int), or ndarray of int, shape (n, 2)
-        The place of the upper left corner: one for all digits, or one for each.
+        The place of the upper left corner: one for all digits, or one for each digit.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
     Raises
     ------
     InputError
-        A digit does not lie on the canvas as a whole; the shapes do not fit; the offsets are not integers.
+        A part of a digit lies outside of the canvas; the shapes do not fit; the offsets are not integers.
 
     Examples
     --------
@@ -72,21 +72,22 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
 class Shifts:
     """The shift model: a digit in the middle of a black square, moved by dy and dx from -reach to reach.
 
-    The network sees the middle view x view pixels. With a digit of 28 pixels and reach 5 there are 121 places.
+    The network sees the view x view pixels in the middle. With reach 5 there are 121 places.
 
     * View 38 shows the whole digit at each place: the 121 placements on a 38x38 canvas.
-    * View 28 is for networks that take no other size. Background moves in on one side, and what leaves on the other is
-      lost. MNIST centres the centre of mass of a 20x20 box, which leaves a margin of about 4 empty pixels; `ink_lost`
-      says what a shift costs. All networks that are compared at view 28 get the same pixels.
-    * View 28 + 2 * 5 + 2 * (r - 1), which is 70 for a receptive field of r = 17, holds every window that sees a part of
-      the digit, at each place. There a global max-pool is exactly invariant. At view 38 it is not: at different places
-      the frame cuts off different windows that see a part of the digit.
+    * View 28 is for networks that take no other size. Background moves in on one side, and pixels that leave on the
+      other side are lost. `ink_lost` measures the loss. MNIST fits a digit into 20x20 pixels and puts its centre of
+      mass in the middle, so about 4 pixels of margin are empty. All networks that are compared at view 28 get the same
+      pixels.
+    * View 28 + 2 * 5 + 2 * (r - 1), which is 70 for a receptive field of r = 17, contains every window that sees a part
+      of the digit, at each place. There a global max-pool is exactly invariant. At view 38 it is not exactly invariant:
+      the border cuts off such windows, and other ones at each place.
 
     Attributes
     ----------
     reach : int
     view : int
-        An even number of pixels larger than `digit`; only then there is a middle.
+        `digit` plus an even number, so that the digit can be centred.
     digit : int
 
     Examples
@@ -105,7 +106,7 @@ class Shifts:
     def __post_init__(self) -> None:
         if self.reach < 0 or self.digit < 1 or self.view < self.digit or (self.view - self.digit) % 2:
             raise InputError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
-                             "least 0, the view the digit's size plus an even number, so that there is a middle")
+                             "least 0, and the view the digit's size plus an even number, so that it can be centred")
 
     def __str__(self) -> str:
         cut = "all of it in view" if self.view >= self.digit + 2 * self.reach else "the rest is cut off"
@@ -114,7 +115,7 @@ class Shifts:
 
     @property
     def size(self) -> int:
-        """Places along one axis."""
+        """The number of places along one axis."""
         return 2 * self.reach + 1
 
     @property
@@ -131,7 +132,7 @@ class Shifts:
     def parity(self) -> dict[str, np.ndarray]:
         """{"both even": mask, "otherwise": mask} of the places at `distance` 2, 4, ..., by the parity of dy and dx.
 
-        Each mask has half of these places, and the places of both are equally far away. Odd distances are left out:
+        Each mask has half of these places, and both masks have the same distances. Odd distances are left out, because
         there dy or dx is always odd.
         """
         even = (np.abs(np.indices((self.size, self.size)) - self.reach) % 2 == 0).all(0)
@@ -139,7 +140,7 @@ class Shifts:
         return {"both even": counted & even, "otherwise": counted & ~even}
 
     def images(self, images: np.ndarray, dy: int, dx: int) -> np.ndarray:
-        """The views (n, view, view) of digits (n, digit, digit) that are moved by (dy, dx)."""
+        """Move the digits (n, digit, digit) by (dy, dx), and return their views (n, view, view)."""
         images = np.asarray(images)
         if images.ndim != 3 or images.shape[1:] != (self.digit, self.digit):
             raise InputError(f"Shifts: the images must have shape (n, {self.digit}, {self.digit}), not {images.shape}")
@@ -149,6 +150,6 @@ class Shifts:
         return placed[:, edge:edge + self.view, edge:edge + self.view]
 
     def ink_lost(self, images: np.ndarray) -> np.ndarray:
-        """The share of the sum of all pixels that is out of view, for every place: shape (size, size)."""
+        """The fraction of the sum of all pixels that lies outside of the view, for every place: shape (size, size)."""
         seen = [[self.images(images, dy, dx).sum(dtype=np.float64) for dx in self.steps] for dy in self.steps]
         return 1 - np.array(seen) / np.asarray(images).sum(dtype=np.float64)

@@ -14,7 +14,7 @@ from .target import ArrayPair, GradcheckError, Target, TensorFunction, is_pair
 
 TINY = np.finfo(float).tiny
 DIRECTIONS = 3              # random projections of each input in fast mode
-RETRIES = (0.1, 10, 100)    # factors of eps: an entry is wrong only if it differs with every step
+OTHER_STEPS = (0.1, 10, 100)    # factors of eps: an entry is wrong only if it differs with every step
 
 
 class Tolerances(NamedTuple):
@@ -191,7 +191,7 @@ def _compare_entries(target, tolerances):
 
 def _retry(target, k, i, tolerances, analytic, numeric, wrong):
     """Try other steps on column i of the Jacobian. Where one agrees, the first step was at fault, not the gradient."""
-    for factor in RETRIES:
+    for factor in OTHER_STEPS:
         other, noise = central(target, k, unit(target.points[k].size, i), factor * tolerances.eps)
         agrees = wrong[:, i] & (np.abs(analytic[:, i] - other) <= tolerances.allowed(other, noise))
         numeric[agrees, i] = other[agrees]
@@ -207,7 +207,7 @@ def _compare_projections(target, tolerances, rng):
             gradient = np.zeros(target.points[k].size) if gradient is None else gradient.ravel()
             v = _random_signs(rng, gradient.size)
             analytic = gradient @ v
-            for factor in (1, *RETRIES):
+            for factor in (1, *OTHER_STEPS):
                 slope, noise = central(target, k, v, factor * tolerances.eps)
                 numeric = u @ slope
                 if abs(analytic - numeric) <= tolerances.allowed(numeric, noise * np.abs(u).sum()):

@@ -73,7 +73,7 @@ def server():
 @pytest.fixture
 def mirrors(server, monkeypatch, tmp_path):
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(download, "RETRIES", 0)
+    monkeypatch.setattr(download, "AGAIN", 0)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     yield lambda *ways: [f"http://127.0.0.1:{server.server_port}/{way}/" for way in ways]
@@ -106,7 +106,7 @@ def test_a_mirror_is_asked_again(mirrors, server, path, monkeypatch):
     with pytest.raises(UnavailableError, match="1000 bytes read, 255000 more expected"):
         fetch([shaky], path, **EXPECTED)
     server.asked.clear()
-    monkeypatch.setattr(download, "RETRIES", 1)
+    monkeypatch.setattr(download, "AGAIN", 1)
     assert fetch([shaky], path, **EXPECTED) == shaky and server.asked == ["shaky", "shaky"]
     assert path.read_bytes() == BODY
 

@@ -79,7 +79,7 @@ IMAGES = np.zeros((2, 28, 28), np.uint8)
     (lambda: place(IMAGES, 0, (0, 0)), "place: canvas must be an integer or a pair of integers of at least 1, not 0"),
     (lambda: Shifts(-1), "Shifts: reach -1, view 38, digit 28: the reach must be at least 0"),
     (lambda: Shifts(1, 26), "Shifts: reach 1, view 26, digit 28"),
-    (lambda: Shifts(1, 29), "the view the digit's size plus an even number, so that there is a middle"),
+    (lambda: Shifts(1, 29), "and the view the digit's size plus an even number, so that it can be centred"),
     (lambda: Shifts().images(np.zeros((2, 27, 28)), 0, 0), r"Shifts: the images must have shape \(n, 28, 28\), not"),
 ])
 def test_bad_input_is_named(call, message):
