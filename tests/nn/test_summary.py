@@ -70,15 +70,15 @@ def test_a_fused_relu_is_told_apart_and_the_maps_have_the_same_bits(algorithm, r
 class Fused(nn.Module):
     """A user's model that asks for the ReLU in one pass."""
 
-    def __init__(self):
-        self.conv, self.last = nn.Conv2d(1, 2, 3), nn.Conv2d(2, 1, 3)
+    def __init__(self, rng):
+        self.conv, self.last = nn.Conv2d(1, 2, 3, rng=rng), nn.Conv2d(2, 1, 3, rng=rng)
 
     def forward(self, x):
         return self.last(self.conv(x, relu=True), True)
 
 
 def test_a_call_with_relu_is_told_as_two_and_computed_as_one(rng):
-    model, x = Fused(), images(rng, 2, 1, 9, 9)
+    model, x = Fused(rng), images(rng, 2, 1, 9, 9)
     expected = model(x).data
     with recorded_calls(model) as calls:
         out = model(x)
