@@ -1,19 +1,19 @@
-"""Print which algorithm gives, for a shifted image, the shifted feature map to the last bit: a table in Markdown.
+"""Print a table in Markdown: for which shifts the map of the shifted image is exactly the shifted map, by algorithm.
 
     python benchmarks/bitwise_equivariance.py [algorithm ...]           # all algorithms: about twenty minutes
 
-In exact arithmetic every convolution algorithm is equivariant. In floating point a sum depends on its order, so an
-algorithm is equivariant to the bit only where every pixel is computed by the same operations in the same order. Two
+In exact arithmetic every convolution algorithm is equivariant. In floating point a sum depends on its order. Therefore
+an algorithm is equivariant to the bit only if it computes every pixel by the same operations in the same order. Two
 settings are measured:
 
 - Torus: with circular padding that keeps the size, op(np.roll(x)) is compared with np.roll(op(x)).
-- Window: without padding, a window looks at a larger scene. The scene moves down by dy and to the right by dx; then
-  out[dy:, dx:] is compared with the earlier out[:-dy, :-dx], the pixels that both know.
+- Window: without padding, a window looks at a larger scene. The scene moves down by dy and to the right by dx. Then
+  out[dy:, dx:] is compared with the earlier out[:-dy, :-dx]: these pixels are in both outputs.
 
 Reasons why pixels differ: `winograd` computes tiles of m x m outputs, and a pixel that moves to another place in its
 tile is rounded differently. `fft` mixes all pixels. `im2col` uses the BLAS library, which may add in another order in
 the last columns of a product; its row holds for one library on one machine. `toeplitz` adds in float64, in another
-order around the edge of a torus, which rounding to float32 almost always hides.
+order around the edge of a torus; rounding to float32 almost always hides the difference.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from minicnn.models import lenet
 from minicnn.progress import SILENT, Progress, on_stderr
 from minicnn.tensor import Tensor
 
-SLOW = {"naive": 7e7, "toeplitz": 4e8}      # products that take about a minute; toeplitz makes one matrix for a batch
-STEP = 10                                   # pixels by which a scene moves, at most
+MOST_PRODUCTS = {"naive": 7e7, "toeplitz": 4e8}     # about a minute of work; toeplitz makes one matrix for a batch
+STEP = 10                                   # the most pixels by which a scene moves
 
 CAPTION = """\
 The shifts (rows down, columns to the right) for which the map of the shifted image is the shifted map to the bit; then
@@ -45,26 +45,27 @@ for some of the row's settings only."""
 
 def compare_shifts(op: Callable[[np.ndarray], np.ndarray], x: np.ndarray, window: tuple[int, int] | None = None,
                    stacked: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """For each shift of an image: is the operator's output the shifted output to the bit, and how far is it off.
+    """For each shift of an image: whether the operator's output is exactly the shifted output, and the difference.
 
     Parameters
     ----------
     op : callable
         From an array (N, C, H, W) to one (N, C', H', W'), of stride 1.
     x : ndarray, float32 or float64, shape (N, C, H, W)
-        Images on the torus; or the scene, if there is a window.
+        Images on the torus, or the scene if there is a window.
     window : (int, int), optional
-        How many pixels of the scene the operator sees. It begins at the bottom right, so all shifts are positive.
+        The size of the part of the scene that the operator sees. It begins at the bottom right, so all shifts are
+        positive.
     stacked : bool
         Give all shifted images to the operator at once, as one batch, instead of one shift after the other.
 
     Returns
     -------
     exact : ndarray of bool, shape (shifts down, shifts to the right)
-        At [dy, dx], for all images together; at [0, 0] whether a second call gives the same. On the torus there are
-        H x W shifts, in a window those for which the scene fills it.
+        [dy, dx] is for all images together. [0, 0] says if a second call gives the same bits. On the torus there are
+        H x W shifts. In a window there are all shifts for which the scene fills the window.
     difference : ndarray of float, the same shape
-        The largest difference over the largest value of the map that is not shifted.
+        The largest difference, divided by the largest value of the map that is not shifted.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def compare_shifts(op: Callable[[np.ndarray], np.ndarray], x: np.ndarray, window
         after = maps[i] if maps else op(moved((dy, dx)))
         if window is None:
             expected = np.roll(before, (dy, dx), (2, 3))
-        else:                                           # the pixels that both maps know
+        else:                                           # the pixels that are in both maps
             expected, after = before[:, :, :out[0] - dy, :out[1] - dx], after[:, :, dy:, dx:]
         exact[dy, dx] = np.array_equal(_bits(expected), _bits(after))
         difference[dy, dx] = 0 if exact[dy, dx] else abs(after - expected).max() / scale
@@ -96,7 +97,7 @@ def compare_shifts(op: Callable[[np.ndarray], np.ndarray], x: np.ndarray, window
 
 
 def _movement(x, window):
-    """The function from a shift (dy, dx) to the images shifted so, and how many shifts there are in each direction."""
+    """A function that returns the images shifted by (dy, dx), and the number of shifts in each direction."""
     if window is None:
         return lambda by: np.roll(x, by, (2, 3)), x.shape[2:]
     (bottom, right), (height, width) = (n - k for n, k in zip(x.shape[2:], window, strict=True)), window
@@ -107,15 +108,16 @@ def _movement(x, window):
 
 
 def _bits(x):
-    """The numbers as integers: -0.0 is not 0.0, and a nan is itself."""
+    """The numbers as integers. Thus -0.0 differs from 0.0, and a nan equals itself."""
     return np.ascontiguousarray(x).view(f"u{x.itemsize}")
 
 
 def summarise(exact: np.ndarray) -> str:
     """The shifts that are exact, in words.
 
-    "all"; "none" but the shift by nothing; "multiples of (a, b)"; if there are none in the other direction, "multiples
-    of a down", "all to the right" and the like; else how many. If a second call gives other bits, "not repeatable".
+    "all"; "none" (except the shift by 0); "multiples of (a, b)"; "multiples of a down", "all to the right" and similar
+    words if no shift in the other direction is exact; else their number. "not repeatable" if a second call gives other
+    bits.
 
     >>> [summarise(np.outer(y, x) > 0) for y, x in (([1, 1, 1], [1, 1]), ([1, 0], [1, 0]), ([1, 0, 1], [1, 1]))]
     ['all', 'none', 'multiples of (2, 1)']
@@ -139,7 +141,7 @@ def summarise(exact: np.ndarray) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What is measured with every algorithm.
+    """One setting that is measured with every algorithm.
 
     Attributes
     ----------
@@ -150,7 +152,7 @@ class Setting:
     x, window, stacked
         As for `compare_shifts`.
     products : int
-        Of one forward pass of one image.
+        The number of products in one forward pass of one image.
     """
 
     layer: str
@@ -162,24 +164,25 @@ class Setting:
 
     @property
     def domain(self) -> str:
-        """ "torus 16 x 16" and the like."""
+        """For example "torus 16 x 16"."""
         size = self.window or self.x.shape[2:]
         return f"{'window' if self.window else 'torus'} {size[0]} x {size[1]}"
 
     @property
     def shifts(self) -> int:
-        """How many shifts are compared."""
+        """The number of shifts that are compared."""
         return math.prod(_movement(self.x, self.window)[1])
 
     @property
     def batch(self) -> int:
-        """How many images go through the operator at once."""
+        """The number of images that the operator gets at once."""
         return len(self.x) * (self.shifts if self.stacked else 1)
 
     def is_slow(self, algorithm: str) -> bool:
         """Whether a measurement would take more than a minute or two."""
         passes = 1 if self.stacked else self.shifts
-        return self.products * passes * (1 if algorithm == "toeplitz" else self.batch) > SLOW.get(algorithm, math.inf)
+        products = self.products * passes * (1 if algorithm == "toeplitz" else self.batch)
+        return products > MOST_PRODUCTS.get(algorithm, math.inf)
 
 
 def layer_setting(weight: np.ndarray, bias: np.ndarray | None, rng: np.random.Generator, size: tuple[int, int],
@@ -215,10 +218,10 @@ def lenet_setting(digits: np.ndarray, canvas: int, stacked: bool = False) -> Set
 
 
 def default_settings(seed: int = 0) -> list[Setting]:
-    """The four layers of LeNet, each alone on noise, and all of them on digits of the embedded validation set.
+    """The four layers of LeNet, each alone on noise, and all layers together on embedded validation digits.
 
-    On the torus and in a window, of sizes that whole tiles of 4 x 4 fill and do not fill; one image at a time, 16, and
-    all shifted images as one batch.
+    Each layer is on the torus and in a window. Whole tiles of 4 x 4 fill some of the sizes and do not fill the others.
+    The batch is one image, 16 images, or all shifted images.
     """
     rng, model, settings = np.random.default_rng(seed), lenet(pretrained=True), []
     digits = normalize(load("mnist5k").val_images[:16])
@@ -233,7 +236,7 @@ def default_settings(seed: int = 0) -> list[Setting]:
 
 
 def measure(settings: list[Setting], names: list[str], progress: Progress = SILENT) -> list[dict]:
-    """For each setting {name of an algorithm: the two results of `compare_shifts`, or None where it is too slow}."""
+    """For each setting {name of an algorithm: the two results of `compare_shifts`, or None if it is too slow}."""
     measured: list[dict] = [{} for _ in settings]
     for n, (setting, row) in enumerate(zip(settings, measured, strict=True)):
         for name in names:
@@ -246,7 +249,7 @@ def measure(settings: list[Setting], names: list[str], progress: Progress = SILE
 def table(settings: list[Setting], measured: list[dict]) -> str:
     """The results in Markdown. Settings with the same answer of every algorithm share a row."""
     names = list(measured[0])
-    groups: list[list[int]] = []                        # numbers of settings, of one domain and one answer
+    groups: list[list[int]] = []                        # numbers of settings with the same domain and answers
     for n in range(len(settings)):
         same = lambda other, n=n: settings[other].domain == settings[n].domain and all(
             _words(measured[other][name]) in ("-", _words(measured[n][name])) or measured[n][name] is None
@@ -282,7 +285,7 @@ def _cell(results):
 
 
 def main(names: list[str]) -> None:
-    """Measure the algorithms of these names, or all, and print the table."""
+    """Measure the algorithms of these names, or all algorithms, and print the table."""
     lenet_layer, settings = Geometry.of((1, 1, 28, 28), (20, 1, 5, 5)), default_settings()
     names = names or [name for name, one in algorithms().items() if one.unsupported(lenet_layer) is None]
     with on_stderr("bitwise equivariance") as progress:

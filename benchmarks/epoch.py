@@ -2,9 +2,9 @@
 
     python benchmarks/epoch.py [--data DIR] [--repeats 3]
 
-Both train the LeNet on 55 000 images (AdamW, one cycle, batch 64) and then tell the error on the validation and the
-test images. PyTorch computes in its faster layout, channels_last, and indexes a tensor that is normalised beforehand,
-without a DataLoader. The seconds are those of the whole process, imports and reading of the data included.
+Both train the LeNet on 55 000 images (AdamW, one cycle, batch 64) and then print the error on the validation and the
+test images. PyTorch uses its faster layout, channels_last, and takes batches from a tensor that is normalised
+beforehand, without a DataLoader. The seconds are those of the whole process, with imports and reading of the data.
 """
 
 import argparse
@@ -19,7 +19,7 @@ BATCH, LR, WEIGHT_DECAY = 64, 2e-3, 1e-2
 
 
 def train_in_torch(data_dir):
-    """The comparison: prints its errors as JSON."""
+    """Train the LeNet in PyTorch and print its errors as JSON."""
     import torch
     from torch import nn
     from torch.nn.functional import cross_entropy

@@ -39,7 +39,7 @@ def worst_errors(algorithm, positive):
 def main():
     rows = []
     for name, algorithm in algorithms().items():
-        if name == "naive":                       # the definition in plain Python: hours
+        if name == "naive":                       # plain Python: it would take hours
             continue
         signed, outputs = worst_errors(algorithm, positive=False)
         positive, _ = worst_errors(algorithm, positive=True)

@@ -1,4 +1,4 @@
-"""Make benchmarks/RESULTS.md from results.json, errors.json, bitwise.md and the words in results_page.md.
+"""Make benchmarks/RESULTS.md from results.json, errors.json, bitwise.md and the text in results_page.md.
 
     python benchmarks/results_page.py
 """
@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 
 
 def page(results):
-    """The text of RESULTS.md; `results` are what `minicnn bench ... --json` printed, with the command of each."""
+    """The text of RESULTS.md. `results` is a list of outputs of `minicnn bench ... --json`, each with its "command"."""
     text = (HERE / "results_page.md").read_text(encoding="utf-8")
     conv = [result for result in results if result["benchmark"] == "conv"]
     parts = {"machine": machine_line(results[0]),
@@ -51,7 +51,7 @@ def training_row(row):
 
 
 def layer_tables(result):
-    """The runs of one `minicnn bench conv`: a table for each batch size and number of threads, and the word on auto."""
+    """The runs of one `minicnn bench conv`: a table for each batch size and number of threads, and lines on auto."""
     groups = {}
     for run in result["runs"]:
         groups.setdefault((run["batch_size"], run["threads"]), []).append(run)
@@ -68,7 +68,7 @@ def layer_tables(result):
 
 
 def auto_lines(runs):
-    """How often auto takes the fastest algorithm, and its choice where it does not."""
+    """How often auto takes the fastest algorithm, and the layers for which it does not."""
     slower = [run for run in runs if run["auto"]["ratio_to_best"] > 1]
     yield f"auto takes minicnn's fastest algorithm in {len(runs) - len(slower)} of {len(runs)} layers."
     for run in slower:
@@ -85,7 +85,7 @@ def layer_cell(row, bold):
 
 
 def error_table(found):
-    """What errors.py measured."""
+    """The measurements of errors.py."""
     titles = ("algorithm, norm", "output", "input's gradient", "weight's gradient", "output, all positive",
               "input's gradient, all positive", "weight's gradient, all positive")
     rows = [(f"`{row['algorithm']}`, {row['norm']}",
@@ -97,7 +97,7 @@ def error_table(found):
 
 
 def ms(value):
-    """Milliseconds with three digits, or whole."""
+    """Milliseconds with three digits; from 100 on, without decimals."""
     return f"{value:.3g}" if value < 100 else f"{value:.0f}"
 
 

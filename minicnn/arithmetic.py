@@ -15,7 +15,7 @@ import numpy as np
 from .errors import InputError, InputTypeError
 
 Result = tuple[np.ndarray, Callable]
-Axis = int | tuple[int, ...] | None
+ReducedAxes = int | tuple[int, ...] | None
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
@@ -139,14 +139,14 @@ def transpose(x: np.ndarray, axes: tuple[int, ...]) -> Result:
 
 # Reductions over `axis`: an int, a tuple, or None for all.
 
-def total(x: np.ndarray, axis: Axis, keepdims: bool) -> Result:
+def total(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
     """The sum."""
     shape = x.shape
     return x.sum(axis=axis, keepdims=keepdims), lambda grad: (
         np.broadcast_to(_restore(grad, shape, axis, keepdims), shape),)
 
 
-def mean(x: np.ndarray, axis: Axis, keepdims: bool) -> Result:
+def mean(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
     """The arithmetic mean."""
     shape = x.shape
     out = x.mean(axis=axis, keepdims=keepdims)
@@ -154,7 +154,7 @@ def mean(x: np.ndarray, axis: Axis, keepdims: bool) -> Result:
     return out, lambda grad: (np.broadcast_to(_restore(grad, shape, axis, keepdims) / count, shape),)
 
 
-def largest(x: np.ndarray, axis: Axis, keepdims: bool) -> Result:
+def largest(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
     """The maximum; where several elements are largest, they share the gradient evenly."""
     out = x.max(axis=axis, keepdims=keepdims)
 

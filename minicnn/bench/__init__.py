@@ -1,5 +1,6 @@
-"""How fast and how exact minicnn is, beside other libraries; `minicnn bench` is its command line.
+"""The speed and the exactness of minicnn, compared with other libraries. `minicnn bench` is the command.
 
-Each competitor lives in a process of its own (`worker`). The parent (`worker_process`) asks one of them at a time, in
-turn (`round_robin`), so a busy machine slows all of them alike. A library to compare with is one file in `libraries`.
+Each competitor runs in a process of its own (`worker`). The parent process (`worker_process`) lets the competitors take
+turns (`round_robin`), so other load of the machine slows all of them. A library to compare with is one file in
+`libraries`.
 """

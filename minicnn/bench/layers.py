@@ -1,4 +1,4 @@
-"""Single convolution layers, pass by pass, by every algorithm and library in turn: `minicnn bench conv`."""
+"""`minicnn bench conv`: the time of each pass of single convolution layers, by algorithm and library."""
 
 from __future__ import annotations
 
@@ -16,22 +16,25 @@ from .network_layers import NamedLayer
 from .worker_process import Worker, WorkerFailed, WorkerOutOfMemory
 
 PASSES = ("forward", "grad_input", "grad_weight", "both")
-SECONDS = 0.03                                    # of a turn, for each pass
-BUDGET = 6.0                                      # seconds of all turns of a layer, if that is more than one round
-SLOW = 10.0                                       # times the fastest's time, and a second: no turn
-WRONG = 1e-3                                      # of the largest element: no rounding error is that large
-ORDINARY = Geometry.of((16, 16, 16, 16), (16, 16, 3, 3))      # what "auto" takes an algorithm for, if ever
+SECONDS = 0.03                                    # time of each pass in a turn
+BUDGET = 6.0                                      # seconds of all turns of a layer; there is at least one round
+SLOW_RATIO = 10.0                                 # times the fastest's time: slower competitors have no turn
+WRONG = 1e-3                                      # error over the largest element: rounding errors are smaller
+ORDINARY = Geometry.of((16, 16, 16, 16), (16, 16, 3, 3))      # "auto" never chooses an algorithm with cost inf here
 
 
 class Crew:
-    """The workers of all competitors. Each starts when first needed, and again after it died; use it in a `with`."""
+    """The workers of all competitors. A worker starts when it is first needed, and again after it died.
+
+    Use a Crew in a `with`.
+    """
 
     def __init__(self, threads: int):
         self.threads = threads
         self.workers: dict[str, Worker] = {}
 
     def worker(self, competitor: Competitor) -> Worker:
-        """The competitor's worker; WorkerFailed if it does not start."""
+        """The competitor's worker. Raises WorkerFailed if it does not start."""
         worker = self.workers.get(competitor.name)
         if worker is not None and worker.process.poll() is None:
             return worker
@@ -49,13 +52,13 @@ class Crew:
 
 
 def relative_time(layer: NamedLayer, batch_size: int) -> float:
-    """Predicted time of `run`, relative to other layers: turns of a few seconds, and work that grows with the layer."""
+    """Predicted time of `run`, relative to other layers: a constant time, and work that grows with the layer."""
     return 1 + layer.geometry(batch_size).multiply_adds / 5e8
 
 
-def competitors(names: Sequence[str], geometry: Geometry,
+def layer_competitors(names: Sequence[str], geometry: Geometry,
                 others: Sequence[Competitor]) -> tuple[list[Competitor], str | None]:
-    """The competitors of one layer, and the algorithm that "auto" takes if "auto" is among the names.
+    """The competitors of one layer, and the algorithm that "auto" chooses (None if "auto" is not among the names).
 
     Parameters
     ----------
@@ -81,24 +84,24 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     batch_size : int
     crew : Crew
     names, others
-        As in `competitors`.
+        As in `layer_competitors`.
     rounds : int
-        Turns of each competitor, at most; a large layer gets fewer.
+        The most turns of each competitor; a large layer gets fewer.
     progress : Progress
 
     Returns
     -------
     dict
-        The layer, "auto" and "rows". "auto" has the algorithm that auto takes, and ratio_to_best, its time over that of
-        minicnn's fastest. A row has name, library, variant, version, status ("ok", "wrong", "failed" or "skipped"),
-        reason, errors, largest_errors and relative_errors (the three units of `reference.SampleError`), error_bound and
-        error_norm (stated by the algorithm for its output). For each of PASSES it has the statistics of
-        `round_robin.spread`, gflops (by the multiplications and additions of the definition) and, if auto's choice was
-        measured, ratio_in_turn to it.
+        The layer, "auto" and "rows". "auto" has the algorithm that auto chooses, and ratio_to_best: its time divided by
+        the time of minicnn's fastest algorithm. A row has name, library, variant, version, status ("ok", "wrong",
+        "failed" or "skipped"), reason, errors, largest_errors and relative_errors (the three units of
+        `reference.SampleError`), error_bound and error_norm (of the algorithm). For each of PASSES it has the
+        statistics of `round_robin.spread`, gflops (of the multiplications and additions in the definition) and
+        ratio_in_turn to auto's choice, if that was measured.
     """
     begun = time.monotonic()
     geometry = layer.geometry(batch_size)
-    present, chosen = competitors(names, geometry, others)
+    present, chosen = layer_competitors(names, geometry, others)
     rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, "version": None, "status": "ok",
                      "reason": None, "errors": None, "largest_errors": None, "relative_errors": None,
                      **_bound(c), **dict.fromkeys(PASSES)} for c in present}
@@ -119,22 +122,25 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
 
 
 def exceeds_bound(row: dict) -> bool:
-    """Whether the output's error in a row of `run` is above the bound of its algorithm, both in the bound's norm."""
+    """Whether the output's error in a row of `run` exceeds the algorithm's `error_bound`.
+
+    Both are measured in `error_norm`.
+    """
     errors = row["largest_errors" if row["error_norm"] == "largest" else "errors"]
     return row["error_bound"] is not None and errors["forward"] > row["error_bound"]
 
 
-def find(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], repeats: int,
+def find_records(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], repeats: int,
          progress: Progress = SILENT) -> dict:
     """The records of `minicnn.conv.find` for one layer, measured in a process of its own, and the choice of auto.
 
-    `names` are algorithms; ["all"] stands for those that auto chooses among.
+    `names` are algorithms; ["all"] stands for the algorithms that auto chooses among.
     """
     progress.update(0, 1, "find")
     geometry = layer.geometry(batch_size)
     only = None if list(names) == ["all"] else [name for name in names if name != "auto"]
     worker = crew.worker(libraries.with_algorithm("auto"))
-    answer = worker.ask("find", geometry=asdict(geometry), names=only, repeats=repeats)
+    answer = worker.ask("find_records", geometry=asdict(geometry), names=only, repeats=repeats)
     return {**_describe(layer, geometry, crew), "auto": choose("auto", geometry).name, **answer}
 
 
@@ -145,7 +151,7 @@ def _describe(layer, geometry, crew):
 
 
 def _open(geometry, present, crew, rows, progress):
-    """The workers, with the layer computed twice, and the seconds that each needs for both passes."""
+    """Let each worker compute the layer twice. Returns the workers, and the seconds of each for both passes."""
     workers, seconds = {}, {}
     reason = _too_large(geometry, len(present))
     for number, competitor in enumerate(present, 1):
@@ -179,9 +185,9 @@ def _finite(number):
 
 
 def _leave_out_slow(workers, seconds, rows):
-    """Leave out competitors that would take most of the time and are known to be slow."""
+    """Leave out competitors that need more than a second and more than SLOW_RATIO times the fastest's time."""
     best = min(seconds, key=seconds.get, default=None)
-    for name in [name for name, each in seconds.items() if each > max(1.0, SLOW * seconds[best])]:
+    for name in [name for name, each in seconds.items() if each > max(1.0, SLOW_RATIO * seconds[best])]:
         del workers[name]
         each = seconds.pop(name)
         reason = f"{each / seconds[best]:.0f} times as slow as {best}: {each:.1f} s forward and both gradients"
@@ -197,10 +203,10 @@ def _wrong(answer, geometry):
 
 
 def _too_large(geometry, count):
-    """The reason not to measure a layer if the arrays of all competitors together do not fit into memory, or None."""
+    """The reason not to measure a layer, or None. All competitors hold their arrays at the same time."""
     free = machine.free_bytes()
     held = 4 * (math.prod(geometry.in_shape) + math.prod(geometry.out_shape) + math.prod(geometry.weight_shape))
-    needed = held * (count + 3)                   # one of them also has its results
+    needed = held * (count + 3)                   # one competitor at a time also holds its results
     if needed < 0.8 * free:
         return None
     return (f"{count} competitor{'s need' if count != 1 else ' needs'} about {needed / 1e9:.2g} GB, "
@@ -219,7 +225,7 @@ def _bound(competitor):
 
 
 def _turn(seconds):
-    """Seconds of one turn of all competitors: both passes once, then the passes that are timed."""
+    """Seconds of one turn of all competitors: both passes once, then the timed passes."""
     return sum(2 * each + max(2 * each, 4 * SECONDS) for each in seconds.values())
 
 
@@ -233,7 +239,7 @@ def _statistics(one, turns, base, geometry):
 
 
 def _ratio_to_best(chosen, results):
-    """Time of auto's choice over that of the fastest of minicnn's algorithms, forward and both gradients; or None."""
+    """The time of auto's choice divided by the time of minicnn's fastest algorithm, for both passes; or None."""
     ours = {name: turns for name, turns in results.items() if name.startswith("minicnn ")}
     base = ours.get(f"minicnn {chosen}")
     if base is None:

@@ -1,4 +1,4 @@
-"""The work of `minicnn bench train`, a LeNet's training step or its logits; and the check that a result is right."""
+"""The work that `minicnn bench train` measures, a LeNet's training step or its logits, and the check of the results."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from .textbook_lenet import TextbookLeNet
 
 LR = 0.01
 TOLERANCE = 1e-3                                  # of losses and logits
-CHANGE_TOLERANCE = 0.1                            # of the change of the weights; a wrong gradient is off by more
-STEPS = 2
+CHANGE_TOLERANCE = 0.1                            # of the change of the weights; a wrong gradient has a larger error
+JUDGED_STEPS = 2
 HWIO = (2, 3, 1, 0)                               # (K, C, kh, kw) -> (kh, kw, C, K)
-KCHW = (3, 2, 0, 1)                               # and back
+KCHW = (3, 2, 0, 1)                               # (kh, kw, C, K) -> (K, C, kh, kw)
 
 
 @dataclass(frozen=True)
 class StepInputs:
-    """A batch and the weights at the start, the same in every process.
+    """A batch and the initial weights. They are the same in every process.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class StepReference:
     logits: np.ndarray
 
 
-def compute_reference(inputs: StepInputs, steps: int = STEPS, chunk: int = 32) -> StepReference:
+def compute_reference(inputs: StepInputs, steps: int = JUDGED_STEPS, chunk: int = 32) -> StepReference:
     """The results in float64. The batch is computed `chunk` images at a time, so any batch fits into memory."""
     model = TextbookLeNet(inputs.state, np.float64)
     count = len(inputs.images)
@@ -86,12 +86,12 @@ def compute_reference(inputs: StepInputs, steps: int = STEPS, chunk: int = 32) -
 
 
 def judge(reference: StepReference, answer: dict) -> tuple[float, str | None]:
-    """How far a worker's answer is from the reference, and the reason if it is wrong.
+    """The error of a worker's answer, and the reason if the answer is wrong.
 
     The weights are judged by their change, |w - reference| / |reference - start| in the Euclidean norm of each array.
-    Two small steps hardly move the weights: a comparison of the weights themselves would pass without any step. The
-    tolerance of the change is wide, because an activation within a rounding error of ReLU's kink passes its gradient
-    in one library and not in another. So this error tells right from wrong, but not who computes more exactly.
+    Two small steps hardly move the weights, so a comparison of the weights themselves would pass without any step. The
+    tolerance of the change is wide: an activation within a rounding error of ReLU's kink passes its gradient in one
+    library and not in another. This error shows if a library is wrong, but not which library is more exact.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def judge(reference: StepReference, answer: dict) -> tuple[float, str | None]:
             return np.inf, f"its {name} has shape {weights.shape}, not {right.shape}"
         errors[name] = float(np.linalg.norm(weights - right) / np.linalg.norm(right - reference.start[name]))
     worst = max(errors, key=lambda name: np.nan_to_num(errors[name], nan=np.inf))
-    reason = f"after {STEPS} steps the change of its {worst} is off by {errors[worst]:.1e}"
+    reason = f"after {JUDGED_STEPS} steps the change of its {worst} is off by {errors[worst]:.1e}"
     return errors[worst], None if errors[worst] <= CHANGE_TOLERANCE else reason
 
 

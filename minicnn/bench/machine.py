@@ -1,4 +1,4 @@
-"""The machine that measures: its processor, cores, memory, load and versions."""
+"""Facts about the machine that runs a benchmark: its processor, cores, memory, load and versions."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import psutil
 
 PACKAGES = ("numpy", "numba", "scipy", "torch", "tensorflow", "tensorflow_cpu", "jax", "mygrad")
-# the beginnings of the environment variables that can change a speed
+# the first letters of environment variables that can change a speed
 MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN_CONV", "XLA", "TF_ENABLE", "TF_NUM", "TORCH")
 
 
-def describe() -> dict:
+def facts() -> dict:
     """The date, the processor, the cores, the load, the versions, and environment variables that can change a speed."""
     from .. import __version__
     versions = {"minicnn": __version__, "python": platform.python_version()}
@@ -25,7 +25,7 @@ def describe() -> dict:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"), "cpu": processor(),
-            "cores": len(cores()), "load_before": load(), "system": platform.platform(), "versions": versions,
+            "cores": len(cores()), "load_before": load_average(), "system": platform.platform(), "versions": versions,
             "environment": {k: v for k, v in sorted(os.environ.items()) if k.startswith(MATTERS)}}
 
 
@@ -63,8 +63,8 @@ def _rank_among_siblings(core):
         return 0
 
 
-def load() -> float:
-    """The number of processes that wanted to run, on average over the last minute."""
+def load_average() -> float:
+    """The number of processes that wanted to run, averaged over the last minute."""
     return round(psutil.getloadavg()[0], 2)
 
 
@@ -76,7 +76,7 @@ def held_mb() -> float:
 def peak_mb() -> float:
     """The most memory that this process ever held, in MB.
 
-    On Linux this is VmHWM, which counts from the start of the program; ru_maxrss may be that of the parent process.
+    On Linux this is VmHWM, which counts from the start of the program. ru_maxrss may include the parent process.
     """
     with contextlib.suppress(OSError):
         lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -92,9 +92,9 @@ def free_bytes() -> int:
 
 
 def limit_memory() -> None:
-    """Limit this process to nine tenths of the free memory, where the system can do that.
+    """Limit this process to nine tenths of the free memory, if the system can do that.
 
-    An array that is too large is then a MemoryError here. Without the limit the system would kill some process.
+    An array that is too large then raises MemoryError here. Without the limit the system would kill some process.
     """
     process = psutil.Process()
     if hasattr(process, "rlimit"):                # Linux

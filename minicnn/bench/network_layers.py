@@ -44,7 +44,7 @@ class NamedLayer:
         return f"{self.network} {self.name}"
 
     def geometry(self, batch_size: int) -> Geometry:
-        """The layer for a batch of so many float32 images."""
+        """The geometry for `batch_size` float32 images."""
         return Geometry.of((batch_size, self.in_channels, self.size, self.size),
                            (self.out_channels, self.in_channels // self.groups, self.kernel, self.kernel),
                            self.stride, self.padding, groups=self.groups)

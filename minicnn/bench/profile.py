@@ -1,7 +1,7 @@
-"""Where the time of minicnn's training step goes, by operation and layer, forward and backward.
+"""The time of each operation in minicnn's training step, forward and backward.
 
-`watched` wraps the functions of `minicnn.functional` and the vjps of the nodes that they record; the engine itself has
-no code for that. A ReLU that a convolution computes in the same pass has no time of its own: the row of such a
+`watched` wraps the functions of `minicnn.functional` and the vjps of the nodes that they record. The engine has no code
+for profiles. If a convolution computes a ReLU in the same pass, the ReLU has no time of its own, and the row of the
 convolution ends in "+ relu".
 """
 
@@ -37,7 +37,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def timed(self, name: str, direction: str) -> Iterator[None]:
-        """Time the block, unless another block is timed already: an operation may call others."""
+        """Time the block, unless it runs inside another timed block: an operation may call other operations."""
         if self.running:
             yield
             return
@@ -51,7 +51,7 @@ class Stopwatch:
 
 @contextlib.contextmanager
 def watched(watch: Stopwatch) -> Iterator[None]:
-    """Inside the block, `watch` times every function of `minicnn.functional` and the vjps that it recorded."""
+    """Inside the block, `watch` times the functions of `minicnn.functional` and the vjps that they record."""
     originals = {name: getattr(F, name) for name in F.__all__}
     try:
         for name, function in originals.items():
@@ -145,14 +145,14 @@ def run(algorithm: str, batch_size: int, threads: int, repeats: int, progress: P
     Returns
     -------
     dict
-        "step_ms", the median of the whole step, and "rows": name, forward_ms and backward_ms (None where there is
-        none), the medians over the repeats, ms, their sum, and share of the step. The last row is the time outside of
-        all operations: the tape, its checks of shapes and of arrays changed in place, Python.
+        "step_ms", the median of the whole step, and "rows". A row has name, forward_ms and backward_ms (medians over
+        the repeats, or None), ms (their sum), and share (of the step). The last row is the time outside of all
+        operations: the tape, its checks of shapes and of arrays changed in place, Python.
 
     Raises
     ------
     WorkerFailed
-        The step failed; for want of memory it is an InputError too.
+        The step failed. If memory was too small, the error is an InputError too.
     """
     begun = time.monotonic()
     progress.update(0, 1, "first steps")
@@ -162,11 +162,11 @@ def run(algorithm: str, batch_size: int, threads: int, repeats: int, progress: P
         for i in range(repeats):
             progress.update(i, repeats, f"step {i + 1}")
             steps.append(worker.ask("profile_step"))
-    return summarize(steps)
+    return medians_of(steps)
 
 
-def summarize(steps: list[dict]) -> dict:
-    """The medians of what `ProfiledStep` returned for each step, as `run` returns them."""
+def medians_of(steps: list[dict]) -> dict:
+    """The medians over `steps`, each a result of `ProfiledStep`, in the form that `run` returns."""
     wholes = [step["whole"] for step in steps]
     seconds = [{(name, direction): each for name, direction, each in step["operations"]} for step in steps]
     rows: list[dict] = []

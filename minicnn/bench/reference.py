@@ -1,9 +1,9 @@
 """A layer's results in float64, for a sample of its elements, and the errors of float32 results.
 
-The error of an element is counted in units of eps (|w| * |x|): the sum of the absolute values of its products, times
-the machine precision of float32. This unit measures rounding for a layer of any size. An algorithm that mixes elements,
-as a Fourier transform does, has no bound in this unit: its error is large where an element is small beside the others.
-So a result counts as wrong only if its error exceeds 1e-3 of the largest element.
+The unit for the error of an element is eps (|w| * |x|): the sum of the absolute values of its products, times the
+machine precision of float32. This unit suits layers of any size. An algorithm that mixes elements, such as a Fourier
+transform, has no bound in this unit: its error is large at an element that is much smaller than the others. Therefore a
+result counts as wrong only if its error exceeds 1e-3 of the largest element.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 
 from ..conv.geometry import Geometry
 
-PRODUCTS = 30_000_000                             # of a sample, at most
-CHANNELS = 4                                      # on either side of a sample of the weight's gradient
+SAMPLE_PRODUCTS = 30_000_000                      # the most products that a sample of elements needs
+SAMPLE_CHANNELS = 4                               # input channels, and output channels, in a sample of weights
 
 
 class SampleError(NamedTuple):
@@ -25,11 +25,12 @@ class SampleError(NamedTuple):
     Attributes
     ----------
     element : float
-        eps (|w| * |x|) at the same element, as in the head of this file.
+        In units of eps (|w| * |x|) at the same element, as at the start of this file.
     largest : float
-        eps times the largest |w| * |x| of the sample; `error_norm` of an algorithm tells which of the two is bounded.
+        In units of eps times the largest |w| * |x| of the sample. The `error_norm` of an algorithm, "element" or
+        "largest", says which of the two errors is bounded.
     relative : float
-        The largest element of the sample.
+        In units of the largest element of the sample.
     """
 
     element: float
@@ -38,7 +39,7 @@ class SampleError(NamedTuple):
 
 
 def geometry_of(fields: dict) -> Geometry:
-    """The Geometry of `dataclasses.asdict(geometry)` after a way through JSON.
+    """The Geometry of which `fields` is `dataclasses.asdict(geometry)`, written to JSON and read again.
 
     >>> from dataclasses import asdict
     >>> geometry = Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))
@@ -67,8 +68,9 @@ def errors(geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarr
 
     Notes
     -----
-    The sample of the output (input's gradient) has some output (input) channels of some images, whole. The sample of
-    the weight's gradient has some channels on both sides, summed over all images. The first and the last are always in.
+    The sample of the output has all pixels of some output channels of some images. The sample of the input's gradient
+    has all pixels of some input channels of some images. The sample of the weight's gradient has all taps of some pairs
+    of channels, summed over all images. The first and the last image and channel always belong to a sample.
     """
     g = geometry
     found = {}
@@ -93,7 +95,7 @@ def _worst(result, exact, bound):
 
 
 def _sample(geometry, side):
-    """Images, input channels, output channels, and the Geometry of the convolution that they make."""
+    """Images, input channels, output channels, and the Geometry of the convolution between them."""
     g = geometry
     in_group, out_group = g.in_channels // g.groups, g.out_channels // g.groups
     if g.groups > 1:                              # some groups, whole
@@ -102,38 +104,38 @@ def _sample(geometry, side):
         outs = (groups[:, None] * out_group + np.arange(out_group)).ravel()
         parts = len(groups)
     else:
-        ins = _spaced(in_group, in_group if side == "out" else CHANNELS)
-        outs = _spaced(out_group, out_group if side == "in" else CHANNELS)
+        ins = _spaced(in_group, in_group if side == "out" else SAMPLE_CHANNELS)
+        outs = _spaced(out_group, out_group if side == "in" else SAMPLE_CHANNELS)
         parts = 1
     part = replace(g, in_channels=len(ins), out_channels=len(outs), groups=parts)
     if side == "both":
         return np.arange(g.batch), ins, outs, part
     per_image = max(1, part.multiply_adds // g.batch)
-    images = _spaced(g.batch, max(1, PRODUCTS // per_image))
+    images = _spaced(g.batch, max(1, SAMPLE_PRODUCTS // per_image))
     return images, ins, outs, replace(part, batch=len(images))
 
 
 def _spaced(count, wanted):
-    """At most `wanted` of range(count), evenly spaced, the first and the last among them."""
+    """At most `wanted` numbers of range(count), evenly spaced, with the first and the last."""
     return np.unique(np.linspace(0, count - 1, min(count, wanted)).round().astype(int))
 
 
 def _block(geometry, outs, ins):
-    """The index of the weights between these channels; with groups they are whole groups, so all inputs of each."""
+    """The index of the weights between these channels. With groups, the channels are whole groups."""
     return np.ix_(outs, ins) if geometry.groups == 1 else (outs,)
 
 
 def _exact_and_bound(geometry, x, weight, grad):
-    """A pass in float64, and the same of the absolute values."""
+    """The result of a pass in float64, and its result for the absolute values of the operands."""
     arrays = [None if a is None else a.astype(np.float64) for a in (x, weight, grad)]
     return _pass(geometry, *arrays), _pass(geometry, *(None if a is None else abs(a) for a in arrays))
 
 
 def _pass(geometry, x, weight, grad):
-    """Compute from two of x, weight and grad what belongs to the third, which is None.
+    """The input's gradient if x is None; the weight's gradient if weight is None; the output if grad is None.
 
-    x None: the input's gradient. weight None: the weight's gradient. grad None: the output. For each tap of the kernel
-    there is a product of matrices for each image and group. All sums are NumPy's; no code of minicnn computes here.
+    For each tap of the kernel there is a product of matrices for each image and group. NumPy computes all sums; no code
+    of minicnn computes here.
     """
     g, pixels = geometry, geometry.out_size[0] * geometry.out_size[1]
     split = lambda array: array.reshape(len(array), g.groups, -1, pixels)         # (N, G, channels, pixels)

@@ -1,4 +1,4 @@
-"""Competitors that take turns, so a busy machine slows all of them alike; and statistics of their times."""
+"""Competitors take turns, so other load of the machine slows all of them; and statistics of their times."""
 
 from __future__ import annotations
 
@@ -47,16 +47,17 @@ def take_turns(workers: dict[str, Worker], rounds: int, turn: Callable[[Worker],
 
 
 def remaining(progress: Progress, begun: float, seconds: float) -> Progress:
-    """The last part of `progress`: about so many seconds of work, after the work since `begun` (time.monotonic()).
+    """The part of `progress` for the next `seconds` of work. Its size follows from the time since `begun`.
 
-    Until then `progress` stands at 0 and tells no time left, for nothing has been measured.
+    `begun` is a result of time.monotonic(). Before this part, `progress` is at 0 and shows no time left, because
+    nothing has been measured yet.
     """
     spent = time.monotonic() - begun
     return Part(progress, spent / max(spent + seconds, 1e-9), 1.0)
 
 
 def parts(progress: Progress, weights: Sequence[float], names: Sequence[str]) -> list[Progress]:
-    """Consecutive parts of `progress`, as long as their weights; the texts of each begin with its name."""
+    """Consecutive parts of `progress`, as long as their weights. The texts of a part begin with its name."""
     total, before = sum(weights), 0.0
     result: list[Progress] = []
     for weight, name in zip(weights, names, strict=True):
@@ -66,7 +67,7 @@ def parts(progress: Progress, weights: Sequence[float], names: Sequence[str]) ->
 
 
 def spread(rounds: Sequence[Sequence[float]]) -> dict[str, float]:
-    """Minimum, quartiles and median, in milliseconds, of all times of all rounds, which are in seconds.
+    """Minimum, quartiles and median of all times of all rounds. The times are in seconds, the results in milliseconds.
 
     >>> spread([[0.001, 0.002], [0.003]])
     {'min_ms': 1.0, 'q1_ms': 1.5, 'median_ms': 2.0, 'q3_ms': 2.5}
@@ -77,9 +78,9 @@ def spread(rounds: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def ratio(rounds: Sequence[Sequence[float]], base: Sequence[Sequence[float]]) -> float:
-    """The median over all rounds of this competitor's median over the median of `base` in the same round.
+    """The median, over all rounds, of the quotient of this competitor's median and the median of `base`.
 
-    A disturbance that lasts for a round or longer cancels.
+    Both medians are of the same round, so a disturbance that lasts for a round or longer cancels.
 
     >>> ratio([[2.0, 2.0], [40.0]], [[1.0], [20.0, 20.0]])
     2.0

@@ -1,7 +1,7 @@
-"""The LeNet as the textbooks write it: NumPy, channels first, im2col, each backward pass by hand, no autograd.
+"""The LeNet as in textbooks: NumPy, channels first, im2col, each backward pass written by hand, no autograd.
 
-It computes the same as `minicnn.models.LeNet` and shares no code with it. In float64 it is the reference that every
-competitor is checked against; in float32 it is a competitor itself.
+It computes the same as `minicnn.models.LeNet` and shares no code with it. In float64 it is the reference for every
+competitor. In float32 it is a competitor itself.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def _im2col(x, k):
-    """(N, C, H, W) -> (N OH OW, C k k): a loop over the kernel, then one transposition."""
+    """(N, C, H, W) -> (N OH OW, C k k), by a loop over the kernel and one transposition."""
     n, c, h, w = x.shape
     oh, ow = h - k + 1, w - k + 1
     columns = np.empty((n, c, k, k, oh, ow), x.dtype)
@@ -76,7 +76,7 @@ class _MaxPool:
 
 
 class TextbookLeNet:
-    """The network of a state dict of `minicnn.models.LeNet`; it copies the arrays as `dtype`."""
+    """The network with the weights of a state dict of `minicnn.models.LeNet`. It copies the arrays as `dtype`."""
 
     def __init__(self, state: dict[str, np.ndarray], dtype: type = np.float32):
         self.state: dict[str, np.ndarray] = {name: array.astype(dtype) for name, array in state.items()}

@@ -1,4 +1,4 @@
-"""A training step of the LeNet, or its logits, by every competitor in turn: `minicnn bench train`."""
+"""`minicnn bench train`: the time of the LeNet's training step or forward pass, by competitor."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .lenet_step import LR, StepInputs, compute_reference, judge
 from .libraries import Competitor
 from .worker_process import Worker, WorkerFailed
 
-LEAST = 3                                         # timed steps of a turn, at least
-SECONDS = 0.05                                    # of a turn, if that is more steps
+LEAST = 3                                         # the fewest timed steps in a turn
+SECONDS = 0.05                                    # the time of a turn, if it has more steps than LEAST
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to measure: a training step or a forward pass without gradients, of so many images on so many threads.
+    """What to measure: a training step, or a forward pass without gradients, for a batch size on some threads.
 
     >>> str(Task(training=True, batch_size=64, threads=1))
     'LeNet training step, batch 64, 1 thread'
@@ -36,7 +36,7 @@ class Task:
 
     @property
     def relative_time(self) -> float:
-        """Predicted time of `run`, relative to other tasks: starting the competitors takes as long as a batch of 64."""
+        """Predicted time of `run`, relative to other tasks. To start the competitors takes as long as 64 images."""
         return 64 + self.batch_size
 
 
@@ -47,7 +47,7 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
     ----------
     task : Task
     competitors : list of minicnn.bench.libraries.Competitor
-        The others are compared with the first of minicnn's.
+        All are compared with the first one that is minicnn.
     rounds : int
         Turns of each competitor.
     progress : Progress
@@ -57,8 +57,8 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
     dict
         The task, and "rows". A row has name, library, variant, version, status ("ok", "wrong" or "failed"), reason,
         error (see `lenet_step.judge`), first_step_s, import_mb and peak_mb. If its status is "ok" it also has steps
-        (the number that was timed), min_ms, q1_ms, median_ms, q3_ms, ratio (its median over the base's) and
-        ratio_in_turn (see `round_robin.ratio`).
+        (the number of timed steps), min_ms, q1_ms, median_ms, q3_ms, ratio (its median divided by the base's median)
+        and ratio_in_turn (see `round_robin.ratio`).
     """
     begun, turn = time.monotonic(), 0.0
     progress.update(0, 1, "reference in float64")
@@ -92,7 +92,7 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
 
 
 def _start(competitor, task, reference, row, stack):
-    """The worker and the seconds of its step if it computes the right thing, else (None, 0); fills the row."""
+    """Fill the row. Returns the worker and the seconds of its step, or (None, 0) if it failed or is wrong."""
     try:
         worker = stack.enter_context(Worker(competitor, task.threads))
         row |= worker.loaded

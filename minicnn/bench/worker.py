@@ -1,8 +1,7 @@
 """The process of one competitor: it reads requests and writes answers, one line of JSON each.
 
-A request names a method of `Session` under "do" and gives its arguments. The answer is an object. It has "error" if the
-request failed, and then "memory": whether memory was too small. The parent decides when: nothing runs between two
-requests.
+A request names a method of `Session` under "do" and gives its arguments. The answer is an object. If the request
+failed, the answer has "error", and "memory" says if memory was too small. Nothing runs between two requests.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ import threadpoolctl
 from .libraries import LayerCalls, Library
 from .machine import held_mb, limit_memory, peak_mb
 
-LONG = 0.5                                        # seconds of both passes, from which no pass is needed to wake up
+LONG = 0.5                                        # layers slower than these seconds need no warm-up pass
 
 
 class Session:
-    """The requests: first `load`, then `open_lenet`, `open_layer` or `open_profile`, then those that measure."""
+    """The requests: first `start`, then `open_lenet`, `open_layer` or `open_profile`, then those that measure."""
 
     def __init__(self) -> None:
         self.library: Library
         self.step: Callable[[], Any]
         self.layer: LayerCalls | None = None
 
-    def load(self, module: str, threads: int) -> dict:
-        """Import a library and limit it to so many threads. -> its version, and the memory in MB after that."""
+    def start(self, module: str, threads: int) -> dict:
+        """Import a library and limit its threads. -> its version, and the memory of this process in MB after that."""
         self.library = importlib.import_module(module).LIBRARY
-        version = self.library.load(threads)
-        threadpoolctl.threadpool_limits(threads)  # those of BLAS and OpenMP that follow no environment variable
+        version = self.library.start(threads)
+        threadpoolctl.threadpool_limits(threads)  # BLAS and OpenMP libraries that read no environment variable
         return {"version": version, "import_mb": held_mb()}
 
     def open_lenet(self, variant: str, batch_size: int, training: bool) -> dict:
@@ -56,15 +55,15 @@ class Session:
         return {**times, "logits": results[1].tolist()}
 
     def steps(self, least: int, seconds: float) -> dict:
-        """One step that is not timed, then timed steps: at least `least`, and for about so many seconds.
+        """One step that is not timed, then timed steps: at least `least`, and for about `seconds` seconds.
 
-        -> the seconds of each.
+        -> the seconds of each timed step.
         """
         first, = _timed(self.step, 1)
         return {"seconds": _timed(self.step, max(least, min(50, round(seconds / first))))}
 
     def memory(self) -> dict:
-        """-> the most memory in MB that this process ever held."""
+        """-> the most memory that this process ever held, in MB."""
         return {"peak_mb": peak_mb()}
 
     def open_profile(self, algorithm: str, batch_size: int) -> dict:
@@ -78,7 +77,7 @@ class Session:
         """-> the seconds of one step, and of each of its operations, as `ProfiledStep` returns them."""
         return self.step()
 
-    def find(self, geometry: dict, names: list[str] | None, repeats: int) -> dict:
+    def find_records(self, geometry: dict, names: list[str] | None, repeats: int) -> dict:
         """-> the records of `minicnn.conv.find`, as dicts."""
         from ..conv import find
         from .reference import geometry_of
@@ -106,9 +105,9 @@ class Session:
         return {"out_shape": out_shape, "errors": errors, "seconds": self.seconds}
 
     def passes(self, seconds: float) -> dict:
-        """Time each pass for about so many seconds, at least once; before that both passes once, unless that is long.
+        """Time each pass at least once, for about `seconds` seconds. Layers faster than LONG have a warm-up pass first.
 
-        -> {pass: the seconds of each time}.
+        -> {pass: the seconds of each call}.
         """
         assert self.layer is not None
         if self.seconds < LONG:
@@ -134,11 +133,11 @@ def _timed(run, count):
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until the parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)                                 # what a library prints is no answer
+    os.dup2(2, 1)                                 # a library may print: its text must not mix with the answers
     session = Session()
     for line in requests:
         request = json.loads(line)

@@ -1,4 +1,4 @@
-"""The parent's side of a worker: start it on so many cores, ask it, notice if it dies or hangs, end it."""
+"""The parent's side of a worker: start its process on some cores, ask it, notice if it dies or hangs, end it."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PATIENCE = 300.0                                  # seconds; compiling takes a m
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS",
            "NPROC", "VECLIB_MAXIMUM_THREADS")
 PACKAGE = Path(__file__).parents[1]
-# PYTHONSAFEPATH in its environment keeps the current directory off the worker's path: a select.py or numpy.py that lies
+# PYTHONSAFEPATH in the worker's environment keeps the current directory off its path: a select.py or numpy.py that lies
 # there is not the library. The package is loaded from its file, so its directory need not be on the path either. The
-# process takes its cores before NumPy's BLAS counts them.
+# process restricts itself to its cores before NumPy's BLAS counts them.
 START = """
 import sys, psutil
 process, cores = psutil.Process(), [int(core) for core in sys.argv[2].split(",")]
@@ -40,25 +40,26 @@ main()
 
 
 class WorkerFailed(RuntimeError):
-    """A worker could not do what it was asked."""
+    """A worker could not carry out a request."""
 
 
 class WorkerOutOfMemory(WorkerFailed, InputError):
-    """A worker would have needed more memory than is free: the user chose sizes that are too large."""
+    """A worker needs more memory than is free, because the user chose sizes that are too large."""
 
 
 class Worker:
-    """A process that measures one competitor, on so many cores; use it in a `with`.
+    """A process that measures one competitor. Use it in a `with`.
 
     Parameters
     ----------
     competitor : minicnn.bench.libraries.Competitor
     threads : int
+        The process has as many cores.
 
     Attributes
     ----------
     loaded : dict
-        "version" of the library, and "import_mb", the memory in MB after its import.
+        "version" of the library, and "import_mb", the memory of the process after the import, in MB.
 
     Raises
     ------
@@ -73,18 +74,18 @@ class Worker:
         self.process = subprocess.Popen([sys.executable, "-c", START, str(PACKAGE), allowed], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log, env=environment(threads))
         try:
-            self.loaded = self.ask("load", module=competitor.module, threads=threads)
+            self.loaded = self.ask("start", module=competitor.module, threads=threads)
         except BaseException:
             self.close()
             raise
 
     def ask(self, do: str, patience: float = PATIENCE, **arguments: Any) -> dict:
-        """The answer to one request, which is a method of `worker.Session` with its arguments.
+        """The answer to one request: the name of a method of `worker.Session`, and its arguments.
 
         Raises
         ------
         WorkerFailed
-            It answered that it cannot, it died, or it said nothing for `patience` seconds (then it is ended).
+            The answer is an error, the process died, or it did not answer in `patience` seconds and was ended.
         """
         assert self.process.stdin is not None and self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
@@ -102,7 +103,7 @@ class Worker:
         return answer
 
     def rest(self, most: float = 0.5) -> None:
-        """Wait until none of its threads runs, at most so many seconds: some threads spin after their work."""
+        """Wait until no thread of the process runs, at most `most` seconds. Some threads spin after their work."""
         tasks = Path(f"/proc/{self.process.pid}/task")
         end = time.monotonic() + most
         while True:
@@ -133,7 +134,7 @@ class Worker:
     def _last_words(self):
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
-        self.process.kill()                       # it may have closed its output only
+        self.process.kill()                       # it may still run and have closed only its output
         status = self.process.wait()
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         hint = " (the system may have run out of memory)" if status == -signal.SIGKILL else ""
@@ -143,7 +144,7 @@ class Worker:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: every library reads the number of threads from another variable."""
+    """The environment of a worker. Each library reads the number of threads from a different variable."""
     eigen = "true" if threads > 1 else "false"
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]    # an empty one is "."
     return {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",

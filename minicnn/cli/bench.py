@@ -168,7 +168,7 @@ def conv(arguments: argparse.Namespace) -> int:
             with layers.Crew(count) as crew:
                 for (_, size, layer), part in (step for step in steps if step[0][0] == count):
                     result["runs"].append(
-                        layers.find(layer, size, crew, names, arguments.repeats, part) if arguments.find else
+                        layers.find_records(layer, size, crew, names, arguments.repeats, part) if arguments.find else
                         layers.run(layer, size, crew, names, others, arguments.repeats, part))
     return _finish(arguments, result)
 
@@ -182,7 +182,7 @@ def _thread_counts(arguments):
 def _result(benchmark):
     """The result without its runs. If the machine is busy, a note on stderr says that the ratios will be wrong."""
     from ..bench import machine
-    result = {"benchmark": benchmark, **machine.describe(), "runs": []}
+    result = {"benchmark": benchmark, **machine.facts(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
         note_stderr(f"The machine is busy (load {busy:.1f}, cores {cores}). This slows threads that wait for each "

@@ -31,11 +31,11 @@ from .canvas import CANVAS, DIGIT, LAYERS
 ROOM = CANVAS - DIGIT                   # how far a digit can move down and to the right: 10 pixels
 SHEET = CANVAS + ROOM
 CENTRE = ROOM // 2                      # the middle place; the 28 x 28 window that is classified begins here, too
-CHANNELS = 6                            # that are shown of a layer with more
+SHOWN = 6                            # that are shown of a layer with more
 REACH = (5, 9, 13, 17)                  # pixels of the canvas that a pixel of the layer's map sees, each way
 POOL_REACH = 18
 DIRAC = DIGIT // 2                      # where in the 28 x 28 pixels that are moved the impulse is
-ADVICE = 'make the model with algorithm="direct"'
+REMEDY = 'make the model with algorithm="direct"'
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ class _Maps:
                 top, left, size = ROOM - dy, ROOM - dx, found.shape[-1]
                 if not np.array_equal(found, of_sheet[:, top:top + size, left:left + size]):
                     raise StateError(f"explore: {layer} of {name} at ({dy}, {dx}) is not the shifted map of the digit "
-                                     f"elsewhere: the convolution's algorithm is not exactly equivariant; {ADVICE}")
+                                     f"elsewhere: the convolution's algorithm is not exactly equivariant; {REMEDY}")
         window = slice(CENTRE, CENTRE + DIGIT)
         logits = _finite(model(Tensor(np.ascontiguousarray(canvases[:, :, window, window]))).data, "fc1")
         return cls(sheet, responses[-1], model.pool(Tensor(responses[-1])).data, logits,
@@ -205,7 +205,7 @@ def _impulses(model):
         found.append(maps[0, :, part, part].copy())
     if not np.array_equal(found[0], model.conv1.weight.data[:, 0, ::-1, ::-1]):
         raise StateError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
-                         f"algorithm rounds; {ADVICE}")
+                         f"algorithm rounds; {REMEDY}")
     places, compared = placements(DIGIT, CANVAS), 0
     canvases = np.concatenate([dirac((CANVAS, CANVAS), at, dtype=np.float32) for at in places + DIRAC])
     for h, maps in zip(found, _linear_responses(model, canvases), strict=True):
@@ -214,12 +214,12 @@ def _impulses(model):
             room = np.zeros((len(h), CANVAS + reach, CANVAS + reach), np.float32)   # h from (y - reach + 1) to y, cut
             room[:, y:y + reach, x:x + reach] = h
             if not np.array_equal(response, room[:, reach - 1:reach - 1 + size, reach - 1:reach - 1 + size]):
-                raise StateError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; {ADVICE}")
+                raise StateError(f"explore: the response to an impulse at ({y}, {x}) is not the shifted one; {REMEDY}")
         compared += maps.size
     return found, compared
 
 
-def _strongest(maps, most=CHANNELS):
+def _strongest(maps, most=SHOWN):
     """The channels with most energy, in their order: what all digits' maps differ from their background, squared."""
     energy = sum(np.square(one - one[:, :1, :1], dtype=np.float64).sum((1, 2)) for one in maps)
     return sorted(np.argsort(-energy, kind="stable")[:most].tolist())

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .canvas import CANVAS, DIGIT, LAYERS
 from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
 
-LIMIT = 3_000_000               # bytes of the file
+MAX_PAGE_BYTES = 3_000_000               # bytes of the file
 SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # the data and maps, what is drawn, what is heard
 
 
@@ -65,9 +65,9 @@ def build(found: Exploration, source: str) -> str:
                        ("meta", json.dumps(meta).replace("<", "\\u003c")),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
-    if len(page.encode()) > LIMIT:
-        raise InputError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f} MB: name "
-                         f"fewer than {len(found.labels)} digits")
+    if len(page.encode()) > MAX_PAGE_BYTES:
+        raise InputError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than "
+                         f"{MAX_PAGE_BYTES / 1e6:.0f} MB: name fewer than {len(found.labels)} digits")
     return page
 
 

@@ -111,7 +111,7 @@ def _writer(ending: str, fps: Any, captions: list[str]) -> AbstractMovieWriter:
     return _Gif(fps) if ending else _Folder(fps)
 
 
-class _Images(AbstractMovieWriter):
+class _FrameWriter(AbstractMovieWriter):
     """A writer that hands each frame to `add` as an image."""
 
     def setup(self, fig, outfile, dpi=None):
@@ -128,14 +128,14 @@ class _Images(AbstractMovieWriter):
         pass
 
 
-class _Folder(_Images):
+class _Folder(_FrameWriter):
     """PNG files in a directory."""
 
     def add(self, image):
         image.save(Path(self.outfile) / f"frame{self.added:04d}.png")
 
 
-class _Collected(_Images):
+class _Collected(_FrameWriter):
     """All frames with 64 colours each: enough for what is drawn here, where dither would be noise."""
 
     def setup(self, fig, outfile, dpi=None):

@@ -3,19 +3,19 @@
 HONEST = """
 from minicnn.bench.libraries import LayerCalls, LeNetCalls, Library, textbook
 
-def load(threads):
+def start(threads):
     print("what a library prints is no answer")
     return "1.0"
 
 def lenet(variant, inputs):
     return textbook.lenet(variant, inputs)
 
-LIBRARY = Library(__name__, "numpy", "numpy", lambda threads: load(threads), lambda *arguments: lenet(*arguments),
+LIBRARY = Library(__name__, "numpy", "numpy", lambda threads: start(threads), lambda *arguments: lenet(*arguments),
                   lambda *arguments: layer(*arguments), {"one": "stranger"}, {"one": "stranger"})
 """
 
 INCOMPLETE = HONEST + """
-def load(threads):
+def start(threads):
     import no_such_module
 """
 

@@ -53,11 +53,11 @@ def test_layers_of_an_unknown_network():
 def test_all_stands_for_the_algorithms_that_auto_chooses_among():
     geometry = network_layers.NAMED_LAYERS[1].geometry(16)
     others = libraries.competitors(["textbook"])
-    present, chosen = layers.competitors(["all"], geometry, others)
+    present, chosen = layers.layer_competitors(["all"], geometry, others)
     assert chosen == choose("auto", geometry).name and present[-1] == others[0]
     names = {competitor.variant for competitor in present[:-1]}
     assert names == {name for name, known in algorithms().items() if known.cost(layers.ORDINARY) < math.inf}
-    present, chosen = layers.competitors(["im2col"], geometry, [])
+    present, chosen = layers.layer_competitors(["im2col"], geometry, [])
     assert [c.name for c in present] == ["minicnn im2col"] and chosen is None
 
 

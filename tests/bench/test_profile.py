@@ -20,7 +20,7 @@ def test_a_step_is_told_by_operation_and_layer():
 def test_the_rows_and_the_rest_add_up_to_the_step():
     steps = [{"whole": 0.010, "operations": [("conv2d", profile.FORWARD, 0.002), ("conv2d", profile.BACKWARD, 0.004),
                                              ("SGD step", profile.FORWARD, 0.001)]}] * 3
-    found = profile.summarize(steps)
+    found = profile.medians_of(steps)
     assert found["step_ms"] == pytest.approx(10) and [row["name"] for row in found["rows"]] == [
         "conv2d", "SGD step", "rest: tape, checks, Python"]
     assert [row["ms"] for row in found["rows"]] == pytest.approx([6, 1, 3])

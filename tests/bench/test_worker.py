@@ -66,6 +66,6 @@ def test_too_little_memory_is_a_users_mistake_and_another_failure_is_not(add_lib
 def test_what_describes_the_machine_holds_no_path(monkeypatch):
     monkeypatch.setenv("MINICNN_DATA", "/somewhere")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    found = machine.describe()
+    found = machine.facts()
     assert found["environment"]["OMP_NUM_THREADS"] == "1" and "/somewhere" not in str(found)
     assert found["cpu"] == machine.processor() and found["cores"] == len(machine.cores())

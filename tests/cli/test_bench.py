@@ -31,7 +31,7 @@ def test_misuse(arguments, message, refused):
     assert message in refused("bench", *arguments)
 
 
-MACHINE = {**machine.describe(), "load_before": 0.5}
+MACHINE = {**machine.facts(), "load_before": 0.5}
 TIMES = {"median_ms": 1.234, "q1_ms": 1.2, "q3_ms": 1.3, "min_ms": 1.1}
 ROW = {"name": "PyTorch channels_last", "library": "torch", "status": "ok", "reason": None, "steps": 45, "ratio": 3.19,
        "ratio_in_turn": 3.21, "peak_mb": 362.0, "import_mb": 201.0, "first_step_s": 0.089, "error": 1e-7, **TIMES}

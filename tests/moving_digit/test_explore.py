@@ -13,7 +13,7 @@ from minicnn.errors import InputError, StateError
 from minicnn.models import LeNet, lenet
 from minicnn.moving_digit import build, embedded, explore
 from minicnn.moving_digit.exploration import quantise
-from minicnn.moving_digit.page import LIMIT
+from minicnn.moving_digit.page import MAX_PAGE_BYTES
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
 from tests.recorder import Recorder
 
@@ -25,7 +25,7 @@ def model():
 
 def test_the_file_is_whole_and_asks_for_nothing_else(page):
     text = page.read_text(encoding="utf-8")
-    assert 100_000 < page.stat().st_size <= LIMIT
+    assert 100_000 < page.stat().st_size <= MAX_PAGE_BYTES
     assert "{{" not in text.replace("${{", "") and text.rstrip().endswith("</html>")
     assert not re.search(r"(src|href)=[\"'](?!data:)|url\(|@import|https?://|fetch\(|XMLHttpRequest|import\(", text)
     assert "default-src 'none'" in text
@@ -137,7 +137,7 @@ def test_bad_arguments_of_explore(model):
 
 
 def test_a_page_that_would_be_too_large_is_refused(model, monkeypatch):
-    monkeypatch.setattr("minicnn.moving_digit.page.LIMIT", 10_000)
+    monkeypatch.setattr("minicnn.moving_digit.page.MAX_PAGE_BYTES", 10_000)
     with pytest.raises(InputError, match="more than 0 MB: name fewer than 1 digits"):
         build(explore(model, np.zeros((1, 28, 28), np.uint8), [0], [0]), "a test")
 

@@ -1,4 +1,4 @@
-"""Who is measured: minicnn's algorithms and other libraries. A new library is one file here and no other edit.
+"""The competitors in the benchmarks: minicnn's algorithms and other libraries. A new library is one file here.
 
 The name of the file is the name of the library in `minicnn bench train --against NAME`. The file ends with
 `LIBRARY = Library(...)`. It imports the library inside its functions: the parent process imports every file here.
@@ -22,7 +22,7 @@ from ...errors import InputError
 
 @dataclass(frozen=True)
 class Library:
-    """One library: its names, and how to compute with it.
+    """One library: its names, and the functions that compute with it.
 
     Attributes
     ----------
@@ -30,20 +30,20 @@ class Library:
         The `__name__` of the file.
     package, install : str
         The name in an import, and the name for pip.
-    load : callable
-        load(threads) imports the library, limits it to so many threads and returns its version.
+    start : callable
+        start(threads) imports the library, limits its threads and returns its version.
     lenet : callable
         lenet(variant, inputs) -> LeNetCalls, for the batch and the weights of `lenet_step.StepInputs`.
     layer : callable, optional
         layer(variant, geometry, x, weight, grad) -> LayerCalls, for one convolution layer.
     variants, layer_variants : dict of str
-        {variant: its name in the tables}, for the LeNet and for single layers. An empty one is not measured.
+        {variant: its name in the tables}, for the LeNet and for single layers. If it is empty, nothing is measured.
     """
 
     module: str
     package: str
     install: str
-    load: Callable[[int], str]
+    start: Callable[[int], str]
     lenet: Callable[..., LeNetCalls]
     layer: Callable[..., LayerCalls] | None = None
     variants: dict[str, str] = field(default_factory=dict)
@@ -115,7 +115,7 @@ def found() -> dict[str, Library]:
 
 
 def others(layers: bool = False) -> dict[str, Library]:
-    """The libraries to compare minicnn with; with `layers` those that measure single layers.
+    """The libraries to compare minicnn with. With `layers`, only libraries that can measure single layers.
 
     >>> list(others(layers=True))
     ['torch']
@@ -130,7 +130,7 @@ def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
     ----------
     names : iterable of str
     layers : bool
-        The variants of single layers, not those of the LeNet.
+        Return the variants for single layers instead of those for the LeNet.
 
     Raises
     ------

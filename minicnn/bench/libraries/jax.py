@@ -1,4 +1,4 @@
-"""JAX: the whole step jitted, channels last, the weights donated."""
+"""JAX as a competitor in the benchmarks: the whole step jitted, channels last, the weights donated."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ..lenet_step import StepInputs, channels_first, channels_last
 from . import LeNetCalls, Library
 
 
-def load(threads: int) -> str:
-    """Import JAX, which reads its threads from the environment. -> its version."""
+def start(threads: int) -> str:
+    """Import JAX, which reads its number of threads from the environment. -> its version."""
     import jax
     return jax.__version__
 
@@ -50,4 +50,4 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     return LeNetCalls(step, lambda: np.asarray(infer(params, images)), weights)
 
 
-LIBRARY = Library(__name__, "jax", "jax", load, lenet, variants={"jit": "JAX"})
+LIBRARY = Library(__name__, "jax", "jax", start, lenet, variants={"jit": "JAX"})

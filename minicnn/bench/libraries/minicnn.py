@@ -1,4 +1,4 @@
-"""minicnn itself as a competitor; the variant is the convolution algorithm."""
+"""minicnn as a competitor in the benchmarks. The variant is the convolution algorithm."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..lenet_step import StepInputs
 from . import LayerCalls, LeNetCalls, Library
 
 
-def load(threads: int) -> str:
-    """Import minicnn and limit it to so many threads. -> its version."""
+def start(threads: int) -> str:
+    """Import minicnn and limit its threads. -> its version."""
     algorithms()                                  # imports numba
     set_num_threads(threads)
     return __version__
@@ -43,7 +43,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
-    """The convolution of these operands, which lie in memory as between two layers of a network: batch innermost."""
+    """The convolution of these operands. They lie in memory as between two layers of a network: (C, H, W, N)."""
     algorithm = choose(variant, geometry)
     x, grad = _batch_last(x), _batch_last(grad)
 
@@ -60,4 +60,4 @@ def _batch_last(array):
     return to_batch_first(copy)
 
 
-LIBRARY = Library(__name__, "minicnn", "minicnn", load, lenet, layer)       # its variants are its algorithms
+LIBRARY = Library(__name__, "minicnn", "minicnn", start, lenet, layer)       # its variants are its algorithms

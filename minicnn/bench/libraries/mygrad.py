@@ -1,4 +1,4 @@
-"""MyGrad with memory guarding off, as its documentation advises for speed."""
+"""MyGrad as a competitor in the benchmarks, with memory guarding off, as its documentation advises for speed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ..lenet_step import StepInputs
 from . import LeNetCalls, Library
 
 
-def load(threads: int) -> str:
+def start(threads: int) -> str:
     """Import MyGrad, which has no threads of its own. -> its version."""
     import mygrad
     mygrad.turn_memory_guarding_off()
@@ -42,4 +42,4 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     return LeNetCalls(step, forward, lambda: {name: param.data for name, param in params.items()})
 
 
-LIBRARY = Library(__name__, "mygrad", "mygrad", load, lenet, variants={"eager": "MyGrad"})
+LIBRARY = Library(__name__, "mygrad", "mygrad", start, lenet, variants={"eager": "MyGrad"})

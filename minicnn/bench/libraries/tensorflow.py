@@ -1,4 +1,4 @@
-"""TensorFlow: one tf.function for the whole step, channels last."""
+"""TensorFlow as a competitor in the benchmarks: one tf.function for the whole step, channels last."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from ..lenet_step import StepInputs, channels_first, channels_last
 from . import LeNetCalls, Library
 
 
-def load(threads: int) -> str:
-    """Import TensorFlow and limit it to so many threads. -> its version."""
+def start(threads: int) -> str:
+    """Import TensorFlow and limit its threads. -> its version."""
     import tensorflow as tf
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
@@ -47,4 +47,4 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     return LeNetCalls(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
 
 
-LIBRARY = Library(__name__, "tensorflow", "tensorflow", load, lenet, variants={"function": "TensorFlow"})
+LIBRARY = Library(__name__, "tensorflow", "tensorflow", start, lenet, variants={"function": "TensorFlow"})

@@ -1,4 +1,4 @@
-"""The textbook's LeNet in float32; NumPy's matrix products use the threads of its BLAS."""
+"""The textbook's LeNet in float32 as a competitor in the benchmarks. NumPy's matrix products use BLAS threads."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ..textbook_lenet import TextbookLeNet
 from . import LeNetCalls, Library
 
 
-def load(threads: int) -> str:
-    """NumPy's version; the worker limits its BLAS."""
+def start(threads: int) -> str:
+    """-> NumPy's version. The worker limits the threads of BLAS."""
     return np.__version__
 
 
@@ -25,4 +25,4 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     return LeNetCalls(step, lambda: model.forward(inputs.images), lambda: model.state)
 
 
-LIBRARY = Library(__name__, "numpy", "numpy", load, lenet, variants={"im2col": "textbook NumPy"})
+LIBRARY = Library(__name__, "numpy", "numpy", start, lenet, variants={"im2col": "textbook NumPy"})

@@ -1,4 +1,4 @@
-"""PyTorch: eager with channels first or channels last, and compiled."""
+"""PyTorch as a competitor in the benchmarks: eager with channels first or channels last, and compiled."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..lenet_step import StepInputs
 from . import LayerCalls, LeNetCalls, Library
 
 
-def load(threads: int) -> str:
-    """Import PyTorch and limit it to so many threads. -> its version."""
+def start(threads: int) -> str:
+    """Import PyTorch and limit its threads. -> its version."""
     import torch
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)              # the step is one chain of operations
@@ -20,7 +20,7 @@ def load(threads: int) -> str:
 
 
 def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
-    """The LeNet on this batch, from these weights; `compiled` is channels last too, which is no slower."""
+    """The LeNet on this batch, from these weights. `compiled` is channels last too."""
     import torch
     from torch import nn
     model: Any = nn.Sequential(
@@ -71,7 +71,7 @@ def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, g
     return LayerCalls(forward, backward, lambda tensor: tensor.numpy())
 
 
-LIBRARY = Library(__name__, "torch", "torch", load, lenet, layer,
+LIBRARY = Library(__name__, "torch", "torch", start, lenet, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
                   layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"})

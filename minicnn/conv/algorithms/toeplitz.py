@@ -20,7 +20,7 @@ from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import to_batch_first, to_batch_last
 
-MAX_BYTES = 2e9                     # bytes that a matrix may need while it is made
+MAX_MATRIX_BYTES = 2e9                     # bytes that a matrix may need while it is made
 
 
 def entries(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -111,9 +111,9 @@ class Toeplitz(Algorithm):
         g = geometry
         inside = math.prod(int((places >= 0).sum()) for places in (g.input_rows, g.input_columns))
         count = inside * g.out_channels * (g.in_channels // g.groups)
-        if 32 * count > MAX_BYTES:
+        if 32 * count > MAX_MATRIX_BYTES:
             return (f"its sparse matrix has {count:.1e} entries and needs {32 * count / 1e9:.1f} GB while it is made, "
-                    f"more than {MAX_BYTES / 1e9:.0f}: take a smaller image or fewer channels")
+                    f"more than {MAX_MATRIX_BYTES / 1e9:.0f}: take a smaller image or fewer channels")
         return None
 
     def cost(self, geometry: Geometry) -> float:
