@@ -1,4 +1,4 @@
-"""Shifts, impulses, and a verifier that decides whether an operator on images is a convolution."""
+"""Shifts, impulse responses, and a verifier: it proves or refutes that an operator on images is a convolution."""
 
 from .impulse import ImpulseResponse, impulse_response
 from .layerwise import EquivarianceError, check_equivariance, layer_reports

@@ -1,21 +1,21 @@
-"""h * f, summed in float64 by no algorithm of `minicnn.conv`: the verifier compares operators with this sum."""
+"""h * f as a plain float64 sum, without `minicnn.conv`. The verifier compares operators with this sum."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .domains import Axis, Pair
+from .domains import GridAxis, Pair
 
 
-def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[Axis, Axis], margin: Pair = (0, 0)) -> np.ndarray:
-    """sum over i and p of h[o, i, alpha y - beta p] f[i, p] in float64, tap by tap; exact for integers.
+def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[GridAxis, GridAxis], margin: Pair = (0, 0)) -> np.ndarray:
+    """sum over i and p of h[o, i, alpha y - beta p] f[i, p] in float64, tap by tap. For integers it is exact.
 
     Parameters
     ----------
     f : ndarray, shape (N, C_in, H + 2 my, W + 2 mx)
     h : ndarray, shape (C_out, C_in, Dy, Dx)
         The response for each displacement of the two axes.
-    axes : (Axis, Axis)
+    axes : (GridAxis, GridAxis)
     margin : (int, int)
         (my, mx): the number of pixels of f outside of the operator's input, on each side.
 
@@ -45,7 +45,7 @@ def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[Axis, Axis], margin: Pair
 
 
 def _pad(axis, margin):
-    """Pixels before and after, so many that no displacement leaves the array."""
+    """The numbers of pixels to pad before and after the image, so that no displacement leaves the array."""
     if axis.periodic:
         return axis.fine, 0
     last, start = axis.first + axis.count - 1, axis.beta * margin
@@ -58,7 +58,7 @@ def _slice(axis, d, margin, pad):
     return slice(start, start + axis.alpha * (axis.out - 1) + 1, axis.alpha)
 
 
-def convolve_basis_row(h: np.ndarray, axes: tuple[Axis, Axis], margin: Pair, size: Pair, channel: int,
+def convolve_basis_row(h: np.ndarray, axes: tuple[GridAxis, GridAxis], margin: Pair, size: Pair, channel: int,
                        y: int) -> np.ndarray:
     """h * e for the basis vectors e of one row: 1 at (channel, y, x), for all x; (W, C_out, out_y, out_x).
 

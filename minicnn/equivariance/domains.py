@@ -1,4 +1,4 @@
-"""The three domains: which pixels of an operator's output belong to which pixels of its input.
+"""The three domains of images, and the axes of an operator: which output pixels depend on which input pixels.
 
 An operator may keep only every alpha-th pixel of its output (a stride), or put beta - 1 zeros between the pixels of its
 input (a transposed convolution). The output pixel o then has the displacement d = alpha o - beta p from the input pixel
@@ -6,9 +6,9 @@ p. For a convolution the response to an impulse depends on d alone,
 
     op(f)[o] = sum over p of h[alpha o - beta p] f[p],
 
-which is the ordinary convolution for alpha = beta = 1. The domain says what lies beyond the border of the H x W pixels:
-on the torus the opposite side, so d is taken modulo the size of the finer grid; on the plane zeros; in a window more
-pixels of f, which the operator does not see.
+which is the ordinary convolution for alpha = beta = 1. The domain says what lies beyond the border of the H x W pixels.
+On the torus it is the opposite side, and d is taken modulo the size of the finer grid. On the plane it is zeros. In a
+window it is more pixels of f, which the operator does not see.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Rates = tuple[Pair, Pair]       # ((alpha, beta) down, (alpha, beta) across)
 
 
 @dataclass(frozen=True)
-class Axis:
-    """One axis: `size` pixels in, `out` pixels out.
+class GridAxis:
+    """One axis of an operator: `size` input pixels and `out` output pixels.
 
-    >>> axis = Axis(28, 24, periodic=False)
+    >>> axis = GridAxis(28, 24, periodic=False)
     >>> axis.first, axis.count, axis.places
     (-27, 51, (14, 0, 27))
     """
@@ -58,13 +58,13 @@ class Axis:
         return self.size * self.beta
 
     def displacements(self, p: int) -> np.ndarray:
-        """(out,): the displacements of all output pixels from the input pixel p, counted from `first`."""
+        """The displacements of all output pixels from the input pixel p, counted from `first`; shape (out,)."""
         d = self.alpha * np.arange(self.out) - self.beta * p
         return d % self.fine if self.periodic else d - self.first
 
     @cached_property
     def places(self) -> tuple[int, ...]:
-        """Input pixels whose impulses together show every displacement. The first is the origin, or the centre."""
+        """Input pixels whose impulses together show every displacement. The first is the origin or the centre."""
         found: list[int] = []
         unseen = np.ones(self.count, bool)
         centre = 0 if self.periodic else self.size // 2
@@ -78,15 +78,16 @@ class Axis:
             unseen[self.displacements(order[best])] = False
 
 
-def axes_of(in_shape: tuple[int, ...], out_shape: tuple[int, ...], rates: Rates, periodic: bool) -> tuple[Axis, Axis]:
+def axes_of(in_shape: tuple[int, ...], out_shape: tuple[int, ...], rates: Rates,
+            periodic: bool) -> tuple[GridAxis, GridAxis]:
     """The two axes of an operator from (C, H, W) to (C', H', W') with these rates."""
-    y, x = (Axis(size, out, alpha, beta, periodic)
+    y, x = (GridAxis(size, out, alpha, beta, periodic)
             for size, out, (alpha, beta) in zip(in_shape[1:], out_shape[1:], rates, strict=True))
     return y, x
 
 
 def torus_rates(in_shape: tuple[int, ...], out_shape: tuple[int, ...]) -> Rates:
-    """(alpha, beta) of each axis on the torus, where the sizes determine them.
+    """(alpha, beta) of each axis on the torus. There the sizes determine the rates.
 
     Raises
     ------
@@ -116,8 +117,8 @@ class ShiftedPair(NamedTuple):
     def of(cls, images: np.ndarray, by: Pair, domain: str, size: Pair, margin: Pair) -> ShiftedPair:
         """The pair for the shift `by`.
 
-        In a window the images are larger than `size` by `margin` on each side, and both members are crops. On the
-        plane the pixels that the shift would move out of the image are 0 in both members.
+        In a window the images are larger than `size` by `margin` on each side, and both members are crops of them. On
+        the plane, pixels that the shift would move out of the image are 0 in both members.
         """
         if domain == "window":
             return cls(visible(images, size, margin), visible(images, size, margin, by))
@@ -127,13 +128,13 @@ class ShiftedPair(NamedTuple):
 
 
 def visible(images: np.ndarray, size: Pair, margin: Pair, by: Pair = (0, 0)) -> np.ndarray:
-    """The H x W pixels that the operator sees of larger images moved by (dy, dx)."""
+    """Move the larger images by (dy, dx), and return the H x W pixels that the operator sees."""
     (height, width), (my, mx) = size, margin
     return images[..., my - by[0]:my - by[0] + height, mx - by[1]:mx - by[1] + width]
 
 
 def compare(before: np.ndarray, after: np.ndarray, by: Pair, domain: str) -> tuple[np.ndarray, np.ndarray]:
-    """after - S before where both are known, (..., H, W), and the mask (H, W) of these pixels in `after`."""
+    """after - S before, (..., H, W), 0 at unknown pixels, and the mask (H, W) of the pixels that are known."""
     moved = shift(before, by, "torus" if domain == "torus" else "plane")
     known = np.ones(before.shape[-2:], bool)
     if domain != "torus":
@@ -166,7 +167,7 @@ def reduced(a: int, b: int) -> Pair:
 
 
 def border(failing: np.ndarray) -> tuple[int, int, int, int] | None:
-    """(top, bottom, left, right): the widths of a border that holds all failing pixels (H, W), or None.
+    """(top, bottom, left, right): the widths of a border that contains all failing pixels (H, W), or None.
 
     A border consists of whole rows and columns that fail, and is narrower than half of the image.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import one_of, pair
-from .domains import Axis, Pair, axes_of, torus_rates
+from .domains import GridAxis, Pair, axes_of, torus_rates
 from .operator import TIME_LIMIT, Operator
 from .signals import DOMAINS, dirac
 
@@ -24,15 +24,15 @@ class ImpulseResponse:
         h for every displacement between an input and an output pixel.
     offset : ndarray, shape (C_out, H', W')
         op(0), the part of the output that a bias adds.
-    axes : (Axis, Axis)
-        Domain, sizes, and the rates alpha (of a stride) and beta (of a transposed convolution).
+    axes : (GridAxis, GridAxis)
+        The domain, the sizes, and the rates: alpha of a stride, and beta of a transposed convolution.
     rounding : float
-        Smaller values count as 0 in `kernel`, because an FFT leaves its rounding error at every displacement.
+        Values up to this one count as 0 in `kernel`, because an FFT has a rounding error at every displacement.
     """
 
     values: np.ndarray
     offset: np.ndarray
-    axes: tuple[Axis, Axis]
+    axes: tuple[GridAxis, GridAxis]
     rounding: float = 0.0
 
     @property
@@ -45,7 +45,7 @@ class ImpulseResponse:
 
     @property
     def origin(self) -> Pair:
-        """(y, x): the place of the displacement (0, 0) in `kernel`; it may lie outside."""
+        """(y, x): the place of the displacement (0, 0) in `kernel`. It may lie outside of the kernel."""
         y, x = (self._origin(axis, start) for axis, (start, _, _) in zip(self.axes, self._boxes(), strict=True))
         return y, x
 
@@ -84,8 +84,8 @@ def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16,
     """The response of `op` to an impulse in each input channel, minus op(0): a C_out x C_in matrix of kernels.
 
     The response of a convolution is its kernel. Conv2d cross-correlates, so its response is the weight turned by 180
-    degrees. An impulse under a strided operator meets only one tap in stride^2, so one impulse for each phase is used.
-    On plane and window the first impulse is at the centre; further ones show the displacements that it does not.
+    degrees. With a stride, one impulse shows only 1 / stride^2 of the taps, so each phase has its own impulse. On plane
+    and window the first impulse is at the centre. More impulses show the displacements that the first one does not.
 
     Parameters
     ----------
@@ -134,12 +134,12 @@ def rounding_error(operator: Operator, h: np.ndarray) -> float:
     return 64 * operator.eps * float(np.abs(h).max())
 
 
-def responses(operator: Operator, offset: np.ndarray, axes: tuple[Axis, Axis], moved: int = 0,
+def responses(operator: Operator, offset: np.ndarray, axes: tuple[GridAxis, GridAxis], moved: int = 0,
               one: bool = False) -> np.ndarray:
     """h for every displacement, (C_out, C_in, Dy, Dx), from impulses at the places of the axes.
 
-    All impulses are moved on by `moved` pixels. With `one`, only the first place is used. nan stands for a displacement
-    that the impulses do not show.
+    All impulses are moved by `moved` pixels down and to the right. With `one`, only the first place is used. A
+    displacement that the impulses do not show has the value nan.
     """
     (y, x), (channels, height, width) = axes, operator.in_shape
     places = [axis.places[:1] if one else axis.places for axis in axes]

@@ -48,7 +48,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The verifier's report on an entry, with the seconds that it took."""
+    """The verifier's report on an entry, and the seconds that the verifier took."""
 
     entry: Entry
     report: Report
@@ -61,7 +61,7 @@ class Outcome:
 
     @property
     def right(self) -> bool:
-        """Whether verdict and lattice are the expected ones."""
+        """Whether the verdict and the lattice are as expected."""
         return self.report.verdict.startswith(self.entry.expected) and self.report.lattice == self.entry.lattice
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The laws that a convolution obeys. Each law has two sides, and states how far they may differ."""
+"""The laws of a convolution. Each law has two sides, and a scale for the difference that rounding may cause."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .convolution import convolve
-from .domains import Axis, Pair, Rates, ShiftedPair, axes_of, compare, visible
+from .domains import GridAxis, Pair, Rates, ShiftedPair, axes_of, compare, visible
 from .impulse import responses
 from .operator import Operator
 
 
 @dataclass(frozen=True)
 class Context:
-    """The operator, and what was found out about it before its laws are tried.
+    """The operator, and the facts about it that the laws need.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Context:
         return channels, height + 2 * my, width + 2 * mx
 
     @property
-    def axes(self) -> tuple[Axis, Axis]:
+    def axes(self) -> tuple[GridAxis, GridAxis]:
         """The two axes of the operator."""
         return axes_of(self.operator.in_shape, self.operator.out_shape, self.rates, self.domain == "torus")
 
@@ -71,9 +71,9 @@ class Sides(NamedTuple):
     ----------
     left, right : ndarray, shape (N, C', H', W')
     known : ndarray of bool, shape (H', W'), or None
-        The pixels at which the sides can be compared; None for all.
+        The pixels at which the sides can be compared. None: all pixels.
     terms : ndarray, shape (N, C', H', W'), or None
-        The sum of the magnitudes of the terms of a sum; None if the sides themselves tell the size.
+        If a side is a sum: the sum of the magnitudes of its terms. None: the magnitude of the sides is used.
     """
 
     left: np.ndarray
@@ -93,7 +93,7 @@ class Law:
 
     @property
     def scale(self) -> float:
-        """The largest factor by which the law multiplies what the operator returned."""
+        """The largest factor by which the law multiplies a result of the operator."""
         return 1.0
 
 
@@ -150,7 +150,7 @@ class Equivariance(Law):
 
 @dataclass(frozen=True)
 class Convolution(Law):
-    """op(f) = op(0) + h * f, where h is the response to an impulse, measured anew if it is not given."""
+    """op(f) = op(0) + h * f, where h is the response to an impulse. If h is not given, it is measured."""
 
     name = "convolution"
 
@@ -165,9 +165,6 @@ class Convolution(Law):
         return "op(f) = op(0) + h * f"
 
 
-LAWS: dict[str, Any] = {law.name: law for law in (Homogeneity, Additivity, Equivariance, Convolution)}
-
-
 @dataclass(frozen=True)
 class Difference:
     """The difference of the two sides of a law, for a batch of inputs.
@@ -178,7 +175,7 @@ class Difference:
     error : ndarray, shape (N, C', H', W')
         |left - right|, and 0 where the sides cannot be compared.
     tolerance : ndarray, shape (N, C', 1, 1)
-        The rounding error that passes: bound eps times the largest value in the image's channel, or more, if an
+        The rounding error that passes: bound * eps * the largest value in the image's channel. It is larger if an
         algorithm may round relative to a larger value.
     known : ndarray of bool, shape (H', W')
         The pixels at which the sides can be compared.
@@ -197,7 +194,7 @@ class Difference:
 
     @property
     def ratio(self) -> np.ndarray:
-        """error / tolerance, 0 where there is no error."""
+        """error / tolerance, and 0 at pixels without an error."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             return np.where(self.error > 0, self.error / self.tolerance, 0.0)
 
@@ -218,7 +215,7 @@ class Difference:
 
 def compare_sides(law: Law, context: Context, inputs: tuple[np.ndarray, ...], bound: float,
                   **more: Any) -> Difference:
-    """The difference of the law's two sides for a batch of inputs; `more` goes to the law."""
+    """The difference of the law's two sides for a batch of inputs. `more` is passed to the law."""
     left, right, known, terms = law.sides(context, inputs, **more)
     known = np.ones(left.shape[2:], bool) if known is None else known
     error = np.where(known, np.abs(left - right), 0.0)

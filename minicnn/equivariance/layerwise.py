@@ -1,4 +1,4 @@
-"""Equivariance to shifts as a unit test, and layer by layer through a network."""
+"""Equivariance to shifts: an assertion for unit tests, and reports layer by layer through a network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
     op, in_channels, size, dtype, time_limit
         As in `verify_convolution`. On the torus the output must have the size of the input.
     domain : {"torus", "plane", "window"}
-        On plane and window the overlap is compared.
+        On plane and window only the overlap is compared.
     shifts : sequence of (int, int)
         (dy, dx), each smaller than the image.
     atol, rtol : float, optional
@@ -139,7 +139,7 @@ class LayerReport:
 
 def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), domain: str = "window",
                   dtype: Any = np.float32, *, progress: Progress = SILENT, **options: Any) -> list[LayerReport]:
-    """`verify_convolution` of a Module up to each of its innermost layers: where equivariance is lost, and how.
+    """`verify_convolution` of a Module up to each of its innermost layers. It shows which layer breaks equivariance.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     Returns
     -------
     list of LayerReport
-        In the order of the calls; it ends before the first layer whose output is not of shape (N, C, H, W).
+        In the order of the calls. The list ends before the first layer whose output is not of shape (N, C, H, W).
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """A convolution layer as a matrix.
 
 A convolution without its bias is out = A x. With stride 1 and circular padding that keeps the size, A consists of
-doubly circulant blocks. A matrix has doubly circulant blocks exactly if it commutes with the shifts of the torus by one
-row and by one column (`commutators`). `minicnn.equivariance.spectrum` has its eigenvalues and singular values.
+doubly circulant blocks. A matrix has doubly circulant blocks if and only if it commutes with the shifts of the torus by
+one row and by one column (`commutators`). `minicnn.equivariance.spectrum` computes eigenvalues and singular values.
 
 The notation is that of `minicnn.conv`. Pixels are numbered row by row, channel after channel.
 """
@@ -51,7 +51,7 @@ def operator_matrix(weight: np.ndarray, size: Size, *, stride: Any = 1, padding:
     Returns
     -------
     scipy.sparse.csr_array, shape (C_out OH OW, C_in H W), of the weight's dtype
-        `minicnn.conv.algorithms.toeplitz.matrix` makes it and says where each weight stands.
+        `minicnn.conv.algorithms.toeplitz.matrix` makes it and documents the place of each weight.
 
     Raises
     ------
@@ -89,11 +89,11 @@ def layer_matrix(layer: Conv2d, size: Size) -> sparse.csr_array:
 
 def is_doubly_toeplitz(matrix: Any, in_channels: int, out_channels: int, size: Size,
                        out_size: Size | None = None) -> bool:
-    """Whether in every block of a pair of channels the entries depend only on iy - oy and ix - ox, exactly.
+    """Whether, for each pair of channels, the entries of the block depend only on iy - oy and ix - ox, exactly.
 
     (oy, ox) is the output pixel of a row, (iy, ix) the input pixel of a column. The matrix of every convolution with
-    stride 1 has this property. `out_size` is `size` by default. ValueError if the matrix, dense or sparse, does not
-    have the shape (out_channels OH OW, in_channels H W).
+    stride 1 has this property. `out_size` is `size` by default. The matrix is dense or sparse. ValueError if its shape
+    is not (out_channels OH OW, in_channels H W).
 
     >>> weight = np.arange(4.0).reshape(1, 1, 2, 2)
     >>> is_doubly_toeplitz(operator_matrix(weight, 5), 1, 1, 5, 4)
@@ -103,17 +103,17 @@ def is_doubly_toeplitz(matrix: Any, in_channels: int, out_channels: int, size: S
     """
     size, outs = pair("size", size, 1), pair("out_size", size if out_size is None else out_size, 1)
     k, c, (oy, ox), (iy, ix), values = _nonzero(matrix, in_channels, out_channels, size, outs)
-    lengths = [np.minimum(out, length - offset) - np.maximum(0, -offset)        # of the diagonals that they lie on
+    lengths = [np.minimum(out, length - offset) - np.maximum(0, -offset)        # of their diagonals
                for out, length, offset in zip(outs, size, (iy - oy, ix - ox), strict=True)]
     return _constant((k, c, iy - oy + outs[0], ix - ox + outs[1]), values, lengths[0] * lengths[1])
 
 
 def is_doubly_circulant(matrix: Any, in_channels: int, out_channels: int, size: Size) -> bool:
-    """Whether in every block of a pair of channels the entries depend only on iy - oy mod H and ix - ox mod W, exactly.
+    """Whether, for each pair of channels, the entries of the block depend only on iy - oy mod H and ix - ox mod W.
 
-    The matrix of every convolution with stride 1 and circular padding that keeps the size has this property, and every
-    matrix with this property is one of a convolution with a kernel as large as the image. ValueError if the matrix,
-    dense or sparse, does not have the shape (out_channels H W, in_channels H W).
+    The test is exact. The matrix of every convolution with stride 1 and circular padding that keeps the size has this
+    property. Conversely, every matrix with this property belongs to a convolution whose kernel is as large as the
+    image. The matrix is dense or sparse. ValueError if its shape is not (out_channels H W, in_channels H W).
 
     >>> weight = np.arange(9.0).reshape(1, 1, 3, 3)
     >>> is_doubly_circulant(operator_matrix(weight, 5, padding=1, padding_mode="circular"), 1, 1, 5)
@@ -130,7 +130,7 @@ def shift_matrix(size: Size, shift: tuple[int, int], channels: int = 1) -> spars
     """The shift of the torus as a matrix: S @ x.ravel() = np.roll(x, shift, axis=(1, 2)).ravel() for x (C, H, W).
 
     `size` is an int or (H, W). `shift` is a pair of integers of any sign: rows downwards and columns to the right. The
-    result is a permutation matrix of shape (C H W, C H W) in float64, whose transpose shifts back. ValueError for
+    result is a permutation matrix of shape (C H W, C H W) in float64. Its transpose shifts back. ValueError for
     arguments of another kind.
 
     >>> (shift_matrix((1, 4), (0, 1)) @ [1, 2, 3, 4]).tolist()
@@ -148,12 +148,12 @@ def shift_matrix(size: Size, shift: tuple[int, int], channels: int = 1) -> spars
 def commutators(matrix: Any, in_channels: int, out_channels: int, size: Size) -> tuple[float, float]:
     """The largest |A S - S A| for the shift S of the torus by one row, and for the shift by one column.
 
-    These two shifts generate all others. Both commutators are 0 if and only if A is equivariant to every shift of the
-    torus; and if and only if its blocks are doubly circulant, which means that A is a convolution with circular
-    padding. Source: Davis 1979, "Circulant Matrices", theorem 3.1.1, in each of the two directions.
+    These two shifts generate all others. Three statements are equivalent: both commutators are 0; A is equivariant to
+    all shifts of the torus; all blocks are doubly circulant, which means that A is a convolution with circular padding.
+    Source: Davis 1979, "Circulant Matrices", theorem 3.1.1, in each of the two directions.
 
-    The zeros are exact, because A S and S A have the entries of A, unrounded. The only exception is a kernel larger
-    than the image: where its taps meet at a pixel, A itself has sums, which may be rounded.
+    The zeros are exact, because A S and S A have the same entries as A, without rounding. The only exception is a
+    kernel larger than the image. There several taps meet at one pixel, and the entry of A is their rounded sum.
 
     Parameters
     ----------
@@ -222,7 +222,7 @@ def _check_shape(matrix, in_channels, out_channels, size, out_size):
 
 
 def _nonzero(matrix, in_channels, out_channels, size, out_size):
-    """Where a matrix is not 0: output channels, input channels, output pixels, input pixels, values."""
+    """The nonzero entries of a matrix: output channels, input channels, output pixels, input pixels, values."""
     matrix = sparse.csr_array(matrix, copy=True)
     _check_shape(matrix, in_channels, out_channels, size, out_size)
     matrix.sum_duplicates()
@@ -234,7 +234,7 @@ def _nonzero(matrix, in_channels, out_channels, size, out_size):
 
 
 def _constant(keys, values, lengths):
-    """Whether entries of the same keys have the same value, and are as many as `lengths` says."""
+    """Whether entries with the same keys have the same value, and each group has the number of entries in `lengths`."""
     key = np.ravel_multi_index(keys, [axis.max(initial=0) + 1 for axis in keys])
     _, first, group, counts = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     return bool((values == values[first][group]).all() and (counts[group] == lengths).all())

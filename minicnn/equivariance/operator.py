@@ -1,4 +1,4 @@
-"""Calls a user's operator and reports every violation as an error; the only file here that knows Tensor and Module."""
+"""Calls a user's operator and reports every violation as an error. Only this file knows Tensor and Module."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..nn.calls import recorded_calls
 from ..nn.module import Module
 from ..tensor import Tensor
 
-NUMBERS = 1 << 21               # the most that one call gets or returns, unless a single image has more
+NUMBERS = 1 << 21               # the largest size of the input or output of one call, unless one image is larger
 TIME_LIMIT = 60.0               # seconds
 clock = time.perf_counter
 
@@ -36,7 +36,8 @@ class Operator:
     """`op` as a function from arrays (N, C, H, W) to float64 arrays (N, C', H', W').
 
     A Module or a function of Tensors is called without recording. If the parameters of a Module have another dtype than
-    `dtype`, a copy of the Module in `dtype` is called. Every call gets a copy of its images, at most `NUMBERS` numbers.
+    `dtype`, a copy of the Module in `dtype` is called. Every call gets a copy of its images. A long batch is split into
+    calls of at most `NUMBERS` numbers.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Operator:
     Raises
     ------
     TypeError
-        `op` is not callable, or `dtype` is another one.
+        `op` is not callable, or `dtype` is neither float32 nor float64.
     ValueError
         `in_channels`, `size` or `time_limit` is not positive.
     OperatorError
@@ -162,7 +163,7 @@ def in_dtype(module: Module, dtype: Any) -> Module:
 
 def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
                     dtype: Any) -> list[tuple[str, str, Callable]]:
-    """For each innermost layer in the order of the calls: its name, its repr, and the network up to its output.
+    """For each innermost layer, in the order of the calls: its name, its repr, and the network up to its output.
 
     The list ends before the first layer whose output is not of shape (N, C, H, W).
     """

@@ -16,7 +16,7 @@ Lattice = tuple[int | None, int | None]
 
 @dataclass(frozen=True)
 class Check:
-    """A law, tried on some inputs: the largest error in units of its tolerance, with that tolerance."""
+    """A law that was tried on some inputs: the error that is largest relative to its tolerance, and this tolerance."""
 
     name: str
     passed: bool
@@ -27,35 +27,35 @@ class Check:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Report:
-    """What an operator is, as far as it was tried; true if it is a convolution (plus a constant for each channel).
+    """The properties of an operator. bool(report): it is a convolution, plus a constant for each channel.
 
     Attributes
     ----------
     verdict : str
         The result in words.
     domain, size, dtype, images
-        The domain, (H, W) and dtype of the images, and how many were tried for each law.
+        The domain, (H, W) and dtype of the images, and the number of images for each law.
     deterministic : bool
-        The same input gives the same result, whatever other images are in the batch.
+        The same input gives the same result, and the other images in the batch do not matter.
     linear, affine : bool
         op, or L = op - op(0), is homogeneous and additive.
     equivariant : bool
         op(S f) = S op(f) for all shifts by whole pixels.
     convolution : bool
-        The operator is affine and equivariant, and op(f) = op(0) + h * f. bool(report) has this value.
+        The operator is affine and equivariant, and op(f) = op(0) + h * f.
     lattice : (int or None, int or None) or None
-        (s_y, s_x): the smallest shift down and the smallest shift to the right to which the operator is equivariant;
-        it is equivariant to their multiples and sums too. None for a direction without any. Diagonal shifts are not
-        tried. None for an operator that is not deterministic.
+        (s_y, s_x): the smallest shift down and the smallest shift to the right to which the operator is equivariant.
+        Then it is also equivariant to their multiples and sums. A direction without such a shift has None. Diagonal
+        shifts are not tried. None for an operator that is not deterministic.
     impulse_response : ImpulseResponse or None
     offset : ndarray, shape (C_out,), or None
-        op(0), if it is one number for each channel.
+        op(0), if it is constant in each channel.
     error, tolerance : float
-        The largest |op(f) - op(0) - h * f|, and the rounding error that passes there.
+        The largest |op(f) - op(0) - h * f|, and the rounding error that passes at this pixel.
     witnesses : dict of Witness
-        For each kind of law that is broken, by name, the smallest input found that breaks it. `witness` is the first.
+        For each kind of law that is broken, by name: the smallest input found that breaks it. `witness` is the first.
     halo : (int, int, int, int) or None
-        Widths (top, bottom, left, right) of a border outside of which the operator is a convolution.
+        The widths (top, bottom, left, right) of a border. At all other pixels the operator is a convolution.
     failing : ndarray of bool, shape (H', W'), or None
         The output pixels at which op(f) = op(0) + h * f is broken.
     shift_failing : ndarray of bool, shape (H', W'), or None
@@ -63,8 +63,8 @@ class Report:
     checks : list of Check
         Every law that was tried, in order.
     proof : bool
-        All basis vectors were tried, which proves the result for a linear operator. Without a proof a pass means only
-        that no image that was tried refuted it.
+        All basis vectors were tried. This proves the result for a linear operator. Without a proof, a pass means only
+        that the tried images did not refute it.
     """
 
     verdict: str
@@ -172,7 +172,7 @@ def _shifts(lattice):
 
 
 def _warning(h):
-    """On plane and window a kernel as wide as the image may be a wrong border that was taken for a kernel."""
+    """A warning. On plane and window, a kernel as wide as the image may in fact be a wrong border."""
     (y, x), (height, width) = h.axes, h.kernel.shape[2:]
     reaches = any(not axis.periodic and axis.count > 3 and n > 0.5 * axis.count
                   for axis, n in ((y, height), (x, width)))

@@ -1,4 +1,4 @@
-"""Shifts, impulses, and the images that operators are tried on."""
+"""Shifts, impulses, and random images on which operators are tried."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def shift(x: np.ndarray, by: tuple[int, int], domain: str = "torus") -> np.ndarr
     by : (int, int)
         (dy, dx), of any sign and size.
     domain : {"torus", "plane"}
-        On the torus, pixels that leave at one side enter at the opposite side; on the plane, zeros enter.
+        On the torus, pixels that leave at one side enter at the opposite side. On the plane, zeros enter.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def shift(x: np.ndarray, by: tuple[int, int], domain: str = "torus") -> np.ndarr
 
 
 def _overlap(size, d):
-    """Slices of the shifted and of the original axis that hold the same pixels."""
+    """The slices of the shifted axis and of the original axis that have the same pixels."""
     d = max(-size, min(size, d))
     return slice(max(0, d), size + min(0, d)), slice(max(0, -d), size - max(0, d))
 
@@ -63,11 +63,12 @@ def dirac(size: tuple[int, int], at: tuple[int, int] = (0, 0), *, channels: int 
 
 def sample_images(rng: np.random.Generator, count: int, shape: tuple[int, ...], dtype: Any,
                   integers: bool = False) -> np.ndarray:
-    """(count, *shape): in turn Gaussian noise, integers from -9 to 9, four bright pixels, and noise from 1 to 2.
+    """Images (count, *shape) of four kinds in turn: Gaussian noise, integers, four bright pixels, bright noise.
 
-    Most images have pixels of both signs, because a ReLU is the identity on non-negative images. Sums of integers have
-    no rounding error. In an image with few pixels one of them is not hidden by a sum of many. The noise from 1 to 2 is
-    bright everywhere, as a photograph is. With `integers` all images are integers.
+    Most images have pixels of both signs, because a ReLU is the identity on non-negative images. The integers are from
+    -9 to 9; their sums have no rounding error. In an image with four pixels, an error at one pixel is not hidden in a
+    large sum. The bright noise is from 1 to 2: a photograph, too, is bright everywhere. With `integers`, all images
+    have integer pixels.
     """
     kinds = (_integers,) if integers else (_gaussian, _integers, _few, _bright)
     return np.stack([kinds[i % len(kinds)](rng, shape) for i in range(count)]).astype(dtype)

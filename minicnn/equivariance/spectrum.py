@@ -1,9 +1,9 @@
 """The spectrum of a convolution layer: its transfer function, eigenvalues and singular values.
 
-With stride 1 and circular padding that keeps the size, the Fourier transform makes the layer's matrix diagonal except
-for the channels. At each frequency (u, v) stands one small matrix H(u, v) of C_out x C_in numbers, the transfer
-function. The eigenvalues and singular values of the layer's matrix are those of all H(u, v) together. All spectra are
-computed in float64, whatever the dtype of the weight.
+With stride 1 and circular padding that keeps the size, the Fourier transform makes the layer's matrix block-diagonal:
+each frequency (u, v) has one block H(u, v) of C_out x C_in numbers. H is the transfer function. The eigenvalues and
+singular values of the layer's matrix are those of all H(u, v) together. All spectra are computed in float64, for every
+dtype of the weight.
 
 `**options` are those of `minicnn.equivariance.matrix.operator_matrix`: stride, padding, dilation, groups, padding_mode.
 """
@@ -21,7 +21,7 @@ from ..conv import Geometry, choose
 from ..conv.algorithms import toeplitz
 from ..errors import InputError
 
-DENSE = 3000 * 3000             # entries of the largest matrix that is decomposed as a whole, which takes some seconds
+DENSE = 3000 * 3000             # the most entries of a dense matrix that is decomposed; this takes some seconds
 
 
 def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options: Any) -> np.ndarray:
@@ -29,8 +29,8 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
 
     H(u, v) = sum over a, b of weight[:, :, a, b] exp(2 pi i (u (a dy - top) / H + v (b dx - left) / W))
 
-    The taps lie on the torus, and the padding (top, left) says which of them is at the origin. H is the complex
-    conjugate of the DFT of these taps, because a convolution layer computes a cross-correlation.
+    The taps lie on the torus. The padding (top, left) determines which tap is at the origin. H is the complex conjugate
+    of the DFT of these taps, because a convolution layer computes a cross-correlation.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
     Returns
     -------
     complex ndarray, shape (H, W, C_out, C_in)
-        Frequencies in the order of `numpy.fft.fft2`; 0 for two channels of different groups.
+        Frequencies are in the order of `numpy.fft.fft2`. The entry of two channels in different groups is 0.
 
     Raises
     ------
@@ -74,13 +74,13 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
 
 
 def eigenvalues(weight: np.ndarray, size: int | tuple[int, int], **options: Any) -> np.ndarray:
-    """The eigenvalues of the layer's matrix, for each frequency; parameters and errors as for `transfer_function`.
+    """The eigenvalues of the layer's matrix, for each frequency. Parameters and errors as for `transfer_function`.
 
     Returns
     -------
     complex ndarray, shape (H, W) for one channel, else (H, W, C)
-        For one channel the transfer function itself; the eigenvector of (u, v) is exp(2 pi i (u y / H + v x / W)).
-        For C channels the eigenvalues of each H(u, v), unordered. ValueError if C_out is not C_in.
+        For one channel, the transfer function; the eigenvector of (u, v) is exp(2 pi i (u y / H + v x / W)). For C
+        channels, the eigenvalues of each H(u, v), in no order. ValueError if C_out is not C_in.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def singular_values(weight: np.ndarray, size: int | tuple[int, int], **options: 
     """All singular values of the layer's matrix, the largest first, exact up to rounding.
 
     With stride 1 and circular padding that keeps the size, they are computed from all H(u, v), for any size of image.
-    For every other layer the dense matrix is decomposed, which must not have more than `DENSE` entries.
+    For every other layer, the dense matrix is decomposed. It must not have more than `DENSE` entries.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Is an operator a convolution? A verdict with a proof or a counterexample."""
+"""`verify_convolution`: decides whether an operator is a convolution, with a proof or a counterexample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .signals import DOMAINS, dirac, sample_images
 from .witness import Witness, find_witness
 
 FACTORS = (-1.0, 0.5, -1.7, 2.0)
-LARGE_FACTORS = (2.0 ** -10, 2.0 ** 10, 2.0 ** 20)      # for thresholds and saturation; powers of two round nothing
+LARGE_FACTORS = (2.0 ** -10, 2.0 ** 10, 2.0 ** 20)      # find thresholds and saturation; powers of 2 are not rounded
 INTEGER_FACTORS = (-1.0, 2.0, -3.0)
 BOUND = {np.dtype(np.float32): 1e3, np.dtype(np.float64): 1e4}
 STAGES = ("the same result twice", "L(a f) = a L(f), L(f + g) = L(f) + L(g)", "op(S f) = S op(f)", "op(f) = h * f")
@@ -30,16 +30,18 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
                        dtype: Any = np.float64, trials: int = 8, exhaustive: bool = False,
                        rng: np.random.Generator | None = None, *, integers: bool = False, bound: float | None = None,
                        time_limit: float = TIME_LIMIT, progress: Progress = SILENT) -> Report:
-    """Find out whether `op` is a convolution: linear, up to a constant, and equivariant to shifts.
+    """Decide whether `op` is a convolution: linear, up to a constant, and equivariant to shifts.
 
-    The laws are tried in this order. The same input gives the same result. L = op - op(0) is homogeneous,
-    L(a f) = a L(f), and additive, L(f + g) = L(f) + L(g). op(S f) = S op(f) for the unit shifts, or for larger ones.
-    op(f) = op(0) + h * f for the response h to an impulse. No algorithm of `minicnn.conv` computes that h * f, but a
-    sum in float64.
+    The laws are tried in this order:
 
-    A pass says that no image that was tried refuted it. For a linear operator and Gaussian f a defect is missed with
-    probability 0, as far as it is larger than rounding errors; for an arbitrary operator tries prove nothing. With
-    `exhaustive` all basis vectors are tried, which is a proof for an operator that is linear.
+    1. The same input gives the same result.
+    2. L = op - op(0) is homogeneous, L(a f) = a L(f), and additive, L(f + g) = L(f) + L(g).
+    3. op(S f) = S op(f) for the unit shifts S, or for larger ones.
+    4. op(f) = op(0) + h * f for the response h to an impulse. h * f is a plain float64 sum, without `minicnn.conv`.
+
+    A pass means that the tried images did not refute the operator. For a linear operator, random Gaussian images find
+    every defect that is larger than rounding. For a nonlinear operator, a pass is no proof. With `exhaustive`, all
+    basis vectors are tried; for a linear operator this is a proof.
 
     Parameters
     ----------
@@ -49,8 +51,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     size : int or (int, int)
         H and W.
     domain : {"torus", "plane", "window"}
-        What lies beyond the border: the opposite side; zeros; or unknown pixels of a larger image. In a window a shift
-        brings new pixels in, and only the overlap is compared.
+        The pixels beyond the border: the opposite side; zeros; or unknown pixels of a larger image. In a window a shift
+        moves unknown pixels in, and only the overlap is compared.
     dtype : {float32, float64}
     trials : int
         The number of images for each law, besides an impulse.
@@ -59,10 +61,10 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     rng : numpy.random.Generator, optional
         Draws the images; by default np.random.default_rng(0).
     integers : bool
-        Images and factors are integers. An operator with integer weights then has no rounding error at all.
+        Images and factors are integers. Then an operator with integer weights has no rounding error.
     bound : float, optional
-        Errors up to bound eps max(|h| * |f|) pass, the maximum over the pixels of a channel; and up to
-        bound eps max|op(f)| for the laws without h. By default 1e4 in float64, 1e3 in float32.
+        The tolerance is bound * eps * max(|h| * |f|), with the maximum over the pixels of a channel. For laws without h
+        it is bound * eps * max|op(f)|. By default 1e4 in float64, 1e3 in float32.
     time_limit : float
         Seconds that all calls of the operator may take.
     progress : Progress
@@ -95,7 +97,7 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     one_of("domain", domain, DOMAINS)
     count = integer("trials", trials, 1) + 1
     bound = None if bound is None else number("bound", bound, above=0)
-    images = _Images(generator("rng", rng, 0), count, integers)
+    images = _TrialImages(generator("rng", rng, 0), count, integers)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     findings = _start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
@@ -116,8 +118,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     return _report(findings, facts, affine, lattice, h, failing, proof=exhaustive and affine)
 
 
-class _Images:
-    """Draws the images that a law is tried on: an impulse, then images of several kinds."""
+class _TrialImages:
+    """Draws the images on which a law is tried: an impulse, then images of several kinds."""
 
     def __init__(self, rng, count, integers):
         self.rng, self.count, self.integers = rng, count, integers
@@ -131,7 +133,7 @@ class _Images:
 
 
 class _Findings:
-    """What was found about one operator so far: the checks, and a witness for each kind of law that it breaks."""
+    """The findings about one operator so far: the checks, and a witness for each kind of law that it breaks."""
 
     def __init__(self, context: Context, bound: float):
         self.context, self.bound = context, bound
@@ -144,14 +146,14 @@ class _Findings:
         return compare_sides(law, self.context, self._rounded(inputs), self.bound, **more)
 
     def try_law(self, law: Law, *inputs, **more) -> Difference:
-        """As `difference`; the first time that a law of this name is broken, find a witness."""
+        """As `difference`. When a law of this name is broken for the first time, also find a witness."""
         found = self.difference(law, *inputs, **more)
         if not found.passed and law.name not in self.witnesses:
             self.witnesses[law.name] = find_witness(law, self.context, self._rounded(inputs), found, self.bound, **more)
         return found
 
     def add_check(self, name: str, says: str, found: Difference) -> bool:
-        """Append the check to the list; whether it passed."""
+        """Append the check to the list. Return whether it passed."""
         where = found.worst()
         error, tolerance = float(found.error[where]), float(found.tolerance[where[0], where[1], 0, 0])
         self.checks.append(Check(name, found.passed, error, tolerance, says))
@@ -162,7 +164,7 @@ class _Findings:
 
 
 def _start(operator, domain, images, bound):
-    """Findings with the context of the operator: op(0), its gain, and the precision in which it computes."""
+    """Findings with the operator's context: op(0), the gain, and the precision of its arithmetic."""
     offset, f = operator(np.zeros((1, *operator.in_shape)))[0], images.draw(operator.in_shape)
     answers = operator(f)
     if not images.integers and answers.any() and np.array_equal(answers, answers.astype(np.float32)):
@@ -174,7 +176,7 @@ def _start(operator, domain, images, bound):
 
 
 def _unrepeatable(findings, images):
-    """The verdict on an operator whose result depends on more than the image, or None."""
+    """The verdict if the result depends on more than the image, else None."""
     operator = findings.context.operator
     f = images.draw(operator.in_shape, min(images.count, 4))
     once, twice = operator(f), operator(f)
@@ -215,7 +217,7 @@ def _find_lattice(findings, images) -> tuple[Lattice, Rates]:
     fields = images.draw(context.shape)
     beside_centre = tuple((n // 2 + 1) % n for n in fields.shape[2:])
     fields = np.concatenate([fields, dirac(fields.shape[2:], beside_centre, channels=fields.shape[1])])
-    fields = np.concatenate([fields, -3 * fields])      # the kink of a nonlinear operator may need other values
+    fields = np.concatenate([fields, -3 * fields])      # other values may show the kink of a nonlinear operator
     known = (torus_rates(context.operator.in_shape, context.operator.out_shape) if context.domain == "torus"
              else (None, None))
     (down, down_rate), (across, across_rate) = (_find_step(findings, fields, axis, known[axis]) for axis in (0, 1))
@@ -225,8 +227,8 @@ def _find_lattice(findings, images) -> tuple[Lattice, Rates]:
 def _find_step(findings, fields, axis, known_rate):
     """(the smallest shift along the axis to which the operator is equivariant, or None; the rates of the axis).
 
-    Where the sizes do not determine the rates, they come from the first shift for which the law holds, at least inside
-    of a border.
+    If the sizes do not determine the rates, the rates come from the first shift for which the law holds, possibly only
+    inside of a border.
     """
     operator, rate, inside = findings.context.operator, known_rate, None
     along = lambda n: (n, 0) if axis == 0 else (0, n)
@@ -267,7 +269,7 @@ def _find_response(findings, images, affine, basis_progress):
 
 
 def _other_responses(context, h) -> Iterator[np.ndarray]:
-    """h, and the responses to impulses elsewhere: a wrong pixel or border under the impulse must not spoil h."""
+    """h, and responses to impulses at other places, in case that the first impulse lies on a wrong pixel or border."""
     yield h
     respond = lambda moved, one=False: responses(context.operator, context.offset, context.axes, moved, one)
     centre = min(context.operator.in_shape[1:]) // 2 if context.domain == "torus" else 0

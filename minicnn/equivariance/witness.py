@@ -1,4 +1,4 @@
-"""Witnesses: the smallest input that was found to break a law, as a counterexample that anybody can check."""
+"""Witnesses: a counterexample that anybody can check, which is the smallest input found that breaks a law."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from .domains import Pair, Rates
-from .laws import LAWS, Context, Difference, Law, compare_sides
+from .laws import Context, Difference, Law, compare_sides
 from .operator import TIME_LIMIT, Operator
 
-ROUNDS = 60                     # of shrinking; each is one call of the operator
+ROUNDS = 60                     # the most rounds of shrinking; each round calls the operator once
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Witness:
-    """An input that breaks a law, with the place and the size of the error.
+    """An input that breaks a law, with the pixel and the size of the error.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Witness:
     bound: float
 
     def holds(self, op: Callable, time_limit: float = TIME_LIMIT) -> bool:
-        """Whether `op` breaks the law at this input and pixel; both sides are computed again."""
+        """Whether `op` breaks the law at this input and pixel. Both sides are computed again."""
         in_channels = self.inputs[0].shape[0]
         operator = Operator(op, in_channels, self.size, self.dtype, time_limit)
         offset = operator(np.zeros((1, *operator.in_shape)))[0]
@@ -59,29 +59,11 @@ class Witness:
         return bool(found.error[(0, *self.pixel)] > self.tolerance)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON. Of an input its non-zero pixels are listed, [channel, y, x, value]."""
+        """For JSON. An input is the list of its non-zero pixels, [channel, y, x, value]."""
         return {"law": self.law.name, "says": str(self.law), **vars(self.law), "pixel": self.pixel, "left": self.left,
                 "right": self.right, "error": self.error, "tolerance": self.tolerance,
                 "inputs": [{"shape": f.shape, "pixels": _pixels(f)} for f in self.inputs], "domain": self.domain,
                 "size": self.size, "dtype": self.dtype, "rates": self.rates, "bound": self.bound}
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Witness:
-        """The witness that `to_dict` wrote; `record` may come from JSON."""
-        integers = lambda numbers: tuple(int(n) for n in numbers)
-        convert: dict[str, Callable] = {"factor": float, "by": integers, "out": integers}
-        law = LAWS[record["law"]](**{name: convert[name](record[name]) for name in convert if name in record})
-        inputs = []
-        for part in record["inputs"]:
-            f = np.zeros(part["shape"])
-            for *where, value in part["pixels"]:
-                f[integers(where)] = value
-            inputs.append(f)
-        fields: dict[str, Any] = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain",
-                                                                  "dtype", "bound")}
-        fields |= {name: integers(record[name]) for name in ("pixel", "size")}
-        fields["rates"] = tuple(integers(rate) for rate in record["rates"])
-        return cls(law=law, inputs=tuple(inputs), **fields)
 
     def __str__(self):
         seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)
@@ -97,7 +79,7 @@ def _pixels(f):
 
 
 def _describe(f, seen):
-    """The non-zero pixels in words. Their places count from the first pixel that the operator sees."""
+    """The non-zero pixels in words. Places are counted from the first pixel that the operator sees."""
     pixels = [(c, y - seen[0], x - seen[1], value) for c, y, x, value in _pixels(f)]
     if not pixels:
         return "0"
@@ -108,7 +90,7 @@ def _describe(f, seen):
 
 def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], difference: Difference, bound: float,
                  **more: Any) -> Witness:
-    """The smallest input found, starting from the one of the batch that breaks the law most clearly.
+    """The smallest input found. The search starts from the input of the batch with the largest error / tolerance.
 
     `difference` is the result of `compare_sides` for the same arguments.
     """
@@ -125,7 +107,7 @@ def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], dif
 
 
 def _shrink(start, breaks):
-    """Fewer pixels, then simpler values, as long as the law stays broken.
+    """Remove pixels, then simplify the values, as long as the law stays broken.
 
     Source: delta debugging, Zeller & Hildebrandt 2002, "Simplifying and isolating failure-inducing input".
     """

@@ -13,7 +13,7 @@ from .differences import central, unit
 from .target import ArrayPair, GradcheckError, Target, TensorFunction, is_pair
 
 TINY = np.finfo(float).tiny
-DIRECTIONS = 3              # random projections of each input in fast mode
+DIRECTIONS = 3                  # the number of random projections of each input in fast mode
 OTHER_STEPS = (0.1, 10, 100)    # factors of eps: an entry is wrong only if it differs with every step
 
 
@@ -49,12 +49,12 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
     Parameters
     ----------
     func : callable, Module, or (forward, backward)
-        From Tensors to a Tensor or a tuple of Tensors. The parameters of a Module are checked besides its inputs. A
-        pair works on arrays: forward(*arrays) -> array, backward(cotangent, *arrays) -> tuple with the gradient of
-        each array, or the gradient itself if there is only one array.
+        From Tensors to a Tensor or a tuple of Tensors. For a Module, its parameters are checked too. A pair works on
+        arrays: forward(*arrays) -> array, backward(cotangent, *arrays) -> tuple with the gradient of each array, or the
+        gradient itself if there is only one array.
     inputs : Tensor, array or tuple
-        `safe_inputs` draws them. Tensors without requires_grad, integer arrays and other objects are passed on and not
-        checked. func gets copies, and the inputs never change.
+        `safe_inputs` draws good ones. Tensors without requires_grad, integer arrays and other objects are passed on but
+        not checked. func gets copies, and the inputs never change.
     eps, atol, rtol : float
     raise_exception : bool
         Return False instead of raising GradcheckError.
@@ -69,12 +69,12 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
         does not depend on the sizes, but a single wrong entry is seen only if its error exceeds about rtol times the
         square root of the number of entries. If a projection differs, bisection finds the entry.
     rng : numpy.random.Generator, optional
-        Draws cotangents and projections; by default np.random.default_rng(0), so a failure can be repeated.
+        Draws cotangents and projections. By default np.random.default_rng(0), so every run gives the same result.
 
     Returns
     -------
     bool
-        True if the gradient is right; False, only without raise_exception, if it is wrong.
+        True if the gradient is right. Without raise_exception, False if it is wrong.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
     ValueError
         There is nothing to check, or an input is not finite.
     TypeError
-        func returns something else than Tensors.
+        func returns an object that is not a Tensor.
 
     Warns
     -----
@@ -123,9 +123,9 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
 def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: float, nondet_tol: float = 0.0,
                   check_undefined_grad: bool = True, check_grad_dtypes: bool = False, fast_mode: bool = False,
                   rng: np.random.Generator | None = None) -> float:
-    """`gradcheck` with another result: the largest |analytic - numeric| over the largest |numeric| of an input.
+    """`gradcheck` that returns the error: max |analytic - numeric| / max |numeric| of the worst input.
 
-    In fast mode the two are projections of the Jacobian, else its entries. Parameters and errors as for `gradcheck`.
+    The values are entries of the Jacobian, or in fast mode its projections. Parameters and errors as for `gradcheck`.
     """
     inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     rng = generator("rng", rng, 0)
@@ -161,7 +161,7 @@ def _check_zero_cotangent(target):
 
 
 def _compare_entries(target, tolerances):
-    """Compare every entry of every Jacobian; the largest relative error, or GradcheckError."""
+    """Compare every entry of every Jacobian. Return the largest relative error, or raise GradcheckError."""
     m = target.value().size
     rows = [target.vjp(unit(m, j)) for j in range(m)]
     worst = 0.0
@@ -190,7 +190,7 @@ def _compare_entries(target, tolerances):
 
 
 def _retry(target, k, i, tolerances, analytic, numeric, wrong):
-    """Try other steps on column i of the Jacobian. Where one agrees, the first step was at fault, not the gradient."""
+    """Try other steps on column i of the Jacobian. If one agrees, the first step was wrong, not the gradient."""
     for factor in OTHER_STEPS:
         other, noise = central(target, k, unit(target.points[k].size, i), factor * tolerances.eps)
         agrees = wrong[:, i] & (np.abs(analytic[:, i] - other) <= tolerances.allowed(other, noise))
@@ -199,7 +199,7 @@ def _retry(target, k, i, tolerances, analytic, numeric, wrong):
 
 
 def _compare_projections(target, tolerances, rng):
-    """Compare u^T J v for random u and v; the largest relative error, or GradcheckError."""
+    """Compare u^T J v for random u and v. Return the largest relative error, or raise GradcheckError."""
     m, worst = target.value().size, 0.0
     for _ in range(DIRECTIONS):
         u = _random_signs(rng, m)
@@ -220,7 +220,7 @@ def _compare_projections(target, tolerances, rng):
 
 
 def _locate(target, k, u, v, gradient, eps):
-    """The entry of the Jacobian of input k that disagrees, by bisection over the inputs, then over the outputs."""
+    """Find the wrong entry of the Jacobian of input k: bisect the elements of the input, then those of the outputs."""
     def input_error(indices):
         part = _only(v, indices)
         return abs(gradient @ part - u @ central(target, k, part, eps)[0])
@@ -249,7 +249,7 @@ def _only(vector, indices):
 
 
 def _bisect(error: Callable, size: int) -> int:
-    """An index in range(size): at each halving the half with the larger error is kept."""
+    """Find an index in range(size) with a large error: in each round, keep the half with the larger error."""
     indices = np.arange(size)
     while indices.size > 1:
         indices = max(np.array_split(indices, 2), key=lambda half: np.nan_to_num(error(half), nan=np.inf))
@@ -257,7 +257,7 @@ def _bisect(error: Callable, size: int) -> int:
 
 
 def _random_signs(rng, size):
-    """Random numbers of either sign with magnitudes between 1/2 and 3/2: no weight is small enough to hide an entry."""
+    """Random numbers of both signs with magnitudes from 1/2 to 3/2. A smaller number could hide a wrong entry."""
     return rng.choice([-1.0, 1.0], size) * rng.uniform(0.5, 1.5, size)
 
 

@@ -13,18 +13,18 @@ from .target import Target
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One wrong entry of a Jacobian; and the whole Jacobian, if every entry was compared.
+    """One wrong entry of a Jacobian. If every entry was compared, also the whole Jacobian.
 
     Attributes
     ----------
     k, i, j : int
-        The number of the input, the flat index of its element, the flat index of the output's element.
+        The number of the input, the flat index of the element in it, and the flat index of the output's element.
     value, expected : float
-        The entry by backward, and by finite differences.
+        The entry as backward computes it, and as finite differences compute it.
     missing : bool
         Backward gave None for this input.
     analytic, numeric, wrong : ndarray, shape (outputs, inputs), or None
-        The Jacobian by backward, by finite differences, and where they differ.
+        The Jacobian from backward, the Jacobian from finite differences, and a mask of the entries that differ.
     """
 
     k: int
@@ -70,9 +70,9 @@ def _small_dtype(target, eps, found):
 
 
 def _kink(target, eps, found):
-    """A kink or a jump: with a step ten times smaller, the gap between the left and right slope stays or grows.
+    """A kink or a jump: with a step ten times smaller, the gap between the left and the right slope stays or grows.
 
-    Where the function is smooth, the gap shrinks with the step.
+    For a smooth function the gap shrinks with the step.
     """
     direction = unit(target.points[found.k].size, found.i)
     left, right, _ = one_sided(target, found.k, direction, found.j, 1e-6)
@@ -107,7 +107,7 @@ def _missing(target, eps, found):
 
 
 def _factor(target, eps, found):
-    """analytic = factor x numeric, for one factor."""
+    """analytic = factor x numeric, with the same factor for all entries."""
     if found.numeric is None or not found.numeric.any() or np.count_nonzero(found.numeric) < 2:
         return None
     factor = np.vdot(found.numeric, found.analytic) / np.vdot(found.numeric, found.numeric)
@@ -142,5 +142,5 @@ def _reordered(target, eps, found):
 
 
 def _close(a, b):
-    """Equal to 5 digits, whatever tolerances the caller gave: no chance agreement."""
+    """Whether both are equal to 5 digits. The caller's tolerances are not used, so they cannot cause a wrong hint."""
     return np.abs(a - b).max() <= 1e-5 * np.abs(b).max()

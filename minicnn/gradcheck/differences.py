@@ -17,7 +17,7 @@ def unit(size: int, i: int) -> np.ndarray:
 
 
 def step(target: Target, k: int, direction: np.ndarray, eps: float) -> float:
-    """eps times the largest coordinate of input k that the direction changes, at least eps: larger than rounding."""
+    """The step: eps times the largest coordinate of input k that the direction changes, but at least eps."""
     changed = target.points[k].ravel()[direction != 0]
     return eps * max(1.0, np.abs(changed).max(initial=0))
 

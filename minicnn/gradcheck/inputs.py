@@ -1,4 +1,4 @@
-"""Inputs for which finite differences can be trusted."""
+"""Inputs for which finite differences are reliable."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
                 dtype: Any = np.float64) -> tuple[Tensor, ...]:
     """Tensors without elements near 0, the kink of ReLU, and without ties, the kinks of max and max-pool.
 
-    The elements of all tensors together are the n values spacing * (i - floor(n / 2) + 1/2), i = 0 .. n - 1, shuffled:
-    evenly spaced and of both signs. Any two differ by at least `spacing`, and none is nearer to 0 than spacing / 2.
+    The elements of all tensors together are the n values spacing * (i - floor(n / 2) + 1/2), i = 0 .. n - 1, in random
+    order. They have both signs. Any two differ by at least `spacing`, and the distance of each from 0 is at least
+    spacing / 2.
 
     Parameters
     ----------
     *shapes : tuple of int
     rng : numpy.random.Generator
     spacing : float
-        It must be much larger than the step of the finite differences.
+        The smallest difference of two elements. It must be much larger than the step of the finite differences.
     dtype : float32 or float64
 
     Returns

@@ -1,4 +1,4 @@
-"""Every operation of the engine with inputs for `gradcheck`, and the check of all of them."""
+"""The catalogue: every operation of the engine, with inputs for `gradcheck`. `run_catalogue` checks all of them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SMOOTH = {"eps": 1e-5, "rtol": 1e-6, "atol": 1e-9}
 
 @dataclass(frozen=True)
 class Operation:
-    """A function and the inputs that its gradient is checked on.
+    """A function, and the inputs for the check of its gradient.
 
     Attributes
     ----------
     kind : str
         The name in `minicnn.functional`, or of the Tensor's operator or method.
     variant : str
-        What distinguishes this entry from the others of its kind; "" for the plain one.
+        The difference between this entry and the others of its kind; "" for the plain one.
     func : callable, or (forward, backward)
         As for `gradcheck`.
     inputs : tuple of Tensor or ndarray
@@ -62,10 +62,10 @@ class OperationResult:
     inputs : tuple
         The shapes of the inputs.
     max_error : float or None
-        The largest |analytic - numeric| over the largest |numeric|; None where the check failed.
+        The result of `largest_error`; None if the check failed.
     passed : bool
     reason : str
-        Why the check failed; "" where it passed.
+        Why the check failed; "" if it passed.
     seconds : float
     """
 
@@ -119,8 +119,8 @@ def check_operation(operation: Operation) -> OperationResult:
     return OperationResult(operation.name, shapes, error, error is not None, reason, time.perf_counter() - start)
 
 
-# Each table yields (kind, variant, func, shapes of the inputs, options). An argument that is no Tensor (labels,
-# probabilities) is drawn from rng once, because func must give the same output at every call.
+# Each table yields (kind, variant, func, shapes of the inputs, options). Arguments that are not Tensors, such as labels
+# and probabilities, are drawn from rng only once, because func must give the same output at every call.
 
 def _operators(rng):
     a, row, column = (3, 4), (4,), (3, 1)

@@ -1,7 +1,7 @@
-"""The function that `gradcheck` checks, behind one interface: a function of Tensors, a Module, or a pair on arrays.
+"""Targets: one interface for all that `gradcheck` can check: a function of Tensors, a Module, or a pair on arrays.
 
 A target maps a list of float64 arrays (`points`, the checked inputs) to one flat vector (all outputs, concatenated).
-It copies the arrays of the caller and never changes them.
+It copies the caller's arrays and never changes them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class GradcheckWarning(UserWarning):
 
 
 class Target:
-    """The function under test; a subclass defines `outputs` and `gradients`.
+    """The function under test. A subclass defines `outputs` and `gradients`.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Target:
     points : list of ndarray
         The values of the checked inputs in float64, in the caller's memory order.
     out_shapes, out_dtypes : list
-        The shapes and dtypes of the outputs; set by each call of `value`.
+        The shapes and dtypes of the outputs. Each call of `value` sets them.
     """
 
     def __init__(self, named: Sequence[tuple[str, np.ndarray]]):
@@ -57,8 +57,8 @@ class Target:
         small = [name for name, array in named if array.dtype != np.float64]
         if small:
             warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too coarse for finite differences (3 correct "
-                          "digits at best), so float64 copies are checked. Give float64 to check the code that you "
-                          "use.",
+                          "digits at best), so float64 copies are checked. Give float64 inputs to check exactly the "
+                          "code that you use.",
                           GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
@@ -88,8 +88,8 @@ class Target:
             if not np.isfinite(out).all():
                 where = _index(~np.isfinite(out))
                 raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, for the given inputs or "
-                                     "within eps of them, so no difference can be taken. Choose inputs further from "
-                                     "the edge of the function's domain, or a smaller eps.")
+                                     "within eps of them, so there is no finite difference. Choose inputs further "
+                                     "inside the function's domain, or a smaller eps.")
         return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
 
     def vjp(self, cotangent: np.ndarray) -> list[np.ndarray | None]:
@@ -101,8 +101,8 @@ class Target:
         gradients = self.gradients(points, cotangents)
         self._refuse_change(self.points, points)
         if any(not np.array_equal(a, b) for a, b in zip(given, cotangents, strict=True)):
-            raise GradcheckError("gradcheck: backward changed its cotangent in place, and other operations may still "
-                                 "need the cotangent. Compute a new array.")
+            raise GradcheckError("gradcheck: backward changed its cotangent in place, but other operations may still "
+                                 "need it. Compute a new array.")
         return [self._fitting(k, gradient) for k, gradient in enumerate(gradients)]
 
     def _fitting(self, k, gradient):
@@ -147,7 +147,7 @@ class TensorFunction(Target):
         named += [(f"parameter {name!r}", p.data) for name, p in self.parameters if p.requires_grad]
         if not named:
             raise InputError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
-                             "(safe_inputs() makes such), or a pair (forward, backward) to check functions on arrays")
+                             "(safe_inputs() makes them), or a pair (forward, backward) to check functions on arrays")
         super().__init__(named)
 
     @contextlib.contextmanager
@@ -226,9 +226,9 @@ class ArrayPair(Target):
 
 
 def refuse_foreign(name: str, func: Any) -> None:
-    """InputTypeError if `func` is of another library with gradients, as `apply` of a torch.autograd.Function is.
+    """Raise InputTypeError if `func` belongs to another library with gradients, as torch.autograd.Function.apply does.
 
-    Called with a Tensor of minicnn, such a function may run without its own backward, and the check would pass.
+    With a Tensor of minicnn, such a function may run without its own backward. Then the check would pass wrongly.
     """
     owner = getattr(func, "__self__", func)
     bases = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__

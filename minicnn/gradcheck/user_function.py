@@ -1,4 +1,4 @@
-"""`gradcheck` of a user's function, with inputs drawn from its signature."""
+"""`gradcheck` of a user's function. The number of inputs comes from its signature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEFAULT_SHAPE = (3, 4)
 
 def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None = None, seed: int = 0, *,
                         name: str | None = None, **options: Any) -> OperationResult:
-    """Check the gradient of a function on inputs that are drawn by `safe_inputs`, in float64.
+    """Check the gradient of a function in float64, on inputs from `safe_inputs`.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     seed : int
         Seed of the inputs.
     name : str, optional
-        The name in the result and in messages; by default the function's own.
+        The name in the result and in messages. By default the function's own name.
     **options
         As in `gradcheck`: eps, atol, rtol, fast_mode, ...
 
@@ -41,7 +41,7 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     Raises
     ------
     TypeError
-        `function` is none of the three, or belongs to another library.
+        `function` is not one of these three kinds, or belongs to another library.
     ValueError
         The function raised an exception in its forward pass.
 
@@ -76,7 +76,7 @@ def _default_shapes(function):
 
 
 def _call_once(name, function, inputs):
-    """Run the forward pass once: an exception here is not one of backward."""
+    """Run the forward pass once. An exception here does not come from backward."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradcheckWarning)       # largest_error will warn again
@@ -88,4 +88,4 @@ def _call_once(name, function, inputs):
     except (Exception, SystemExit) as error:
         shapes = ", ".join(str(x.shape) for x in inputs)
         raise InputError(f"{name} raised {type(error).__name__}: {error}{raised_in(error)}, for inputs of the shapes "
-                         f"{shapes}; if it needs others, name the shapes") from error
+                         f"{shapes}; if it needs other shapes, give them") from error
