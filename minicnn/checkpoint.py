@@ -1,8 +1,8 @@
-"""Checkpoints: a safetensors file, written atomically, from which a run goes on to the same bits.
+"""Checkpoints: safetensors files, written atomically. A run that resumes from one computes the same bits.
 
-The file holds the model's arrays under their own names, as every reader of safetensors expects them, and the arrays of
-the optimiser under the prefix "optim.". Everything that is not an array is JSON in the header, under the key "minicnn".
-`FORMAT` counts the versions of that JSON; the files of minicnn 0.1 have no number and are of format 1.
+The file has the model's arrays under their own names, so every reader of safetensors can use them. The optimiser's
+arrays have the prefix "optim.". All other values are JSON in the header, under the key "minicnn". `FORMAT` is the
+version of this JSON. Files of minicnn 0.1 have no version number; their format is 1.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class CheckpointError(InputError):
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint holds.
+    """The contents of a checkpoint.
 
     Attributes
     ----------
     model : dict of ndarray
-        The state of the model. The arrays belong to the caller, who may change them.
+        The state of the model. The caller may change the arrays.
     optimizer : dict or None
-        The `optimizer_state` that was saved. A tuple comes back as a list.
+        The saved `optimizer_state`. Tuples have become lists.
     meta : dict
-        The `meta` that was saved. It is empty for a file of another program.
+        The saved `meta`. It is empty for a file of another program.
     path : Path or None
-        The file that it was read from, for error messages.
+        The file, for error messages.
     """
 
     model: dict[str, np.ndarray]
@@ -57,26 +57,26 @@ class Checkpoint:
 
 def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: dict[str, Any] | None = None,
          meta: dict[str, Any] | None = None) -> None:
-    """Write a checkpoint. At any moment `path` is either what it was or the whole new file.
+    """Write a checkpoint. At any moment `path` is either the old file or the whole new file.
 
     Parameters
     ----------
     path : path
         Its directory must exist.
     model_state : dict of ndarray
-        As from `model.state_dict()`, in any memory order and byte order.
+        As from `model.state_dict()`. Memory order and byte order do not matter.
     optimizer_state : dict, optional
-        Arrays and values that JSON can hold, as from `optimizer.state_dict()`.
+        Arrays and values that JSON can store, as from `optimizer.state_dict()`.
     meta : dict, optional
-        Values that JSON can hold, and NumPy's scalars. Floats come back exactly, NaN and infinity too: the record of a
-        run that diverged is worth keeping. Tuples come back as lists, and the keys of dicts as strings.
+        Values that JSON can store, and NumPy's scalars. `load` returns floats exactly, also NaN and infinity, because
+        the record of a run that diverged is useful. Tuples become lists, and the keys of dicts become strings.
 
     Raises
     ------
     CheckpointError
-        The file could not be written. The old file is intact.
+        The file could not be written. The old file is unchanged.
     InputError, InputTypeError
-        The file cannot hold a value. Nothing is written.
+        A checkpoint cannot store a value. Nothing is written.
 
     Examples
     --------
@@ -111,8 +111,8 @@ def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: 
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint, or a safetensors file of another program.
 
-    PyTorch's wrappers of models put "module." or "_orig_mod." before each name. This prefix is removed, with a warning.
-    The metadata of format 1 are returned as those of format 2.
+    PyTorch's wrappers of models put "module." or "_orig_mod." before each name. `load` removes this prefix and warns.
+    It converts the metadata of format 1 to format 2.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def load(path: str | Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        There is no such file, it was cut off, it is of another kind, its metadata are damaged, or a newer version of
-        minicnn wrote it.
+        The file does not exist, is cut off, is of another kind, has damaged metadata, or comes from a newer version of
+        minicnn.
     """
     path = Path(path)
     if not path.is_file():
@@ -139,8 +139,8 @@ def load(path: str | Path) -> Checkpoint:
             tensors = {name: _array(file, name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except safetensors.SafetensorError as error:
         raise CheckpointError(f"{path} is no whole safetensors file ({error}): it was cut off, damaged, or is of "
-                              "another kind. Take an earlier checkpoint or copy it again; what torch.save wrote must "
-                              "be saved with safetensors.torch.save_file instead") from error
+                              "another kind. Take an earlier checkpoint or copy it again. If torch.save wrote the "
+                              "file, save the weights with safetensors.torch.save_file instead") from error
     except (OSError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if "minicnn" not in metadata:
@@ -165,13 +165,13 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def load_into(checkpoint: Checkpoint, model: Any) -> Any:
-    """Put the checkpoint's weights into `model`, whose parameters must have the same names and shapes.
+    """Put the checkpoint's weights into `model`. Its parameters must have the same names and shapes.
 
     Parameters
     ----------
     checkpoint : Checkpoint
     model : Module
-        It is not changed where an error is raised.
+        After an error it is unchanged.
 
     Returns
     -------
@@ -181,8 +181,8 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     Raises
     ------
     CheckpointError
-        The weights are those of another model. The message names those that are missing, those that `model` does not
-        have, and those of another shape.
+        The weights are those of another model. The message lists the missing weights, those that `model` does not have,
+        and those of another shape.
     """
     try:
         return model.load_state_dict(checkpoint.model, strict=True)
@@ -192,7 +192,7 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
 
 
 def _from_format_1(meta):
-    """Metadata of format 1 as those of format 2, where the settings are only those of `fit`."""
+    """Metadata of format 1 in format 2. In format 2 the settings are only those of `fit`."""
     settings = meta.get("settings")
     if not isinstance(settings, dict):
         return meta
@@ -201,11 +201,11 @@ def _from_format_1(meta):
 
 
 def _storable(name, array):
-    """The array in C order and the byte order of the machine. safetensors takes both for granted and does not check."""
+    """The array in C order and the machine's byte order. safetensors assumes both and does not check them."""
     if not isinstance(array, np.ndarray):
         raise InputTypeError(f"save: {name} is a {type(array).__name__}, not an array")
     if array.dtype.name not in DTYPES:
-        raise InputTypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint does not hold")
+        raise InputTypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint cannot store")
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
@@ -220,11 +220,11 @@ def _array(file, name):
     try:
         return file.get_tensor(name)
     except (TypeError, KeyError) as error:        # bfloat16 and smaller
-        raise InputTypeError(f"{name} has a dtype that NumPy lacks ({error}); save it as float32") from error
+        raise InputTypeError(f"{name} has a dtype that NumPy does not have ({error}); save it as float32") from error
 
 
 def _unwrapped(tensors, path):
-    """The tensors without the prefixes of wrappers that all their names begin with."""
+    """Remove the prefix of a wrapper if all names begin with it."""
     removed = ""
     while wrapper := next((w for w in WRAPPERS if tensors and all(name.startswith(w) for name in tensors)), ""):
         tensors = {name.removeprefix(wrapper): array for name, array in tensors.items()}

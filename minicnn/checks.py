@@ -1,4 +1,4 @@
-"""Checks of arguments. Each returns the value as the caller needs it, or raises an error that names the argument."""
+"""Checks of arguments. Each check returns the value, or raises an error that names the argument."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_integer(value: Any) -> bool:
 
 
 def integer(name: str, value: Any, least: int | None = None) -> int:
-    """An integer of at least `least` as an int.
+    """Return `value` as an int. It must be an integer of at least `least`.
 
     >>> integer("threads", 2, 1)
     2
@@ -43,7 +43,7 @@ def integer(name: str, value: Any, least: int | None = None) -> int:
 
 
 def number(name: str, value: Any, *, least: float | None = None, above: float | None = None) -> float:
-    """A finite real number of at least `least`, or above `above`, as a float.
+    """Return `value` as a float. It must be a finite real number of at least `least`, or above `above`.
 
     >>> number("lr", 1, above=0)
     1.0
@@ -54,7 +54,7 @@ def number(name: str, value: Any, *, least: float | None = None, above: float | 
     """
     try:
         real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:                         # an int that no float holds
+    except OverflowError:                         # an int that is too large for a float
         real = False
     if not real or least is not None and value < least or above is not None and value <= above:
         bound = "" if least is None else f" of at least {least}"
@@ -64,7 +64,7 @@ def number(name: str, value: Any, *, least: float | None = None, above: float | 
 
 
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
-    """An integer, or a tuple or list of two, as a pair of ints. Each is at least `least`.
+    """Return an integer, or a tuple or list of two integers, as a pair of ints. Each must be at least `least`.
 
     >>> pair("stride", 2, 1)
     (2, 2)
@@ -80,7 +80,7 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
 
 
 def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """The value, where it is one of the choices.
+    """Return `value`. It must be one of the choices.
 
     >>> one_of("pool", "median", ("max", "average"))
     Traceback (most recent call last):
@@ -89,7 +89,7 @@ def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
     """
     try:
         known = value in choices
-    except (TypeError, ValueError):               # it has no hash, or it is an array
+    except (TypeError, ValueError):               # a value without a hash, or an array
         known = False
     if not known:
         raise InputError(f"{name} must be one of {', '.join(map(repr, choices))}, not {value!r}")
@@ -97,7 +97,7 @@ def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
 
 
 def generator(name: str, value: Any, seed: int | None = None) -> np.random.Generator:
-    """A numpy.random.Generator; where None is given, the one made from `seed`.
+    """Return `value`. It must be a numpy.random.Generator. For None, make a generator from `seed`.
 
     >>> generator("rng", 3)
     Traceback (most recent call last):

@@ -1,4 +1,4 @@
-"""Files: the cache directory, a check before the work begins, and one way to write a file whole or not at all."""
+"""Files: the cache directory, checks of a destination before long work, and atomic writing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import FileError, InputError
 
-ADVICE = {
+HINTS = {                           # for each error number of the operating system
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
     errno.ENOENT: "its directory does not exist; create it first",
@@ -27,10 +27,10 @@ ADVICE = {
 
 
 def cache_dir() -> Path:
-    """The directory for what minicnn can download or make again: data, compiled kernels, measurements.
+    """The directory for files that minicnn can download or make again: data and compiled kernels.
 
     It is `MINICNN_HOME`, else `$XDG_CACHE_HOME/minicnn`, else `~/.cache/minicnn`. This function does not create it. A
-    relative `XDG_CACHE_HOME` is ignored, as the XDG specification asks.
+    relative `XDG_CACHE_HOME` is ignored, as the XDG specification demands.
 
     Raises
     ------
@@ -53,14 +53,14 @@ def cache_dir() -> Path:
 
 
 def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) -> Path:
-    """Raise before long work the errors that `replacing` would raise after it.
+    """Check before long work that a file can be written. The errors are those that `replacing` would raise later.
 
     Parameters
     ----------
     path : path
         A file that is to be written. Its directory must exist.
     endings : tuple of str
-        The endings that the name may have, as in (".png", ".pdf"). Any ending where none is given.
+        The endings that the name may have, as in (".png", ".pdf"). Without `endings`, every name is allowed.
 
     Returns
     -------
@@ -89,12 +89,12 @@ def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) ->
 
 
 def check_new_directory(path: str | os.PathLike) -> Path:
-    """Raise before long work the errors that `new_directory` would raise after it.
+    """Check before long work that a directory can be made. The errors are those that `new_directory` would raise.
 
     Parameters
     ----------
     path : path
-        A directory that does not exist or is empty. The directory that it lies in must exist.
+        A directory that does not exist or is empty. Its parent directory must exist.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def check_new_directory(path: str | os.PathLike) -> Path:
     Raises
     ------
     FileError
-        The directory cannot be made, or there is something in it.
+        The directory cannot be made, or it is not empty.
     """
     path = Path(path)
     if path.is_dir():
@@ -119,10 +119,9 @@ def check_new_directory(path: str | os.PathLike) -> Path:
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Context manager: the path of a temporary file, which is renamed to `path` at the end of the block.
 
-    The caller writes to the temporary file. At any moment `path` is either what it was or the whole new file. A file
-    that is replaced keeps its mode. Where `path` is a link, the file that it points to is replaced. What is not a
-    regular file is refused, such as a device or a pipe. The temporary file has the ending of `path` and a name that
-    nobody can predict.
+    The caller writes to the temporary file. At any moment `path` is either the old file or the whole new file. The new
+    file has the mode of the old one. If `path` is a link, its target is replaced. A device or a pipe is refused. The
+    temporary file has the ending of `path` and a name that nobody can predict.
 
     Parameters
     ----------
@@ -131,12 +130,12 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     Yields
     ------
     Path
-        The temporary file, which exists and is empty.
+        The temporary file. It exists and is empty.
 
     Raises
     ------
     FileError
-        The file could not be written. The temporary file is removed and `path` is what it was.
+        The file could not be written. The temporary file is removed, and `path` is unchanged.
 
     Examples
     --------
@@ -176,12 +175,12 @@ def new_directory(path: str | os.PathLike) -> Iterator[Path]:
     Yields
     ------
     Path
-        The temporary directory, which is empty.
+        The temporary directory. It is empty.
 
     Raises
     ------
     FileError
-        The directory could not be made or written to. The temporary directory is removed and `path` is what it was.
+        The directory could not be made or written to. The temporary directory is removed, and `path` is unchanged.
 
     Examples
     --------
@@ -198,7 +197,7 @@ def new_directory(path: str | os.PathLike) -> Iterator[Path]:
         temporary.mkdir()
         yield temporary
         if target.is_dir():
-            target.rmdir()                        # empty, or this fails
+            target.rmdir()                        # fails if the directory is not empty
         os.replace(temporary, target)
 
 
@@ -208,7 +207,7 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     Raises
     ------
     FileError
-        The file could not be written. `path` is what it was.
+        The file could not be written. `path` is unchanged.
     """
     with replacing(path) as temporary, open(temporary, "wb") as file:
         file.write(data)
@@ -216,7 +215,7 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _whole_or_not(path, temporary):
-    """Turn an OSError into a FileError about `path`, and leave nothing at `temporary`, Ctrl-C included."""
+    """Turn an OSError into a FileError about `path`. Always remove `temporary`, also after Ctrl-C."""
     try:
         yield
     except FileError:
@@ -232,7 +231,7 @@ def _whole_or_not(path, temporary):
 
 
 def _target(path):
-    """The file that is written: the one that a link points to. Raises FileError where it is not a regular file."""
+    """The file that is written: `path`, or the target of a link. Raises FileError if it is not a regular file."""
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise _error(path, errno.EISDIR)
@@ -242,7 +241,7 @@ def _target(path):
 
 
 def _check_parent(path, target):
-    """Raise FileError where `target` cannot be made in its directory, or exists and cannot be written."""
+    """Raise FileError if `target` cannot be made in its directory, or exists and cannot be written."""
     if not target.parent.is_dir():
         raise _error(path, errno.ENOTDIR if any(parent.is_file() for parent in target.parents) else errno.ENOENT)
     if not _permitted(target.parent, os.W_OK | os.X_OK) or target.exists() and not _permitted(target, os.W_OK):
@@ -254,5 +253,5 @@ def _permitted(path, mode):
 
 
 def _error(path, number, error=None):
-    advice = ADVICE.get(number) or str(getattr(error, "strerror", None) or error)
-    return FileError(f"{path} could not be written: {advice}. What was there before is as it was.")
+    hint = HINTS.get(number) or str(getattr(error, "strerror", None) or error)
+    return FileError(f"{path} could not be written: {hint}. An existing file is unchanged.")

@@ -1,4 +1,4 @@
-"""Modules that version 0.1 named in its README and examples: the old name still imports, with a warning."""
+"""Old module names: those that the README and the examples of version 0.1 used still work, with a warning."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class _Moved(MetaPathFinder, Loader):
         return module
 
     def exec_module(self, module):
-        module.__spec__ = self.spec               # importing under the old name has put another one in its place
+        module.__spec__ = self.spec               # the import under the old name has replaced it
 
 
 def install() -> None:
-    """Let the old names be imported."""
+    """Make imports of the old names work."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Moved())         # first: else a file of the new folder is loaded a second time
+        sys.meta_path.insert(0, _Moved())         # first, or a file in the new folder would be loaded twice

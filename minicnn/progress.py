@@ -1,8 +1,8 @@
-"""How long work says what it is doing: one protocol, and the one place where a progress bar is drawn.
+"""Progress of long work: one protocol for all functions, and the only progress bar.
 
-A function that takes long has a parameter `progress`. It calls `progress.update(done, total, text)` as it goes on and
-`progress.note(line)` for a line that is to stay. The command line hands in what `on_stderr` gives; a library call that
-hands in nothing stays silent.
+A function that takes long has a parameter `progress`. During its work it calls `progress.update(done, total, text)`,
+and `progress.note(line)` for a line that stays on the screen. The command line passes the object that `on_stderr`
+gives. By default a function of the library is silent.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import sys
 import time
 from collections.abc import Iterator
 
-FIRST, EVERY = 1.0, 20.0        # seconds until the first line of `Lines`, and from then on between two
+FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
 
 
 class Progress:
-    """Says nothing; also the protocol of the others."""
+    """The protocol: the base class of all kinds of progress. It prints nothing."""
 
     def update(self, done: float, total: float, text: str = "") -> None:
-        """`done` of `total` units of work are done; `text` says what comes now."""
+        """`done` of `total` units of work are done. `text` describes the present unit."""
 
     def note(self, line: str) -> None:
-        """A line for the reader, such as the result of an epoch."""
+        """Show a line to the reader, such as the result of an epoch."""
 
 
 class Notes(Progress):
-    """Prints the notes to stderr, and nothing else."""
+    """Prints only the notes, on stderr."""
 
     def note(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -37,7 +37,7 @@ SILENT, NOTES = Progress(), Notes()
 
 
 class Part(Progress):
-    """A part of larger work: its 0 to `total` is `start` to `stop` of the whole, both between 0 and 1.
+    """A part of larger work: it goes from the fraction `start` to the fraction `stop` of the whole.
 
     >>> class Print(Progress):
     ...     def update(self, done, total, text=""):
@@ -57,11 +57,11 @@ class Part(Progress):
 
 
 class Lines(Notes):
-    """Plain lines on stderr: the first within about a second, then one every `EVERY` seconds, with the time left."""
+    """Plain lines on stderr with the time left: the first after about a second, then one every `EVERY` seconds."""
 
     def __init__(self, title: str):
         self.title, self.begun, self.next = title, time.monotonic(), time.monotonic() + FIRST
-        self.first: float | None = None                # the part that was done at the first call: a resumed run
+        self.first: float | None = None                # the part done at the first call; not 0 for a resumed run
 
     def update(self, done: float, total: float, text: str = "") -> None:
         now, part = time.monotonic(), done / max(total, 1e-12)
@@ -76,7 +76,7 @@ class Lines(Notes):
 
 
 class Bar(Progress):
-    """One progress bar on stderr with the time left. It is a context manager."""
+    """A progress bar on stderr with the time left. It is a context manager."""
 
     def __init__(self, title: str):
         from rich.console import Console
@@ -105,7 +105,7 @@ class Bar(Progress):
 
 @contextlib.contextmanager
 def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
-    """Context manager: a Progress on stderr: silent where asked, a bar where stderr is a terminal, else lines.
+    """Context manager: a Progress on stderr. With `quiet` it is silent, on a terminal a bar, otherwise lines.
 
     >>> with on_stderr("digits", quiet=True) as progress:
     ...     progress.update(1, 10)
@@ -120,7 +120,7 @@ def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them.
+    """Seconds as text.
 
     >>> duration(200), duration(7.4)
     ('3 min 20 s', '7 s')

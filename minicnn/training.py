@@ -1,4 +1,4 @@
-"""Training a classifier: `fit`, `evaluate`, and a run that can be stopped and resumed to the same bits."""
+"""Train a classifier: `fit`, `evaluate`, and runs that can be stopped and resumed with the same bits as a result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.jsonl"
 
 
 def weights_file(given: str | Path | None = None) -> Path:
-    """The file of weights that `given` names: itself, or the best weights in the directory of a run.
+    """The file of weights. `given` is a file, or the directory of a run, which means its best weights.
 
     Without `given` it is the file in the package.
 
@@ -58,9 +58,9 @@ def _setting(default: Any, help: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """What `fit` needs besides the model and the data. `dataclasses.fields(Settings)` gives defaults and a help text.
+    """The settings of `fit`. Its optimiser is AdamW with a one-cycle schedule.
 
-    The optimiser is AdamW on a one-cycle schedule.
+    Every field has a default and, in its metadata, a help text. `minicnn train` makes an option from each field.
 
     Raises
     ------
@@ -77,14 +77,14 @@ class Settings:
     minicnn.InputError: epochs must be an integer of at least 1, not 0
     """
 
-    epochs: int = _setting(10, "how many times training goes through all images")
-    batch_size: int = _setting(64, "images a step")
+    epochs: int = _setting(10, "how many times the training goes through all images")
+    batch_size: int = _setting(64, "images in a step")
     lr: float = _setting(2e-3, "the highest learning rate of the one-cycle schedule")
     weight_decay: float = _setting(1e-2, "weight decay of AdamW")
     seed: int = _setting(1, "seed of all random numbers; the same seed gives the same weights on the same machine, bit "
                             "for bit")
-    max_shift: int = _setting(0, "move each training image by up to so many pixels, anew in each epoch")
-    patience: int | None = _setting(None, "stop after so many epochs without a smaller validation error")
+    max_shift: int = _setting(0, "the most pixels by which each training image is moved, at random in each epoch")
+    patience: int | None = _setting(None, "stop after N epochs without a smaller validation error")
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("max_shift", 0)):
@@ -97,7 +97,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Evaluation:
 
 
 def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: int = 256) -> Evaluation:
-    """Error and loss of a model in evaluation mode. Afterwards the model is in the mode that it was in.
+    """Error and loss of a model in evaluation mode. Afterwards the model is in its former mode again.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: 
     log_p = np.concatenate(parts)
     classes = log_p.shape[1]
     if labels.min() < 0 or labels.max() >= classes:
-        raise InputError(f"the labels go from {labels.min()} to {labels.max()}, but the model tells {classes} classes")
+        raise InputError(f"the labels go from {labels.min()} to {labels.max()}, but the model has {classes} classes")
     predictions = log_p.argmax(1)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
@@ -167,20 +167,20 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     data : minicnn.data.Dataset
     settings : Settings, optional
     out : path, optional
-        A directory for `last.safetensors` (everything that resuming needs, written after each epoch and at Ctrl-C),
-        `best.safetensors` (the weights with the least validation error) and `history.jsonl`.
+        A directory for three files: `last.safetensors` (the state for resuming, written after each epoch and at
+        Ctrl-C), `best.safetensors` (the weights with the least validation error) and `history.jsonl`.
     resume : Checkpoint, optional
-        `checkpoint.load(out / "last.safetensors")`: go on as if the run had never stopped, to the same bits.
+        `checkpoint.load(out / "last.safetensors")`. The run goes on and gives the same bits as without a stop.
     progress : Progress
-        Is updated after each step and gets a note at the end of each epoch.
+        `fit` updates it after each step and gives it a note at the end of each epoch.
     extra_meta : dict, optional
-        The caller's own entries in the metadata of the checkpoints, such as the name of the model.
+        Further entries in the metadata of the checkpoints, such as the name of the model.
 
     Returns
     -------
     list of dict
-        The history, one record an epoch: epoch, train_loss, train_error, val_loss, val_error (fractions), lr, seconds,
-        images_per_s.
+        The history, one record for each epoch: epoch, train_loss, train_error, val_loss, val_error (fractions), lr,
+        seconds, images_per_s.
 
     Raises
     ------
@@ -249,7 +249,7 @@ class _Run:
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingError(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}: try a smaller "
-                                "learning rate. The checkpoint of the last epoch is as it was")
+                                "learning rate. The checkpoint of the last epoch is unchanged")
         loss.backward()
         self.optimizer.step()
         self.schedule.step()
@@ -287,7 +287,7 @@ class _Run:
         return patience is not None and self.best is not None and self.epoch - self.best[1] >= patience
 
     def _save(self, name):
-        """Write everything that `restore` needs; the history beside it, for other programs to read."""
+        """Write the state that `restore` needs, and beside it the history for other programs."""
         if self.out is None:
             return
         best = None if self.best is None else {"val_error": self.best[0], "epoch": self.best[1]}
@@ -324,7 +324,7 @@ def _numbers(record):
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """An Event that Ctrl-C sets, so that a step is never cut in two. A second Ctrl-C interrupts as usual."""
+    """Context manager: an Event that Ctrl-C sets. Thus a step is always finished. A second Ctrl-C stops at once."""
     pressed = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield pressed

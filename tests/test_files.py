@@ -153,7 +153,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(path, monkeypatch, step,
         raise OSError(number, os.strerror(number))
     if step != "write":
         monkeypatch.setattr(os, step, fail)
-    with pytest.raises(FileError, match=f"a.bin could not be written: {message}.*What was there before is as it was") \
+    with pytest.raises(FileError, match=f"a.bin could not be written: {message}.*An existing file is unchanged") \
             as caught, replacing(path) as temporary:
         temporary.write_bytes(b"ne")
         if step == "write":

@@ -193,7 +193,7 @@ def test_full_disk_keeps_the_checkpoint(digits, tmp_path, monkeypatch):
 def test_labels_out_of_range(digits):
     with pytest.raises(ValueError, match=r"the label 11 at \(\d+,\) is not one of the 10 classes"):
         fit(network(), dataclasses.replace(digits, train_labels=digits.train_labels + 2), SETTINGS)
-    with pytest.raises(ValueError, match="the labels go from 2 to 11, but the model tells 10 classes"):
+    with pytest.raises(ValueError, match="the labels go from 2 to 11, but the model has 10 classes"):
         evaluate(network(), digits.val_images, digits.val_labels + 2)
 
 
