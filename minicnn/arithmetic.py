@@ -1,7 +1,7 @@
 """Elementary operations on arrays: each returns its value and its vjp. `Tensor` records them as operators and methods.
 
 A vjp takes the cotangent of the value and returns a tuple with the gradient of each operand. Operands broadcast as in
-NumPy; a vjp may return a gradient of the broadcast shape, the tape sums it back to the operand's.
+NumPy. A vjp may return a gradient of the broadcast shape; the tape sums it back to the operand's shape.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def as_float_array(data: Any, dtype: Any = None) -> np.ndarray:
-    """`data` as an array that a Tensor can hold: float32 and float64 as they stand, else float32, or `dtype`.
+    """`data` as an array that a Tensor can hold.
 
-    Complex numbers, strings, objects, other floats and another `dtype` raise InputTypeError.
+    With `dtype` the array is converted to it. Without, float32 and float64 arrays are returned unchanged, and all other
+    data become float32. Complex numbers, strings, objects, other floats and another `dtype` raise InputTypeError.
 
     >>> as_float_array([1, 2]).dtype, as_float_array(np.ones(2)).dtype
     (dtype('float32'), dtype('float64'))
@@ -116,7 +117,7 @@ def log(x: np.ndarray) -> Result:
 def getitem(x: np.ndarray, index: Any) -> Result:
     """x[index]; an element that is taken twice gets both gradients."""
     shape, dtype = x.shape, x.dtype
-    index = copy.deepcopy(index)                  # an array of indices may be changed before backward
+    index = copy.deepcopy(index)                  # the caller may change an array of indices before backward
 
     def vjp(grad):
         full = np.zeros(shape, dtype)
@@ -126,7 +127,7 @@ def getitem(x: np.ndarray, index: Any) -> Result:
 
 
 def reshape(x: np.ndarray, shape: tuple[int, ...]) -> Result:
-    """The same elements in C order under another shape."""
+    """The same elements in C order, in another shape."""
     before = x.shape
     return x.reshape(shape), lambda grad: (grad.reshape(before),)
 
@@ -137,7 +138,7 @@ def transpose(x: np.ndarray, axes: tuple[int, ...]) -> Result:
     return x.transpose(axes), lambda grad: (grad.transpose(back),)
 
 
-# Reductions over `axis`: an int, a tuple, or None for all.
+# Reductions over `axis`: an int, a tuple, or None for all axes.
 
 def total(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
     """The sum."""
@@ -155,7 +156,7 @@ def mean(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
 
 
 def largest(x: np.ndarray, axis: ReducedAxes, keepdims: bool) -> Result:
-    """The maximum; where several elements are largest, they share the gradient evenly."""
+    """The maximum. If several elements are largest, they share the gradient evenly."""
     out = x.max(axis=axis, keepdims=keepdims)
 
     def vjp(grad):

@@ -23,17 +23,17 @@ class Node:
     Attributes
     ----------
     name : str
-        Of the operation, for error messages.
+        The name of the operation, for error messages.
     vjp : callable
         Cotangent of the output -> tuple with the gradient (or None) of each input. None after `backward` has used it.
     parents : tuple
-        For each input a Node, a leaf, or None where nobody needs the gradient.
+        For each input a Node, a leaf, or None if no gradient is needed.
     inputs : tuple of Watched
         The input arrays, checked for in-place changes before the vjp runs.
     dtype : dtype
-        Of the output.
+        The dtype of the output.
     keep : object or None
-        If set, `backward` reports the gradient of this node's output for it.
+        If it is set, `backward` also returns the gradient of this node's output, under this object.
     """
 
     __slots__ = ("name", "vjp", "parents", "inputs", "dtype", "keep")
@@ -65,7 +65,7 @@ def _checksum(array):
     flat = array.ravel(order="K")                 # a copy only where the array has gaps
     words = flat.view(f"u{flat.itemsize}")
     total = np.add.reduce
-    # of all, of every other one and of the first half: most exchanges of elements show as well
+    # all words, every second word, the first half: most swaps of two elements change one of these sums
     return int(total(words)), int(total(words[::2])), int(total(words[:words.size // 2]))
 
 
@@ -109,8 +109,8 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     """Walk the tape from `root` and return [(leaf, gradient), ...], each leaf once.
 
-    Every node is visited once, after all nodes that use its output. The walk is a loop: its depth is not limited. The
-    vjp and the arrays of a node are freed as soon as they were used.
+    Every node is visited once, after all nodes that use its output. The walk is a loop, so the depth of the graph is
+    not limited. The vjp and the arrays of a node are freed as soon as they have been used.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
 
 
 def _topological_order(root):
-    """Nodes and leaves below `root`, each after all of its users: Kahn's algorithm on counts of users."""
+    """Nodes and leaves below `root`, each after all nodes that use it: Kahn's algorithm on counts of users."""
     users, stack = {root: 0}, [root]
     while stack:
         node = stack.pop()
@@ -173,7 +173,7 @@ def _parents(node):
 
 
 def _vjp(node, grad):
-    """The vjp's gradients, checked, and None where nobody needs one."""
+    """The vjp's gradients, checked; None for inputs that need no gradient."""
     for i, watched in enumerate(node.inputs):
         if watched.changed():
             raise StateError(f"{node.name}: input {i}, shape {watched.array.shape}, was changed in place after the "

@@ -31,7 +31,7 @@ from .nn import (
 from .tensor import Tensor
 
 PRETRAINED = Path(__file__).parent / "weights" / "lenet.safetensors"
-LENET_POOLS = {                 # name: a function that makes it; each halves the 12 x 12 pixels of the last map
+LENET_POOLS = {                 # name: function that makes the pool. Each pool makes 6 x 6 pixels of 12 x 12
     "max": lambda: MaxPool2d(2, 2),
     "average": lambda: AvgPool2d(2, 2),
     "blur": lambda: Sequential(MaxPool2d(2, 1), BlurPool2d(4, 2)),      # MaxBlurPool, Zhang 2019, section 3.3
@@ -58,12 +58,12 @@ class FourConvolutions(Module):
         Returns
         -------
         dict of Tensor
-            Name of the convolution: map; four pixels less in each direction than the one before.
+            {name of the convolution: its map}. Each map has four pixels less in each direction than the one before.
         """
         return dict(self._walk(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """The last of `maps`, (N, 1, H, W) -> (N, C, H - 16, W - 16); the others are not kept."""
+        """The last of `maps`, (N, 1, H, W) -> (N, C, H - 16, W - 16). The other maps are not kept."""
         for _, newest in self._walk(x):
             last = newest
         return last
@@ -85,14 +85,14 @@ class FourConvolutions(Module):
 class LeNet(FourConvolutions):
     """Four 5x5 convolutions (1-20-40-40-5 channels), ReLU after each, one max-pool, one linear layer.
 
-    28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10; 67 415 parameters.
+    Sizes: 28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10. It has 67 415 parameters.
 
     Parameters
     ----------
     dtype : float32 or float64
     pool : {"max", "average", "blur"}
-        How 12 x 12 pixels become 6 x 6. "blur" is a max-pool of stride 1, blurred before every other pixel is dropped.
-        The parameters are the same.
+        How 12 x 12 pixels become 6 x 6. "blur" is a max-pool of stride 1, then a blur, then every other pixel is
+        dropped. The pool does not change the parameters.
     algorithm : str
         Of the convolutions: "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator, optional
@@ -101,7 +101,7 @@ class LeNet(FourConvolutions):
     Raises
     ------
     InputError
-        Another pool; in a call, images of another size.
+        There is no such pool. A call raises it for images of another size.
 
     Examples
     --------
@@ -139,9 +139,9 @@ class LeNet(FourConvolutions):
 class GlobalLeNet(FourConvolutions):
     """The LeNet's convolutions (1-20-40-40-10 channels), then a global max-pool: logit c = max over y, x of conv4[c].
 
-    Each class has a detector of 17x17 pixels, and its largest answer counts, wherever that is: as long as every
-    window that sees any of the digit is in view, the logits do not depend on the digit's place. 70 610 parameters.
-    No ReLU follows the 4th convolution.
+    Each class has a detector of 17x17 pixels, and only its largest answer counts, at any place. If all windows that see
+    a part of the digit are in view, the logits do not depend on the place of the digit. No ReLU follows the 4th
+    convolution. It has 70 610 parameters.
 
     Parameters
     ----------
@@ -160,7 +160,7 @@ class GlobalLeNet(FourConvolutions):
     [(2, 10), (2, 10), (2, 10)]
     """
 
-    image_size = None               # any from 17 pixels
+    image_size = None               # any size from 17 pixels on
 
     def __init__(self, dtype: Any = np.float32, *, algorithm: str = "auto",
                  rng: np.random.Generator | None = None) -> None:
@@ -175,7 +175,7 @@ class GlobalLeNet(FourConvolutions):
 
 
 class MLP(Module):
-    """784 -> hidden -> 10 with a ReLU between: a network that knows nothing of neighbouring pixels.
+    """784 -> hidden -> 10 with a ReLU between. This network does not know which pixels are neighbours.
 
     >>> sum(p.size for p in MLP(84).parameters())
     66790
@@ -198,10 +198,10 @@ MODELS: dict[str, Callable[..., Module]] = {
 
 
 def lenet(pretrained: bool = False, **options: Any) -> LeNet:
-    """A LeNet, with the weights of the package if `pretrained`: trained on full MNIST by the command in their record.
+    """A LeNet. With `pretrained` it has the weights of the package, which were trained on full MNIST.
 
-    The record, with the errors reached, stands beside them in `minicnn/weights/lenet.json`. The images must be those
-    of `minicnn.data.normalize`.
+    `minicnn/weights/lenet.json` records the command that trained them and the errors that they reach. The images must
+    be normalised by `minicnn.data.normalize`.
     """
     model = LeNet(**options)
     if pretrained:

@@ -1,4 +1,4 @@
-"""Tensor, an array that remembers how it was made, and `record`, which puts an operation on the tape."""
+"""Tensor, an array that knows the operation that made it, and `record`, which puts an operation on the tape."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Tensor:
     Parameters
     ----------
     data : array_like
-        float32 and float64 arrays are taken as they stand, without a copy; everything else (Python numbers, lists,
-        integers, booleans) becomes float32 unless `dtype` says otherwise.
+        float32 and float64 arrays are used without a copy. All other data (Python numbers, lists, integers, booleans)
+        become float32, or `dtype`.
     requires_grad : bool
         Whether `backward` computes the gradient with respect to this tensor.
     dtype : float32 or float64, optional
@@ -28,17 +28,18 @@ class Tensor:
     Raises
     ------
     InputTypeError
-        The data is a Tensor already, or holds something else than real numbers.
+        The data is a Tensor, or does not hold real numbers.
 
     Attributes
     ----------
     data : ndarray
     grad : ndarray or None
-        Filled, and added to, by `backward`; the same shape and dtype as `data`.
+        `backward` sets it or adds to it. It has the shape and dtype of `data`.
 
     Notes
     -----
-    The result of a recorded operation is read-only, because `backward` may need it; change a copy, `x.data.copy()`.
+    The result of a recorded operation is read-only, because `backward` may need it. To change it, make a copy,
+    `x.data.copy()`.
     Comparisons give NumPy arrays of booleans. Gradients are of first order only.
 
     Examples
@@ -129,7 +130,7 @@ class Tensor:
         return Tensor(self.data)
 
     def retain_grad(self) -> None:
-        """Keep the gradient of this intermediate result in `.grad` at the next backward (leaves do anyway)."""
+        """Keep the gradient of this intermediate result in `.grad` at the next backward. Leaves always keep theirs."""
         if not self.requires_grad:
             raise StateError("retain_grad: this tensor needs no gradient; it depends on nothing with "
                              "requires_grad=True")
@@ -142,14 +143,14 @@ class Tensor:
         Parameters
         ----------
         gradient : array_like, optional
-            The cotangent, of this tensor's shape: `backward` computes the gradient of sum(self * gradient). It may be
-            left out for a single number.
+            The cotangent, of this tensor's shape: `backward` computes the gradient of sum(self * gradient). It is
+            optional if this tensor is a single number.
 
         Raises
         ------
         StateError
-            Nothing here needs a gradient; the cotangent of an array is missing; an earlier backward freed the graph;
-            an array was changed in place.
+            This tensor needs no gradient; the cotangent is missing; an earlier backward freed the graph; an array was
+            changed in place.
         InputError
             The cotangent has another shape.
         """
@@ -167,7 +168,7 @@ class Tensor:
         for leaf, grad in autograd.backward(self if self._node is None else self._node, gradient):
             tensor = leaf() if isinstance(leaf, weakref.ref) else leaf
             if tensor is not None:
-                # a new array: a later += must not reach an array that a vjp returned or was given
+                # a new array: a later += must not change an array that a vjp returned or received
                 tensor.grad = grad.copy(order="K") if tensor.grad is None else tensor.grad + grad
 
     # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
@@ -237,22 +238,22 @@ class Tensor:
         return self.data != _data(other)
 
     def __getitem__(self, index: Any) -> Tensor:
-        """x[index] with NumPy's indices and slices; an element that is taken twice gets both gradients."""
+        """x[index] with NumPy's indices and slices. An element that is taken twice gets both gradients."""
         return self._unary(arithmetic.getitem, "getitem", index)
 
     # Methods.
 
     def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in C order under another shape; one length may be -1."""
+        """The same elements in C order, in another shape; one length may be -1."""
         return self._unary(arithmetic.reshape, "reshape", _one_sequence(shape))
 
     def transpose(self, *axes: Any) -> Tensor:
-        """Axes permuted as in NumPy; all of them reversed where none is given."""
+        """Axes permuted as in NumPy. Without arguments, all axes are reversed."""
         axes = tuple(_one_sequence(axes)) or tuple(reversed(range(self.ndim)))
         return self._unary(arithmetic.transpose, "transpose", axes)
 
     def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Sum over `axis`: an int, a tuple, or None for all."""
+        """Sum over `axis`: an int, a tuple, or None for all axes."""
         return self._unary(arithmetic.total, "sum", axis, keepdims)
 
     def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
@@ -260,7 +261,7 @@ class Tensor:
         return self._unary(arithmetic.mean, "mean", axis, keepdims)
 
     def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Largest element along `axis`; where several are largest, they share the gradient evenly."""
+        """Largest element along `axis`. If several elements are largest, they share the gradient evenly."""
         return self._unary(arithmetic.largest, "max", axis, keepdims)
 
     def exp(self) -> Tensor:
@@ -273,19 +274,19 @@ class Tensor:
 
 
 def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str | None = None) -> Tensor:
-    """Make the Tensor of an operation's result and put the operation on the tape: the whole extension interface.
+    """Make the Tensor of an operation's result and put the operation on the tape. New operations need only this.
 
     Parameters
     ----------
     out : ndarray
-        The result. If the operation is recorded it is made read-only.
+        The result. If the operation is recorded, the array becomes read-only.
     inputs : tuple of Tensor
     vjp : callable
-        Given the cotangent of `out`, an array that it must not change, returns a tuple with the gradient of each
-        input: an array of that input's dtype and of its shape (or of a shape broadcast from it; the engine sums it
-        back), or None for zero. It may capture arrays but should not capture the output Tensor.
+        vjp(grad) gets the cotangent of `out`, an array that it must not change. It returns a tuple with the gradient of
+        each input: an array of that input's dtype and shape, or None for zero. The shape may be broadcast from the
+        input's shape; the engine sums the gradient back. The vjp may capture arrays, but not the output Tensor.
     name : str, optional
-        For error messages; the name of the calling function by default.
+        The name in error messages; by default the name of the calling function.
 
     Returns
     -------
@@ -295,7 +296,7 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
     Raises
     ------
     InputTypeError
-        The inputs are no tuple of Tensors.
+        `inputs` is not a tuple of Tensors.
 
     Examples
     --------
@@ -321,7 +322,7 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
         parents = tuple((t._node or t) if t.requires_grad else None for t in inputs)
         watched = tuple(autograd.Watched(t.data, t._node is not None) for t in inputs)
         if any(result.data is t.data for t in inputs):
-            result.data = result.data.view()      # an operation that returns its input: keep the flags apart
+            result.data = result.data.view()      # the operation returned its input, which must stay writeable
         result.data.flags.writeable = False
         result.requires_grad = True
         result._node = autograd.Node(name, vjp, parents, watched, out.dtype)
@@ -329,7 +330,7 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
 
 
 def as_tensor(value: Any, dtype: Any = None) -> Tensor:
-    """`value` if it is a Tensor, else a Tensor of it; Python numbers take `dtype` (float32 if None)."""
+    """`value` if it is a Tensor, else a Tensor of it. Python numbers get `dtype` (float32 if None)."""
     if isinstance(value, Tensor):
         return value
     return Tensor(value, dtype=dtype if isinstance(value, (int, float)) else None)

@@ -1,4 +1,4 @@
-"""Operations on Tensors: each one function, its forward and its vjp side by side.
+"""Operations on Tensors. Each operation is one function, with its forward pass and its vjp side by side.
 
 Names, argument order and defaults are PyTorch's. Every operation takes Tensors or arrays. Images have shape
 (N, C, H, W); conv2d and the pools also take a single image (C, H, W). A vjp captures arrays, never Tensors.

@@ -54,7 +54,7 @@ def sigmoid(input: Tensor | np.ndarray) -> Tensor:
 
 
 def log_softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
-    """x - log(sum(exp(x))) along the axis `dim`. The maximum is subtracted first: nothing overflows.
+    """x - log(sum(exp(x))) along the axis `dim`. The maximum is subtracted first, so nothing overflows.
 
     >>> np.exp(log_softmax(Tensor([1000.0, 1000.0])).data)
     array([0.5, 0.5], dtype=float32)

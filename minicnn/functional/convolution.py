@@ -35,24 +35,24 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
     relu : bool
-        Return relu(conv2d(...)), in one pass.
+        Return relu(conv2d(...)), computed in one pass.
 
     Returns
     -------
     Tensor, shape (N, C_out, OH, OW), OH = floor((H + 2 py - dy (kH - 1) - 1) / sy) + 1
-        Of any memory order; rows left over at the bottom are not read.
+        In any memory order. Rows that are left over at the bottom are not read.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, a kernel larger than the padded image, an algorithm that cannot compute this.
+        The shapes do not fit, the kernel is larger than the padded image, or the algorithm cannot compute this.
     InputTypeError
-        Input and weight of different dtypes.
+        Input and weight have different dtypes.
 
     Examples
     --------
-    The same as `scipy.signal.correlate2d(image, kernel, mode="valid")`; for the convolution of mathematics flip the
-    weight, `weight[:, :, ::-1, ::-1]`:
+    It is the same as `scipy.signal.correlate2d(image, kernel, mode="valid")`. For the convolution of mathematics, flip
+    the weight: `weight[:, :, ::-1, ::-1]`.
 
     >>> image = Tensor([[[1.0, 2.0, 3.0]]])
     >>> conv2d(image, Tensor([[[[1.0, 10.0]]]]))
@@ -90,9 +90,9 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
 
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
-    """Context manager: inside, `conv2d` checks its arguments and returns zeros of the right shape; no kernel runs.
+    """Context manager: inside, `conv2d` checks its arguments and returns zeros of the right shape, without a kernel.
 
-    `nn.summary` looks at networks this way, at no cost with any algorithm.
+    `nn.summary` uses it: the summary of a network costs nothing, with any algorithm.
 
     >>> with shapes_only():
     ...     conv2d(Tensor(np.ones((1, 2, 2))), Tensor(np.ones((1, 1, 2, 2))))

@@ -1,4 +1,4 @@
-"""linear, and its neighbours in a classifier: flatten and dropout."""
+"""linear, flatten and dropout."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
 
 
 def flatten(input: Tensor | np.ndarray, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The axes from start_dim to end_dim as one, in C order: channel, row, column for an image.
+    """Join the axes from start_dim to end_dim into one, in C order: channel, row, column for an image.
 
     Axes that do not exist, or an end before the start, raise InputError.
 
@@ -65,7 +65,7 @@ def flatten(input: Tensor | np.ndarray, start_dim: int = 0, end_dim: int = -1) -
 
 def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *,
             rng: np.random.Generator | None = None) -> Tensor:
-    """In training each element is 0 with probability p, else divided by 1 - p; in evaluation it stays as it is.
+    """In training each element becomes 0 with probability p, and is else divided by 1 - p. Evaluation changes nothing.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
         From 0 to 1.
     training : bool
     rng : numpy.random.Generator
-        Needed in training: there is no global random state.
+        Required in training, because there is no global random state.
 
     Raises
     ------

@@ -14,16 +14,18 @@ REDUCTIONS = ("mean", "sum", "none")
 
 def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weight: np.ndarray | Tensor | None = None, *,
                   ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
-    """-sum over classes of weight * q * log_softmax(input), q being the target distribution of each sample.
+    """-sum over classes of weight * q * log_softmax(input). q is the target distribution of each sample.
 
     Parameters
     ----------
     input : Tensor, shape (N, classes) or (classes,) or (N, classes, d1, ...)
         Logits.
-    target : int array, shape of input without the class axis; or probabilities, floating, shape of input
+    target : array
+        Class indices: integers, with the input's shape without the class axis. Or probabilities: floating-point
+        numbers, with the input's shape.
     weight : array, shape (classes,), optional
     ignore_index : int
-        A sample with this class has loss 0 and weight 0.
+        A sample with this class index has loss 0 and weight 0.
     reduction : {"mean", "sum", "none"}
         "mean" divides by the sum of the weights of the targets (class indices) or by N (probabilities).
     label_smoothing : float
@@ -32,12 +34,12 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     Returns
     -------
     Tensor
-        A single number; for reduction "none" one for each sample.
+        A single number; with reduction "none" a number for each sample.
 
     Raises
     ------
     InputError
-        Shapes that do not fit, a label outside 0..classes-1 (named).
+        The shapes do not fit, or a label is not in 0..classes-1. The message names the label.
 
     Examples
     --------
@@ -67,9 +69,9 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
 
 
 def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction: str = "mean") -> Tensor:
-    """(input - target)^2, averaged over all elements ("mean"), summed ("sum") or as it stands ("none").
+    """(input - target)^2, averaged over all elements ("mean"), summed ("sum") or for each element ("none").
 
-    Input and target must have the same shape; else, and for another reduction, InputError.
+    Different shapes of input and target, and another reduction, raise InputError.
 
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])).item()
     2.0
@@ -84,7 +86,7 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
 
 
 def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
-    """The weighted target distribution, shaped like x, and the divisor of "mean"."""
+    """The weighted target distribution, in the shape of x, and the divisor of "mean"."""
     if target.dtype.kind == "f":
         return _probabilities(x, target, axis, weight, smoothing)
     classes = x.shape[axis]
@@ -106,7 +108,7 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
 
 
 def _probabilities(x, target, axis, weight, smoothing):
-    """As `_target_distribution`, for a target that is a distribution."""
+    """The same as `_target_distribution`, for a target that is a distribution."""
     if target.shape == x.shape[:axis] + x.shape[axis + 1:]:
         raise InputError("cross_entropy: the target has the shape of class indices but is floating, as every Tensor "
                          "is: give the indices as an array of integers, not as a Tensor")

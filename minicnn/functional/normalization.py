@@ -17,18 +17,18 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: np.ndarray | None, runn
     ----------
     input : Tensor, shape (N, C, ...)
     running_mean, running_var : ndarray, shape (C,), or None
-        Evaluation uses them as mean and var. In training mean and var are those of the batch (var biased, divided by
-        the number of values), and these arrays are changed in place: r <- r + momentum (batch - r), with the
-        unbiased var. None in training: nothing is kept.
+        Evaluation uses them as mean and var. Training uses the mean and the var of the batch (the biased var, divided
+        by the number of values), and changes these arrays in place: r <- r + momentum (batch - r), with the unbiased
+        var. With None, training keeps no running statistics.
     weight, bias : Tensor, shape (C,), optional
-        1 and 0 where they are not given.
+        1 and 0 by default.
     training : bool
     momentum, eps : float
 
     Raises
     ------
     InputError
-        Training with a single value per channel, or evaluation without running statistics.
+        Training has only one value per channel, or evaluation has no running statistics.
 
     References
     ----------

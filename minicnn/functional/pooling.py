@@ -1,7 +1,7 @@
 """Pooling: the maximum, the mean or a binomial blur of windows.
 
-Images have shape (N, C, H, W) or (C, H, W). Each tap of a window is one strided slice of the whole batch: the work is
-plain array arithmetic, and the result keeps the memory order of the input.
+Images have shape (N, C, H, W) or (C, H, W). Each tap of a window is one strided slice of the whole batch. Thus the work
+is plain array arithmetic, and the result keeps the memory order of the input.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                dilation: int | tuple[int, int] = 1, ceil_mode: bool = False) -> Tensor:
     """The largest element of each window: out[y, x] = max over i, j of input[y sy + i dy - py, x sx + j dx - px].
 
-    Padding counts as -inf. The gradient goes to the first maximum of a window in row-major order; NaN wins over every
-    number.
+    Padding counts as -inf. The gradient goes to the first maximum of a window in row-major order. The maximum of a
+    window with a NaN is NaN.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     Raises
     ------
     InputError
-        Another number of axes, a window larger than the padded image, padding above half the kernel, a size below 1.
+        The input has another number of axes, the window is larger than the padded image, the padding is more than half
+        the kernel, or a size is below 1.
 
     Examples
     --------
@@ -70,7 +71,7 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
 def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                stride: int | tuple[int, int] | None = None, padding: int | tuple[int, int] = 0,
                ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
-    """The mean of each window; zeros of the padding count unless `count_include_pad` is False.
+    """The mean of each window. Zeros of the padding count, unless `count_include_pad` is False.
 
     Parameters, shapes and errors are those of `max_pool2d`. With `divisor_override` the sum of a window is divided by
     this number instead of the number of its pixels.
@@ -96,9 +97,9 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
 
 
 def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int, int]) -> Tensor:
-    """The mean over windows chosen so that the output has `output_size`; 1 is global average pooling.
+    """The mean over windows such that the output has `output_size`. Size 1 is global average pooling.
 
-    Window o of O over length L runs from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch. An input of another
+    Window o of O over length L goes from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch. An input with another
     number of axes and a size below 1 raise InputError.
 
     >>> adaptive_avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
@@ -122,7 +123,9 @@ def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int
 
 
 def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int, int]) -> Tensor:
-    """The maximum over the windows of `adaptive_avg_pool2d`; 1 is global max pooling. The first of a tie wins.
+    """The maximum over the windows of `adaptive_avg_pool2d`. Size 1 is global max pooling.
+
+    If several elements are largest, the first one gets the gradient.
 
     >>> adaptive_max_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
     Tensor([[[4.]]])
@@ -149,12 +152,11 @@ def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] =
                 stride: int | tuple[int, int] = 2) -> Tensor:
     """Each channel is blurred with a binomial kernel; every stride-th pixel of the result is kept.
 
-    With the k taps a[i] = C(k - 1, i) / 2^(k - 1), that is 1; 1 1; 1 2 1; 1 3 3 1; 1 4 6 4 1; ... over their sum,
+        out[y, x] = sum over i, j of a[i] a[j] x[stride y + i - p, stride x + j - p],   p = (k - 1) // 2
 
-        out[y, x] = sum over i, j of a[i] a[j] x[stride y + i - p, stride x + j - p],   p = (k - 1) // 2,
-
-    where the image is reflected at its edge: ... x[2] x[1] | x[0] x[1] x[2] ... p pixels are added at the top and
-    left, k // 2 at the bottom and right; the output has ceil(H / stride) rows.
+    The k taps are a[i] = C(k - 1, i) / 2^(k - 1): the numbers 1; 1 1; 1 2 1; 1 3 3 1; 1 4 6 4 1; ... divided by their
+    sum. The image is reflected at its edge: ... x[2] x[1] | x[0] x[1] x[2] ... p pixels are added at the top and left,
+    k // 2 at the bottom and right. The output has ceil(H / stride) rows.
 
     Parameters
     ----------
@@ -170,8 +172,8 @@ def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] =
     Raises
     ------
     InputError
-        The input has another number of axes; a size or stride is below 1; the image has only k // 2 pixels in a
-        direction or fewer, too few to reflect.
+        The input has another number of axes; a size or stride is below 1; the image has at most k // 2 pixels in a
+        direction, too few to reflect.
 
     References
     ----------
@@ -196,7 +198,7 @@ def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] =
     down = _blur(x.swapaxes(-1, -2), ky, sy).swapaxes(-1, -2)               # (N, C, ceil(H / sy), W)
     out = _blur(down, kx, sx)
 
-    def vjp(grad):                  # the adjoints of the two directions, the last one first
+    def vjp(grad):                  # the adjoints of the two directions, in reverse order
         across = _blur_adjoint(grad, kx, sx, width)
         return (_blur_adjoint(across.swapaxes(-1, -2), ky, sy, height).swapaxes(-1, -2),)
     return record(out, (input,), vjp)
@@ -232,7 +234,7 @@ class _Windows:
         return length + bool(extra)
 
     def pad(self, image, value):
-        """Padded at the top and left by the padding and at the bottom and right to the end of the last window."""
+        """Add the padding at the top and left; at the bottom and right, pad to the end of the last window."""
         if self.padded == image.shape[-2:]:
             return image
         top, left = (self.padding if image.shape[-2:] == self.size else (0, 0))
@@ -259,12 +261,12 @@ def _adaptive_windows(x, output_size):
 
 
 def _taps(k):
-    """The binomial coefficients over their sum: exact in binary, and 1 in sum."""
+    """The binomial coefficients divided by their sum. They are exact in floats, and their sum is 1."""
     return [comb(k - 1, i) / 2 ** (k - 1) for i in range(k)]
 
 
 def _blur(x, k, stride):
-    """Along the last axis, n -> ceil(n / stride): reflect, weigh, keep every stride-th."""
+    """Along the last axis, n -> ceil(n / stride): reflect at the edges, blur, keep every stride-th pixel."""
     before, n = (k - 1) // 2, x.shape[-1]
     after = k // 2
     padded = np.concatenate([x[..., 1:before + 1][..., ::-1], x, x[..., ::-1][..., 1:after + 1]], -1)
@@ -272,7 +274,7 @@ def _blur(x, k, stride):
 
 
 def _blur_adjoint(grad, k, stride, n):
-    """Along the last axis, ceil(n / stride) -> n: each tap returns its part, and the margins are folded in."""
+    """Along the last axis, ceil(n / stride) -> n: add the part of each tap, then add the margins to the edges."""
     before, after = (k - 1) // 2, k // 2
     full = np.zeros_like(grad, shape=(*grad.shape[:-1], n + k - 1))
     for i, tap in enumerate(_taps(k)):

@@ -1,7 +1,7 @@
 """Experiments with trained networks: how much their answers depend on the place of the digit.
 
 `invariance_map` and `consistency` measure one network. `compare_models` trains networks on digits in the middle and
-tests them on moved ones. `compare_pools` measures how much a pooled map changes when the digit moves.
+tests them on moved digits. `compare_pools` measures how much a pooled map changes when the digit moves.
 """
 
 from ..data.placement import Shifts

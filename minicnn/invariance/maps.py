@@ -1,7 +1,7 @@
 """How much a classifier's answer depends on the place of the digit.
 
-Every result names its shift model, `Shifts`: the places, and how much of the canvas the network sees. Nothing is
-sampled: all places are tried, and the pairs of places with the same class are counted.
+Every result names its shift model, `Shifts`: the places of the digit, and the part of the canvas that the network sees.
+Nothing is sampled: the digit is put at all places, and the pairs of places with the same class are counted.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from ..nn.calls import evaluating
 from ..progress import SILENT, Progress
 from ..tensor import Tensor
 
-BATCH = 256                     # images that a network is given at once
+BATCH = 256                     # images that a network gets at once
 
 
 @dataclass(frozen=True)
 class Consistency:
-    """The consistency `value`, from 0 to 1, of a number of `images` under the shift model `shifts`."""
+    """The consistency `value`, from 0 to 1, for `images` images under the shift model `shifts`."""
 
     value: float
     images: int
@@ -45,8 +45,8 @@ def consistency(classify: Callable, images: np.ndarray, shifts: Shifts | None = 
     """How often a digit gets the same class at two places: P[argmax f(S1 x) = argmax f(S2 x)].
 
     S1 and S2 are any two of all P places, and x is any of the images. The probability is exact: with n[i, c] the number
-    of places at which image i gets class c, it is the mean over i of sum over c of (n[i, c] / P)^2. It does not ask if
-    the class is right: a constant classifier has consistency 1.
+    of places at which image i gets class c, it is the mean over i of sum over c of (n[i, c] / P)^2. The class need not
+    be right: a constant classifier has consistency 1.
 
     Parameters
     ----------
@@ -107,13 +107,13 @@ class InvarianceMap:
         return float(((counts / len(classes)) ** 2).sum(0).mean())
 
     def over(self, places: np.ndarray) -> dict[str, float]:
-        """Of the places in a mask (size, size): their number, and the mean of each quantity over them."""
+        """The number of the places in a mask (size, size), and the mean of each quantity over these places."""
         found = {name: float(getattr(self, name)[places].mean())
                  for name in ("accuracy", "same_class", "feature_distance")}
         return {"places": int(places.sum()), **found}
 
     def by_distance(self) -> list[dict[str, float]]:
-        """[`over` the places at max(|dy|, |dx|) = 0, 1, ..., reach]."""
+        """A list: `over` the places at max(|dy|, |dx|) = 0, 1, ..., reach."""
         return [self.over(self.shifts.distance == d) for d in range(self.shifts.reach + 1)]
 
     def by_parity(self) -> dict[str, dict[str, float]]:
@@ -130,7 +130,7 @@ class InvarianceMap:
 
 def invariance_map(classify: Callable, images: np.ndarray, labels: np.ndarray, shifts: Shifts | None = None,
                    features: Callable | None = None, progress: Progress = SILENT) -> InvarianceMap:
-    """The classes that a network gives to digits at all places, and how much their features change.
+    """The classes that a network gives to digits at all places, and how much the features of the digits change.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def convolution_parameters(channels: int = 3, out_channels: int = 20, kernel: in
 
 def parameter_argument(height: int = 400, width: int = 400, channels: int = 3, hidden: int = 500,
                        out_channels: int = 20, kernel: int = 5) -> str:
-    """`dense_parameters` and `convolution_parameters` in a sentence.
+    """A sentence with `dense_parameters` and `convolution_parameters`.
 
     >>> print(parameter_argument())
     A 400x400x3 image into 500 hidden units takes 240 000 000 weights and 500 biases; a 5x5 convolution to 20 channels takes 1 500 weights and 20 biases, together 1 520, for any image size.
@@ -225,7 +225,10 @@ def parameter_argument(height: int = 400, width: int = 400, channels: int = 3, h
 
 @contextlib.contextmanager
 def _evaluating(*functions: Any) -> Iterator[None]:
-    """Evaluation mode for the Modules among the functions, and for those whose methods they are; no graph."""
+    """Put Modules into evaluation mode: functions that are Modules, and Modules whose methods the functions are.
+
+    No graph is recorded.
+    """
     owners = {id(m): m for f in functions for m in (f, getattr(f, "__self__", None)) if isinstance(m, Module)}
     with contextlib.ExitStack() as stack:
         for module in owners.values():

@@ -1,4 +1,4 @@
-"""Networks that were trained on digits in the middle, tested on digits elsewhere: the case for convolution."""
+"""Networks are trained on digits in the middle and tested on digits at other places. This shows why to convolve."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .maps import InvarianceMap, invariance_map
 COMPARED = ("mlp", "lenet", "lenet-global")
 TITLES = {"mlp": "MLP", "lenet": "LeNet", "lenet-average": "LeNet, average-pool", "lenet-blur": "LeNet, blur-pool",
           "lenet-global": "LeNet, global max-pool"}
-MEASURING = 0.1                 # part of a network's time that is not training
-OVERHEAD = 1_000_000            # multiply-adds that take as long as all other work for an image in training
+MEASURING = 0.1                 # the part of a network's time that is not training
+OVERHEAD = 1_000_000            # in training, all other work for an image takes as long as these multiply-adds
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class ModelResult:
         The shift model.
     parameters : int
     val_error : float
-        The validation error in training, of images that are not moved.
+        The validation error in training, on images that are not moved.
     maps : tuple of InvarianceMap
         One for each seed.
     """
@@ -76,15 +76,14 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
                    progress: Progress = SILENT) -> list[ModelResult]:
     """Train networks on digits in the middle, once for each seed, and test them on moved digits.
 
-    All networks see the same 28x28 pixels (`Shifts(reach, 28)`). A network that takes any size (its attribute
-    `image_size` is None) is also tested on the whole canvas of 28 + 2 reach pixels. It is trained on 28x28 pixels all
-    the same.
+    All networks are trained and tested on the same 28x28 pixels (`Shifts(reach, 28)`). A network for any size (its
+    attribute `image_size` is None) is also tested on the whole canvas of 28 + 2 reach pixels.
 
     Parameters
     ----------
     models : mapping or sequence of str
-        Name of a network: function that makes the network from `rng`, a numpy.random.Generator. A sequence has names in
-        `minicnn.models.MODELS`.
+        {name of a network: function that makes the network from `rng`, a numpy.random.Generator}. A sequence consists
+        of names in `minicnn.models.MODELS`.
     data : Dataset, optional
         The embedded digits by default. The first `images` test digits are moved; without a test set, the first
         validation digits. Training used the validation digits to choose the best epoch; that can only favour the
@@ -107,7 +106,7 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
     Raises
     ------
     InputError
-        There is no model of a name; there are no models or seeds; `images` is below 1.
+        There is no model with such a name; there are no models or seeds; `images` is below 1.
 
     Examples
     --------
@@ -145,7 +144,7 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
 
 
 def comparison_table(results: Sequence[ModelResult]) -> tuple[list[str], list[list[str]]]:
-    """The header and the rows of a table of texts: accuracy in % by distance, and consistency in %.
+    """The header and the rows of a table: accuracy in % by distance, and consistency in %. All cells are texts.
 
     The shift model of a row is `result.shifts`. The size in the title of a row is the size of the images that the
     network sees.
@@ -173,7 +172,7 @@ def _factories(models) -> dict[str, Callable[..., Module]]:
 
 
 def _work(make):
-    """A number that is about in proportion to the network's time: its multiply-adds for one image, and its overhead."""
+    """A number about proportional to the network's time: its multiply-adds for one image, plus its overhead."""
     layers = summarize(make(rng=np.random.default_rng(0)), (1, 1, 28, 28))
     return sum(layer.multiply_adds for layer in layers) + OVERHEAD
 
@@ -194,7 +193,7 @@ def _trained(name, make, data, epochs, seed, progress):
 
 
 class _Updates(Part):
-    """Leaves out the notes, which `fit` gives after each epoch."""
+    """Progress without the notes that `fit` gives after each epoch."""
 
     def note(self, line: str) -> None:
         pass

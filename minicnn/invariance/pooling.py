@@ -1,7 +1,7 @@
 """Pools of stride 2 side by side: how much equivariance is left when every other pixel is dropped.
 
-If the image moves by an even number of pixels, the output moves by half of it, exactly. If the image moves by an odd
-number, half of it is no whole pixel, and the output changes. The change is
+If the image moves by an even number of pixels, the output moves by exactly half of it. If the image moves by an odd
+number, half of that number is not an integer, and the output changes. The change is
 
     ||P(S x) - S' P(x)|| / ||P(x)||,   S by (dy, dx), S' by (floor(dy / 2), floor(dx / 2)).
 
@@ -33,19 +33,19 @@ HALVING = {                     # name of a pool: function of Tensors or arrays 
     "global max-pool": lambda x: F.adaptive_max_pool2d(x, 1),
 }
 MOVES = [(dy, dx) for dy in range(3) for dx in range(3) if dy or dx]
-MARGIN = 8                      # pixels that are added to each side of a torus: even, and more than any pool here sees
-EDGE = 2                        # outputs at each side that see the edge of a map or have no counterpart
+MARGIN = 8                      # pixels added to each side of a torus: an even number, more than any pool here sees
+EDGE = 2                        # outputs left out at each side: they see the edge of a map or have no counterpart
 
 
 @dataclass(frozen=True)
 class PoolChange:
-    """The relative change of a pool's output, the mean over all even and over all other moves.
+    """The relative change of a pool's output: the mean over all even moves, and over all other moves.
 
     Attributes
     ----------
     pool : str
     of : str
-        What was pooled, and the shift model.
+        The maps that were pooled, and the shift model, in words.
     even, odd : float
         The mean over the `MOVES` with dy and dx even, and over the other `MOVES`.
     """
@@ -69,7 +69,7 @@ def blurred_bar() -> np.ndarray:
 
 
 def on_torus(pool: Callable, maps: np.ndarray, stride: int = 2) -> np.ndarray:
-    """The pool of maps on a torus: the left edge follows on the right edge, and the top follows on the bottom.
+    """The output of a pool for maps on a torus: the left edge follows the right edge, and the top follows the bottom.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def torus_change(pool: Callable, maps: np.ndarray, by: tuple[int, int]) -> float
 
 
 def window_change(pool: Callable, still: np.ndarray, moved: np.ndarray, by: tuple[int, int]) -> float:
-    """||P(S x) - S' P(x)|| / ||P(x)|| without the edges, where the maps are windows of a larger image that moved.
+    """||P(S x) - S' P(x)|| / ||P(x)|| without the edges. The maps are windows of a larger image that moved.
 
     Parameters
     ----------
@@ -140,12 +140,14 @@ def compare_pools(images: np.ndarray, features: Callable | None = None, *, recep
     images : ndarray of uint8, shape (n, 28, 28)
         Digits. Some dozens are enough.
     features : callable, optional
-        Normalised images (n, 1, H, W) -> maps. By default those of the trained LeNet with the algorithm "direct", which
-        adds in the same order at every place. "winograd" does not, and its rounding would show at even shifts.
+        Normalised images (n, 1, H, W) -> maps. By default the features of the trained LeNet with the algorithm
+        "direct", which adds in the same order at every place. "winograd" does not, and its rounding would change the
+        maps at even shifts.
     receptive_field : int
-        Of the features. There is so much black around the digits that all windows that see a digit are in view.
+        The receptive field of the features. It sets the width of the black border around the digits, so that all
+        windows that see a digit are in view.
     pools : mapping, optional
-        Name: function of arrays. `HALVING` by default.
+        {name: function of arrays}. `HALVING` by default.
     progress : Progress
         Is updated after each pool.
 

@@ -1,4 +1,4 @@
-"""A digit moves over a canvas, and its feature maps move along: as an animation and as a page."""
+"""A digit moves over a canvas, and its feature maps move with it: an animation and an HTML page show this."""
 
 from .canvas import LAYERS, feature_map, find_digit
 from .clusters import Clusters

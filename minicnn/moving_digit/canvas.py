@@ -1,4 +1,4 @@
-"""What the animation and the page share: the canvas, the digits on it, and the LeNet's feature maps."""
+"""The canvas, the digits on it, and the LeNet's feature maps, for the animation and the page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..errors import InputError
 from ..models import LeNet
 from ..tensor import Tensor
 
-CANVAS, DIGIT = 38, 28                  # pixels each way
-LARGEST = 200                           # canvas of an animation
+CANVAS, DIGIT = 38, 28                  # width and height in pixels
+LARGEST = 200                           # pixels of the largest canvas of an animation
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
 
 

@@ -1,4 +1,4 @@
-"""Colours for feature maps: clusters of the activation vectors, fitted once, in a fixed order."""
+"""The colours of feature maps: clusters of the activation vectors. They are fitted once and have a fixed order."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Centroids of activation vectors: that of an empty canvas first, then the others by their distance from it.
+    """Centroids of activation vectors: the empty canvas first, then the others by their distance from the first.
 
     Attributes
     ----------
@@ -24,8 +24,8 @@ class Clusters:
     def fit(cls, maps: np.ndarray, background: np.ndarray, k: int = 6, seed: int = 0) -> Clusters:
         """The background, and k - 1 centroids of the other activations by k-means (scipy.cluster.vq).
 
-        The centroids are fitted on one batch and kept for all frames. Centroids that are fitted anew for each frame
-        would come in another order, and a map that moves along would seem to change.
+        The centroids are fitted on one batch and kept for all frames. If they were fitted again for each frame, their
+        order would change, and a map that only moves would seem to change.
 
         Parameters
         ----------
@@ -33,14 +33,14 @@ class Clusters:
         background : ndarray, shape (C,)
             The activations of an empty canvas.
         k : int
-            Clusters, at least 2.
+            The number of clusters, at least 2.
         seed : int
-            Of the first centroids.
+            The seed for the first centroids.
 
         Raises
         ------
         InputError
-            Fewer than 2 clusters; activations that are not finite; too few different activations for k clusters.
+            k is less than 2, activations are not finite, or there are too few different activations for k clusters.
         """
         from scipy.cluster.vq import kmeans2
         if k < 2:
@@ -59,8 +59,8 @@ class Clusters:
     def __call__(self, maps: np.ndarray) -> np.ndarray:
         """The nearest centroid of each pixel: (N, C, H, W) -> int array (N, H, W).
 
-        Equal activations get equal colours to the last bit: the distances are summed pixel by pixel in one order. A
-        matrix product may sum in an order that depends on the place.
+        Equal activations always get equal colours, because the distances are summed in the same order for every pixel.
+        A matrix product may sum in an order that depends on the place.
 
         >>> Clusters(np.array([[0.0], [2.0]]))(np.array([[[[0.5, 1.5]]]]))
         array([[[0, 1]]])

@@ -1,12 +1,12 @@
-"""What the page shows, computed by the engine, and the proof that the page may shift maps instead of storing them all.
+"""The numbers of the page, computed by the engine, and the proof that the page may shift maps instead of storing all.
 
 The digit stands on a canvas of 38 x 38 pixels, at 11 x 11 places. Each canvas is a window of one sheet of 48 x 48
 pixels with the digit in the middle: if the digit lies at (dy, dx) on the canvas, the window begins at
 (10 - dy, 10 - dx) on the sheet. If a layer is equivariant, its map of the canvas is the same window of its map of the
-sheet. This is compared for every layer, channel and place, float by float, before anything is stored:
+sheet. These maps are compared for every layer, channel and place, float by float. Then the page stores:
 
 - conv1 to conv3: the map of the sheet, for some channels. The page cuts out the window.
-- conv4: the map of every canvas, because the page compares maps that were computed apart.
+- conv4: the map of every canvas, because the page compares maps that were computed separately.
 - max-pool and class scores: for every place, because they are not equivariant.
 """
 
@@ -30,35 +30,35 @@ from .canvas import CANVAS, DIGIT, LAYERS
 
 ROOM = CANVAS - DIGIT                   # how far a digit can move down and to the right: 10 pixels
 SHEET = CANVAS + ROOM
-CENTRE = ROOM // 2                      # the middle place; the 28 x 28 window that is classified begins here, too
-SHOWN = 6                            # that are shown of a layer with more
-REACH = (5, 9, 13, 17)                  # pixels of the canvas that a pixel of the layer's map sees, each way
+CENTRE = ROOM // 2                      # the middle place; the classified window of 28 x 28 pixels begins here too
+SHOWN = 6                               # the most channels of a layer that are shown
+REACH = (5, 9, 13, 17)                  # a pixel of the layer's map sees so many pixels of the canvas, each way
 POOL_REACH = 18
-DIRAC = DIGIT // 2                      # where in the 28 x 28 pixels that are moved the impulse is
+DIRAC = DIGIT // 2                      # the place of the impulse in the 28 x 28 pixels that are moved
 REMEDY = 'make the model with algorithm="direct"'
 
 
 @dataclass(frozen=True, eq=False)
 class Exploration:
-    """All that a page holds.
+    """The contents of a page.
 
     Attributes
     ----------
     labels, indices : list of int
-        Of the D digits: the class, and the number among the validation images.
+        The class of each of the D digits, and its number among the validation images.
     channels : list of list of int
-        Which channels of conv1 to conv4 are shown.
+        The channels of conv1 to conv4 that are shown.
     counts : list of int
-        How many channels each of them has.
+        The number of channels of each of these layers.
     scales : list of list of float
-        For each digit and layer the value that is stored as 255; 0 is stored as 0. The pool has that of conv4.
+        For each digit and layer the value that is stored as 255; 0 is stored as 0. The pool has the scale of conv4.
     arrays : dict of ndarray
         "images" uint8 (D, 28, 28); "conv1", "conv2", "conv3" uint8 (D, 6, n, n), of the sheet; "conv4" uint8
         (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas; "logits" float32 (D, 121, 10), of the
         28 x 28 window in the middle of each canvas; "impulse1" to "impulse4" float32 (channels, r, r), r = 5, 9, 13,
         17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
     compared : int
-        How many pairs of floats were compared, and found equal, to prove that the maps may be shifted.
+        The number of pairs of floats that were compared and are equal. They prove that the maps may be shifted.
     """
 
     labels: list[int]
@@ -72,7 +72,7 @@ class Exploration:
 
 def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Sequence[int],
             progress: Progress = SILENT) -> Exploration:
-    """Compute what the page shows of each digit.
+    """Compute the contents of the page for some digits.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
     InputError
         The images have another shape or dtype, or weights or maps are not finite.
     StateError
-        A map of a moved digit is not the moved map: the algorithm rounds differently at different places.
+        The map of a moved digit is not the moved map, because the algorithm rounds differently at different places.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
 
 
 def quantise(values: np.ndarray, scale: float) -> np.ndarray:
-    """Values from 0 to `scale` as uint8 from 0 to 255, rounded. It keeps the order: a maximum stays the maximum.
+    """Values from 0 to `scale` as uint8 from 0 to 255, rounded. The order is kept: the maximum stays the maximum.
 
     >>> quantise(np.array([0.0, 1.0, 2.0]), 2.0).tolist()
     [0, 128, 255]
@@ -144,7 +144,7 @@ def quantise(values: np.ndarray, scale: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """Of one digit: the float maps of its sheet by layer, and those of all canvases where they are needed."""
+    """The float maps of one digit: of its sheet, by layer, and of all canvases, for the layers that need them."""
 
     sheet: list[np.ndarray]  # (20, 44, 44), (40, 40, 40), (40, 36, 36), (5, 32, 32)
     conv4: np.ndarray        # (121, 5, 22, 22)
@@ -177,7 +177,7 @@ def _responses(model, x):
 
 
 def _linear_responses(model, x):
-    """The map of each convolution, one after the other, without biases and ReLUs."""
+    """The map of each convolution, one after another, without biases and ReLUs."""
     x = Tensor(x)
     for layer in LAYERS:
         conv = getattr(model, layer)
@@ -220,6 +220,9 @@ def _impulses(model):
 
 
 def _strongest(maps, most=SHOWN):
-    """The channels with most energy, in their order: what all digits' maps differ from their background, squared."""
+    """The `most` channels with the largest energy, sorted by number.
+
+    The energy is the sum of squared differences from the background, over the maps of all digits.
+    """
     energy = sum(np.square(one - one[:, :1, :1], dtype=np.float64).sum((1, 2)) for one in maps)
     return sorted(np.argsort(-energy, kind="stable")[:most].tolist())

@@ -1,4 +1,4 @@
-"""The numbers of the article's figure: X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, which equals F2."""
+"""The numbers for a figure of equivariance: X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, which equals F2."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MovedMaps:
     ----------
     layer : str
     by : (int, int)
-        How far T moves, down and to the right.
+        The pixels by which T moves, down and to the right.
     images : ndarray of uint8, shape (2, canvas, canvas)
         X1 and X2 = T X1.
     colours : ndarray of int, shape (2, H', W')
@@ -34,7 +34,7 @@ class MovedMaps:
     moved : ndarray, shape (H', W')
         The clusters of T F1; NaN where T F1 is not known.
     difference : ndarray, shape (H', W')
-        |F2 - T F1|, the largest of the channels; NaN where T F1 is not known.
+        |F2 - T F1|, the maximum over the channels; NaN where T F1 is not known.
     clusters : Clusters
     """
 
@@ -83,18 +83,18 @@ def equivariance_figure(model: LeNet, digit: int = 3, layer: str = "conv4", by: 
         Its class.
     layer : {"conv1", "conv2", "conv3", "conv4"}
     by : (int, int)
-        T: how far down and to the right, in pixels.
+        The move T: pixels down and to the right.
     k : int
-        Clusters, 2 to 9.
+        The number of clusters, 2 to 9.
     canvas : int
-        Pixels each way, 28 to 200.
+        Width and height in pixels, 28 to 200.
 
     Returns
     -------
     Figure
     float
-        The largest difference |F2 - T F1| at the pixels that both know. It is 0.0 if the algorithm is equivariant to
-        the last bit.
+        The largest difference |F2 - T F1| at the pixels that are in both maps. It is 0.0 if the algorithm is
+        equivariant to the last bit.
 
     Raises
     ------

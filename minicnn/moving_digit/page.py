@@ -16,21 +16,21 @@ from ..errors import InputError
 from .canvas import CANVAS, DIGIT, LAYERS
 from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
 
-MAX_PAGE_BYTES = 3_000_000               # bytes of the file
-SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # the data and maps, what is drawn, what is heard
+MAX_PAGE_BYTES = 3_000_000
+SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # data and maps, drawing, input of the user
 
 
 def build(found: Exploration, source: str) -> str:
-    """The page as text, complete in itself: it asks for no other file and no network.
+    """The page as text. It needs no other file and no network.
 
     The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
-    block of JSON before them tells where each array begins.
+    block of JSON before them says where each array begins.
 
     Parameters
     ----------
     found : Exploration
     source : str
-        Where the weights come from, in a few words. The page shows this text.
+        A few words on the origin of the weights. The page shows this text.
 
     Raises
     ------
@@ -72,12 +72,12 @@ def build(found: Exploration, source: str) -> str:
 
 
 def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read the numbers out of a page.
+    """Read the numbers in a page.
 
     Returns
     -------
     meta : dict
-        The block of JSON: digits, layers with their channels, scales, where the arrays begin.
+        The block of JSON: the digits, the layers with their channels, the scales, and the beginnings of the arrays.
     arrays : dict of ndarray
         As in `Exploration.arrays`.
 

@@ -1,4 +1,4 @@
-"""What the animation shows, computed by the engine: a digit on a canvas, place by place, and its feature maps."""
+"""The frames of the animation, computed by the engine: a digit on a canvas, place by place, and its feature maps."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .canvas import CANVAS, DIGIT, check_canvas, feature_map, find_digit
 from .clusters import Clusters
 
 PATHS = ("circle", "square", "zigzag", "all")
-FITTED = 50                     # images that the clusters are fitted on
-BATCH = 16                      # canvases that are computed at once
+FITTED = 50                     # images on which the clusters are fitted
+BATCH = 16                      # canvases that the network gets at once
 
 
 def path(name: str, reach: int = CANVAS - DIGIT) -> np.ndarray:
     """The offsets (y, x) of the digit, frame by frame, each from 0 to `reach`: int array (frames, 2).
 
-    "circle" and "square" end where they begin; "zigzag" goes down through the canvas; "all" visits every place.
+    "circle" and "square" end where they begin. "zigzag" goes down the canvas. "all" visits every place.
 
     Raises
     ------
@@ -85,15 +85,15 @@ class Scene:
         Parameters
         ----------
         model : LeNet
-            If its algorithm is equivariant to the last bit, as "direct" is, the maps move along to the last bit.
+            With an algorithm that is equivariant to the last bit, such as "direct", the moved maps are exactly equal.
         digits : sequence of int
             Classes, 0 to 9. The first embedded validation digit of each class is taken.
         route : {"circle", "square", "zigzag", "all"}
         layer : {"conv1", "conv2", "conv3", "conv4"}
         k : int
-            Clusters.
+            The number of clusters.
         canvas : int
-            Pixels each way, 28 to 200.
+            Width and height in pixels, 28 to 200.
         progress : Progress
             Is updated after each batch of frames.
 

@@ -1,4 +1,4 @@
-"""Looking at a model without changing it: the calls of its layers, and its modes put back."""
+"""Context managers that observe a model without changing it: record the calls of its layers; restore its modes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Call(NamedTuple):
 
 @contextlib.contextmanager
 def recorded_calls(model: Module) -> Iterator[list[Call]]:
-    """Context manager: a list that fills with a `Call` whenever an innermost module of `model` is called.
+    """Context manager: a list that gets a `Call` whenever an innermost module of `model` is called.
 
-    A call that does two things at once is told as two, see `Module.steps`: "conv" and "conv.relu".
+    A call that computes two layers at once gives two Calls, "conv" and "conv.relu": see `Module.steps`.
 
     >>> from minicnn.nn import ReLU, Sequential
     >>> model = Sequential(ReLU())
@@ -48,7 +48,7 @@ def recorded_calls(model: Module) -> Iterator[list[Call]]:
 
 @contextlib.contextmanager
 def evaluating(model: Module) -> Iterator[None]:
-    """Context manager: evaluation mode for `model` and all below; afterwards each module has its own mode again.
+    """Context manager: evaluation mode for `model` and all its modules; afterwards each has its former mode again.
 
     >>> from minicnn.nn import Dropout, Sequential
     >>> model = Sequential(Dropout(), Dropout().eval())

@@ -1,7 +1,7 @@
 """Initial values of weights, drawn in place from a generator that the caller gives.
 
-Each function fills a Tensor or an array, whatever its memory order, and returns it. Numbers are drawn in float64 and
-rounded: a float32 and a float64 layer made from the same seed start from the same weights.
+Each function fills a Tensor or an array in any memory order and returns it. Numbers are drawn in float64 and rounded:
+a float32 layer and a float64 layer made from the same seed start with the same weights.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def default_bound(fan_in: int) -> float:
     """The bound b of U(-b, b) from which Linear and Conv2d draw weight and bias: b = 1 / sqrt(fan_in).
 
     PyTorch writes `kaiming_uniform_(weight, a=sqrt(5))`. With gain^2 = 2 / (1 + a^2) = 1/3 its bound
-    gain * sqrt(3 / fan_in) is 1 / sqrt(fan_in). The sqrt(5) belongs to no leaky ReLU; it reproduces this older rule
-    (LeCun et al. 1998, Efficient BackProp, section 4.6, up to a factor).
+    gain * sqrt(3 / fan_in) is 1 / sqrt(fan_in). The sqrt(5) is not the slope of a leaky ReLU: it reproduces this older
+    rule (LeCun et al. 1998, Efficient BackProp, section 4.6, up to a factor).
 
     >>> default_bound(25)
     0.2
@@ -41,8 +41,8 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight of shape (C_out, C_in, *kernel).
 
     fan_in = C_in * kernel pixels: the number of inputs that one output sums over. fan_out = C_out * kernel pixels: the
-    number of outputs that one input goes to. With groups, C_in is the number of channels of one group, as it is in
-    the weight's shape.
+    number of outputs that one input goes to. With groups, C_in is the number of channels of one group, as in the
+    weight's shape.
 
     >>> fans((40, 20, 5, 5)), fans((10, 180))
     ((500, 1000), (180, 10))
@@ -55,7 +55,7 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def calculate_gain(nonlinearity: str, a: float = 0) -> float:
-    """Factor on the standard deviation that keeps the size of a signal through `nonlinearity`.
+    """The factor on the standard deviation with which a signal keeps its size through `nonlinearity`.
 
     sqrt(2) after a ReLU, which halves the second moment (He et al. 2015, equation 10); sqrt(2 / (1 + a^2)) after a
     leaky ReLU with slope a (equation 15); 5/3 after tanh; 1 after "linear", "conv2d" and "sigmoid".
@@ -129,9 +129,9 @@ def kaiming_normal_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonline
     tensor : Tensor or ndarray
         Of shape (C_out, C_in, ...), filled in place.
     a : float
-        Slope of the leaky ReLU that follows; 0 is ReLU.
+        The slope of the leaky ReLU that follows; 0 is ReLU.
     mode : {"fan_in", "fan_out"}
-        Keep the size of the signal on its way forward, or of the gradient on its way back.
+        "fan_in" keeps the size of the signal in the forward pass, "fan_out" that of the gradient in the backward pass.
     nonlinearity : str
         See `calculate_gain`.
     rng : numpy.random.Generator
@@ -139,9 +139,9 @@ def kaiming_normal_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonline
     Raises
     ------
     InputError
-        Fewer than two axes, an empty weight, an unknown mode or nonlinearity.
+        The tensor has fewer than two axes or is empty, or the mode or nonlinearity is unknown.
     InputTypeError
-        Something that does not hold floating-point numbers.
+        The tensor does not hold floating-point numbers.
     """
     return normal_(tensor, 0, _kaiming_std(tensor.shape, a, mode, nonlinearity), rng=rng)
 

@@ -20,7 +20,7 @@ from .module import Module, Parameter
 class Conv2d(Module):
     """`functional.conv2d` with a learned weight (out, in // groups, kH, kW) and bias (out,).
 
-    Both start uniform in +-1/sqrt(fan_in), fan_in = in // groups * kH * kW: `init.default_bound`.
+    Both are drawn uniformly from +-1/sqrt(fan_in), fan_in = in // groups * kH * kW: see `init.default_bound`.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ class Conv2d(Module):
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator
-        Draws the weight, then the bias; a fresh, unseeded one by default.
+        Draws the weight, then the bias. By default a new generator without a seed.
 
     Raises
     ------
     InputError
-        A size below 1, or groups that do not divide the channels; a call raises the errors of `functional.conv2d`.
+        A size is below 1, or the groups do not divide the channels. A call raises the errors of `functional.conv2d`.
 
     Examples
     --------
@@ -64,13 +64,13 @@ class Conv2d(Module):
             (out_channels, in_channels // groups, *self.kernel_size), bias, dtype, rng)
 
     def forward(self, x: Tensor, relu: bool = False) -> Tensor:
-        """The convolution, or with `relu` the ReLU of it, in one pass."""
+        """The convolution; with `relu` the ReLU of the convolution, computed in one pass."""
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
                         padding_mode=self.padding_mode, algorithm=self.algorithm, relu=relu)
 
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
-        """A call with `relu` is told as the convolution, computed once more, and its ReLU."""
-        def arguments(x, relu=False):                 # as `forward` takes them
+        """A call with `relu` has two steps: the convolution, which is computed once more, and its ReLU."""
+        def arguments(x, relu=False):                 # the arguments of `forward`
             return x, relu
         x, relu = arguments(*inputs, **options)
         if not relu:
@@ -95,9 +95,9 @@ class Conv2d(Module):
 
 
 def conv_relu(conv: Conv2d, relu: ReLU, x: Tensor) -> Tensor:
-    """relu(conv(x)), in one pass. Where a forward hook listens to one of the two layers, they are called apart.
+    """relu(conv(x)), in one pass. If one of the two layers has a forward hook, the layers are called separately.
 
-    The maps are the same to the bit either way; the gradients may round differently.
+    The maps are exactly the same in both cases. The gradients may round differently.
 
     >>> conv_relu(Conv2d(1, 2, 3), ReLU(), Tensor(np.zeros((1, 1, 5, 5)), dtype=np.float32)).shape
     (1, 2, 3, 3)
@@ -108,7 +108,7 @@ def conv_relu(conv: Conv2d, relu: ReLU, x: Tensor) -> Tensor:
 
 
 class Linear(Module):
-    """`functional.linear` with a learned weight (out_features, in_features) and bias; both start in +-1/sqrt(in).
+    """`functional.linear` with a learned weight (out_features, in_features) and bias, drawn from +-1/sqrt(in_features).
 
     >>> Linear(180, 10)
     Linear(180, 10)
@@ -136,7 +136,7 @@ class Linear(Module):
 
 
 class BatchNorm2d(Module):
-    """`functional.batch_norm` over images, with learned weight (1) and bias (0) and running mean and variance."""
+    """`functional.batch_norm` of images, with running mean and variance. The weight starts at 1, the bias at 0."""
 
     buffers = ("running_mean", "running_var")
 

@@ -37,13 +37,13 @@ class Window(NamedTuple):
 
 
 class RemovableHandle:
-    """The result of `register_forward_hook`: `remove()` takes the hook away."""
+    """The result of `register_forward_hook`. Its method `remove()` removes the hook."""
 
     def __init__(self, module: Module) -> None:
         self._module = module
 
     def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
+        """Remove the hook. A second call does nothing."""
         hooks = self._module._forward_hooks
         hooks.pop(self, None)
         if not hooks:
@@ -51,13 +51,13 @@ class RemovableHandle:
 
 
 class Module:
-    """A function with parameters and sub-modules, found among its attributes in the order they were set.
+    """A function with parameters and sub-modules. They are its attributes, in the order in which they were set.
 
-    A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. Arrays that belong to the state
-    but are not learned (running means) are named in `buffers`.
+    A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. `buffers` names the arrays that
+    belong to the state but are not learned (running means).
 
-    A layer that looks at more than one pixel defines `window` as well, a layer that multiplies defines
-    `multiply_adds`; a convolution defines `geometry`, from which the other two follow. `nn.summary` asks for them.
+    A layer that sees more than one pixel also defines `window`. A layer that multiplies also defines `multiply_adds`.
+    A convolution defines `geometry`, from which the other two follow. `nn.summary` uses these methods.
 
     Examples
     --------
@@ -100,15 +100,15 @@ class Module:
         Parameters
         ----------
         hook : callable
-            `args` is the tuple of the positional arguments. If the hook returns something else than None, that takes
-            the place of the output.
+            `args` is the tuple of the positional arguments. If the hook does not return None, its result replaces the
+            output.
         with_kwargs : bool
             Call hook(module, args, kwargs, output), with the dict of the keyword arguments.
 
         Returns
         -------
         RemovableHandle
-            Its `remove()` takes the hook away.
+            Its method `remove()` removes the hook.
 
         Examples
         --------
@@ -130,9 +130,9 @@ class Module:
         return handle
 
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
-        """How a report tells one call of this module: (suffix of the name, module, inputs, output) for each step.
+        """One call of this module as steps for reports: (suffix of the name, module, inputs, output) for each step.
 
-        One step, the call itself, unless a layer does two things at once, as Conv2d with a ReLU at its end does.
+        There is one step, the call itself, unless the layer computes two layers at once, such as Conv2d with a ReLU.
         """
         return [("", self, inputs, output)]
 
@@ -142,21 +142,19 @@ class Module:
         return bool(self._forward_hooks)
 
     def geometry(self, in_shape: tuple[int, ...]) -> Geometry | None:
-        """The geometry of the convolution that this layer computes for an input of that shape; None: it is none."""
+        """The geometry of this layer for an input of that shape; None if the layer is not a convolution."""
         return None
 
     def window(self, in_shape: tuple[int, ...]) -> Window | None:
-        """The part of an input of that shape that one output pixel sees; None: all of it.
+        """The part of an input of that shape that one output pixel sees; None if it sees the whole input.
 
-        It is the window of `geometry`, and without a geometry the pixel itself, as for an activation.
+        It is the window of `geometry`. Without a geometry it is one pixel, as for an activation.
         """
         geometry = self.geometry(in_shape)
         return Window((1, 1), (1, 1)) if geometry is None else Window(geometry.span, geometry.stride)
 
     def multiply_adds(self, in_shape: tuple[int, ...]) -> int:
-        """Products that the definition of this layer has for one image, N = in_shape[0] images being given.
-
-        They are those of `geometry`, and without a geometry 0.
+        """Multiplications for one image, by the definition. in_shape has N images. Without a geometry: 0.
         """
         geometry = self.geometry(in_shape)
         return 0 if geometry is None else geometry.multiply_adds // geometry.batch
@@ -199,7 +197,7 @@ class Module:
             parameter.grad = None
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode (dropout drops, batch norm uses the batch) for this module and all below; returns self."""
+        """Training mode (dropout drops, batch norm uses the batch) for this module and all in it; returns self."""
         for _, module in self.named_modules():
             module.training = mode
         return self
@@ -222,8 +220,8 @@ class Module:
         Raises
         ------
         InputError
-            A shape differs; or, where `strict`, names are missing or unexpected. All of them are listed, and nothing
-            is changed.
+            A shape differs, or `strict` is true and names are missing or unexpected. The message lists all of them,
+            and nothing is changed.
 
         Examples
         --------

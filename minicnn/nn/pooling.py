@@ -54,7 +54,7 @@ class AvgPool2d(_WindowPool):
 
 
 class BlurPool2d(_WindowPool):
-    """`functional.blur_pool2d`: an average with binomial weights. `MaxPool2d(2, 1)` and then this one is MaxBlurPool.
+    """`functional.blur_pool2d`: an average with binomial weights. After `MaxPool2d(2, 1)` it makes a MaxBlurPool.
 
     >>> BlurPool2d(3)
     BlurPool2d(kernel_size=3, stride=2)
@@ -77,9 +77,9 @@ class AdaptiveAvgPool2d(Module):
         return F.adaptive_avg_pool2d(x, self.output_size)
 
     def window(self, in_shape: tuple[int, ...]) -> Window | None:
-        """None, the whole map, for output_size 1; else the largest window, and the stride rounded up.
+        """For output_size 1: None, the whole map. Else the largest window, and the stride rounded up.
 
-        The windows have one size, and the stride is exact, where output_size divides the size of the map.
+        If output_size divides the size of the map, all windows have this size and the stride is exact.
         """
         counts = pair("output_size", self.output_size, 1)
         if counts == (1, 1):
@@ -100,5 +100,5 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
 
 def _largest_window(size: int, count: int) -> int:
-    """Of the windows floor(i size / count) .. ceil((i + 1) size / count), i = 0 .. count - 1."""
+    """The size of the largest window floor(i size / count) .. ceil((i + 1) size / count), i = 0 .. count - 1."""
     return max(-(-(i + 1) * size // count) - i * size // count for i in range(count))

@@ -26,14 +26,14 @@ class LayerSummary:
     out_shape : tuple of int
         Without the batch axis.
     parameters : int
-        Without those that a call above has used already: the column adds up to the number of all.
+        Parameters that an earlier call has used are not counted again, so the sum is the number of all parameters.
     multiply_adds : int
         Products per image.
     receptive_field : int or (int, int) or None
-        Pixels of the model's input that one output pixel sees down and across, (down, across) where they differ; None:
-        the whole image.
+        The pixels of the model's input that one output pixel sees, each way; (down, across) if the two differ. None
+        stands for the whole image.
     algorithm : str or None
-        Of a convolution, at this batch size.
+        The algorithm of a convolution, at this batch size.
     """
 
     name: str
@@ -48,8 +48,8 @@ class LayerSummary:
 def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]:
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
-    The model runs on zeros in evaluation mode, and no convolution is computed, only its shape; the model stays as it
-    is. A layer that is called twice has two entries. The receptive field is that of a chain of layers:
+    The model runs on zeros in evaluation mode, but for convolutions only the shapes are computed. The model is not
+    changed. A layer that is called twice has two entries. The receptive field r is that of a chain of layers:
     r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input.
 
     Parameters
@@ -64,7 +64,7 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
     Raises
     ------
     InputError
-        A layer takes or returns something else than a Tensor. The model's own errors for this shape pass through.
+        A layer takes or returns an object that is not a Tensor. The model may raise its own errors for this shape.
 
     Examples
     --------
@@ -92,7 +92,7 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
 
 @dataclass(frozen=True)
 class _Field:
-    """The receptive field after some layers and the jump from one pixel's to the next, in pixels of the input."""
+    """The receptive field after some layers, and the distance of neighbouring fields, in pixels of the input."""
 
     span: tuple[int, int] | None
     jump: tuple[int, int]

@@ -1,4 +1,4 @@
-"""Optimisers change parameters in place; schedulers change an optimiser's learning rate.
+"""Optimisers change parameters in place. Schedulers change an optimiser's learning rate.
 
 A training loop calls, for every batch, `optimizer.zero_grad()`, `loss.backward()`, `optimizer.step()` and
 `scheduler.step()`. Names, defaults and results are PyTorch's. There are no parameter groups: make one optimiser for

@@ -14,23 +14,23 @@ from ..tensor import Tensor
 
 
 class Optimizer:
-    """The base class of all optimisers. A new one defines `update`, and `settings`: the names of its numbers.
+    """The base class of all optimisers. A subclass defines `update`, and `settings`: the names of its numbers.
 
-    The settings are attributes that may be changed at any time.
+    The settings are attributes and may be changed at any time.
 
     Parameters
     ----------
     params : iterable of Tensor
-        As from `model.parameters()`. `step` does not touch a parameter without a gradient.
+        For example `model.parameters()`. `step` does not change a parameter without a gradient.
     lr, weight_decay : float
         0 or more.
 
     Raises
     ------
     InputError
-        No parameters, one given twice, one that is the result of an operation, a negative number.
+        There are no parameters, one is given twice, one is the result of an operation, or a number is negative.
     InputTypeError
-        Something else than Tensors.
+        `params` is not an iterable of Tensors.
 
     Examples
     --------
@@ -73,7 +73,7 @@ class Optimizer:
         return f"{type(self).__name__}({len(self.params)} parameters, {settings})"
 
     def zero_grad(self) -> None:
-        """Forget the gradients: backward adds to those that are there."""
+        """Set all gradients to None. Without it, backward adds to the old gradients."""
         for param in self.params:
             param.grad = None
 
@@ -86,11 +86,11 @@ class Optimizer:
                 self.update(param.data, param.grad, state)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
-        """Change the array `param` in place. `state` is a dict of this parameter, kept from step to step."""
+        """Change the array `param` in place. `state` is a dict of this parameter, kept for all steps."""
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a resumed run needs to reach the same bits: a flat dict of numbers, strings and (copied) arrays.
+        """All that a resumed run needs to compute the same bits: a flat dict of numbers, strings and copied arrays.
 
         The keys are "optimizer", "params", the settings, and "i.name" for the state of params[i], as in
         "0.momentum_buffer".
@@ -101,7 +101,7 @@ class Optimizer:
         return copy.deepcopy(numbers | kept)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a result of `state_dict`, settings included; arrays are copied in their parameter's dtype.
+        """Load a result of `state_dict` with its settings. Arrays are copied in their parameter's dtype.
 
         The state of another optimiser or of other parameters raises InputError and changes nothing.
         """
@@ -137,8 +137,8 @@ class SGD(Optimizer):
         b <- momentum * b + (1 - dampening) * g           (b <- g in the first step)
         p <- p - lr * b                                   nesterov: p - lr * (g + momentum * b)
 
-    Without momentum b is g. The paper puts the learning rate into b: the two forms differ while lr changes.
-    nesterov needs a momentum above 0 and no dampening, else InputError.
+    Without momentum b is g. The paper puts the learning rate into b; the two forms differ only while lr changes.
+    nesterov without momentum, or with dampening, raises InputError.
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> optimizer = SGD([w], lr=0.1, momentum=0.9)
@@ -176,7 +176,7 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam (Kingma & Ba 2015, algorithm 1); with weight decay added to the gradient, where Adam rescales it.
+    """Adam (Kingma & Ba 2015, algorithm 1). Weight decay is added to the gradient, so Adam rescales it.
 
         g <- g + weight_decay * p
         m <- beta1 m + (1 - beta1) g
@@ -221,8 +221,8 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2, in PyTorch's form).
 
-    p <- p - lr * weight_decay * p, then Adam's step without any decay in the gradient. The paper multiplies the decay
-    by the schedule's factor alone, not by the base learning rate: its lambda is lr * weight_decay here.
+    p <- p - lr * weight_decay * p, then Adam's step without decay in the gradient. The paper multiplies the decay only
+    by the factor of the schedule, not by the base learning rate: the paper's lambda is lr * weight_decay here.
 
     >>> w = Tensor([1.0], requires_grad=True)
     >>> w.grad = np.zeros(1, np.float32)

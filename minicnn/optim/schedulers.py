@@ -13,8 +13,8 @@ from .optimizers import Optimizer
 class LRScheduler:
     """Sets `optimizer.lr` from a formula: `lr_at(0)` when it is made, `lr_at(1)` at the first `step()`, and so on.
 
-    The rate depends on the number of steps alone. A new schedule defines `lr_at`; its attributes must be numbers or
-    strings, because they are its state.
+    The rate depends only on the number of steps. A subclass defines `lr_at`. Its attributes must be numbers or strings,
+    because they are its state.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ class LRScheduler:
     base_lr : float
         The optimiser's rate before the scheduler was made.
     last_epoch : int
-        The number of steps so far, of epochs or of batches: the caller decides when to call `step()`.
+        The number of steps so far. The caller decides if a step is an epoch or a batch.
 
     Raises
     ------
     InputTypeError
-        `optimizer` is no Optimizer.
+        `optimizer` is not an Optimizer.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class LRScheduler:
         return {"scheduler": type(self).__name__} | {k: v for k, v in vars(self).items() if k != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over a result of `state_dict`, settings included, and set the optimiser's rate accordingly.
+        """Load a result of `state_dict` with its settings, and set the optimiser's rate.
 
         The state of another schedule raises InputError and changes nothing.
         """
@@ -87,7 +87,7 @@ class LRScheduler:
 
 
 class StepLR(LRScheduler):
-    """base_lr * gamma^floor(t / step_size): multiplied by gamma every `step_size` steps.
+    """base_lr * gamma^floor(t / step_size): the rate is multiplied by gamma every `step_size` steps.
 
     >>> from minicnn import Tensor
     >>> from minicnn.optim import SGD
@@ -107,7 +107,7 @@ class StepLR(LRScheduler):
 class CosineAnnealingLR(LRScheduler):
     """eta_min + (base_lr - eta_min) (1 + cos(pi t / T_max)) / 2 (Loshchilov & Hutter 2017, SGDR, equation 5).
 
-    Down to eta_min at t = T_max; as in PyTorch, further steps lead up again: there is no restart.
+    The rate reaches eta_min at t = T_max. As in PyTorch, it rises again after that; there is no restart.
 
     >>> from minicnn import Tensor
     >>> from minicnn.optim import SGD
@@ -125,16 +125,17 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class OneCycleLR(LRScheduler):
-    """Up to max_lr and down to almost nothing, once (Smith & Topin 2019); momentum the other way (Smith 2018).
+    """The rate rises to max_lr and falls almost to 0, once (Smith & Topin 2019); momentum falls and rises (Smith 2018).
 
-    The learning rate goes from max_lr / div_factor to max_lr at step pct_start * total_steps - 1, then to
-    max_lr / (div_factor * final_div_factor) at step total_steps - 1, each along half a cosine (which is fast.ai's form
-    and PyTorch's; the paper's is "linear"). With cycle_momentum, SGD's momentum or Adam's beta1 goes from max_momentum
-    to base_momentum and back. Its value before does not count: SGD(momentum=0) too gets momentum, as in PyTorch.
+    The learning rate starts at max_lr / div_factor. It reaches max_lr at step pct_start * total_steps - 1, and
+    max_lr / (div_factor * final_div_factor) at step total_steps - 1. Each part is half a cosine, as in fast.ai and
+    PyTorch, or "linear", as in the paper. With cycle_momentum, SGD's momentum or Adam's beta1 goes from max_momentum to
+    base_momentum and back. The optimiser's own value is replaced: even SGD(momentum=0) gets momentum, as in PyTorch.
 
-    `total_steps` is the number of batches in the whole run; `step()` is called after each. The call after the last
-    batch leaves the rate where it ended (PyTorch's goes beyond, for "linear" below 0). One more call raises
-    InputError; so do arguments out of range, and cycle_momentum with an optimiser that has no momentum.
+    `total_steps` is the number of batches in the whole run, and `step()` is called after each batch. The call after the
+    last batch does not change the rate. (In PyTorch it does, and "linear" then falls below 0.) One more call raises
+    InputError. Arguments out of range raise InputError too, and so does cycle_momentum with an optimiser without
+    momentum.
 
     >>> from minicnn import Tensor
     >>> from minicnn.optim import SGD

@@ -1,6 +1,6 @@
-"""Pictures. This is the only package that imports matplotlib. Numbers are handed in; `save` writes a figure.
+"""Pictures. Only this package imports matplotlib. It draws numbers that the caller has computed.
 
-Most functions draw on an `ax` of matplotlib and return it. The others return a figure.
+Most functions draw on an `ax` of matplotlib and return it. The others return a figure. `save` writes a figure.
 """
 
 from .animation import check_animation, write_animation

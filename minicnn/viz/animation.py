@@ -1,4 +1,4 @@
-"""The animation of a moving digit and of the feature map that moves along, as a GIF, a video, a page or PNG frames."""
+"""The animation of a moving digit and its moving feature map, as a GIF, a video, an HTML page or PNG frames."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ DPI = 80                        # 640 x 352 pixels: even sizes, as H.264 needs t
 
 
 def check_animation(path: str | os.PathLike) -> Path:
-    """Raise before long work what `write_animation` would raise after it, and return the path.
+    """Check the path of `write_animation` before long work, and return it.
 
     Raises
     ------
     InputError
-        The path has another ending than .gif, .mp4, .html or none; .mp4 is asked for, and ffmpeg is not installed.
+        The path has an ending other than .gif, .mp4 and .html; or it ends in .mp4, and ffmpeg is not installed.
     FileError
-        The file or directory cannot be written; the directory is there and not empty.
+        The file or directory cannot be written, or the directory exists and is not empty.
     """
     path = Path(path)
     if path.suffix and path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the name must end in {', '.join(FORMATS)}, or have no ending: then it is that of a "
-                         "new directory for PNG frames")
+        raise InputError(f"{path}: the name must end in {', '.join(FORMATS)}, or have no ending, to write PNG frames "
+                         "into a new directory")
     if path.suffix.lower() == ".mp4" and not FFMpegWriter.isAvailable():
         raise InputError(f"{path} needs the program ffmpeg, which is not installed: install it, or write .gif or .html")
     return check_destination(path) if path.suffix else check_new_directory(path)
 
 
 def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progress: Progress = SILENT) -> None:
-    """Draw a scene frame by frame into a file, or as PNG files into a new directory: all of it or nothing.
+    """Draw a scene frame by frame into a file, or as PNG files into a new directory. An error leaves no part of it.
 
     Parameters
     ----------
     path : path
-        A name that ends in .gif, .mp4 (needs ffmpeg) or .html; a name without an ending is that of the directory.
+        The name of a file that ends in .gif, .mp4 (needs ffmpeg) or .html; or the name of a directory, without an
+        ending.
     scene : minicnn.moving_digit.Scene
     fps : float
-        Frames a second. A GIF rounds their time to hundredths of a second.
+        Frames per second. A GIF rounds the time of a frame to hundredths of a second.
     progress : Progress
         Is updated after each frame.
 
@@ -99,20 +100,20 @@ def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
         text.set_text(caption)
         if number == 0:
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")            # all frames have the layout of the first
+            figure.set_layout_engine("none")            # all frames have the layout of the first frame
     return figure, show
 
 
 def _writer(ending: str, fps: Any, captions: list[str]) -> AbstractMovieWriter:
     if ending == ".mp4":
-        return FFMpegWriter(fps, codec="h264", extra_args=["-pix_fmt", "yuv420p"])      # what all players show
+        return FFMpegWriter(fps, codec="h264", extra_args=["-pix_fmt", "yuv420p"])      # all players can show this
     if ending == ".html":
         return _Page(fps, captions)
     return _Gif(fps) if ending else _Folder(fps)
 
 
 class _FrameWriter(AbstractMovieWriter):
-    """A writer that hands each frame to `add` as an image."""
+    """A writer that calls `add` with each frame, as an image."""
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
@@ -136,7 +137,7 @@ class _Folder(_FrameWriter):
 
 
 class _Collected(_FrameWriter):
-    """All frames with 64 colours each: enough for what is drawn here, where dither would be noise."""
+    """Collects all frames, with 64 colours each. More colours are not needed here, and dither would look like noise."""
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
@@ -147,7 +148,7 @@ class _Collected(_FrameWriter):
 
 
 class _Gif(_Collected):
-    """One GIF that plays for ever."""
+    """One GIF that repeats for ever."""
 
     def finish(self):
         if self.images:
@@ -156,9 +157,10 @@ class _Gif(_Collected):
 
 
 class _Page(_Collected):
-    """One HTML page with a slider and a play button, which holds all frames and needs no network.
+    """One HTML page with a slider and a play button. It contains all frames and needs no network.
 
-    matplotlib's own page loads a font from the network, plays where people asked for reduced motion, and is larger.
+    matplotlib's own page loads a font from the network, plays even for people who asked for reduced motion, and is
+    larger.
     """
 
     def __init__(self, fps, captions):

@@ -1,4 +1,4 @@
-"""How a classifier learns, and which images it takes for another class."""
+"""Pictures of a classifier: its learning curve, its confusion matrix, and its worst mistakes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     Parameters
     ----------
     history : list of dict
-        What `minicnn.training.fit` returns: "epoch", "train_error" and "val_error" (fractions) of each epoch.
+        The result of `minicnn.training.fit`: "epoch", "train_error" and "val_error" (fractions) of each epoch.
     ax : Axes
 
     Raises
@@ -70,7 +70,7 @@ def confusion_matrix(matrix: np.ndarray, ax: Axes) -> Axes:
 
 def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: Axes, rows: int = 3,
                    columns: int = 5) -> Axes:
-    """The wrongly classified images for which the model was surest, the surest first, row by row.
+    """The wrongly classified images with the highest confidence, in rows, the highest first.
 
     Parameters
     ----------
@@ -78,15 +78,15 @@ def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: 
         Three channels are red, green and blue.
     labels : ndarray of int, shape (n,)
     evaluation : minicnn.training.Evaluation
-        Of these images.
+        The model's evaluation of these images.
     ax : Axes
     rows, columns : int
-        How many images are shown at most.
+        At most rows x columns images are shown.
 
     Raises
     ------
     InputError
-        The images have another shape, or not as many as there are labels and predictions.
+        The images have another shape, or the numbers of images, labels and predictions differ.
     """
     images, labels = np.asarray(images), np.asarray(labels)
     if images.ndim == 3:

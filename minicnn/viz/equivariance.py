@@ -1,4 +1,4 @@
-"""The article's figure: to move a digit and compute its feature map, or to compute its feature map and move that."""
+"""The figure of equivariance: move a digit and compute its feature map; compute the feature map and move the map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .style import UNKNOWN, centred, palette
 
 
 def moved_maps(found: Any) -> Figure:
-    """X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1 as pictures, and where F2 and T F1 differ.
+    """Pictures of X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, and of the difference between F2 and T F1.
 
     Parameters
     ----------

@@ -19,14 +19,14 @@ def new_figure(width: float = 6.0, height: float = 4.0, columns: int = 1) -> tup
 
 
 def save(figure: Figure, path: str | PathLike) -> None:
-    """Write a figure as PNG, PDF or SVG, as the path's ending says. A file of that name is replaced.
+    """Write a figure as PNG, PDF or SVG. The ending of the path chooses the format. A file of that name is replaced.
 
     Raises
     ------
     InputError
         The path has another ending.
     FileError
-        The file cannot be written. An old file of that name is as it was.
+        The file cannot be written. An old file of that name is not changed.
     """
     with replacing(check_destination(path, FORMATS)) as temporary:
         figure.savefig(temporary, dpi=150)

@@ -1,4 +1,4 @@
-"""How far a classifier's answer depends on the place of the digit: a map over the shifts, and networks side by side."""
+"""How much a classifier's answer depends on the place of the digit: a map over all shifts, and several networks."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def model_comparison(results: Sequence[Any], ax: Axes) -> Axes:
     Raises
     ------
     InputError
-        There are none, or more than 8.
+        There are no results, or more than 8.
     """
     if not 1 <= len(results) <= len(STYLES):
         raise InputError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")

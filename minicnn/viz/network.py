@@ -16,7 +16,7 @@ from ..autograd import Node
 from ..errors import InputError
 from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid
 
-LINES = 60                      # of a graph that is drawn as text
+LINES = 60                      # the most lines of a graph that is drawn as text
 
 
 def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
@@ -28,7 +28,7 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
         With C = 1 the K kernels fill rows of `columns`. Otherwise row k has the C kernels of output channel k.
     ax : Axes
     columns : int
-        Kernels in a row, where C = 1.
+        The number of kernels in a row, if C = 1.
     """
     weight = np.asarray(weight)
     outs, ins, height, width = weight.shape
@@ -57,7 +57,7 @@ def feature_maps(maps: np.ndarray, ax: Axes, columns: int = 5) -> Axes:
 
 
 def _tiled(images, columns, gap):
-    """Images (n, H, W) row by row in one array, with a gap of NaN between; and the upper left corner of each."""
+    """Images (n, H, W) row by row in one array, with gaps of NaN; and the upper left corner of each image."""
     count, height, width = images.shape
     steps = height + gap, width + gap
     paper = np.full((-(-count // columns) * steps[0] - gap, columns * steps[1] - gap), np.nan)
@@ -118,7 +118,7 @@ def graph_source(tensor: Any) -> str:
 
 
 def computation_graph(tensor: Any, ax: Axes) -> Axes:
-    """The recorded computation of a Tensor: drawn by Graphviz's program `dot`, or as indented text without it.
+    """The recorded computation of a Tensor, drawn by Graphviz's program `dot`. Without `dot` it is indented text.
 
     Parameters
     ----------
@@ -148,7 +148,7 @@ def computation_graph(tensor: Any, ax: Axes) -> Axes:
 
 
 def _graphviz(source):
-    """The picture of a graph, or None where Graphviz is not installed or cannot draw it."""
+    """The picture of a graph, or None if Graphviz is not installed or cannot draw it."""
     if not shutil.which("dot"):
         return None
     drawn = subprocess.run(["dot", "-Tpng", "-Gdpi=150"], input=source.encode(), capture_output=True)

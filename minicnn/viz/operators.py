@@ -20,8 +20,8 @@ def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None =
     matrix : sparse or dense array, shape (outputs, inputs)
     ax : Axes
     block : int or (int, int), optional
-        Rows and columns of a block: the widths of the output image and of the input image. Thin lines are drawn
-        between blocks.
+        The rows and columns of a block: the widths of the output image and of the input image. Thin lines separate the
+        blocks.
 
     Raises
     ------
@@ -54,7 +54,8 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
     Parameters
     ----------
     eigenvalues : complex ndarray, shape (H, W)
-        As `minicnn.equivariance.matrix.eigenvalues` gives them, frequency 0 first. The picture has it in the middle.
+        The result of `minicnn.equivariance.matrix.eigenvalues`, with frequency 0 first. The picture has it in the
+        centre.
     ax : Axes
     """
     gain = np.fft.fftshift(np.abs(eigenvalues))

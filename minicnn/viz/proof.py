@@ -1,4 +1,4 @@
-"""The theorem in pictures: each step from L(f) to h * f, and how much it differs from the step before."""
+"""The theorem in pictures: each step from L(f) to h * f, and its difference from the previous step."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .style import SIGNED, VERMILION
 
 
 def derivation(found: Any, channel: int = 0) -> Figure:
-    """The image, the impulse response, and one picture for each step of a `minicnn.equivariance.derivation`.
+    """Pictures of the image, the impulse response, and each step of a `minicnn.equivariance.derivation`.
 
     Parameters
     ----------
     found : minicnn.equivariance.proof.Derivation
     channel : int
-        The output channel. Of f and h the first input channel is shown.
+        The output channel. The pictures of f and h show the first input channel.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Speed beside error, for the results of `minicnn bench`."""
+"""Pictures of speed and error, for the results of `minicnn bench`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def speed_and_error(results: Sequence[dict[str, Any]]) -> Figure:
     InputError
         No measurement in the results has a speed.
     """
-    rows: list[tuple[Any, Any, int]] = []         # (what draws, what it draws, lines of text on its left)
+    rows: list[tuple[Any, Any, int]] = []         # (function that draws, its argument, lines of text on the left)
     for result in results:
         if result["benchmark"] == "train":
             rows += [(training, run, len(_ok(run["rows"]))) for run in result["runs"] if _ok(run["rows"])]

@@ -1,4 +1,4 @@
-"""Colours and markers of all pictures: the Okabe-Ito set, whose colours colour-blind readers can tell apart."""
+"""Colours and markers of all pictures: the Okabe-Ito set. Colour-blind readers can distinguish its colours."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ..errors import InputError
 
 BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#999999"
 STYLES = ((BLUE, "o"), (VERMILION, "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
-          ("#000000", "X"), (GREY, "*"))          # (colour, marker): a line can be told by either
+          ("#000000", "X"), (GREY, "*"))          # (colour, marker): each of the two identifies a line
 GRID = "0.92"
-SIGNED, AMOUNT = "RdBu_r", "cividis"              # colour maps: of values around 0, of values from 0 on
-UNKNOWN = "#7f7f7f"                               # a pixel of which nothing is known
+SIGNED, AMOUNT = "RdBu_r", "cividis"              # colour maps: for values around 0, for values from 0 on
+UNKNOWN = "#7f7f7f"                               # a pixel whose value is not known
 CLUSTERS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
 
 

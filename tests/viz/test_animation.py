@@ -154,7 +154,7 @@ def test_an_ffmpeg_that_stops_is_named(rng, tmp_path):
 
 
 @pytest.mark.parametrize(("name", "error", "message"), [
-    ("a.txt", InputError, "a.txt: the name must end in .gif, .mp4, .html, or have no ending: then it is that of"),
+    ("a.txt", InputError, "a.txt: the name must end in .gif, .mp4, .html, or have no ending, to write PNG frames"),
     ("nowhere/a.gif", FileError, "its directory does not exist; create it first"),
     ("nowhere/frames", FileError, "its directory does not exist; create it first"),
     ("full", FileError, "it exists and is not empty; give the name of a new directory"),
