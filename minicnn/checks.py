@@ -23,7 +23,7 @@ def is_integer(value: Any) -> bool:
         operator.index(value)
     except TypeError:
         return False
-    return not isinstance(value, bool)
+    return not isinstance(value, (bool, np.bool_))          # NumPy 2.0 lets np.bool_ be an index
 
 
 def integer(name: str, value: Any, least: int | None = None) -> int:
