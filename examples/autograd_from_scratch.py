@@ -1,6 +1,6 @@
 # %% [markdown]
-# # A derivative is a tape played backwards
-# Every operation writes down what it did and how to undo it for gradients. `backward` reads that tape from its end.
+# # Derivatives from a tape
+# Every operation writes its inputs and its derivative onto a tape. `backward` reads this tape from its end.
 
 # %%
 import numpy as np
@@ -14,7 +14,7 @@ print("d sum(x^2) / dx =", x.grad, "and 2 x =", 2 * x.data)
 
 # %% [markdown]
 # ## A value that is used twice
-# Both uses send back a gradient, and the tape adds them up.
+# Each use gives a gradient. The tape adds them up.
 
 # %%
 a = Tensor(np.array(3.0), requires_grad=True)
@@ -24,7 +24,7 @@ print("d (a^2 + a) / da at 3 =", a.grad)
 
 # %% [markdown]
 # ## An operation of your own
-# The forward pass and its vector-Jacobian product, side by side: cube(x) = x^3, and its derivative is 3 x^2.
+# The forward pass and its vector-Jacobian product stand side by side. cube(x) = x^3, and its derivative is 3 x^2.
 
 
 # %%
@@ -51,4 +51,4 @@ for _ in range(200):
     (error * error).mean().backward()
     slope.data -= 0.1 * slope.grad
     offset.data -= 0.1 * offset.grad
-print(f"y = {slope.data[0]:.2f} x + {offset.data[0]:.2f}; the data were made by y = 2 x - 1")
+print(f"y = {slope.data[0]:.2f} x + {offset.data[0]:.2f}; the data are y = 2 x - 1 plus noise")

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # One convolution, computed in six ways and by hand
 # The definition, a matrix product, compiled loops, a Fourier transform, Winograd's tiles and a sparse matrix give the
-# same result up to rounding. They differ in what they cost.
+# same result up to rounding. Their costs differ.
 
 # %%
 import math
@@ -33,11 +33,11 @@ for y, x in np.ndindex(8, 8):
 for name, algorithm in algorithms().items():
     out = F.conv2d(image, weight, algorithm=name).data
     error = abs(out - by_hand).max()
-    print(f"{name:9} differs from the sum by hand by at most {error:.1e}; after {algorithm.reference}")
+    print(f"{name:9} largest difference from the sum by hand: {error:.1e}; source: {algorithm.reference}")
 
 # %% [markdown]
-# ## What they cost: a layer of the LeNet, 64 images, on one thread
-# The slow ones, which only show how a method works, are left out: their predicted cost is infinite.
+# ## Their costs: a layer of the LeNet, 64 images, on one thread
+# Some algorithms are slow and only show a method. Their predicted cost is infinite, and they are left out here.
 
 # %%
 set_num_threads(1)
@@ -47,11 +47,11 @@ geometry = Geometry.of(image.shape, weight.shape)
 for name, algorithm in algorithms().items():
     if algorithm.cost(geometry) == math.inf:
         continue
-    F.conv2d(image, weight, algorithm=name)                             # compiles, where it must
+    F.conv2d(image, weight, algorithm=name)                             # the first call may compile
     times = []
     for _ in range(3):
         start = time.perf_counter()
         F.conv2d(image, weight, algorithm=name)
         times.append(time.perf_counter() - start)
     print(f"{name:9} {1e3 * min(times):7.1f} ms")
-print("Winograd takes 4 products an output and channel, the definition 25.")
+print("For each output pixel and channel, Winograd needs 4 products, and the definition needs 25.")

@@ -1,6 +1,6 @@
 # %% [markdown]
 # # Is that gradient right?
-# Move one input a little, see how the output moves, and compare with what backward says.
+# Change one input a little, measure the change of the output, and compare their ratio with the gradient of backward.
 
 # %%
 import numpy as np
@@ -12,11 +12,11 @@ from minicnn.gradcheck import GradcheckError, gradcheck
 rng = np.random.default_rng(0)
 image = Tensor(rng.standard_normal((1, 2, 6, 6)), requires_grad=True)
 weight = Tensor(rng.standard_normal((3, 2, 3, 3)), requires_grad=True)
-cotangent = rng.standard_normal((1, 3, 4, 4))       # random: with ones, a kernel that was not flipped goes unnoticed
+cotangent = rng.standard_normal((1, 3, 4, 4))       # random, because ones would not show a kernel that was not flipped
 
 # %% [markdown]
 # ## By hand
-# A convolution is linear in each argument, so a central difference has no truncation error: the step may be 1.
+# A convolution is linear in each argument, so a central difference has no truncation error. Thus the step may be 1.
 
 
 # %%
@@ -42,8 +42,8 @@ print("conv2d:", gradcheck(F.conv2d, (image, weight), eps=1.0, rtol=1e-10, atol=
 
 
 # %% [markdown]
-# ## A gradient that is wrong: it forgets the 2
-# The check says where, by how much, and what it looks like.
+# ## A wrong gradient: the factor 2 is missing
+# The check names the element, the error and the likely cause.
 
 # %%
 def square(x):

@@ -1,7 +1,8 @@
 # %% [markdown]
 # # What is a convolution?
-# Give one bright pixel to a linear, shift-equivariant operator. Its output, the impulse response, determines the
-# operator: every image is a sum of shifted bright pixels, so every output is a sum of shifted impulse responses.
+# Give an image with one bright pixel to a linear, shift-equivariant operator. The output is the impulse response. It
+# determines the operator: every image is a sum of shifted bright pixels, so every output is a sum of shifted impulse
+# responses.
 
 # %%
 import sys
@@ -15,10 +16,11 @@ from minicnn.nn import Conv2d
 conv = Conv2d(1, 1, 3, padding=1, padding_mode="circular", dtype=np.float64, rng=np.random.default_rng(3))
 h = impulse_response(conv, size=(12, 12))
 print("weight:\n", conv.weight.data[0, 0].round(2))
-print("impulse response, the weight turned by 180 degrees:\n", h.kernel[0, 0].round(2), "origin at", h.origin)
+print("impulse response, which is the weight turned by 180 degrees:\n", h.kernel[0, 0].round(2))
+print("its origin:", h.origin)
 
 # %% [markdown]
-# ## The derivation, step by step, on numbers
+# ## The derivation, step by step, computed for one image
 
 # %%
 image = np.zeros((12, 12))

@@ -1,6 +1,6 @@
 # %% [markdown]
-# # The feature map moves along
-# Shift the digit and compute its map, or compute the map and shift it: both give the same, to the last bit.
+# # The feature map moves with the digit
+# Shift the digit and then compute its map, or compute the map and then shift it: the results are equal to the last bit.
 
 # %%
 import sys
@@ -26,10 +26,10 @@ maps = feature_map(model, "conv4", normalize(place(np.repeat(digit, len(offsets)
 first, size = maps[0], maps.shape[-1]
 exact = [np.array_equal(moved[:, dy:, dx:], first[:, :size - dy, :size - dx])
          for moved, (dy, dx) in zip(maps, offsets, strict=True)]
-print(f"conv4 moves along exactly at {sum(exact)} of {len(exact)} places")
+print(f"the map of conv4 is exactly the shifted map at {sum(exact)} of {len(exact)} places")
 
 # %% [markdown]
-# ## Pooling forgets odd shifts
+# ## A pooled map moves exactly only for even shifts
 
 # %%
 pooled = model.pool(maps).data
@@ -37,7 +37,7 @@ for by in (1, 2, 3, 4):
     moved = pooled[by]                                                  # offset (0, by)
     step = by // 2
     error = abs(moved[..., step + 1:-1] - pooled[0][..., 1:pooled.shape[-1] - step - 1]).max()
-    print(f"moved by {by}: the pooled map differs from the pooled map moved by {step} by at most {error:.2f}")
+    print(f"digit moved by {by}, pooled map moved by {step}: largest difference {error:.2f}")
 
 # %%
 figure, largest = equivariance_figure(model)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Add a convolution algorithm: one class
-# Under `@register` every part of minicnn finds it by its name: conv2d, the layers, gradcheck, the benchmarks and the
-# verifier. As a file in `minicnn/conv/algorithms/` it is also found by the tests and by every command.
-# The method here: one product for each tap of the kernel, on a shifted view of the image.
+# `@register` makes its name known to every part of minicnn: conv2d, the layers, gradcheck, the benchmarks and the
+# verifier. If the class is a file in `minicnn/conv/algorithms/`, the tests and all commands find it too.
+# The method here: for each tap of the kernel, one product with a shifted view of the image.
 
 # %%
 import math
@@ -16,7 +16,7 @@ from minicnn.equivariance import verify_convolution
 
 
 @register
-class Shifts(Algorithm):
+class ShiftedViews(Algorithm):
     """out = sum over taps (i, j) of weight[:, :, i, j] @ the image shifted by (i, j)."""
 
     name = "shifts"
@@ -26,7 +26,7 @@ class Shifts(Algorithm):
     def unsupported(self, geometry):
         g = geometry
         plain = g.stride == g.dilation == (1, 1) and g.groups == 1 and not any(map(any, g.padding))
-        return None if plain else "it is for stride 1, dilation 1, one group and no padding"
+        return None if plain else "it needs stride 1, dilation 1, one group and no padding"
 
     def cost(self, geometry):
         return math.inf                                 # "auto" never takes it
@@ -64,11 +64,11 @@ rng = np.random.default_rng(0)
 image, weight = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal((4, 3, 3, 2))
 print("known algorithms:", ", ".join(algorithms()))
 difference = F.conv2d(image, weight, algorithm="shifts").data - F.conv2d(image, weight, algorithm="naive").data
-print(f"differs from the definition by at most {abs(difference).max():.1e}")
+print(f"largest difference from the definition: {abs(difference).max():.1e}")
 
 # %%
 print("the verifier says:", verify_convolution(lambda f: F.conv2d(f, weight, algorithm="shifts"), 3, domain="window"))
 try:
     F.conv2d(image, weight, padding=1, algorithm="shifts")
 except ValueError as error:
-    print("what it cannot compute it refuses:", error)
+    print("with padding:", error)

@@ -1,6 +1,7 @@
 # %% [markdown]
 # # Add an operation: one function
-# `record(result, inputs, vjp)` is the whole interface. Here: the Swish x sigmoid(x), checked, then trained with.
+# `record(result, inputs, vjp)` is the whole interface. The example is the function Swish, x sigmoid(x). Its gradient is
+# checked, and then a network with it is trained.
 
 # %%
 import numpy as np
@@ -26,7 +27,7 @@ print("gradcheck:", gradcheck(swish, safe_inputs((3, 4), rng=np.random.default_r
 
 # %% [markdown]
 # ## In a network
-# A Module wraps it; parameters and training come from the library.
+# A Module calls the operation. The library has its parameters and its training.
 
 
 # %%
@@ -41,4 +42,4 @@ class Network(nn.Module):
 model = Network(np.random.default_rng(0))
 history = fit(model, load("mnist5k"), Settings(epochs=3))
 print(f"validation error after 3 epochs: {history[-1]['val_error']:.1%}")
-print("one image:", model(Tensor(np.zeros((1, 1, 28, 28), np.float32))).shape)
+print("shape of the logits of one image:", model(Tensor(np.zeros((1, 1, 28, 28), np.float32))).shape)
