@@ -1,4 +1,4 @@
-"""What all tests share. There is no global random state: a test that draws numbers asks for `rng`."""
+"""Fixtures of all tests. There is no global random state: a test that draws numbers uses `rng`."""
 
 import os
 import shutil
@@ -63,12 +63,12 @@ def interpreter(monkeypatch):
 
 @pytest.fixture
 def threads():
-    """set_num_threads, undone afterwards."""
+    """set_num_threads. At the end of the test the old number is restored."""
     from threadpoolctl import threadpool_limits
 
     from minicnn.conv.runtime import threads
     before = threads._threads
-    with threadpool_limits():                   # puts the numbers of threads back that it finds here
+    with threadpool_limits():                   # restores the numbers of threads at the end
         yield threads.set_num_threads
     threads._threads = before
 

@@ -1,4 +1,4 @@
-"""A Progress that keeps what it is told."""
+"""A Progress that keeps all its updates and notes."""
 
 from minicnn.progress import Progress
 

@@ -1,5 +1,7 @@
-"""Oracles that the package does not ship: central differences, windows by slices, convolution and blur by
-scipy.signal.correlate2d; inputs without kinks and ties; the memory orders in which every result must be the same."""
+"""The reference implementation of the tests: central differences, windows by slices, convolution and blur by scipy.
+
+It also has inputs without kinks and ties, and the memory orders in which every result must be the same.
+"""
 
 import numpy as np
 from scipy.signal import correlate2d

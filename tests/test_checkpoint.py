@@ -29,7 +29,7 @@ def assert_same(a, b):
         assert a[name].dtype == b[name].dtype and a[name].shape == b[name].shape and np.array_equal(a[name], b[name])
 
 
-# What goes in comes out.
+# The loaded values are the saved values.
 
 def test_everything_comes_back(path):
     optimizer = {"lr": 0.1, "betas": (0.9, 0.999), "name": "AdamW", "0.step": 3, "0.exp_avg": np.arange(3.0)}
@@ -149,7 +149,7 @@ def test_torch_reads_ours_and_we_read_torchs(path):
         load(path)
 
 
-# What happens to a file that cannot be written is tested in test_files.py.
+# test_files.py tests files that cannot be written.
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES])
 def test_a_failure_to_write_leaves_the_old_file_and_nothing_else(path, monkeypatch, number):
@@ -224,7 +224,7 @@ def test_format_1_had_the_model_and_the_algorithm_among_the_settings(path):
     assert load(path).meta == {"settings": 3}
 
 
-# Into a model.
+# Load into a model.
 
 class Model:
     def load_state_dict(self, state_dict, strict=True):

@@ -1,4 +1,4 @@
-"""checks.py and errors.py: what is accepted, what is refused, and how the message puts it."""
+"""checks.py and errors.py: values that pass, values that are refused, and the messages."""
 
 import inspect
 import math

@@ -1,4 +1,4 @@
-"""Every example runs from beginning to end, is short, and stands in the list."""
+"""Every example runs, is short, and is in the list of examples/README.md."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""files.py: a file is written whole or not at all, in the place that was meant."""
+"""files.py: a file is written whole or not at all, and only at the given path."""
 
 import errno
 import os
@@ -20,7 +20,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def folder():
-    """A directory for tests in which an ordinary user writes: root may write everywhere."""
+    """A directory for tests as an ordinary user, because root may write everywhere."""
     folder, root = Path(tempfile.mkdtemp()), os.geteuid() == 0
     if root:
         os.chown(folder, 65534, -1)
@@ -36,7 +36,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-# What is written.
+# Files that are written.
 
 def test_a_new_file_has_the_usual_mode_and_nothing_else_is_left(path):
     write_atomically(path, b"abc")
@@ -50,7 +50,7 @@ def test_a_replaced_file_keeps_its_mode(path, number):
     path.write_bytes(b"old")
     path.chmod(number)
     with replacing(path) as temporary:
-        assert mode(temporary) == number                # nobody else reads what is private, not even for a moment
+        assert mode(temporary) == number                # others can never read a private file
         temporary.write_bytes(b"new")
     assert mode(path) == number and path.read_bytes() == b"new"
 
@@ -91,7 +91,7 @@ def test_the_temporary_name_is_another_each_time_and_no_link_is_followed(path, m
     assert victim.read_bytes() == b"precious"
 
 
-# What is refused, before the work and after it.
+# Paths that are refused, before the work and after it.
 
 @pytest.mark.parametrize(("name", "message"), [
     ("no/a.bin", "no/a.bin could not be written: its directory does not exist; create it first"),
@@ -140,7 +140,7 @@ def test_endings(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-# What goes wrong while it is written.
+# Failures during the writing.
 
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "replace"])
 @pytest.mark.parametrize(("number", "message"), [

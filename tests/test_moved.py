@@ -1,4 +1,4 @@
-"""Modules of version 0.1 that its README and examples named still import."""
+"""Old module names, which the README and examples of version 0.1 used, can still be imported."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""progress.py: what a terminal shows, what a file gets, and how much time is left."""
+"""progress.py: the bar on a terminal, the lines in a file, and the time left."""
 
 import io
 import re

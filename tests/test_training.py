@@ -1,4 +1,4 @@
-"""fit: the same bits for the same seed, stopped and resumed to the same bits, errors that lose nothing."""
+"""fit: the same seed gives the same bits, a resumed run too, and errors lose nothing."""
 
 import dataclasses
 import errno
@@ -39,7 +39,7 @@ def network(seed=0):
 
 
 class StopAt(Progress):
-    """Presses Ctrl-C once, after so many steps."""
+    """Presses Ctrl-C once, after the given number of steps."""
 
     def __init__(self, step):
         self.step = step
@@ -89,7 +89,7 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
     part = network()
     with pytest.raises(Interrupted, match=r"stopped in epoch \d, after \d of 4 batches"):
         fit(part, digits, SETTINGS, out=_new(tmp_path / "part"), progress=StopAt(stop))
-    again = network(seed=77)                      # what it starts with must not matter
+    again = network(seed=77)                      # its first weights must not matter
     resumed = fit(again, digits, SETTINGS, out=tmp_path / "part", resume=load(tmp_path / "part" / "last.safetensors"))
     assert_same(whole.state_dict(), again.state_dict())
     timeless = lambda records: [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
@@ -112,7 +112,7 @@ def test_a_run_of_version_0_1_is_resumed(digits, tmp_path):
     history = fit(whole, digits, settings)
     found = fit(resumed, digits, settings, out=tmp_path / "run", resume=saved)
     assert [record["epoch"] for record in found] == [1, 2, 3]
-    for name, array in whole.state_dict().items():       # another processor than that of the file may round otherwise
+    for name, array in whole.state_dict().items():       # another processor may round otherwise
         np.testing.assert_allclose(resumed.state_dict()[name], array, rtol=1e-3, atol=1e-5)
     assert [r["val_loss"] for r in found] == pytest.approx([r["val_loss"] for r in history], rel=1e-3)
 

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: each runs in a directory of its own."""
+"""Fixtures of the command-line tests. Each test runs in its own empty directory."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def run(capsys):
 
 @pytest.fixture
 def refused(run):
-    """Run a command that ends with status 2 and no result: its message, after "minicnn COMMAND: error: "."""
+    """Run a command that must end with status 2 and no result. Return the line of its error message."""
     def refused(*arguments):
         status, out, err = run(*arguments)
         assert status == 2 and out == "" and "Traceback" not in err, err

@@ -1,4 +1,4 @@
-"""What `minicnn bench` refuses, and its tables at every width; what it measures is tested in tests/bench."""
+"""`minicnn bench`: wrong usage, and tables at every width. tests/bench tests the measurements."""
 
 import os
 

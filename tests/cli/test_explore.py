@@ -14,7 +14,7 @@ from minicnn.moving_digit import embedded
 
 
 def test_chosen_digits_and_json(run, monkeypatch):
-    monkeypatch.setenv("MINICNN_CONV_ALGO", "winograd")         # the page needs the exact one, whatever the default
+    monkeypatch.setenv("MINICNN_CONV_ALGO", "winograd")         # the page must use direct all the same
     status, out, _ = run("explore", "--digits", "7,@417,7", "--json")
     result, data = json.loads(out), load("mnist5k")
     assert status == 0 and out.count("\n") == 1 and result["out"] == "explore.html"

@@ -1,4 +1,4 @@
-"""What all commands have in common: exit statuses, help, streams that go away, one line of JSON."""
+"""All commands: exit statuses, help, streams that are closed, one line of JSON."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Functions of the user's own files: found, run, and blamed by their line where they fail."""
+"""Functions of the user's own files: they are found and run, and an error names their line."""
 
 import sys
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_what_lies_beside_the_file_can_be_imported_also_later(folder):
     write("mine.py", "import neighbour_one\ndef f():\n    import neighbour_two\n"
                      "    return neighbour_one.value + neighbour_two.value\n")
     assert load_object("mine.py:f")() == 3
-    assert sys.path[-1] == str(folder)                  # last: a select.py there would not hide Python's own
+    assert sys.path[-1] == str(folder)                  # last, so a select.py there does not hide Python's
 
 
 def test_a_file_that_changes_the_directory_or_the_path(folder):

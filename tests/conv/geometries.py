@@ -42,5 +42,5 @@ def run(algorithm, g, x, weight, bias, grad, relu=False):
 
 
 def expected(g, x, weight, bias=None):
-    """The output by the oracle."""
+    """The output by the reference implementation."""
     return conv2d(x, weight, bias, g.stride, g.padding, g.dilation, g.groups, g.padding_mode)

@@ -1,4 +1,4 @@
-"""What every algorithm must do: agree with the oracle, have its adjoint, and change no operand."""
+"""What every algorithm must do: agree with the reference implementation, have its adjoint, and change no operand."""
 
 import re
 

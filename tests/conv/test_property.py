@@ -1,4 +1,4 @@
-"""Any geometry that is valid: the algorithms against the oracle, and the adjoint identity, on small integers."""
+"""Any geometry that is valid: the algorithms against the reference, and the adjoint identity, on small integers."""
 
 import numpy as np
 import pytest

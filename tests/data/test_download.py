@@ -1,4 +1,4 @@
-"""Downloads, against a server on this machine that misbehaves on demand."""
+"""Downloads from a local server that misbehaves on demand."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ EXPECTED = {"size": len(BODY), "sha256": hashlib.sha256(BODY).hexdigest()}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves BODY in the way that the first part of the path asks for."""
+    """Serves BODY. The first part of the path chooses the fault."""
 
     def do_HEAD(self):
         way = self.path.split("/")[1]

@@ -1,4 +1,4 @@
-"""On full MNIST, where it is at hand: a short training, and the weights that the package ships."""
+"""On full MNIST, if it is there: a short training, and the weights in the package."""
 
 import dataclasses
 import json
@@ -32,6 +32,6 @@ def test_the_shipped_weights_make_the_mistakes_that_their_record_says(mnist_dir)
 
 
 def test_the_shipped_weights_on_the_embedded_digits():
-    """Which are training images of theirs, so this only shows that the weights load and fit the images."""
+    """These digits are training images of the weights. The test only shows that the weights load and fit the images."""
     data = load("mnist5k")
     assert evaluate(lenet(pretrained=True), data.val_images, data.val_labels).error < 0.02

@@ -1,4 +1,4 @@
-"""IDX files: what is read, and what every kind of broken file is called."""
+"""IDX files: correct files are read, and every kind of broken file has its message."""
 
 import gzip
 import struct

@@ -1,4 +1,4 @@
-"""load() and describe(): which data is taken from where, with small datasets in place of the real ones."""
+"""load() and describe(): the choice of the data and of the directory. Small datasets replace the real ones."""
 
 import dataclasses
 import gzip
@@ -20,7 +20,7 @@ from tests.recorder import Recorder
 
 
 def tiny(source, published_raw=True):
-    """A source in the image of another, with 6 training and 4 test images; and its files, unpacked."""
+    """A copy of a source with 6 training and 4 test images, and its unpacked files."""
     rng, files, contents = np.random.default_rng(len(source.name)), [], {}
     for file in source.files:
         n = 6 if file.name.startswith("train") else 4
@@ -62,7 +62,7 @@ def put(folder, contents, packed=True):
 
 
 def serve(monkeypatch, contents, delivers=0):
-    """Put a function in place of fetch() that has the files. The list that is returned gets its (file, mirrors)."""
+    """Replace fetch() by a function that has the files. It appends (file, mirrors) to the list that is returned."""
     asked = []
 
     def fetch(mirrors, path, size, sha256, **options):

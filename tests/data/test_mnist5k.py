@@ -1,4 +1,4 @@
-"""The embedded digits: what is in the file, and that they are genuine."""
+"""The embedded digits: the contents of the file, and their origin in official MNIST."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Digits at places: on a canvas, and moved within a view."""
+"""Digits at places on a canvas, and digits shifted within a view."""
 
 import numpy as np
 import pytest

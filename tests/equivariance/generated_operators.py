@@ -1,4 +1,4 @@
-"""Operators made at random, with what is known of them: for the verifier, which has never seen them."""
+"""Random operators with their known properties, to test the verifier."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,13 +36,13 @@ def random_weight(rng, dtype, groups=1, kernel=None):
 
 
 def same(weight, dilation):
-    """Padding on the torus that keeps the size, the extra pixel anywhere."""
+    """Padding on the torus that keeps the size. An odd extra pixel goes to the bottom and to the right."""
     return tuple((d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2)
                  for d, k in zip(dilation, weight.shape[2:], strict=True))
 
 
 def able(rng, shape, weight, padding, mode, **options):
-    """An algorithm that can compute it, any but the slow ones."""
+    """A random algorithm that can compute it and is not slow."""
     g = Geometry.of(shape, weight.shape, padding=padding, padding_mode=mode, **options)
     names = [name for name, a in algorithms().items() if a.unsupported(g) is None and name != "naive"]
     return str(rng.choice(names))

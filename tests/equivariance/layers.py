@@ -1,4 +1,4 @@
-"""Layers of many geometries, and what a layer computes by scipy, for the tests of matrix and spectrum."""
+"""Layers of many geometries, and their results by scipy, for the tests of matrix and spectrum."""
 
 from minicnn.conv import Geometry
 from tests.reference import conv2d

@@ -1,4 +1,4 @@
-"""Shifts, impulses, domains, and the convolution that the verifier sums."""
+"""Shifts, impulses, domains, and the verifier's own convolution."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The verifier on operators that it has never seen: no false acceptance, no false rejection."""
+"""The verifier on random operators: it accepts and rejects each one correctly."""
 
 import numpy as np
 import pytest

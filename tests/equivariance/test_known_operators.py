@@ -1,4 +1,4 @@
-"""The catalogue of known operators, and what theory says of some of them."""
+"""The catalogue of known operators, and facts from theory about some of them."""
 
 import numpy as np
 
@@ -31,7 +31,7 @@ def test_the_catalogue_tells_its_progress(monkeypatch):
 
 
 def test_a_wrong_expectation_is_noticed(known_operator_outcomes):
-    """An outcome is not right by itself: with another operator's expectation it is wrong."""
+    """An outcome can be wrong: with the expectation of another operator it is."""
     outcomes = {outcome.name: outcome for outcome in known_operator_outcomes}
     relu, identity, pool = outcomes["ReLU"], outcomes["identity"], outcomes["max pool 2/2"]
     for one, other in ((relu, identity), (identity, relu), (relu, pool)):

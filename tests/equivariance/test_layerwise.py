@@ -1,4 +1,4 @@
-"""Equivariance as a unit test, and layer by layer."""
+"""The assertion check_equivariance, and reports layer by layer."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How an operator is called, and what it must not do."""
+"""How an operator is called, and the errors for operators that misbehave."""
 
 import numpy as np
 import pytest

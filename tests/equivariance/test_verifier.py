@@ -1,4 +1,4 @@
-"""The verifier: borders, strides, constants, rounding, defects and proofs; what it refuses."""
+"""The verifier: borders, strides, constants, rounding, defects, proofs and errors."""
 
 import numpy as np
 import pytest
@@ -150,7 +150,7 @@ def test_exhaustive(options, domain, true, rng):
 
 
 def test_a_defect_that_no_random_image_shows_is_found_by_all_basis_vectors():
-    """The images of `trials` never light this pixel alone enough: the defect is below what they round."""
+    """With random images this defect is smaller than the rounding tolerance. A basis vector shows it."""
     def op(f):
         out = f * 1.0
         out[:, 0, 3, 4] += 2e-11 * f[:, 0, 6, 6]
@@ -165,7 +165,7 @@ def test_no_proof_without_linearity():
     assert not verify_convolution(F.relu, exhaustive=True).proof
 
 
-# What it refuses to judge.
+# Operators and arguments that the verifier refuses.
 
 def test_results_that_change_come_before_anything_else(rng):
     report = verify_convolution(Dropout(0.5, rng=rng))

@@ -8,7 +8,7 @@ from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, gradcheck, safe_inputs
 from tests.gradcheck.functions import leaf, sum_of_squares
 
-# What is wrong is caught and located.
+# Wrong gradients are caught and located.
 
 @pytest.mark.parametrize("fast", [False, True])
 @pytest.mark.parametrize("element", [(0, 0), (1, 2), (2, 3)])

@@ -1,4 +1,4 @@
-"""Correct gradients pass, of functions and of modules; what gradcheck refuses to check."""
+"""Correct gradients of functions and Modules pass. Inputs that cannot be checked are errors."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck, safe_inputs
 from tests.gradcheck.functions import leaf, sum_of_squares
 
-# What is right passes.
+# Correct gradients pass.
 
 @pytest.mark.parametrize("fast", [False, True])
 def test_right_gradients_pass(rng, fast):
@@ -73,7 +73,7 @@ def test_fast_mode_takes_few_evaluations_whatever_the_size(rng, size):
     assert len(calls) < 20
 
 
-# Inputs and functions for which finite differences say nothing.
+# Inputs and functions for which finite differences are useless.
 
 def test_kink_of_relu_at_zero():
     for fast in (False, True):

@@ -1,4 +1,4 @@
-"""Every operation of the engine passes gradcheck, the catalogue leaves none out, and a user's function is checked."""
+"""Every operation passes gradcheck, the catalogue is complete, and a user's function is checked."""
 
 import sys
 
