@@ -10,7 +10,7 @@ from minicnn import Tensor
 
 
 def assert_gradients(operation, arrays, rng, eps=1e-5, rtol=1e-6):
-    """Every partial derivative of <cotangent, operation(*arrays)>, the cotangent random, in float64."""
+    """Every partial derivative of <cotangent, operation(*arrays)> with a random cotangent, in float64."""
     arrays = [np.array(a, np.float64) for a in arrays]
     tensors = [Tensor(a.copy(), requires_grad=True) for a in arrays]
     out = operation(*tensors)
@@ -28,6 +28,17 @@ def assert_gradients(operation, arrays, rng, eps=1e-5, rtol=1e-6):
             array[index] = middle
         assert tensor.grad.shape == array.shape and tensor.grad.dtype == array.dtype
         np.testing.assert_allclose(tensor.grad, numeric, rtol=rtol, atol=rtol * max(1, abs(numeric).max()))
+
+
+def assert_same_function(layer, function, array, rng, *others):
+    """layer(x, *others) and function(x) have the same output, and the same gradient for a random cotangent."""
+    x, y = Tensor(array, requires_grad=True), Tensor(array, requires_grad=True)
+    out, expected = layer(x, *others), function(y)
+    np.testing.assert_array_equal(out.data, expected.data)
+    cotangent = rng.standard_normal(out.shape)
+    out.backward(cotangent)
+    expected.backward(cotangent)
+    np.testing.assert_array_equal(x.grad, y.grad)
 
 
 def conv2d(x, weight, bias=None, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, mode="zeros"):
@@ -62,7 +73,7 @@ def blur_pool2d(x, size, stride):
 
 
 PASCAL = {1: [1], 2: [1, 1], 3: [1, 2, 1], 4: [1, 3, 3, 1], 5: [1, 4, 6, 4, 1], 6: [1, 5, 10, 10, 5, 1],
-          7: [1, 6, 15, 20, 15, 6, 1]}            # as the paper's code lists it
+          7: [1, 6, 15, 20, 15, 6, 1]}            # copied from the paper's code
 
 
 def distinct(rng, *shape):
@@ -72,7 +83,7 @@ def distinct(rng, *shape):
 
 
 def unaligned(a):
-    """A copy that begins one byte beyond where its dtype would like to."""
+    """A copy that begins one byte after an aligned address."""
     raw = np.zeros(a.nbytes + 1, np.uint8)[1:].view(a.dtype).reshape(a.shape)
     raw[...] = a
     return raw

@@ -1,4 +1,4 @@
-"""The rules of the tape: order, accumulation, un-broadcasting, in-place changes, freeing, errors that name."""
+"""The rules of the tape: order, accumulation, un-broadcasting, in-place changes, freeing, and its messages."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""The LeNet, its relatives and their maps."""
+"""The LeNet, the networks to compare it with, and their maps."""
 
 import numpy as np
 import pytest

@@ -150,7 +150,7 @@ def choose(algorithm: str, geometry: Geometry) -> Algorithm:
     InputError
         The name is unknown, or the algorithm cannot compute this geometry. The message says why.
     InputTypeError
-        `algorithm` is no string.
+        `algorithm` is not a string.
 
     Examples
     --------

@@ -87,7 +87,7 @@ def find(geometry: Geometry, repeats: int = 3, names: str | Iterable[str] | None
     Raises
     ------
     InputError
-        An unknown name, or `repeats` is no integer of at least 1.
+        A name is unknown, or `repeats` is not an integer of at least 1.
 
     References
     ----------
@@ -149,7 +149,7 @@ def _why_not(name, geometry, names):
     algorithm = algorithms()[name]
     reason = algorithm.unsupported(geometry)
     if reason is None and names is None and algorithm.cost(geometry) == math.inf:
-        reason = "'auto' never chooses it: name it to have it measured"
+        reason = "'auto' never chooses it: to measure it, give its name"
     return reason
 
 

@@ -1,14 +1,14 @@
-// ---- what people do: digits, dragging, keys, sliders, tabs, the probe, the theme; then the first frame
+// ---- input of the user: digits, dragging, keys, sliders, tabs, the probe, the theme; then the first frame
 const clamp = (v) => Math.max(0, Math.min(ROOM, v));
 const move = (dy, dx) => change({ dy: clamp(dy), dx: clamp(dx) });
 
-function pick(buttons, index, attribute) {                              // one of a group: its mark, the tab key's stop
+function pick(buttons, index, attribute) {                              // mark one button of a group; the tab key stops at it
   buttons.forEach((button, k) => {
     button.setAttribute(attribute, k === index);
     button.tabIndex = k === index ? 0 : -1;
   });
 }
-function arrowsChoose(buttons, choose) {                                // arrow keys go round a group of buttons
+function arrowsChoose(buttons, choose) {                                // arrow keys choose the next button of a group
   buttons.forEach((button, k) => {
     button.addEventListener("click", () => choose(k));
     button.addEventListener("keydown", (event) => {
@@ -85,7 +85,7 @@ function listenTabs() {
 
 function listenOptions() {
   for (const radio of document.querySelectorAll("input[name=mode]")) {
-    radio.checked = radio.value === state.mode;                         // a reload may have kept another
+    radio.checked = radio.value === state.mode;                         // after a reload the browser may keep another choice
     radio.addEventListener("change", () => change({ mode: radio.value }));
   }
   $("spoil").checked = false;
@@ -100,7 +100,7 @@ function listenOptions() {
       return Math.max(0, Math.min(view.size - 1, Math.round(Number($(id).value)) || 0));
     });
     change({ probe: { view, y, x } });
-    return change({});                                                  // to be read out
+    return change({});                                                  // a screen reader then reads it
   };
   for (const id of ["probe-layer", "probe-y", "probe-x"]) $(id).addEventListener("input", probe);
   $("probe").addEventListener("submit", (event) => event.preventDefault());
@@ -119,7 +119,7 @@ function listenTheme() {
   const follow = () => set(dark.matches);
   dark.addEventListener("change", follow);
   $("theme").addEventListener("click", () => {
-    dark.removeEventListener("change", follow);                         // from now on it is as the reader wants it
+    dark.removeEventListener("change", follow);                         // from now on the reader's choice counts
     set(document.documentElement.className !== "dark");
   });
   follow();

@@ -1,4 +1,4 @@
-// ---- colours, as 32-bit pixels; the ramps grow in lightness, so they do without hue
+// ---- colours, as 32-bit pixels; the lightness of a ramp grows, so hue is not needed
 const rgb = (r, g, b) => (255 << 24 | b << 16 | g << 8 | r) >>> 0;
 function ramp(...stops) {
   return Uint32Array.from({ length: 256 }, (_, i) => {
@@ -9,7 +9,7 @@ function ramp(...stops) {
 const GREY = ramp([0, 0, 0], [255, 255, 255]);
 const HEAT = ramp([0, 18, 46], [42, 66, 109], [104, 107, 115], [170, 157, 110], [255, 234, 105]);
 const ORANGE = ramp([185, 75, 0], [235, 150, 20], [255, 245, 170]);
-const DIFFERS = ORANGE.map((_, i) => ORANGE[Math.round(255 * Math.sqrt(i / 255))]);     // small differences show, too
+const DIFFERS = ORANGE.map((_, i) => ORANGE[Math.round(255 * Math.sqrt(i / 255))]);     // so that small differences are visible
 ORANGE[0] = DIFFERS[0] = rgb(12, 24, 40);                               // equal
 let SIGNED, hatch;
 function readTheme() {
@@ -21,7 +21,7 @@ function readTheme() {
   hatch = [rgb(...colour("--hatch-1")), rgb(...colour("--hatch-2"))];
 }
 
-// ---- views: a canvas as large as its map; the browser enlarges it
+// ---- views: a canvas has the size of its map, and the browser enlarges it
 const board = $("board");
 const byTab = { maps: [], equal: [], pool: [], impulse: [] };           // rows: { views, layer, lut, offset, ... }
 function screen(canvas) {
@@ -75,7 +75,7 @@ const number = (value) => Number(value.toPrecision(3)).toString();
 const integer = (value) => value.toLocaleString("en");
 
 function buildRows() {
-  const against = () => movesMap() ? [-shiftY(), -shiftX()] : [0, 0];   // where the picture is not moved but the map
+  const against = () => movesMap() ? [-shiftY(), -shiftX()] : [0, 0];   // the shift of the digit, if the map is moved instead of the picture
   meta.layers.forEach(({ name, sees, channels, of }, layer) => {
     const which = channels.length < of ? `${channels.length}\u00a0of\u00a0${of}\u00a0channels`
       : `all\u00a0${of}\u00a0channels`;
@@ -129,12 +129,12 @@ function fillMaps() {
     }
   }));
 }
-function hide(values, n, sy, sx) {                                      // what T phi(x) does not know
+function hide(values, n, sy, sx) {                                      // pixels that T phi(x) does not know
   for (let i = 0, o = 0; i < n; i++) {
     for (let j = 0; j < n; j++, o++) if (i < sy || i >= n + sy || j < sx || j >= n + sx) values[o] = -1;
   }
 }
-function poolOf(values, out) {                                          // steps are in order, so their maximum is right
+function poolOf(values, out) {                                          // rounding keeps the order, so the maximum is right
   for (let i = 0, o = 0; i < POOL; i++) {
     for (let j = 0; j < POOL; j++, o++) {
       const a = 4 * i * POOL + 2 * j, four = [values[a], values[a + 1], values[a + 2 * POOL], values[a + 2 * POOL + 1]];
@@ -142,7 +142,7 @@ function poolOf(values, out) {                                          // steps
     }
   }
 }
-function fillImpulse() {                                                // the first row: the kernels where the Dirac is
+function fillImpulse() {                                                // the first row: the kernels at the place of the Dirac
   byTab.impulse[0].views.forEach(({ values, size }, layer) => {
     const { values: h, reach, largest } = kernels[layer];
     const top = meta.dirac + state.dy - reach + 1, left = meta.dirac + state.dx - reach + 1;
@@ -200,7 +200,7 @@ const mark = (id, text, equal) => { put(id, text); $(id).className = `text ${equ
 const way = (v, plus, minus) => v ? `${Math.abs(v)} px ${v > 0 ? plus : minus}` : "";
 const where = () => [way(shiftX(), "right", "left"), way(shiftY(), "down", "up")].filter(Boolean).join(", ")
   || "in the centre";
-const lines = [];                                                       // of the table of scores
+const lines = [];                                                       // the lines of the table of scores
 function drawScores() {
   const at = ((state.digit * SIDE + state.dy) * SIDE + state.dx) * 10, logits = data.logits.subarray(at, at + 10);
   const largest = Math.max(...logits), best = logits.indexOf(largest);
@@ -267,7 +267,7 @@ function drawBoard() {
 function drawRows() {
   const rows = byTab[state.tab], look = `${state.tab} ${state.digit} ${document.documentElement.className}`;
   for (const row of rows) for (const view of row.views) paint(view, view.values, row.lut());
-  if (look === drawnLook) return;                                       // the bars of colours, where they may be others
+  if (look === drawnLook) return;                                       // the bars of colours, if they may have changed
   drawnLook = look;
   for (const row of rows) {
     paint(row.bar, Int16Array.from({ length: 128 }, (_, i) => i < 3 ? 0 : 2 * i + 1), row.lut());
@@ -295,7 +295,7 @@ function change(what) {
   Object.assign(state, what);
   if (!asked) asked = requestAnimationFrame(draw);
   if ("probe" in what) return;
-  clearTimeout(speaking);                                               // a screen reader hears where a drag ended
+  clearTimeout(speaking);                                               // a screen reader hears only the end of a drag
   speaking = setTimeout(() => put("live", ["text", "agree", "forgets"].filter((id) => !$(id).hidden)
     .map((id) => $(id).textContent).join(" ")), 400);
 }

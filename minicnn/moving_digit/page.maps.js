@@ -7,7 +7,7 @@ if (typeof DecompressionStream === "undefined") {
   return;
 }
 
-// ---- what the engine computed: typed arrays over one buffer, (digit, place, channel, y, x), see page.py
+// ---- numbers of the engine: typed arrays over one buffer, (digit, place, channel, y, x), see page.py
 const meta = JSON.parse($("meta").textContent);
 const packed = Uint8Array.from(atob($("blob").textContent), (c) => c.charCodeAt(0));
 const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -26,7 +26,7 @@ const NAMES = [...meta.layers.map((layer) => layer.name), "pool"];
 
 const state = { digit: 0, dy: CENTRE, dx: CENTRE, mode: "input", tab: "maps", spoil: false, probe: null };
 const shiftY = () => state.dy - CENTRE, shiftX = () => state.dx - CENTRE;
-const movesMap = () => state.tab === "maps" && state.mode === "map";    // else the input is what is moved
+const movesMap = () => state.tab === "maps" && state.mode === "map";    // else the input is moved
 const spoiled = () => state.tab === "equal" && state.spoil;
 const scale = (layer) => meta.scales[state.digit][Math.min(layer, 3)];
 
@@ -44,7 +44,7 @@ function shift(source, at, size, sy, sx, out) {                         // out[i
     }
   }
 }
-function subtract(a, b, out) {                                          // |a - b| where both are known; how they differ
+function subtract(a, b, out) {                                          // |a - b| where both are known, and counts of differences
   let known = 0, differ = 0, largest = 0, total = 0;
   for (let i = 0; i < a.length; i++) {
     if (a[i] < 0 || b[i] < 0) { out[i] = -1; continue; }

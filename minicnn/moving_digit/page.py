@@ -84,12 +84,12 @@ def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     Raises
     ------
     InputError
-        The text is no page that `build` made.
+        The text is not a page that `build` made.
     """
     found = [re.findall(rf'<script type="[^"]*" id="{name}">(.*?)</script>', text, re.DOTALL)
              for name in ("meta", "blob")]
     if not all(found):
-        raise InputError("embedded: this is no page of minicnn explore: its data are not there")
+        raise InputError("embedded: this text is not a page of minicnn explore: it contains no data")
     meta, raw = json.loads(found[0][0]), zlib.decompress(base64.b64decode(found[1][0]))
     arrays = {}
     for name, one in meta["arrays"].items():

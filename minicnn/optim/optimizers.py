@@ -108,7 +108,7 @@ class Optimizer:
         for name, ours in (("optimizer", type(self).__name__), ("params", len(self.params))):
             if state_dict.get(name) != ours:
                 raise InputError(f"load_state_dict: this state has {name} = {state_dict.get(name)!r}, the optimiser "
-                                 f"{ours!r}; make it as it was when the state was saved")
+                                 f"has {ours!r}: make the optimiser as it was when the state was saved")
         missing = [name for name in self.settings if name not in state_dict]
         if missing:
             raise InputError(f"load_state_dict: the state lacks {', '.join(missing)}")

@@ -75,8 +75,8 @@ class LRScheduler:
         """
         ours, theirs = self.state_dict(), dict(state_dict)
         if theirs.keys() != ours.keys() or theirs["scheduler"] != ours["scheduler"]:
-            raise InputError(f"load_state_dict: this is no state of {ours['scheduler']} but of "
-                             f"{theirs.get('scheduler')!r} with {', '.join(map(str, theirs))}")
+            raise InputError(f"load_state_dict: this state is not of {ours['scheduler']!r} but of "
+                             f"{theirs.get('scheduler')!r}, with the keys {', '.join(map(str, theirs))}")
         del theirs["scheduler"]
         vars(self).update(theirs)
         self._set(self.last_epoch)

@@ -1,4 +1,4 @@
-"""What the tests of the benchmarks share."""
+"""Fixtures of the tests of the benchmarks."""
 
 import importlib
 import sys
@@ -18,7 +18,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def bench(capsys):
-    """`minicnn bench` with these arguments -> exit status, stdout, stderr."""
+    """A function that runs `minicnn bench` with its arguments; -> exit status, stdout, stderr."""
     def run(*arguments):
         status = main(["bench", *arguments])
         captured = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""Libraries that the benchmarks do not know: the code of files for `minicnn/bench/libraries`, honest and not."""
+"""Code of files for `minicnn/bench/libraries`: libraries that the benchmarks do not know, some with faults."""
 
 HONEST = """
 from minicnn.bench.libraries import LayerCalls, LeNetCalls, Library, textbook

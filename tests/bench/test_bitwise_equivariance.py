@@ -1,4 +1,4 @@
-"""Bitwise equivariance of each algorithm. What is measured is measured again, another way, for random shifts."""
+"""Bitwise equivariance of each algorithm. The results are checked in another way for random shifts."""
 
 import importlib.util
 import sys
@@ -47,7 +47,7 @@ def test_operators_whose_shifts_are_known(stacked, rng):
     for op, expected in ((np.tanh, "all"), (lambda x: x * period, "multiples of (3, 2)"),
                          (lambda x: x * gain, "all down"), (lambda x: x * some, "none"),
                          (lambda x: x * gain[:6, None], "all to the right"),
-                         (lambda x: x[..., ::-1], "multiples of (1, 4)")):      # half a turn has no sense of direction
+                         (lambda x: x[..., ::-1], "multiples of (1, 4)")):      # half a turn has no direction
         exact, difference = compare_shifts(op, x, stacked=stacked)
         assert summarise(exact) == expected and exact.shape == difference.shape == (6, 8)
         assert (difference[exact] == 0).all() and (difference[~exact] > 0).all()
@@ -63,7 +63,7 @@ def test_a_window_looks_at_a_scene_that_moves_down_and_to_the_right(stacked):
     np.testing.assert_array_equal(views[0, 0], scene[0, 0, 2:, 3:])
     np.testing.assert_array_equal(views[-1, 0], scene[0, 0, :5, :6])
     np.testing.assert_array_equal(views[1, 0, :, 1:], views[0, 0, :, :-1])      # the shift (0, 1)
-    # what depends on the place in the window does not move along
+    # a part that depends on the place in the window does not move with the scene
     exact, _ = compare_shifts(lambda x: x + np.arange(6), scene, (5, 6), stacked=stacked)
     assert summarise(exact) == "all down"
 
@@ -128,7 +128,7 @@ def test_toeplitz_is_exact_but_for_the_edge_of_the_torus_in_float64(rng):
 
 
 def test_winograd_is_exact_where_tiles_move_onto_tiles(few_kernels, rng):
-    """With tiles of 4 x 4: where whole tiles fill the map, and in no other direction."""
+    """With tiles of 4 x 4: only in directions in which whole tiles fill the map."""
     weight, bias = draw(rng, (6, 8, 5, 5), (6,))
     for batch in (1, 3, 16):
         for size, expected in (((8, 12), "multiples of (4, 4)"), ((10, 12), "multiples of 4 to the right"),
@@ -142,8 +142,8 @@ def test_winograd_is_exact_where_tiles_move_onto_tiles(few_kernels, rng):
 @pytest.mark.parametrize("name", sorted(set(algorithms()) - {"naive"}))
 @pytest.mark.parametrize("batch", [1, 16])
 def test_random_shifts_measured_another_way(name, batch, few_kernels, threads, rng):
-    """The statement for a shift, for other images, from another position, by np.roll and bytes."""
-    threads(1)                                          # many small products: BLAS threads would only wait
+    """The result for a shift, checked with np.roll and bytes, also for images that start at another place."""
+    threads(1)                                          # with many small products BLAS threads only wait
     for shape, size in (((20, 8, 5, 5), (8, 8)), ((5, 20, 5, 5), (9, 10))):
         weight, bias, x = draw(rng, shape, shape[:1], (batch, shape[1], *size))
         exact = exact_shifts(name, weight, x, bias=bias)
@@ -153,7 +153,7 @@ def test_random_shifts_measured_another_way(name, batch, few_kernels, threads, r
             same = np.roll(conv(x), (dy, dx), (2, 3)).tobytes() == conv(np.roll(x, (dy, dx), (2, 3))).tobytes()
             assert same == exact[dy, dx]
             start = np.roll(x, rng.integers(0, size, 2), (2, 3))
-            if exact.all():                             # then from everywhere to everywhere
+            if exact.all():                             # then it holds from each place to each place
                 moved = conv(np.roll(start, (dy, dx), (2, 3)))
                 assert np.roll(conv(start), (dy, dx), (2, 3)).tobytes() == moved.tobytes()
 
@@ -172,7 +172,7 @@ def test_random_pairs_of_windows(name, few_kernels, rng):
 
 
 def test_the_feature_maps_of_lenet():
-    """A digit on the canvas, at one place and at another: the maps of the trained network, by direct sums."""
+    """A digit at two places on the canvas: the maps of the trained network with the algorithm direct."""
     digit = normalize(load("mnist5k").val_images[:1])
     setting = bitwise.lenet_setting(digit, 38, True)
     exact, _ = compare_shifts(setting.operator("direct"), setting.x, setting.window, setting.stacked)

@@ -1,4 +1,4 @@
-"""Single layers: their shapes, their reference in float64, and who computes them."""
+"""Single layers: their shapes, their reference in float64, and their competitors."""
 
 import math
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""The check that a competitor computes the right thing."""
+"""The check that the results of a competitor are right."""
 
 import json
 
@@ -61,7 +61,7 @@ def test_a_library_is_checked_and_cannot_harm(code, outcome, reason, add_library
     result = train.run(train.Task(True, 2, 1), competitors, 1, progress)
     shares = [done / total for done, total, _ in progress.updates]
     starts = [done for done, _, text in progress.updates if "starts" in text]
-    assert starts == [0, 0] and shares == sorted(shares) and 0 < shares[-1] < 1     # no estimate before the first turn
+    assert starts == [0, 0] and shares == sorted(shares) and 0 < shares[-1] < 1     # no estimate at the start
     ours, stranger = json.loads(json.dumps(result))["rows"]
     assert ours["status"] == "ok" and ours["ratio"] == 1
     assert (stranger["status"], stranger["reason"]) == (outcome, reason)

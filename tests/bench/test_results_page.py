@@ -1,4 +1,4 @@
-"""benchmarks/RESULTS.md is what its command makes from the stored measurements."""
+"""benchmarks/RESULTS.md equals the page that its command makes from the stored measurements."""
 
 import json
 import os

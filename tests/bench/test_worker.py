@@ -37,7 +37,7 @@ def test_the_number_of_threads_holds_for_a_blas_that_reads_no_variable(add_libra
 
 
 def test_a_worker_runs_no_file_of_the_current_directory(folder, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep + os.environ.get("PYTHONPATH", ""))     # an empty entry stands for it
+    monkeypatch.setenv("PYTHONPATH", os.pathsep + os.environ.get("PYTHONPATH", ""))      # empty: the current one
     for name in ("select", "numpy", "json", "psutil", "threadpoolctl", "minicnn"):
         (folder / f"{name}.py").write_text(f"open('{name} was here', 'w')\nraise SystemExit(3)")
     with Worker(TEXTBOOK, 1) as worker:

@@ -12,7 +12,7 @@ pairs = st.tuples(small, small)
 
 @st.composite
 def geometries(draw):
-    """Any geometry that is valid, in float64."""
+    """A random valid geometry, in float64."""
     groups, kernel, mode = draw(st.integers(1, 3)), draw(pairs), draw(st.sampled_from(["zeros", "circular"]))
     channels, outputs = (groups * draw(st.integers(1, 3)) for _ in range(2))
     size = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))

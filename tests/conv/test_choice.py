@@ -15,7 +15,7 @@ OBLONG = Geometry.of((3, 4, 11, 12), (6, 2, 3, 2), stride=(2, 3), padding=(3, 1)
 
 
 def algorithm(name, /, seconds=0.0, **attributes):
-    """A class of that name that says that it needs so many seconds."""
+    """An algorithm with this name and this predicted cost."""
     facts = {"name": name, "reference": "none", "error_bound": 1.0, "cost": lambda self, geometry: seconds}
     return type(name.title(), (Algorithm,), facts | {"__module__": __name__} | attributes)
 
@@ -30,7 +30,7 @@ def test_auto_takes_the_least_predicted_cost_among_those_that_can(added):
     assert choose("auto", SQUARE).cost(SQUARE) == min(
         a.cost(SQUARE) for a in algorithms().values() if a.unsupported(SQUARE) is None)
     added(algorithm("square", unsupported=lambda self, g: None if g.height == g.width else f"{g.height} x {g.width}"))
-    assert choose("auto", SQUARE).name == "square"              # seen although auto has chosen before
+    assert choose("auto", SQUARE).name == "square"              # auto has chosen before, and still sees the new class
     assert choose("auto", OBLONG).name != "square"
     with pytest.raises(ValueError, match="the algorithm 'square' cannot compute this convolution: 11 x 12"):
         choose("square", OBLONG)
@@ -130,7 +130,7 @@ def test_bad_operands():
 
 @pytest.mark.parametrize("name", ["im2col", "direct", "fft", "toeplitz"])
 def test_a_result_stays_in_the_batch_innermost_order(name, rng):
-    """The contract allows any order; these keep the one that the next layer likes."""
+    """The contract allows any memory order. These algorithms return the order that the next layer needs."""
     out = F.conv2d(Tensor(rng.standard_normal((8, 2, 6, 6))), Tensor(rng.standard_normal((3, 2, 3, 3))), algorithm=name)
     assert out.data.transpose(1, 2, 3, 0).flags.c_contiguous
     assert F.relu(out).data.transpose(1, 2, 3, 0).flags.c_contiguous

@@ -1,4 +1,4 @@
-"""find: what is measured, in which order, with which reasons; and fastest."""
+"""find: the measured algorithms, their order, the reasons of the others; and fastest."""
 
 import math
 import sys
@@ -22,7 +22,7 @@ def nothing_measured(monkeypatch):
 
 @pytest.fixture
 def fake(added, monkeypatch):
-    """fake(name, seconds, held): an algorithm of zeros on a clock of its own, that holds so many bytes meanwhile."""
+    """fake(name, seconds, held): an algorithm that returns zeros, takes seconds on a false clock, and holds memory."""
     now = [0.0]
     monkeypatch.setattr(module.time, "perf_counter", lambda: now[0])
 
@@ -70,7 +70,7 @@ def test_reasons(fake):
     fake("greedy", forward=greedy)
     reasons = {one.algorithm: one.reason for one in find(GEOMETRY, repeats=1)}
     assert reasons["unable"] == "it is Monday" and reasons["greedy"] == "it needs more memory than there is"
-    assert reasons["naive"] == "'auto' never chooses it: name it to have it measured"
+    assert reasons["naive"] == "'auto' never chooses it: to measure it, give its name"
     assert reasons["direct"] is None
     assert [one.reason for one in find(GEOMETRY, repeats=1, names=["naive"])] == [None]
 
@@ -83,7 +83,7 @@ def test_order_workspace_and_turns(fake):
     assert [one.algorithm for one in measured] == ["quick", "slow", "hopeless"]
     assert 3_000_000 <= measured[0].workspace < 3_100_000 and measured[1].workspace < 100_000
     assert (measured[1].forward, measured[1].backward) == (pytest.approx(0.004), pytest.approx(0.002))
-    # once to compile, once for the memory, then the turns: one of them only for the hopeless
+    # once to compile, once for the memory, then the turns; a hopeless algorithm has one turn
     assert [algorithms()[name].calls for name in ("slow", "quick", "hopeless")] == [6, 6, 3]
 
 

@@ -1,4 +1,4 @@
-"""blur_pool2d against reflection by np.pad and correlation by scipy; its adjoint; what it does to shifts."""
+"""blur_pool2d against reflection by np.pad and correlation by scipy; its adjoint; its response to shifts."""
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_the_batch_stays_innermost(rng):
 def test_even_shifts_move_the_output_odd_ones_do_not(size, rng):
     x = rng.standard_normal((1, 2, 24, 24))
     blur = lambda array: F.blur_pool2d(Tensor(array), size).data
-    inner = (..., slice(4, -4), slice(4, -4))     # away from what was reflected, and what was rolled in
+    inner = (..., slice(4, -4), slice(4, -4))     # without pixels that see the reflected or the rolled edge
     for by in ((2, 0), (0, -2), (4, 2)):
         moved = blur(np.roll(x, by, (-2, -1)))
         np.testing.assert_array_equal(moved[inner], np.roll(blur(x), (by[0] // 2, by[1] // 2), (-2, -1))[inner])

@@ -1,4 +1,4 @@
-"""conv2d on Tensors: a single image, the ReLU at its end, its messages, and what it does where only shapes count."""
+"""conv2d on Tensors: a single image, the ReLU at its end, its messages, and `shapes_only`."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Losses by hand, and the labels and shapes that they refuse."""
+"""Losses against values computed by hand, and the labels and shapes that they refuse."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pools against windows by slices; ties, NaN, memory order."""
+"""Pools against windows made by slices; ties, NaN, memory order."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Invariance: consistency by counting against all pairs, maps against their definition, and what is invariant."""
+"""Consistency against a count of all pairs, maps against their definition, and networks that are invariant."""
 
 import json
 
@@ -91,10 +91,10 @@ def test_relative_change_of_nothing():
     assert relative_change(np.zeros(2), np.zeros(2)) == 0 and relative_change(np.ones(2), np.zeros(2)) == np.inf
 
 
-# What is invariant, and what is not.
+# Networks that are invariant, and networks that are not.
 
 def test_a_global_max_pool_is_exactly_invariant_where_all_windows_stay_in_view(rng):
-    """At all 121 places, to the last bit: 8 pixels of digit, and 5 + 16 pixels of black around them."""
+    """At all 121 places, to the last bit: 8 pixels of digit, and 5 + 16 black pixels around them."""
     images = rng.integers(1, 256, (2, 8, 8), dtype=np.uint8)
     model = GlobalLeNet(algorithm="direct", rng=rng)
     found = invariance_map(model, images, np.zeros(2, int), Shifts(5, 8 + 10 + 32, digit=8))

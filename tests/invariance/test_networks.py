@@ -1,4 +1,4 @@
-"""Networks that were trained on digits in the middle, tested on moved digits."""
+"""Networks are trained on digits in the middle and tested on moved digits."""
 
 import json
 from dataclasses import replace
@@ -39,7 +39,7 @@ def test_compare_models_quickly(few):
 
 @pytest.mark.slow
 def test_the_argument_of_the_article():
-    """Away from the middle the MLP is lost first, then the LeNet; a global pool that sees the whole canvas is not."""
+    """Far from the middle the MLP fails first, then the LeNet. A global pool that sees the whole canvas never fails."""
     mlp, local, framed, whole = compare_models(epochs=3, images=60)
     assert [r.shifts.view for r in (mlp, local, framed, whole)] == [28, 28, 28, 38]
     assert min(r.accuracy[0] for r in (mlp, local, framed, whole)) > 0.8

@@ -1,4 +1,4 @@
-"""Pools under shifts: against np.roll alone, on a bar with known numbers, and on feature maps."""
+"""Pools under shifts, on a bar with known numbers and on feature maps, checked with np.roll alone."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from tests.recorder import Recorder
 
 
 def roll_pool(name, x):
-    """The pools on the torus from np.roll alone."""
+    """The pools on the torus, made with np.roll alone."""
     taps = {"max-pool, blur-pool 3": [1, 2, 1], "max-pool, blur-pool 4": [1, 3, 3, 1]}
     four = [np.roll(x, (-i, -j), (-2, -1)) for i in (0, 1) for j in (0, 1)]
     if name == "average-pool":

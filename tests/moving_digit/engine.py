@@ -1,4 +1,4 @@
-"""What the engine computes for one canvas alone: in another batch than for the page."""
+"""The engine's maps of one canvas alone. For the page, the engine computes them in another batch."""
 
 import numpy as np
 

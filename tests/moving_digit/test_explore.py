@@ -1,4 +1,4 @@
-"""The page of `minicnn explore`: the numbers in the file against the engine. The browser is another file."""
+"""The page of `minicnn explore`: the numbers in the file against the engine. test_explore_browser opens the page."""
 
 import re
 
@@ -143,5 +143,5 @@ def test_a_page_that_would_be_too_large_is_refused(model, monkeypatch):
 
 
 def test_embedded_takes_pages_only():
-    with pytest.raises(InputError, match="this is no page of minicnn explore"):
+    with pytest.raises(InputError, match="this text is not a page of minicnn explore"):
         embedded("<html></html>")

@@ -1,4 +1,4 @@
-"""The page of `minicnn explore` in a real browser: what it shows against the engine, and all ways to move the digit."""
+"""The page of `minicnn explore` in a real browser: its pictures against the engine, and all ways to move the digit."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def model():
 
 
 class Page:
-    """What the tests ask of the page that is open."""
+    """The questions of the tests to the open page."""
 
     def __init__(self, browser):
         self.browser = browser
@@ -23,7 +23,7 @@ class Page:
         return self.browser.execute_script(script, *arguments)
 
     def settle(self):
-        """Wait for two frames: what was asked for is drawn."""
+        """Wait for two frames: then the page has drawn all changes."""
         self.browser.execute_async_script("const done = arguments[0];"
                                           "requestAnimationFrame(() => requestAnimationFrame(() => done()));")
 
@@ -43,7 +43,7 @@ class Page:
         return np.array([np.reshape(values, (size, size)) for size, values in found])
 
     def pixels(self, tab, row):
-        """The colours on the canvases, as they are painted: (channels, n, n, 4)."""
+        """The painted colours on the canvases: (channels, n, n, 4)."""
         found = self.run("return minicnn.byTab[arguments[0]][arguments[1]].views.map((view) => [view.size,"
                          "Array.from(view.context.getImageData(0, 0, view.size, view.size).data)])", tab, row)
         return np.array([np.reshape(values, (size, size, 4)) for size, values in found])
@@ -63,7 +63,7 @@ def opened(browser, page):
     WebDriverWait(browser, 20).until(lambda it: it.execute_script("return Boolean(window.minicnn?.ready)"))
     yield Page(browser)
     said = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert [entry for entry in said if entry["source"] != "rendering"] == []    # where the test reads pixels, it warns
+    assert [entry for entry in said if entry["source"] != "rendering"] == []    # reading pixels gives warnings
     assert browser.execute_script("return document.getElementById('trouble').hidden")
 
 

@@ -1,4 +1,4 @@
-"""What animate shows: paths, clusters that keep their meaning, and maps that move along to the last bit."""
+"""The scene of animate: paths, clusters that keep their meaning, and maps that move exactly with the digit."""
 
 import numpy as np
 import pytest

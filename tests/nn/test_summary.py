@@ -1,4 +1,4 @@
-"""Looking at a model: forward hooks, recorded calls, windows, products and the summary."""
+"""Forward hooks, recorded calls, windows, products and the summary of a model."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def test_a_fused_relu_is_told_apart_and_the_maps_have_the_same_bits(algorithm, r
 
 
 class Fused(nn.Module):
-    """A user's model that asks for the ReLU in one pass."""
+    """A user's model that computes a convolution and its ReLU in one pass."""
 
     def __init__(self, rng):
         self.conv, self.last = nn.Conv2d(1, 2, 3, rng=rng), nn.Conv2d(2, 1, 3, rng=rng)
@@ -121,7 +121,7 @@ def test_the_window_is_where_an_output_pixel_has_a_gradient(layer, size, rng):
     for pixel in ((0, 0), (1, 0), (0, 1)):
         x = Tensor(rng.standard_normal((1, 1, *size)).astype(np.float32) + 5, requires_grad=True)
         layer(x)[0, 0][pixel].backward()
-        if isinstance(layer, nn.MaxPool2d):         # a maximum sees pixels that have no gradient
+        if isinstance(layer, nn.MaxPool2d):         # only one pixel of a maximum's window has a gradient
             kernel, step = (2, 3), 2
             first = pixel[0] * kernel[0], pixel[1] * kernel[1]
             seen.append((first, tuple(a + step * (k - 1) for a, k in zip(first, kernel, strict=True))))
@@ -175,7 +175,7 @@ def test_a_field_that_is_no_square():
 
 
 class OwnConvolution(nn.Module):
-    """A user's layer that tells its geometry."""
+    """A user's layer that defines `geometry`."""
 
     def __init__(self):
         self.weight = nn.Parameter(np.ones((1, 1, 3, 3), np.float32))

@@ -28,7 +28,7 @@ def parameters(dtype=np.float64, seed=0):
 
 
 def gradients(steps, skip=True):
-    """For each step a gradient for each parameter; the second has none in steps 0 and 3."""
+    """For each step a gradient for each parameter; the second parameter has none in steps 0 and 3."""
     rng = np.random.default_rng(1)
     return [[rng.normal(size=(3, 4)), None if skip and t in (0, 3) else rng.normal(size=5), rng.normal(size=())]
             for t in range(steps)]
@@ -140,7 +140,7 @@ def test_resumes_to_the_same_bits(kind, options, dtype):
     run(first, grads[:4])
     state = first.state_dict()
     weights = [p.data.copy() for p in first.params]
-    run(first, grads[4:8])                        # the state is a copy: this does not move it
+    run(first, grads[4:8])                        # the state is a copy: this does not change it
     arrays = {k: v for k, v in state.items() if isinstance(v, np.ndarray)}
     numbers = json.loads(json.dumps({k: v for k, v in state.items() if k not in arrays}))
     second = kind(parameters(dtype, seed=5), lr=7)        # the settings in the state replace those given here
@@ -216,8 +216,8 @@ def test_a_foreign_state_is_refused_and_changes_nothing():
     optimizer = Adam(parameters())
     run(optimizer, gradients(2))
     before, good = optimizer.state_dict(), optimizer.state_dict()
-    cases = [(AdamW(parameters()).state_dict(), "has optimizer = 'AdamW', the optimiser 'Adam'"),
-             (Adam([one()]).state_dict(), "has params = 1, the optimiser 3"),
+    cases = [(AdamW(parameters()).state_dict(), "has optimizer = 'AdamW', the optimiser has 'Adam'"),
+             (Adam([one()]).state_dict(), "has params = 1, the optimiser has 3"),
              ({k: v for k, v in good.items() if k != "eps"}, "the state lacks eps"),
              (good | {"0.exp_avg": np.ones(2)}, r"0.exp_avg has shape \(2,\), the parameter \(3, 4\)"),
              (good | {"7.exp_avg": np.ones(2)}, "7.exp_avg belongs to none of the 3 parameters"),

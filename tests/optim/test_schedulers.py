@@ -74,7 +74,7 @@ def test_one_cycle_by_points_worked_out_by_hand(strategy):
     assert {t: rates[t] for t in at} == pytest.approx(at)
     at = {0: 0.95, 2: 0.9, 4: 0.85, 12: 0.9, 20: 0.95}
     assert {t: momenta[t] for t in at} == pytest.approx(at)
-    assert optimizer.lr == pytest.approx(0.01)        # the step after the last batch stays where the cycle ended
+    assert optimizer.lr == pytest.approx(0.01)        # the step after the last batch does not change the rate
     with pytest.raises(ValueError, match="step 22 of a cycle of total_steps = 21; make the scheduler with the number"):
         schedule.step()
     assert schedule.last_epoch == 21
@@ -123,7 +123,7 @@ def test_a_schedule_that_is_loaded_sets_the_rate_by_itself(schedule, options, st
     (lambda o: OneCycleLR(o, 1.0, 5, pct_start=30), "pct_start is a part of the run, from 0 to 1, not 30"),
     (lambda o: OneCycleLR(o, 1.0, 5, anneal_strategy="exp"), "must be one of 'cos', 'linear', not 'exp'"),
     (lambda o: OneCycleLR(Optimizer(o.params, 1), 1.0, 5), "no momentum to cycle; give cycle_momentum=False"),
-    (lambda o: StepLR(o, 2).load_state_dict(CosineAnnealingLR(o, 2).state_dict()), "is no state of StepLR but of"),
+    (lambda o: StepLR(o, 2).load_state_dict(CosineAnnealingLR(o, 2).state_dict()), "is not of 'StepLR' but of 'Cosine"),
 ])
 def test_bad_schedules(make, message):
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,4 @@
-"""Animations: every format holds every frame, and is written as a whole or not at all."""
+"""Animations: every format holds every frame. A file is written as a whole or not at all."""
 
 import base64
 import io
@@ -73,7 +73,7 @@ def test_frames_show_the_numbers(written):
         distances = [np.abs(cells - 255 * np.array(to_rgb(CLUSTERS[c]))).max(-1) for c in range(4)]
         np.testing.assert_array_equal(np.argmin(distances, 0), colours)
         assert np.min(distances, 0).max() < 1.5
-    still = [frame[:, 585:] for frame in frames]                        # the bar of colours: nothing jumps
+    still = [frame[:, 585:] for frame in frames]                        # the bar of colours does not move
     assert all((part == still[0]).all() for part in still)
 
 

@@ -1,4 +1,4 @@
-"""The page of an animation in a real browser: it plays, stops, and plays nothing where less motion is wanted."""
+"""The page of an animation in a real browser: it plays, stops, and does not play if the user wants less motion."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Viz knows arrays: of the package it imports only what has no numbers of its own."""
+"""viz draws arrays: it imports no module of the package that computes numbers."""
 
 import ast
 from pathlib import Path
@@ -25,6 +25,6 @@ def test_viz_imports_nothing_else():
     found = {name.split(".")[1] for path in (PACKAGE / "viz").glob("*.py") for name in imports(path)
              if name.startswith("minicnn.")}
     assert found <= {*GROUND, "viz"}
-    assert found & GROUND                                   # the test sees imports at all
+    assert found & GROUND                                   # the test does find imports
     of_autograd = [path.name for path in (PACKAGE / "viz").glob("*.py") if "minicnn.autograd" in imports(path)]
     assert of_autograd == ["network.py"]

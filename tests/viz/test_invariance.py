@@ -1,4 +1,4 @@
-"""The pictures of invariance show the numbers that they were given."""
+"""The pictures of invariance show the numbers that they get."""
 
 import numpy as np
 import pytest

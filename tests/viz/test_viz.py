@@ -1,4 +1,4 @@
-"""The pictures: each takes an ax and returns it, shows the numbers that it was given, and says its units."""
+"""The pictures: each takes an ax and returns it, shows the numbers that it gets, and names their units."""
 
 from types import SimpleNamespace
 
@@ -25,7 +25,7 @@ def shown(ax):
     return np.ma.filled(np.ma.masked_invalid(ax.images[0].get_array()), 0)
 
 
-# ---- how a classifier learns, and where it errs
+# ---- classifiers: learning curves and mistakes
 
 def history(*errors):
     return [{"epoch": i, "train_error": a, "val_error": b} for i, (a, b) in enumerate(errors, 1)]
@@ -67,7 +67,7 @@ def test_confusion_matrix(ax, rng):
 
 
 def evaluation(rng, labels):
-    """Of images that are all taken for the class after theirs, with a random confidence."""
+    """An evaluation in which every image gets the class after its own, with a random confidence."""
     probabilities = np.zeros((len(labels), 10))
     confidence = 0.5 + rng.permutation(len(labels)) / 20
     probabilities[np.arange(len(labels)), (labels + 1) % 10] = confidence
@@ -78,7 +78,7 @@ def evaluation(rng, labels):
 def test_worst_mistakes(shape, ax, rng):
     images, labels = rng.integers(1, 256, (8, *shape), dtype=np.uint8), rng.integers(0, 10, 8)
     found, order = evaluation(rng, labels)
-    found.predictions[order[1]] = labels[order[1]]                      # this one is right
+    found.predictions[order[1]] = labels[order[1]]                      # this prediction is right
     order = np.delete(order, 1)
     assert viz.worst_mistakes(images, labels, found, ax, rows=2, columns=3) is ax
     for i, index in enumerate(order[:6]):
@@ -225,7 +225,7 @@ def test_save(ending, begin, ax, tmp_path):
 def test_an_old_picture_outlives_a_failure(ax, tmp_path):
     (tmp_path / "a.png").write_text("the old one")
     ax.set_title("$no such formula {$")
-    with pytest.raises(ValueError, match="ParseException|Expected"):    # matplotlib's own
+    with pytest.raises(ValueError, match="ParseException|Expected"):    # matplotlib's own error
         viz.save(ax.figure, tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_text() == "the old one"
 

@@ -51,7 +51,7 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     InputError
-        n is no integer of at least 1.
+        n is not an integer of at least 1.
     """
     global _threads
     _threads = integer("the number of threads", n, 1)

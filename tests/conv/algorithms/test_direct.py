@@ -1,4 +1,4 @@
-"""The direct algorithm against scipy, its adjoints, and what only machine code can get wrong."""
+"""The direct algorithm against scipy, its adjoints, and errors that only machine code can have."""
 
 import os
 
@@ -20,12 +20,12 @@ GEOMETRIES = [
     ((17, 3, 9, 7), (5, 3, 3, 3), {"padding": 1}),
     ((16, 2, 6, 6), (4, 2, 2, 4), {"padding": "same"}),
     ((3, 4, 5, 6), (10, 4, 5, 6), {}),                                      # the kernel is the image
-    ((2, 5, 11, 13), (7, 5, 1, 1), {"stride": (3, 2)}),                     # stride > kernel, taps of one phase only
+    ((2, 5, 11, 13), (7, 5, 1, 1), {"stride": (3, 2)}),                     # stride > kernel: the taps have one phase
     ((5, 2, 12, 15), (3, 2, 3, 2), {"stride": (1, 3), "padding": (2, 1), "dilation": (2, 2)}),
     ((2, 6, 9, 10), (6, 1, 3, 3), {"groups": 6, "padding": 1, "stride": 2}),
     ((2, 6, 9, 10), (9, 2, 3, 5), {"groups": 3, "dilation": (1, 2)}),
     ((3, 4, 8, 9), (5, 4, 4, 3), {"padding": 3, "padding_mode": "circular", "stride": (2, 3)}),
-    ((4, 2, 5, 4), (2, 2, 3, 3), {"padding": (5, 4)}),                      # rows and columns that see padding only
+    ((4, 2, 5, 4), (2, 2, 3, 3), {"padding": (5, 4)}),                      # rows and columns that see only padding
     ((2, 1, 4, 3), (1, 1, 2, 2), {"padding": 4, "stride": 3}),
     ((33, 2, 3, 40), (6, 2, 1, 7), {"padding": (0, 3)}),
     ((1, 3, 40, 2), (4, 3, 9, 2), {"dilation": (4, 1), "padding": (7, 0)}),
@@ -33,7 +33,7 @@ GEOMETRIES = [
 
 
 def make(input_shape, weight_shape, options, dtype="float64", integers=False):
-    """Geometry, x, weight, bias, cotangent; integers are small enough for every sum to be exact."""
+    """Geometry, x, weight, bias, cotangent. Integers are so small that every sum is exact."""
     rng = np.random.default_rng(0)
     g = Geometry.of(input_shape, weight_shape, dtype=dtype, **options)
     draw = (lambda shape: rng.integers(-4, 5, shape)) if integers else rng.standard_normal
@@ -107,7 +107,7 @@ def test_nan_and_inf_reach_what_they_meet_and_nothing_else():
 
 
 def test_nothing_beside_the_arrays_is_read():
-    """Every neighbour in memory is NaN: a lane too far would show."""
+    """All numbers beside the arrays in memory are NaN: a load beyond an array would make the result NaN."""
     def island(a):
         sea = np.full(a.size + 64, np.nan, a.dtype)
         sea[32:32 + a.size] = a.ravel()
@@ -130,7 +130,7 @@ def test_a_shifted_image_gives_the_shifted_map_to_the_bit():
 
 
 def test_long_sums_of_grad_weight_do_not_drift():
-    """0.1 summed 16 384 times in each lane of float32 alone is off by 1e-3: every addition rounds the same way."""
+    """A float32 sum of 16 384 times 0.1 in each lane has an error of 1e-3: every addition rounds the same way."""
     g, x, weight, bias, grad = make((16, 1, 128, 128), (1, 1, 1, 1), {}, "float32")
     grad_weight = run(g, 1 + x * 0, weight, bias, grad * 0 + np.float32(0.1))[2]
     assert abs(grad_weight.item() / (x.size * float(np.float32(0.1))) - 1) < 5e-6
@@ -139,7 +139,7 @@ def test_long_sums_of_grad_weight_do_not_drift():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")     # the very thing under test
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")     # the test forks on purpose
 def test_a_forked_child_convolves(threads):
     threads(2)
     g, *arrays = make(*BIG, "float32")

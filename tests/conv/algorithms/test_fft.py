@@ -1,4 +1,4 @@
-"""The fft algorithm: its errors, its torus, and what it does not compute twice."""
+"""The fft algorithm: its errors, its torus, and the number of its transforms."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ LARGE = {
 @pytest.mark.parametrize(("one_sign", "most"), [(False, fft.error_bound), (True, 6)])
 @pytest.mark.parametrize("case", LARGE)
 def test_errors_in_norm(case, one_sign, most):
-    """Of the output and of every gradient, in units of eps times the largest sum of absolute values."""
+    """The errors of the output and of all gradients, in units of eps times the largest sum of absolute values."""
     g = LARGE[case]
     arrays = make(g, one_sign=one_sign)
     wide = [a.astype(float) for a in arrays]

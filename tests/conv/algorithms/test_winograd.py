@@ -1,4 +1,4 @@
-"""Winograd against scipy, and its adjoints; with few kernels, as `few_kernels` says."""
+"""Winograd against scipy, and its adjoints, with the fixture `few_kernels`."""
 
 import math
 
@@ -42,7 +42,7 @@ GEOMETRIES = [
     ((16, 2, 4, 50), (3, 2, 3, 3), {"padding": 1}),
     ((3, 1, 6, 37), (2, 1, 5, 5), {}),
     ((16, 2, 5, 6), (3, 2, 3, 3), {"padding": 2}),
-    ((16, 2, 5, 6), (3, 2, 3, 3), {"padding": (7, 3)}),                     # rows of tiles that see padding only
+    ((16, 2, 5, 6), (3, 2, 3, 3), {"padding": (7, 3)}),                     # rows of tiles that see only padding
     CUT,
     ((32, 2, 3, 2), (4, 2, 2, 2), {"padding": 14}),
     CIRCULAR,
@@ -69,7 +69,7 @@ def test_equals_scipy_in_float64(case):
 
 @pytest.mark.parametrize("case", GEOMETRIES, ids=str)
 def test_gradients_are_the_adjoints(case):
-    """<g, conv(x, w)> = <grad_input, x> = <grad_weight, w>, also where the ReLU has put zeros."""
+    """<g, conv(x, w)> = <grad_input, x> = <grad_weight, w>, also with the zeros of a ReLU."""
     for relu in (False, True):
         g, x, weight, bias, grad = make(*case)
         out, grad_input, grad_weight, grad_bias = (a.astype(float) for a in run(g, x, weight, bias, grad, relu=relu))
@@ -94,7 +94,7 @@ def test_gradients_against_differences_with_eps_1(case, rng):
     assert_gradients(lambda x, w, b: F.conv2d(x, w, b, **case[2], algorithm="winograd"), arrays, rng, eps=1, rtol=1e-10)
 
 
-# What a result does not depend on.
+# Independence of the results: of memory order, batch and threads.
 
 @pytest.mark.parametrize("order", reference.ORDERS)
 def test_every_memory_order_and_inputs_unchanged(order):
@@ -143,7 +143,7 @@ def test_no_bias_is_a_bias_of_zeros():
 
 
 def test_an_image_does_not_depend_on_the_others():
-    """Neither on those in its vector; nor, but for rounding, on how many there are."""
+    """A result does not depend on the other images in its vector, and the batch size changes only rounding."""
     g, x, weight, bias, grad = make((17, 2, 9, 11), (7, 2, 3, 3), {"padding": 1})
     out, grad_input, *_ = run(g, x, weight, bias, grad)
     others = x.copy(), grad.copy()
@@ -158,7 +158,7 @@ def test_an_image_does_not_depend_on_the_others():
 
 
 def test_nothing_beside_the_arrays_is_read_or_written(monkeypatch):
-    """Every neighbour in memory is NaN, and so is what memory holds beforehand: a lane too far would show."""
+    """All numbers beside the arrays, and the initial contents of memory, are NaN: a wrong load would give NaN."""
     kept = []
 
     def island(shape, dtype, beach=4096):
@@ -237,7 +237,7 @@ def test_nan_in_the_cotangent_or_the_weight_stays_in_its_channel():
     assert not np.isfinite(out[:, 1]).any() and np.isfinite(np.delete(out, 1, 1)).all()
 
 
-# What it cannot do, and what it chooses.
+# Geometries that it refuses, and its choice of tiles and blocks.
 
 @pytest.mark.parametrize(("weight_shape", "options", "message"), [
     ((2, 4, 3, 5), {}, "the kernel must be square, 2 x 2 to 7 x 7, not 3 x 5"),

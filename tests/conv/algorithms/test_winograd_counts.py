@@ -1,4 +1,4 @@
-"""What winograd multiplies, loads, stores and copies, by counting: its kernels interpreted, with any size of blocks."""
+"""Counts of the products, loads, stores and copies of winograd. Its kernels are interpreted, with all block sizes."""
 
 import ctypes
 import math
@@ -32,7 +32,7 @@ INTERPRETED = [
 
 @pytest.mark.parametrize("case", INTERPRETED, ids=str)
 def test_interpreted_with_the_sizes_that_are_chosen(case, interpreter):
-    """And every load and store lies inside an array."""
+    """The interpreter also checks that every load and store lies inside an array."""
     operands = make(*case)
     results = run(*operands)
     assert_close(results, *operands)
@@ -52,15 +52,15 @@ def test_compiled_and_interpreted_give_the_same_numbers(case, monkeypatch):
 
 
 def products(interpreter, function, *arguments):
-    """How many products a call computes, and what it returns."""
+    """The number of products of a call, and its result."""
     before = interpreter.products
     result = function(*arguments)
     return interpreter.products - before, result
 
 
 def test_4_products_for_an_output_and_channel_where_direct_has_25(interpreter, monkeypatch):
-    """The second convolution of LeNet made smaller: F(4 x 4, 5 x 5), forward and in either gradient."""
-    monkeypatch.setattr(winograd, "best_tile", lambda geometry: 4)          # as for the LeNet's channels
+    """A smaller form of LeNet's second convolution: F(4 x 4, 5 x 5), the forward pass and both gradients."""
+    monkeypatch.setattr(winograd, "best_tile", lambda geometry: 4)          # the tile for the LeNet's channels
     g, x, weight, bias, grad = make((16, 2, 12, 16), (16, 2, 5, 5), {})
     pairs = math.prod(g.out_shape) * g.in_channels
     for name, count in (("winograd", 4), ("direct", 25)):
@@ -80,10 +80,10 @@ def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
     m = winograd.best_tile(g)
     rows, columns = (-(-size // m) for size in g.out_size)
     up = lambda size, step: -(-size // step) * step
-    images = rows * g.batch                             # a row of tiles each
+    images = rows * g.batch                             # rows of tiles of all images
     if g.batch % 16:
         groups = up(rows * columns * g.batch, 16) // 16
-        columns = min(columns, max(1, groups // 8))     # side by side in the larger batch
+        columns = min(columns, max(1, groups // 8))     # tiles in an image of the larger batch
         images = up(groups, columns) // columns * 16
     total, C, K = images * (m + g.kernel[0] - 1) ** 2, g.in_channels, g.out_channels
     (k_block, k_tiles), (c_block, c_tiles) = (winograd.product_block_size(size, columns) for size in (K, C))
@@ -98,7 +98,7 @@ def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
 # Memory.
 
 def test_how_often_images_are_read_and_written(interpreter, monkeypatch):
-    """An output is written once, a cotangent read once, and a row of the input once for each row of tiles it is in."""
+    """An output is written once, a cotangent is read once, an input row is read once for each row of tiles with it."""
     monkeypatch.setattr(winograd, "best_tile", lambda geometry: 4)
     g, x, weight, bias, grad = make((16, 2, 24, 24), (3, 2, 5, 5), {})
     x, grad = (np.ascontiguousarray(a.transpose(1, 2, 3, 0)) for a in (x, grad))
@@ -123,7 +123,7 @@ def test_padding_with_zeros_copies_nothing():
 
 
 def test_a_training_step_does_not_copy_activations(monkeypatch, rng):
-    """LeNet on 16 images: of what the layers get, images and gradients, only the first images change their order."""
+    """LeNet on 16 images: of all images and gradients, only the first images are copied into another order."""
     shared = []
 
     def spy(x, original=layout.to_batch_last):

@@ -1,4 +1,4 @@
-"""What the tests of winograd share: operands, expected results, and how far from them a result may be."""
+"""For the tests of winograd: operands, expected results, and the tolerances."""
 
 import math
 
@@ -45,12 +45,11 @@ def run(*operands, relu=False):
 
 
 def assert_close(results, g, x, weight, bias, grad):
-    """Within three times the predicted error of scipy (twice, with fused multiply-adds), were all numbers that a sum
-    meets as large as the largest.
+    """The difference from scipy is at most three times the predicted error (twice, with fused multiply-adds).
 
-    A tile rounds to eps of the numbers in it, even where an output at the border of an image sees few of them. The
-    gradient of the weight is made of r x r outputs for each tile of the cotangent, F(r, m), and sums as many numbers of
-    either sign as there are pixels.
+    The predicted error is for sums in which all numbers are as large as the largest: a tile rounds to eps of the
+    numbers in it, even if an output at the border of an image sees few of them. The gradient of the weight consists of
+    r x r outputs for each tile of the cotangent, F(r, m). It sums numbers of both signs, one for each pixel.
     """
     m, r, eps = winograd.tiling_of(g).F.m, g.kernel[0], np.finfo(g.dtype).eps
     most_x, most_grad, pixels = abs(x).max(), abs(grad).max(), math.prod(g.out_shape) // g.out_channels

@@ -1,8 +1,8 @@
 """The kernels of `minicnn.conv.kernels` as plain Python, on real memory, with every product counted.
 
-`install` replaces the primitives of `simd` by the methods of an Interpreter and takes the compiler away: the kernels
-then are the Python functions that they are written as. A tile is an array (vectors, lanes). Every load and store must
-lie inside an array that the algorithm made or was given, and no array has a negative index.
+`install` replaces the primitives of `simd` by the methods of an Interpreter and switches the compiler off. The kernels
+then run as the Python functions of their source. A tile is an array (vectors, lanes). Every load and store must lie
+inside an array that the algorithm made or received, and no index may be negative.
 
 Every kernel of that folder is covered. The loop of `runtime.spin_wait` is not: it reads what another thread writes.
 """
@@ -27,12 +27,12 @@ MODULES = [importlib.import_module(f"{kernels.__name__}.{module.name}")
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
               "transpose", "transform")
-FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # each makes kernels
+FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
 
 def install(monkeypatch):
-    """Interpret all kernels until the end of the test; the Interpreter that does it."""
+    """Interpret all kernels until the end of the test. Returns the Interpreter."""
     interpreter = Interpreter()
     for module in (direct, layout, winograd, *MODULES):
         for name, value in list(vars(module).items()):
@@ -42,7 +42,7 @@ def install(monkeypatch):
                 monkeypatch.setattr(module, name, value.py_func)
             elif name in ("compiled", "compiled_block", "call"):
                 monkeypatch.setattr(module, name, getattr(interpreter, name))
-            elif name in FACTORIES:                     # cached: not what has been compiled before
+            elif name in FACTORIES:                     # not from the cache, which may hold compiled kernels
                 monkeypatch.setattr(module, name, value.__wrapped__)
             elif name == "unpack":
                 monkeypatch.setattr(module, name, unpack)
@@ -58,7 +58,7 @@ def install(monkeypatch):
 
 
 def unpack(cls, numbers):
-    """The NamedTuple of a class from what `compile.pack` returned."""
+    """The NamedTuple of a class, from the array that `compile.pack` returned."""
     return _unpack(cls, iter(numbers.tolist()))
 
 
@@ -67,7 +67,7 @@ def _unpack(cls, numbers):
 
 
 class _Recording:
-    """numpy, but the interpreter knows the arrays that it makes."""
+    """numpy, but the interpreter may use the memory of the arrays that it makes."""
 
     def __init__(self, interpreter):
         self.interpreter = interpreter
@@ -82,7 +82,7 @@ class _Recording:
 
 
 class _Checked(np.ndarray):
-    """An array without negative indices: machine code would count them from the end, or leave the array."""
+    """An array that refuses negative indices: machine code would count them from the end, or leave the array."""
 
     def __getitem__(self, index):
         self._check(index)
@@ -103,7 +103,7 @@ class Interpreter:
     Attributes
     ----------
     products : int
-        Multiply-adds of single numbers, those of `transform` not among them.
+        Multiply-adds of single numbers, without those of `transform`.
     called : set of str
         The functions of `FACTORIES` whose kernels have been called.
     """
@@ -113,7 +113,7 @@ class Interpreter:
         self._starts, self._arrays = [], []             # sorted by address; [array, numbers loaded, numbers stored]
 
     def compiled(self, signature, kernel):
-        """The kernel itself, with arrays that are checked."""
+        """The kernel as a Python function, with checked arrays."""
         assert kernel.__code__.co_argcount == len(signature.args)
         factory = kernel.__qualname__.split(".")[0]
 
@@ -131,7 +131,7 @@ class Interpreter:
         self._blocks[block](*arguments)
 
     def allow(self, array):
-        """Let kernels use the memory of the array, which is returned."""
+        """Let kernels use the memory of the array; returns the array."""
         assert array.flags.c_contiguous
         place = bisect.bisect_left(self._starts, array.ctypes.data)
         if array.size and self._starts[place:place + 1] != [array.ctypes.data]:
@@ -140,7 +140,7 @@ class Interpreter:
         return array
 
     def empty(self, shape, dtype):
-        """An array that holds nothing to rely on."""
+        """An array whose contents must not be used: nan, or a large negative integer."""
         array = np.empty(shape, dtype)
         array.fill(np.nan if array.dtype.kind == "f" else -2 ** 31)
         return self.allow(array)
@@ -150,7 +150,7 @@ class Interpreter:
         return tuple(self._arrays[self._starts.index(array.ctypes.data)][1:])
 
     def _memory(self, dtype, base, index, size=None, stores=False):
-        """The vector, or the `size` numbers, from element base[index] on, to be read or to be written to."""
+        """A view of the vector, or of `size` numbers, from element base[index] on."""
         dtype = np.dtype(dtype)
         size = VECTOR[8 * dtype.itemsize].lanes if size is None else size
         address = int(base) + int(index) * dtype.itemsize

@@ -1,4 +1,4 @@
-"""The Cook-Toom matrices in exact fractions, and the predicted error against the one that float32 makes."""
+"""The Cook-Toom matrices in exact fractions, and the predicted error against the error of float32."""
 
 from fractions import Fraction
 
@@ -10,7 +10,7 @@ from minicnn.conv.kernels import cook_toom as module
 from minicnn.conv.kernels.cook_toom import POINTS, cook_toom, predicted_error
 
 ALL = [(m, n + 1 - m) for n in POINTS for m in range(1, n + 1)]
-PLANE = [(m, r) for m, r in ALL if min(m, r) > 1]       # those that save products
+PLANE = [(m, r) for m, r in ALL if min(m, r) > 1]       # these save products
 
 
 def times(matrix, vector):
@@ -39,7 +39,7 @@ def test_n_products_of_fractions_that_floats_can_hold(m, r):
 
 @pytest.mark.parametrize(("m", "r"), PLANE)
 def test_transposed_it_multiplies_polynomials(m, r, rng):
-    """The adjoint that the gradients are made of: B ((G g) * (A d)) is the product of the polynomials g and d."""
+    """The adjoint, used by the gradients: B ((G g) * (A d)) is the product of the polynomials g and d."""
     AT, G, BT = cook_toom(m, r)
     g, d = ([Fraction(int(i)) for i in rng.integers(-9, 10, size)] for size in (r, m))
     A, B = list(zip(*AT, strict=True)), list(zip(*BT, strict=True))
@@ -72,7 +72,7 @@ def test_predicted_error_is_what_float32_makes(m, r, rng):
 
 def test_a_larger_tile_costs_accuracy():
     for m, r in PLANE:
-        if m + r <= max(POINTS):                        # one point more, as many taps
+        if m + r <= max(POINTS):                        # one more point, the same taps
             assert predicted_error(m, r) <= predicted_error(m + 1, r)
         if r > 2:                                       # the same points, and a higher power of each in AT
             assert predicted_error(m, r) < predicted_error(m + 1, r - 1)

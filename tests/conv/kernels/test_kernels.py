@@ -11,7 +11,7 @@ from minicnn.conv.kernels.compile import pack
 from tests.conv.geometries import expected, run
 from tests.conv.kernels import simd_interpreter
 
-# input (N, C, H, W), weight (K, C / G, kh, kw), options: rows that fill whole register blocks, and rows that do not
+# input (N, C, H, W), weight (K, C / G, kh, kw), options; not all rows fill whole register blocks
 CASES = [
     ((17, 3, 5, 7), (6, 3, 3, 3), {"padding": 1}),
     ((2, 5, 7, 9), (7, 5, 1, 1), {"stride": (3, 2)}),
@@ -23,7 +23,7 @@ CASES = [
 
 
 def make(input_shape, weight_shape, options, dtype="float64"):
-    """Geometry, x, weight, bias, cotangent: small integers, so that every sum is exact."""
+    """Geometry, x, weight, bias, cotangent, as small integers: every sum is exact."""
     rng = np.random.default_rng(0)
     g = Geometry.of(input_shape, weight_shape, dtype=dtype, **options)
     return g, *(rng.integers(-4, 5, shape).astype(dtype)
@@ -47,7 +47,7 @@ def test_direct_interpreted(case, dtype, interpreter):
 
 @pytest.mark.parametrize("name", ["direct", "winograd"])
 def test_compiled_and_interpreted_give_the_same_bits_on_integers(name, few_kernels, monkeypatch):
-    """F(2 x 2, 3 x 3) and direct round nothing here."""
+    """F(2 x 2, 3 x 3) and direct do not round here."""
     monkeypatch.setattr(winograd, "best_tile", lambda geometry: 2)
     algorithm, operands = conv.algorithms()[name], make((17, 2, 6, 5), (3, 2, 3, 3), {"padding": 1})
     compiled = run(algorithm, *operands, relu=True)
@@ -74,7 +74,7 @@ def test_relu_gradient_interpreted(pixels, interpreter, rng):
 @pytest.mark.parametrize(("module", "name"), [(winograd_forward, "forward_places"),
                                               (winograd_backward, "backward_places")])
 def test_a_vector_less_of_scratch_memory_is_noticed(module, name, interpreter, monkeypatch):
-    """So the places end where the kernel's last access ends, and the interpreter sees an access beyond it."""
+    """This shows that the kernel uses all of its scratch memory, and that the interpreter sees an access beyond it."""
     places, algorithm = getattr(module, name), conv.algorithms()["winograd"]
     operands = make((16, 2, 6, 5), (16, 2, 3, 3), {"padding": 1})
     run(algorithm, *operands)

@@ -1,4 +1,4 @@
-"""Images cut into tiles: the definition, and the adjoint."""
+"""Images are cut into tiles as defined, and joined by the adjoint."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Where compiled kernels are kept: in the cache directory, never beside the source, and never a reason to fail."""
+"""Compiled kernels are kept in the cache directory, never beside the source. A broken cache is no error."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ print(sum(kernel.stats.cache_hits.values()), repr(numba.config.CACHE_DIR))
 
 
 def run(package=PACKAGE.parent, **environment):
-    """A process that needs one kernel -> how many it loaded, and numba's own folder afterwards."""
+    """Run a process that needs one kernel -> how many kernels it loaded, and numba's own folder afterwards."""
     inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     process = subprocess.run([sys.executable, "-c", SCRIPT], env=inherited | {"PYTHONPATH": str(package)} | environment,
                              capture_output=True, text=True, check=True, cwd=package)
@@ -45,10 +45,10 @@ def kernels(folder):
 
 def test_kernels_are_kept_in_minicnns_cache_directory(copy, tmp_path):
     home, other = tmp_path / "home", tmp_path / "other"
-    assert run(copy, MINICNN_HOME=str(home)) == (0, "''")               # numba's configuration is as it was
+    assert run(copy, MINICNN_HOME=str(home)) == (0, "''")               # numba's configuration is restored
     assert run(copy, MINICNN_HOME=str(home)) == (1, "''")
     assert len(kernels(home / "kernels")) == 1 and not kernels(copy)
-    # another checkout has its own folder; what the user told numba goes first
+    # another checkout has its own folder; numba's own variable has priority
     assert run(MINICNN_HOME=str(home))[0] == 0 and len(kernels(home)) == 2
     assert run(copy, MINICNN_HOME=str(home))[0] == 1
     assert run(copy, MINICNN_HOME=str(home), NUMBA_CACHE_DIR=str(other)) == (0, repr(str(other)))

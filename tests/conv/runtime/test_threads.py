@@ -1,4 +1,4 @@
-"""parallel_for, how many threads minicnn and BLAS have, and that no result depends on them."""
+"""parallel_for, and the numbers of threads of minicnn and BLAS. No result depends on them."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from minicnn.conv import Geometry, algorithms
 from minicnn.conv.runtime.threads import get_num_threads, parallel_for, set_num_threads
 from tests.conv.geometries import operands, run
 
-WHOLE, PART = (Geometry.of((batch, 6, 23, 14), (7, 6, 3, 3), padding=1) for batch in (32, 5))     # of the lanes
+WHOLE, PART = (Geometry.of((batch, 6, 23, 14), (7, 6, 3, 3), padding=1) for batch in (32, 5))     # 32 fills the lanes
 NAMES = [name for name, algorithm in algorithms().items()
          if algorithm.unsupported(WHOLE) is None and algorithm.cost(WHOLE) < np.inf]
 
@@ -22,7 +22,7 @@ NAMES = [name for name, algorithm in algorithms().items()
 @pytest.mark.parametrize("name", NAMES)
 def test_number_of_threads_changes_no_bit(name, geometry, few_kernels, monkeypatch, rng):
     arrays, results = operands(geometry, rng.standard_normal), []
-    for count in (1, 2, 5):                             # of minicnn; BLAS keeps its own
+    for count in (1, 2, 5):                             # threads of minicnn; those of BLAS stay the same
         monkeypatch.setattr("minicnn.conv.runtime.threads._threads", count)
         results.append(run(algorithms()[name], geometry, *arrays, relu=True))
     for result in results[1:]:
@@ -85,4 +85,4 @@ def test_set_num_threads_holds_for_blas_and_nothing_else_does(threads):
               "print({library['num_threads'] for library in threadpool_info() if library['user_api'] == 'blas'})")
     process = subprocess.run([sys.executable, "-c", script], env=os.environ | {"OPENBLAS_NUM_THREADS": "2"}, check=True,
                              capture_output=True, text=True)
-    assert process.stdout.strip() == "{2}"              # as the user set it
+    assert process.stdout.strip() == "{2}"              # the number that the user set
