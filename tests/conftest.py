@@ -40,9 +40,10 @@ def own_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def few_kernels(request, monkeypatch):
-    """Winograd with one tile for each size of kernel and one size of register blocks: each takes seconds to compile.
+    """Winograd with one tile for each kernel size and one size of register blocks, because kernels compile for seconds.
 
-    The blocks do not fit most numbers of channels and tiles. With the interpreter, which compiles nothing, any size.
+    The blocks do not fit most numbers of channels and tiles. The interpreter compiles nothing, so with it all sizes are
+    used.
     """
     from minicnn.conv.algorithms import winograd
     if "interpreter" not in request.fixturenames:

@@ -1,4 +1,4 @@
-"""Every kernel as plain Python, with every access checked: against the reference implementation, and against the machine code."""
+"""Every kernel runs as plain Python, with every access checked: against the oracle, and against the machine code."""
 
 import numpy as np
 import pytest
