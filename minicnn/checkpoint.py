@@ -138,7 +138,7 @@ def load(path: str | Path) -> Checkpoint:
             metadata = file.metadata() or {}
             tensors = {name: _array(file, name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
     except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is no whole safetensors file ({error}): it was cut off, damaged, or is of "
+        raise CheckpointError(f"{path} is not a complete safetensors file ({error}): it was cut off, damaged, or is of "
                               "another kind. Take an earlier checkpoint or copy it again. If torch.save wrote the "
                               "file, save the weights with safetensors.torch.save_file instead") from error
     except (OSError, TypeError, KeyError) as error:

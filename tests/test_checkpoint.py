@@ -197,7 +197,7 @@ def test_truncated_anywhere_or_of_another_kind(path):
     pieces = [data[:n] for n in (*range(0, 64, 7), len(data) // 2, len(data) - 1)]
     for piece in [*pieces, data + b"x", b"<html>404 not found</html>", b"PK\x03\x04" + bytes(100)]:
         path.write_bytes(piece)
-        with pytest.raises(CheckpointError, match=r"a.safetensors is no whole safetensors file \(.*cut off.*earlier"):
+        with pytest.raises(CheckpointError, match=r"a.safetensors is not a complete .*\(.*cut off.*earlier"):
             load(path)
 
 

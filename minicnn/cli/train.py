@@ -57,7 +57,7 @@ def add_parser(commands: Any) -> None:
                  epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5 000 digits"))
     option = command.add_argument
     option("--augment", choices=tuple(AUGMENT), default="none",
-           help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, anew in each epoch")
+           help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, at random in each epoch")
     add_algorithm(command, "auto", "convolution algorithm")
     option("--threads", type=to_integer(1), metavar="N", help="threads of the convolution kernels (default: all "
                                                            "cores)")
@@ -139,7 +139,7 @@ def _resumed_run(arguments):
     check_destination(out / LAST)
     saved = load(out / LAST)
     if saved.optimizer is None or not saved.meta.keys() >= RUN:
-        raise InputError(f"--resume {out}: its {LAST} is no checkpoint of minicnn train")
+        raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
     meta, settings = saved.meta, _settings_of(saved)
     if arguments.data is not None and meta["dataset"] == "mnist5k":
         raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
@@ -158,8 +158,8 @@ def _settings_of(saved):
             return Settings(**saved.meta["settings"])
         except (TypeError, InputError):
             pass
-    raise InputError(f"{saved.path}: its metadata are damaged: they hold no run that could go on. Take an earlier "
-                     "checkpoint, or train anew")
+    raise InputError(f"{saved.path}: its metadata are damaged: they do not describe a run. Take an earlier "
+                     "checkpoint, or start a new run")
 
 
 def _model(plan):
@@ -209,7 +209,7 @@ def _check_writable(path):
     """Raise FileError if a directory cannot be made."""
     above = next(one for one in (path, *path.absolute().parents) if one.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise FileError(f"{path} cannot be made: {above} is no directory that can be written to")
+        raise FileError(f"{path} cannot be made: {above} is not a writable directory")
 
 
 def _claim(path, default):

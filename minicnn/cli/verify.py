@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         from .user_code import load_object
         op = load_object(arguments.target)
         if not callable(op) or isinstance(op, type):
-            raise InputError(f"{arguments.target} is no operator but of type {type(op).__name__}: name a function of "
-                             "arrays, or a Module (an object, not its class)")
+            raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
+                             "of arrays, or a Module (an object, not its class)")
         with _hint_at_factory(op, arguments.target):
             return (_layers if arguments.layers else _whole)(op, arguments, progress)
 

@@ -38,7 +38,7 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
     ValueError
         No shape was given, or spacing is not positive.
     TypeError
-        rng is no numpy.random.Generator.
+        rng is not a numpy.random.Generator.
 
     Examples
     --------

@@ -63,7 +63,7 @@ def test_the_confusion_matrix_fits(columns, run, trained, monkeypatch):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere"], "nowhere: there is no such file"),
     (["other.safetensors"], "other.safetensors is of another model than this LeNet"),
-    (["text.safetensors"], "text.safetensors is no whole safetensors file"),
+    (["text.safetensors"], "text.safetensors is not a complete safetensors file"),
     (["mine.safetensors"], "mine.safetensors: its model is 'mine'; minicnn eval knows lenet, "),
     (["list.safetensors"], "list.safetensors: its model is ['lenet']; minicnn eval knows lenet, "),
     (["--picture", "a.bmp"], "argument --picture: a.bmp: the name must end in .png or .pdf or .svg"),

@@ -161,7 +161,7 @@ def test_resume_takes_no_other_settings_and_no_weights_alone(run, refused):
             "train", "--resume", "run", *given)
     assert "--data has no effect: the run trains on mnist5k" in refused("train", "--resume", "run", "--data", "x")
     Path("run/last.safetensors").write_bytes(Path("run/best.safetensors").read_bytes())
-    assert "is no checkpoint of minicnn train" in refused("train", "--resume", "run")
+    assert "is not a checkpoint of minicnn train" in refused("train", "--resume", "run")
 
 
 @pytest.mark.parametrize("wrong", [{"settings": [1]}, {"settings": {"speed": 3}}, {"settings": {"epochs": 0}},

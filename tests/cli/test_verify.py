@@ -114,7 +114,7 @@ def test_picture(run, folder):
     (["mine.py:make_nothing"], "mine.py:make_nothing takes no image"),
     (["mine.py:any_number"], "error: the operator raised ValueError"),
     (["mine.py:network", "--channels", "2"], "error: the operator raised InputError"),
-    (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is no operator but of type int"),
+    (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is not an operator but of type int"),
     (["nonsense"], "write path/to/file.py:function or module:attribute"),
     (["mine.py:sharpen", "--size", "5"], "argument --size: write 2 values with a comma between, as in 16,16, not '5'"),
     (["mine.py:sharpen", "--channels", "0"], "argument --channels: must be an integer of at least 1, not '0'"),
