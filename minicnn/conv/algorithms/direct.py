@@ -159,7 +159,7 @@ class Direct(Algorithm):
                 grad_input = unpad(grad_input, geometry)
             grad_input = to_batch_first(grad_input)
         if needs[1]:
-            grad_weight = sum_products(grad, x, rows, taps, g.groups)           # (G, K / G, kh, C / G kw)
+            grad_weight = sum_products(grad, x, rows, taps, g.groups)       # (G, K / G, kh, C / G kw)
             grad_weight = grad_weight.reshape(g.groups, -1, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
             grad_weight = np.ascontiguousarray(grad_weight.swapaxes(2, 3)).reshape(g.weight_shape)
         if needs[2] and out is None:

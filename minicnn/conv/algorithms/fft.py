@@ -153,7 +153,7 @@ class Fft(Algorithm):
             image = multiply_spectra(weight.swapaxes(3, 4), spectrum, g)[:, :g.height, :g.width]
             grad_input = to_batch_first(np.ascontiguousarray(image if g == geometry else unpad(image, geometry)))
         if needs[1]:
-            taps = multiply_spectra(spectrum.conj(), x.swapaxes(3, 4), g)[tap_index(g)]            # (K, kh, kw, C / G)
+            taps = multiply_spectra(spectrum.conj(), x.swapaxes(3, 4), g)[tap_index(g)]     # (K, kh, kw, C / G)
             grad_weight = np.ascontiguousarray(taps.transpose(0, 3, 1, 2))
         if needs[2]:
             grad_bias = grad.sum((1, 2, 3))

@@ -20,7 +20,7 @@ from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import to_batch_first, to_batch_last
 
-MAX_MATRIX_BYTES = 2e9                     # bytes that a matrix may need while it is made
+MAX_MATRIX_BYTES = 2e9          # bytes that a matrix may need while it is made
 
 
 def entries(geometry: Geometry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

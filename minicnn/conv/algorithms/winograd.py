@@ -126,7 +126,7 @@ class Tiling:
         return y if self.outputs is None else self.outputs.cut(y)
 
 
-tiling_of = lru_cache(maxsize=128)(Tiling)      # few: the tables of a Grid are as large as a channel of the batch
+tiling_of = lru_cache(maxsize=128)(Tiling)      # the tables of a cut are as large as one channel of the batch
 
 
 @register
