@@ -23,13 +23,13 @@ from .output import Column, note_stderr, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAME = Column("", left=True, least=16)
-TRAINING = (NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
-            Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7),
-            Column("steps", 8))
-LAYERS = (NAME, Column("both"), Column("in turn"), Column("error", 1), Column("forward", 2),
-          Column("grad input", 3), Column("grad weight", 4), Column("GFLOP/s", 5))
-PROFILE = NAME, Column("forward", 2), Column("backward", 3), Column("sum"), Column("share", 1)
-FOUND = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB", 2), Column("error bound", 1))
+TRAINING_COLUMNS = (
+    NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
+    Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7), Column("steps", 8))
+LAYER_COLUMNS = (NAME, Column("both"), Column("in turn"), Column("error", 1), Column("forward", 2),
+                 Column("grad input", 3), Column("grad weight", 4), Column("GFLOP/s", 5))
+PROFILE_COLUMNS = NAME, Column("forward", 2), Column("backward", 3), Column("sum"), Column("share", 1)
+FOUND_COLUMNS = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB", 2), Column("error bound", 1))
 
 
 def add_parser(commands: Any) -> None:
@@ -221,7 +221,7 @@ def _print_training(result):
     _print_machine(result)
     for run in result["runs"]:
         print_text(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
-        print_table(TRAINING, [_training_row(row, run["task"] == "forward") for row in run["rows"]
+        print_table(TRAINING_COLUMNS, [_training_row(row, run["task"] == "forward") for row in run["rows"]
                                if row["status"] == "ok"])
         _print_reasons(run["rows"])
     print_text(f"\nratio: the median divided by that of {result['runs'][0]['base']}. in turn: median of the ratios "
@@ -245,7 +245,7 @@ def _print_layers(result):
     for run in result["runs"]:
         print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
                    f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}")
-        print_table(LAYERS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"])
+        print_table(LAYER_COLUMNS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"])
         if run["auto"]:
             ratio = run["auto"]["ratio_to_best"]
             print_text(f"auto takes {run['auto']['algorithm']}"
@@ -265,7 +265,7 @@ def _print_profile(result):
     _print_machine(result)
     for run in result["runs"]:
         print_text(f"\n{run['title']}, {_count(run['repeats'], 'repeat')}; medians in ms")
-        print_table(PROFILE, [
+        print_table(PROFILE_COLUMNS, [
             [row["name"], _number(row["forward_ms"], ".2f"), _number(row["backward_ms"], ".2f"), f"{row['ms']:.2f}",
              f"{row['share']:.1%}"] for row in run["rows"]]
             + [["sum", "", "", f"{sum(row['ms'] for row in run['rows']):.2f}", ""],
@@ -277,7 +277,7 @@ def _print_found(result):
     for run in result["runs"]:
         print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
                    f"{_count(run['threads'], 'thread')}; auto takes {run['auto']}")
-        print_table(FOUND, [
+        print_table(FOUND_COLUMNS, [
             [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
              f"{record['workspace'] / 1e6:.1f}",
              f"{record['error_bound']:g}" + (" of the largest" if record["error_norm"] == "largest" else "")]

@@ -14,7 +14,7 @@ EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
 
 Open the file in a browser. The page needs no network and no other file. A number from 0 to 9 is a class: the page shows
 the first embedded validation digit of this class. @417 is the embedded validation image number 417, from 0 to 999."""
-MOST = 20                               # digits in a page
+MOST_DIGITS = 20                        # digits in a page
 
 
 class Digit(NamedTuple):
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:
     option("--out", type=destination(".html"), metavar="FILE", default="explore.html",
            help="the page, an .html file; an old file is replaced")
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST", default="0,1,2,3,4,5,6,7,8,9",
-           help=f"classes from 0 to 9, or @N for an image; at most {MOST}, with commas between")
+           help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between")
     option("--weights", metavar="CHECKPOINT",
            help="weights of a LeNet with max-pool: a .safetensors file or the directory of a run (default: the weights "
                 "in the package)")
@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     from ..moving_digit.page import build
     from ..progress import on_stderr
     start = time.perf_counter()
-    if len(arguments.digits) > MOST:
-        raise InputError(f"--digits: {len(arguments.digits)} digits are too many, at most {MOST} are possible")
+    if len(arguments.digits) > MOST_DIGITS:
+        raise InputError(f"--digits: {len(arguments.digits)} digits are too many, at most {MOST_DIGITS} are possible")
     model, source = _model(arguments.weights)
     data = load("mnist5k")
     indices = [int((data.val_labels == digit.number).argmax()) if digit.is_class else digit.number

@@ -8,7 +8,7 @@ from typing import Any
 from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
 from .output import Column, print_result, print_table, print_text
 
-MOST = 1000                             # the number of embedded validation digits
+MOST_IMAGES = 1000                      # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
 
 
@@ -26,8 +26,8 @@ def add_parser(commands: Any) -> None:
     option("--epochs", type=to_integer(1), default=8, metavar="N", help="passes over the embedded digits in training")
     option("--seeds", type=commas(to_integer(0), "1,2,3"), default="1", metavar="N,N",
            help="seeds, with commas; each network is trained once for each seed, and the results are means")
-    option("--images", type=to_integer(1, MOST), default=300, metavar="N",
-           help=f"number of digits that are moved, at most {MOST}")
+    option("--images", type=to_integer(1, MOST_IMAGES), default=300, metavar="N",
+           help=f"number of digits that are moved, at most {MOST_IMAGES}")
     option("--pools-only", action="store_true", help="train nothing, compare the pools")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw accuracy over the distance (png, pdf or svg)")
