@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
     option("--layer", choices=LAYERS, default="conv4", help="the layer whose feature map is drawn")
     option("--clusters", type=to_integer(2, COLOURS), default=6, metavar="K", help=f"number of colours, 2 to {COLOURS}")
     option("--canvas", type=to_integer(DIGIT, LARGEST), default=CANVAS, metavar="N",
-           help=f"pixels of the canvas, {DIGIT} to {LARGEST}")
+           help=f"side of the square canvas in pixels, {DIGIT} to {LARGEST}")
     option("--weights", metavar="CHECKPOINT", help="weights of a LeNet (default: the weights in the package)")
     add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
     option("--fps", type=to_number(above=0, most=100), default=12.0, metavar="N", help="frames per second")

@@ -17,8 +17,6 @@ EXAMPLE = """minicnn gradcheck my_code.py:my_function --shape 3,4
 
 An example of my_code.py. It holds my_code.py:scale and my_code.py:square:
 
-    from minicnn import record
-
     shapes = {"scale": [(3, 4), (4,)]}
 
     def scale(x, factor):
