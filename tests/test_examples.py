@@ -1,5 +1,6 @@
 """Every example runs, is short, and is in the list of examples/README.md."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "inva
 def test_example(script, tmp_path):
     picture = tmp_path / "picture.png"
     process = subprocess.run([sys.executable, "-W", "error", script, picture], cwd=tmp_path, capture_output=True,
-                             text=True, timeout=300)
+                             text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
     assert process.returncode == 0, process.stderr
     assert picture.exists() == (script.stem in PICTURES)
     assert "nan" not in process.stdout.split()
