@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Sequence
 
 from .. import __version__
+from ..conv.runtime.threads import check_environment
 from ..errors import MinicnnError
 from . import BUG, INTERRUPTED, OK, WRONG_INPUT
 from .options import Parser
@@ -28,14 +29,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     argv = sys.argv[1:] if argv is None else list(argv)
     with lasting():
-        parser = make_parser()
-        if not argv:
-            parser.print_help(sys.stderr)
-            return WRONG_INPUT
         try:
+            check_environment()                         # before numba is imported
+            parser = make_parser()
+            if not argv:
+                parser.print_help(sys.stderr)
+                return WRONG_INPUT
             arguments = parser.parse_args(argv)
         except SystemExit as stop:                      # --help, --version, or wrong usage; argparse has printed it
             return stop.code if isinstance(stop.code, int) else OK
+        except KeyboardInterrupt:
+            _print_error("\nminicnn: interrupted")
+            return INTERRUPTED
+        except MinicnnError as error:
+            _print_error(f"minicnn: error: {error}")
+            return WRONG_INPUT
         return _run(arguments, argv)
 
 

@@ -94,6 +94,31 @@ def test_interrupted(run, monkeypatch):
     assert status == 130 and out == "" and err == "\nminicnn info: interrupted\n"
 
 
+def test_ctrl_c_while_the_package_is_imported():
+    code = "import sys, minicnn_command\nclass Finder:\n    def find_spec(self, name, *rest):\n" \
+           "        if name == 'minicnn':\n            raise KeyboardInterrupt\n" \
+           "sys.meta_path.insert(0, Finder())\nsys.exit(minicnn_command.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (130, "\nminicnn: interrupted\n")
+
+
+def test_ctrl_c_while_the_options_are_read(run, monkeypatch):
+    def stop(parser, *arguments):
+        raise KeyboardInterrupt
+    monkeypatch.setattr("minicnn.cli.options.Parser.parse_known_args", stop)
+    assert run("info") == (130, "", "\nminicnn: interrupted\n")
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("NUMBA_NUM_THREADS", "0"), ("NUMBA_NUM_THREADS", "-1"), ("NUMBA_NUM_THREADS", "abc"), ("OMP_NUM_THREADS", "x")])
+def test_a_wrong_number_of_threads_in_the_environment(name, value):
+    done = shell(f"{name}={value} minicnn info --algo direct")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"minicnn: error: the environment variable {name} must be an integer of at least 1, not " \
+                          f"'{value}'\n"
+
+
 def test_json_is_alone_on_stdout_of_a_process(folder):
     (folder / "loud.py").write_text("import os\nprint('hello')\nos.system('echo world')\ndef same(f):\n"
                                     "    print('again')\n    return f\n")

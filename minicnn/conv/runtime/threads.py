@@ -18,6 +18,9 @@ from queue import SimpleQueue
 import numpy as np
 
 from ...checks import integer
+from ...errors import InputError
+
+VARIABLES = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"
 
 _threads: int | None = None
 _helpers: list[_Helper] = []
@@ -31,14 +34,33 @@ def get_num_threads() -> int:
 
     It is the first of these that is set: the number given to `set_num_threads`, the environment variable
     NUMBA_NUM_THREADS, OMP_NUM_THREADS, and the number of cores that the process may use.
+
+    Raises
+    ------
+    InputError
+        The variable is not an integer of at least 1.
     """
     if _threads is not None:
         return _threads
-    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
-        first = os.environ.get(name, "").split(",")[0].strip()     # OMP_NUM_THREADS may list a number for each level
-        if first.isdecimal() and int(first) > 0:
-            return int(first)
+    number = next(filter(None, map(_from_environment, VARIABLES)), 0)
+    if number:
+        return number
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def check_environment() -> None:
+    """Raise InputError if NUMBA_NUM_THREADS or OMP_NUM_THREADS is wrong. numba's own error at its import is obscure."""
+    for name in VARIABLES:
+        _from_environment(name)
+
+
+def _from_environment(name):
+    """The number of threads that the variable gives, or 0 if it is not set."""
+    text = os.environ.get(name, "").strip()
+    number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text          # OMP: one for each level
+    if text and not (number.isascii() and number.isdecimal() and int(number) > 0):
+        raise InputError(f"the environment variable {name} must be an integer of at least 1, not {text!r}")
+    return int(number or 0)
 
 
 def set_num_threads(n: int) -> None:

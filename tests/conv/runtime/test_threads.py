@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from minicnn import InputError
 from minicnn.conv import Geometry, algorithms
-from minicnn.conv.runtime.threads import get_num_threads, parallel_for, set_num_threads
+from minicnn.conv.runtime.threads import check_environment, get_num_threads, parallel_for, set_num_threads
 from tests.conv.geometries import operands, run
 
 WHOLE, PART = (Geometry.of((batch, 6, 23, 14), (7, 6, 3, 3), padding=1) for batch in (32, 5))     # 32 fills the lanes
@@ -74,6 +75,18 @@ def test_number_of_threads(threads, monkeypatch):
     assert get_num_threads() == 5
     monkeypatch.setenv("NUMBA_NUM_THREADS", "3")
     assert get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("NUMBA_NUM_THREADS", "0"), ("NUMBA_NUM_THREADS", "abc"), ("NUMBA_NUM_THREADS", "3,2"), ("OMP_NUM_THREADS", "x"),
+    ("OMP_NUM_THREADS", "-1,2")])
+def test_a_variable_that_is_no_number_of_threads(name, value, monkeypatch):
+    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", None)
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    monkeypatch.setenv(name, value)
+    for check in (get_num_threads, check_environment):
+        with pytest.raises(InputError, match=f"variable {name} must be an integer of at least 1, not '{value}'"):
+            check()
 
 
 def test_set_num_threads_holds_for_blas_and_nothing_else_does(threads):
