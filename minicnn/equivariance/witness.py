@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .domains import Pair, Rates
-from .laws import Context, Difference, Law, compare_sides
+from .laws import Additivity, Context, Convolution, Difference, Equivariance, Homogeneity, Law, compare_sides
 from .operator import TIME_LIMIT, Operator
 
 ROUNDS = 60                     # the most rounds of shrinking; each round calls the operator once
@@ -64,6 +64,24 @@ class Witness:
                 "right": self.right, "error": self.error, "tolerance": self.tolerance,
                 "inputs": [{"shape": f.shape, "pixels": _pixels(f)} for f in self.inputs], "domain": self.domain,
                 "size": self.size, "dtype": self.dtype, "rates": self.rates, "bound": self.bound}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Witness:
+        """The witness that `to_dict` wrote, also after JSON."""
+        pair = lambda numbers: tuple(int(n) for n in numbers)
+        laws: dict[str, Any] = {law.name: law for law in (Homogeneity, Additivity, Equivariance, Convolution)}
+        arguments: dict[str, Callable] = {"factor": float, "by": pair, "out": pair}
+        law = laws[record["law"]](**{name: convert(record[name]) for name, convert in arguments.items()
+                                     if name in record})
+        inputs = []
+        for part in record["inputs"]:
+            f = np.zeros(part["shape"])
+            for *where, value in part["pixels"]:
+                f[pair(where)] = value
+            inputs.append(f)
+        numbers = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain", "dtype", "bound")}
+        return cls(law=law, inputs=tuple(inputs), pixel=pair(record["pixel"]), size=pair(record["size"]),
+                   rates=tuple(pair(rate) for rate in record["rates"]), **numbers)
 
     def __str__(self):
         seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)

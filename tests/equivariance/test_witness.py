@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn import functional as F
-from minicnn.equivariance import verify_convolution
+from minicnn.equivariance import Witness, verify_convolution
 
 
 @pytest.mark.parametrize("op", [
@@ -17,10 +17,10 @@ def test_witness_is_small_verifies_itself_and_goes_to_json(op):
     for witness in report.witnesses.values():
         assert witness.error > witness.tolerance
         assert sum(np.count_nonzero(f) for f in witness.inputs) <= 2
-        record = json.loads(json.dumps(witness.to_dict()))
-        assert record["says"] == str(witness.law) and record["error"] == witness.error
-        assert witness.holds(op)
-        assert not witness.holds(lambda f: f * 1.0)
+        back = Witness.from_dict(json.loads(json.dumps(witness.to_dict())))
+        assert str(back) == str(witness) and back.error == witness.error
+        assert back.holds(op)
+        assert not back.holds(lambda f: f * 1.0)
 
 
 def test_report_goes_to_json_and_to_text():
