@@ -68,7 +68,7 @@ class Witness:
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Witness:
         """The witness that `to_dict` wrote, also after JSON."""
-        pair = lambda numbers: tuple(int(n) for n in numbers)
+        pair: Callable[..., Any] = lambda numbers: tuple(int(n) for n in numbers)
         laws: dict[str, Any] = {law.name: law for law in (Homogeneity, Additivity, Equivariance, Convolution)}
         arguments: dict[str, Callable] = {"factor": float, "by": pair, "out": pair}
         law = laws[record["law"]](**{name: convert(record[name]) for name, convert in arguments.items()
