@@ -94,15 +94,6 @@ def test_interrupted(run, monkeypatch):
     assert status == 130 and out == "" and err == "\nminicnn info: interrupted\n"
 
 
-def test_ctrl_c_while_the_package_is_imported():
-    code = "import sys, minicnn_command\nclass Finder:\n    def find_spec(self, name, *rest):\n" \
-           "        if name == 'minicnn':\n            raise KeyboardInterrupt\n" \
-           "sys.meta_path.insert(0, Finder())\nsys.exit(minicnn_command.main())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
-    assert (done.returncode, done.stderr) == (130, "\nminicnn: interrupted\n")
-
-
 def test_ctrl_c_while_the_options_are_read(run, monkeypatch):
     def stop(parser, *arguments):
         raise KeyboardInterrupt
