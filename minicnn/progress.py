@@ -14,6 +14,10 @@ import time
 from collections.abc import Iterator
 
 FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
+MEASURED, PART = 2.0, 0.02      # a time left is shown after so many seconds and such a part of the work
+
+
+UNKNOWN = "--:--"               # in a bar, instead of the time left
 
 
 class Progress:
@@ -56,22 +60,37 @@ class Part(Progress):
         self.whole.note(line)
 
 
+class _TimeLeft:
+    """Estimates the time left. The first unit of work does not count: it may compile code, which takes longer."""
+
+    def __init__(self) -> None:
+        self.first: float | None = None                # the part done at the first call; not 0 for a resumed run
+        self.start: tuple[float, float] | None = None  # the time and the part done after the first unit
+
+    def seconds(self, part: float) -> float | None:
+        """The seconds left when `part` of the work is done. None if too little is measured."""
+        now = time.monotonic()
+        self.first = part if self.first is None else self.first
+        if self.start is None:
+            self.start = (now, part) if part > self.first else None
+            return None
+        elapsed, done = now - self.start[0], part - self.start[1]
+        return elapsed / done * (1 - part) if elapsed >= MEASURED and done >= PART else None
+
+
 class Lines(Notes):
     """Plain lines on stderr with the time left: the first after about a second, then one every `EVERY` seconds."""
 
     def __init__(self, title: str):
-        self.title, self.begun, self.next = title, time.monotonic(), time.monotonic() + FIRST
-        self.first: float | None = None                # the part done at the first call; not 0 for a resumed run
+        self.title, self.next, self.left = title, time.monotonic() + FIRST, _TimeLeft()
 
     def update(self, done: float, total: float, text: str = "") -> None:
         now, part = time.monotonic(), done / max(total, 1e-12)
-        self.first = part if self.first is None else self.first
+        seconds = self.left.seconds(part)
         if now < self.next:
             return
         self.next = now + EVERY
-        left = ""
-        if part > self.first:
-            left = f", about {duration((now - self.begun) / (part - self.first) * (1 - part))} left"
+        left = "" if seconds is None else f", about {duration(seconds)} left"
         print(f"{self.title}: {part:.0%}{left}{f'  {text}' if text else ''}", file=sys.stderr, flush=True)
 
 
@@ -80,14 +99,14 @@ class Bar(Progress):
 
     def __init__(self, title: str):
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
         from rich.table import Column
         console = Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=console.width // 10), TaskProgressColumn(),
-                   TimeRemainingColumn(compact=True),
+                   TextColumn("{task.fields[left]}", style="progress.remaining"),
                    TextColumn("{task.fields[text]}", table_column=Column(ratio=1, no_wrap=True)))     # is cut first
         self.bar = Progress(*columns, console=console, transient=True, expand=True)
-        self.task = self.bar.add_task(title, total=None, text="")
+        self.task, self.left = self.bar.add_task(title, total=None, text="", left=UNKNOWN), _TimeLeft()
 
     def __enter__(self) -> Bar:
         self.bar.start()
@@ -97,7 +116,9 @@ class Bar(Progress):
         self.bar.stop()
 
     def update(self, done: float, total: float, text: str = "") -> None:
-        self.bar.update(self.task, completed=done, total=total, text=text)
+        seconds = self.left.seconds(done / max(total, 1e-12))
+        left = UNKNOWN if seconds is None else "{:02d}:{:02d}".format(*divmod(round(seconds), 60))
+        self.bar.update(self.task, completed=done, total=total, text=text, left=left)
 
     def note(self, line: str) -> None:
         self.bar.console.print(line, highlight=False, markup=False)

@@ -32,22 +32,40 @@ def test_lines_come_after_a_second_and_then_rarely(clock, capsys):
     assert capsys.readouterr().err == ""
     clock.now += 2
     lines.update(1, 100, "epoch 1")
-    assert capsys.readouterr().err == "train: 1%, about 3 min 18 s left  epoch 1\n"
+    assert capsys.readouterr().err == "train: 1%  epoch 1\n"
     for _ in range(19):
         clock.now += 1
         lines.update(2, 100)
     assert capsys.readouterr().err == ""
     clock.now += 1
-    lines.update(50, 100)
-    assert capsys.readouterr() == ("", "train: 50%, about 22 s left\n")
+    lines.update(51, 100)                               # 50 units in 20 seconds
+    assert capsys.readouterr() == ("", "train: 51%, about 20 s left\n")
+
+
+def test_a_time_left_is_shown_when_enough_is_measured_and_the_first_unit_does_not_count(clock):
+    left = progress._TimeLeft()
+    assert left.seconds(0) is None
+    clock.now += 50                                     # the first step compiles
+    assert left.seconds(0.01) is None
+    clock.now += 1.5
+    assert left.seconds(0.11) is None                   # not yet two seconds
+    clock.now += 1.5
+    assert left.seconds(0.21) == pytest.approx(0.79 / 0.2 * 3)
+    slow = progress._TimeLeft()
+    assert slow.seconds(0) is slow.seconds(0.001) is None
+    clock.now += 60
+    assert slow.seconds(0.01) is None                   # less than two percent
+    clock.now += 60
+    assert slow.seconds(0.021) == pytest.approx(0.979 / 0.02 * 120)
 
 
 def test_what_was_done_before_does_not_count_as_fast(clock, capsys):
     lines = Lines("train")
     lines.update(50, 100)
+    lines.update(51, 100)
     clock.now += 10
-    lines.update(75, 100)
-    assert capsys.readouterr().err == "train: 75%, about 10 s left\n"
+    lines.update(76, 100)
+    assert capsys.readouterr().err == "train: 76%, about 10 s left\n"
 
 
 def test_no_estimate_without_progress_and_no_division_by_zero(clock, capsys):
@@ -112,3 +130,12 @@ def test_everything_else_gets_lines(monkeypatch, terminal, term, kind):
     (0, "0 s"), (7.4, "7 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (200, "3 min 20 s"), (3600, "60 min 00 s")])
 def test_duration(seconds, text):
     assert duration(seconds) == text
+
+
+def test_a_bar_shows_the_time_left(clock, monkeypatch):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with progress.Bar("train") as bar:
+        for done, shown in (0, "--:--"), (1, "--:--"), (26, "00:30"):
+            bar.update(done, 101)
+            assert bar.bar.tasks[0].fields["left"] == shown
+            clock.now += 10
