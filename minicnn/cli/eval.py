@@ -7,8 +7,8 @@ import math
 from typing import Any
 
 from ..errors import InputError, MinicnnError
-from .options import PICTURES, add_command, add_data, add_json, destination
-from .output import Column, note_stderr, print_line, print_result, print_table, print_text, replacements, width
+from .options import PICTURES, add_command, add_data, add_json, destination, given_path
+from .output import Column, note_stderr, print_result, print_table, print_text, replacements, width
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
 
@@ -20,8 +20,8 @@ def add_parser(commands: Any) -> None:
         "Measure a trained network on test images, or on validation images if the data have no test set. Print the "
         "error and the confusion matrix, and draw the worst mistakes.", "minicnn eval runs/mnist-seed1")
     option = command.add_argument
-    option("checkpoint", nargs="?", metavar="CHECKPOINT", help="a .safetensors file or the directory of a run "
-                                                               "(default: the weights in the package)")
+    option("checkpoint", nargs="?", type=given_path, metavar="RUN",
+           help="the directory of a run, or a .safetensors file (default: the weights in the package)")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the confusion matrix and the worst mistakes (png, pdf or svg). Default: mistakes.png beside the "
                 "weights of a run; no picture for other weights")
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from .. import training
     from ..checkpoint import load, load_into
     from ..models import MODELS
-    path = training.weights_file(arguments.checkpoint or None)
+    path = training.weights_file(arguments.checkpoint)
     saved = load(path)
     name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
     if not isinstance(name, str) or name not in MODELS:
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         with replacements([] if arguments.picture else [picture]):
             _draw(result, images, labels, found, picture)
         if not arguments.json:
-            print_line(f"the surest mistakes: {picture}")
+            print_text(f"the most confident mistakes: {picture}")
 
 
 def _beside(path):
@@ -110,6 +110,8 @@ def _draw(result, images, labels, found, path):
     figure, axes = viz.new_figure(12, 5.5, 2)
     viz.confusion_matrix(found.confusion, axes[0])
     viz.worst_mistakes(images, labels, found, axes[1])
+    for ax in axes:
+        ax.set_anchor("N")                              # the titles stand at one height
     seen = ", images that it was trained on" if result["seen_in_training"] else ""
     figure.suptitle(f"{result['model']} on {result['dataset']}: {result['error']:.2%} of {result['images']:,} "
                     f"{result['part']} images wrong{seen}")

@@ -102,6 +102,8 @@ def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: 
     worst = wrong[np.argsort(-confidence, kind="stable")][:rows * columns]
     height, width = images.shape[2] + 12, images.shape[3] + 4
     gray = images.shape[1] == 1
+    columns = min(columns, max(len(worst), 1))
+    rows = max(-(-len(worst) // columns), 1)
     paper = np.full((rows * height, columns * width, images.shape[1]), 0.0 if gray else 255.0)
     for i, index in enumerate(worst):
         y, x = i // columns * height, i % columns * width
@@ -110,5 +112,6 @@ def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: 
         ax.text(x + width / 2, y + 5, f"{labels[index]} taken for {evaluation.predictions[index]}, {sure:.0%}",
                 ha="center", va="center", fontsize=6.5, color="black")
     ax.imshow(paper[..., 0] if gray else np.clip(paper / 255, 0, 1), cmap="gray_r", vmin=0, vmax=255)
-    ax.set(xticks=[], yticks=[], title=f"The surest {len(worst)} of {len(wrong)} mistakes in {len(labels):,} images")
+    ax.set(xticks=[], yticks=[], title=f"The {len(worst)} most confident of {len(wrong)} mistakes in "
+                                       f"{len(labels):,} images")
     return ax

@@ -24,14 +24,15 @@ def test_a_run_and_its_picture(run, trained):
     assert np.sum(result["confusion"]) == 1000 and result["picture"] == "run/mistakes.png"
     assert Path("run/mistakes.png").read_bytes()[:4] == b"\x89PNG"
     status, out, err = run("eval", "run")
-    assert status == 0 and err == "run/mistakes.png: replaced\n" and "the surest mistakes: run/mistakes.png" in out
+    assert status == 0 and err == "run/mistakes.png: replaced\n"
+    assert "the most confident mistakes: run/mistakes.png" in out
     status, out, _ = run("eval", "run/best.safetensors", "--picture", "other.pdf")
     assert status == 0 and "error" in out and Path("other.pdf").read_bytes()[:4] == b"%PDF"
 
 
 def test_the_weights_in_the_package_leave_no_picture_and_say_what_they_have_seen(run, folder):
     status, out, _ = run("eval", "--dataset", "mnist5k")
-    assert status == 0 and "The network was trained on these images" in out and "surest" not in out
+    assert status == 0 and "The network was trained on these images" in out and "confident" not in out
     assert list(folder.iterdir()) == []
 
 
@@ -61,6 +62,7 @@ def test_the_confusion_matrix_fits(columns, run, trained, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
+    ([""], "argument RUN: the path is empty: name a file or a directory"),
     (["nowhere"], "nowhere: there is no such file"),
     (["other.safetensors"], "other.safetensors is of another model than this LeNet"),
     (["text.safetensors"], "text.safetensors is not a complete safetensors file"),
@@ -94,4 +96,4 @@ def test_a_run_that_is_read_only_gets_no_picture(run, trained, monkeypatch):
         raise FileError(f"{path}: no permission")
     monkeypatch.setattr("minicnn.files.check_destination", refuse)
     status, out, err = run("eval", "run")
-    assert status == 0 and "surest" not in out and "no picture: run/mistakes.png: no permission" in err
+    assert status == 0 and "confident" not in out and "no picture: run/mistakes.png: no permission" in err

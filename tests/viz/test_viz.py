@@ -86,7 +86,16 @@ def test_worst_mistakes(shape, ax, rng):
         np.testing.assert_array_equal(shown(ax)[y:y + 9, x:x + 7], images[index].reshape(9, 7))
         sure = found.probabilities[index].max()
         assert ax.texts[i].get_text() == f"{labels[index]} taken for {found.predictions[index]}, {sure:.0%}"
-    assert ax.get_title() == "The surest 6 of 7 mistakes in 8 images"
+    assert ax.get_title() == "The 6 most confident of 7 mistakes in 8 images"
+
+
+@pytest.mark.parametrize(("wrong", "height", "width"), [(0, 21, 11), (2, 21, 22), (4, 42, 33)])
+def test_a_picture_of_few_mistakes_has_no_empty_places(wrong, height, width, ax, rng):
+    labels = rng.integers(0, 10, 8)
+    found, _ = evaluation(rng, labels)
+    found.predictions[wrong:] = labels[wrong:]
+    viz.worst_mistakes(np.zeros((8, 9, 7)), labels, found, ax, rows=2, columns=3)
+    assert shown(ax).shape == (height, width)
 
 
 def test_mistakes_in_colour_are_shown_in_colour(ax, rng):
