@@ -202,7 +202,7 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     run = _Run(model, data, settings or Settings(), out, progress, extra_meta or {})
     if resume is not None:
         run.restore(resume)
-    with _deferred_interrupt() as interrupted:
+    with _deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore"):    # the loss is checked
         return run.train(interrupted)
 
 
@@ -248,8 +248,9 @@ class _Run:
         loss = F.cross_entropy(logits, labels)
         value = loss.item()
         if not np.isfinite(value):
+            kept = "The checkpoint of the last epoch is unchanged" if self.history else "There is no checkpoint yet"
             raise TrainingError(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}: try a smaller "
-                                "learning rate. The checkpoint of the last epoch is unchanged")
+                                f"learning rate. {kept if self.out else ''}".rstrip())
         loss.backward()
         self.optimizer.step()
         self.schedule.step()

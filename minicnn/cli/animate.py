@@ -15,6 +15,7 @@ from .options import (
     add_quiet,
     commas,
     destination,
+    given_path,
     to_integer,
     to_number,
     writes,
@@ -47,7 +48,8 @@ def add_parser(commands: Any) -> None:
     option("--clusters", type=to_integer(2, COLOURS), default=6, metavar="K", help=f"number of colours, 2 to {COLOURS}")
     option("--canvas", type=to_integer(DIGIT, LARGEST), default=CANVAS, metavar="N",
            help=f"side of the square canvas in pixels, {DIGIT} to {LARGEST}")
-    option("--weights", metavar="CHECKPOINT", help="weights of a LeNet (default: the weights in the package)")
+    option("--weights", type=given_path, metavar="CHECKPOINT",
+           help="weights of a LeNet (default: the weights in the package)")
     add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
     option("--fps", type=to_number(above=0, most=100), default=12.0, metavar="N", help="frames per second")
     command.refuse("out", "fps", "path", when="figure", because="that is one still picture")

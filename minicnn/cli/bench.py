@@ -17,6 +17,7 @@ from .options import (
     algorithm_names,
     destination,
     names,
+    threads,
     to_integer,
 )
 from .output import Column, note_stderr, print_result, print_table, print_text
@@ -87,7 +88,7 @@ def _add_common(command, batch_size, repeats, rounds):
     option("--batch-size", type=to_integer(1), nargs="+", default=[batch_size], metavar="N",
            help="batch sizes; each one is measured")
     option("--repeats", type=to_integer(1), default=repeats, metavar="N", help=rounds)
-    option("--threads", type=_threads, nargs="+", metavar="N",
+    option("--threads", type=threads, nargs="+", metavar="N",
            help="numbers of threads (each thread has its own core); each number is measured (default: all cores)")
     option("--chart", type=destination(*PICTURES), metavar="FILE", help="draw speed beside error (png, pdf or svg)")
     add_quiet(command)
@@ -106,15 +107,6 @@ def _against(text, layers=False):
         return text
     known = tuple(libraries.others(layers))
     return names(known if "," in text else (*known, ALL, INSTALLED, NONE), "torch,jax")(text)
-
-
-def _threads(text):
-    from ..bench import machine
-    count, most = to_integer(1)(text), len(machine.cores())
-    if count > most:
-        raise argparse.ArgumentTypeError(f"{count} is too many: this process may use {most} core{'s' * (most != 1)}, "
-                                         "and each thread needs one")
-    return count
 
 
 def _competitors(chosen, layers=False):

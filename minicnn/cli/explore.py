@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 from ..errors import InputError
-from .options import add_command, add_json, add_quiet, commas, destination
+from .options import add_command, add_json, add_quiet, commas, destination, given_path
 from .output import print_result, print_text
 
 EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
            help="the page, an .html file; an old file is replaced")
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST", default="0,1,2,3,4,5,6,7,8,9",
            help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between")
-    option("--weights", metavar="CHECKPOINT",
+    option("--weights", type=given_path, metavar="CHECKPOINT",
            help="weights of a LeNet with max-pool: a .safetensors file or the directory of a run (default: the weights "
                 "in the package)")
     add_quiet(command)

@@ -24,7 +24,7 @@ def add_parser(commands: Any) -> None:
     option("--models", type=names(tuple(MODELS), "mlp,lenet"), default="mlp,lenet,lenet-global", metavar="NAMES",
            help=f"networks, with commas: {', '.join(MODELS)}")
     option("--epochs", type=to_integer(1), default=8, metavar="N", help="passes over the embedded digits in training")
-    option("--seeds", type=commas(to_integer(0), "1,2,3"), default="1", metavar="N,N",
+    option("--seeds", type=commas(to_integer(0), "1,2,3", repeats=False), default="1", metavar="N,N",
            help="seeds, with commas; each network is trained once for each seed, and the results are means")
     option("--images", type=to_integer(1, MOST_IMAGES), default=300, metavar="N",
            help=f"number of digits that are moved, at most {MOST_IMAGES}")

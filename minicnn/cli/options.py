@@ -8,12 +8,12 @@ option is an error.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import difflib
 import math
+import os
 import shutil
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +147,7 @@ class Parser(argparse.ArgumentParser):
     def _unknown(self, rest):
         known = [option for action in self._actions for option in action.option_strings]
         near = difflib.get_close_matches(rest[0].partition("=")[0], known, 1)
-        return f"unknown: {' '.join(rest)}" + (f". Did you mean {near[0]}?" if near else "")
+        return f"unknown argument: {' '.join(rest)}" + (f". Did you mean {near[0]}?" if near else "")
 
 
 def add_command(commands: Any, name: str, run: Callable, summary: str, description: str, example: str,
@@ -160,7 +160,7 @@ def add_command(commands: Any, name: str, run: Callable, summary: str, descripti
 
 # Types.
 
-def _type(function: Callable) -> Callable:
+def from_checked(function: Callable) -> Callable:
     """Pass a MinicnnError's message to argparse. For a ValueError argparse prints its own message."""
     def parse(text: str) -> Any:
         try:
@@ -210,8 +210,28 @@ def to_number(above: float, most: float = math.inf) -> Callable[[str], float]:
     return parse
 
 
-def commas(item: Callable[[str], Any], example: str, count: int | None = None) -> Callable[[str], tuple]:
+def threads(text: str) -> int:
+    """A number of threads, at most the number of cores that this process may use."""
+    count = to_integer(1)(text)
+    most = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if count > most:
+        raise argparse.ArgumentTypeError(f"{count} is too many: this process may use {most} core{'s' * (most != 1)}, "
+                                         "and each thread needs one")
+    return count
+
+
+def given_path(text: str) -> str:
+    """The path of a file or directory that the command reads. It must not be empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty: name a file or a directory, or leave the option out")
+    return text
+
+
+def commas(item: Callable[[str], Any], example: str, count: int | None = None,
+           repeats: bool = True) -> Callable[[str], tuple]:
     """A list with commas. `item` reads each item. If `count` is given, the list must have so many items.
+
+    Without `repeats`, an item that stands twice in the list is an error.
 
     >>> commas(to_integer(0), "3,7")("3, 7")
     (3, 7)
@@ -226,11 +246,15 @@ def commas(item: Callable[[str], Any], example: str, count: int | None = None) -
             raise argparse.ArgumentTypeError(f"write {count} values with a comma between, as in {example}, not "
                                              f"{text!r}")
         try:
-            return tuple(item(part) for part in parts)
+            values = tuple(item(part) for part in parts)
         except argparse.ArgumentTypeError as error:
             if text.strip() in parts:                   # a single item: its own message is enough
                 raise
             raise argparse.ArgumentTypeError(f"in {text!r}: each {error}; write as in {example}") from error
+        twice = [part for part, value in zip(parts, values, strict=True) if values.count(value) > 1]
+        if twice and not repeats:
+            raise argparse.ArgumentTypeError(f"in {text!r}: {twice[0]} stands there twice; name it once")
+        return values
     return parse
 
 
@@ -251,9 +275,8 @@ def name_of(known: Callable[[], Iterable[str]] | Iterable[str]) -> Callable[[str
 
 
 def names(known: Callable[[], Iterable[str]] | Iterable[str], example: str) -> Callable[[str], tuple[str, ...]]:
-    """A list of known names with commas. A name that is repeated counts once."""
-    parse = commas(name_of(known), example)
-    return lambda text: tuple(dict.fromkeys(parse(text)))
+    """A list of known names with commas, each name once."""
+    return commas(name_of(known), example, repeats=False)
 
 
 def shape(text: str) -> tuple[int, ...]:
@@ -267,7 +290,7 @@ def shape(text: str) -> tuple[int, ...]:
 
 def destination(*endings: str) -> Callable[[str], Path]:
     """The path of a file that can be written and has one of these endings."""
-    return writes(_type(lambda text: check_destination(text, endings)))
+    return writes(from_checked(lambda text: check_destination(text, endings)))
 
 
 def writes(parse: Any) -> Callable[[str], Path]:
@@ -313,35 +336,7 @@ def add_data(command: Parser, default: str = "auto") -> None:
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
                          default=default, help="auto: full MNIST if it is there or can be downloaded, else the "
                          "5 000 embedded digits" if automatic else "the dataset whose files are shown")
-    command.add_argument("--data", metavar="DIR", help="directory with the four IDX files (default: MINICNN_DATA, "
-                                                       "then the cache directory)")
+    command.add_argument("--data", type=given_path, metavar="DIR",
+                         help="directory with the four IDX files (default: the directory in MINICNN_DATA, else the "
+                              "cache directory)")
     command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")
-
-
-def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **defaults: tuple[Any, str]) -> None:
-    """Add an option for each field of a dataclass, but not for the fields that `but` names.
-
-    The fields are integers or floats. The help of an option stands in the field's metadata under "help". The checks are
-    those of the dataclass itself. `defaults` are other defaults for the command line, each with a text for the help.
-    """
-    for field in dataclasses.fields(settings):
-        name = field.name
-        if name in but:
-            continue
-        kind = float if "float" in str(field.type) else int
-        default, more = defaults.get(name, (field.default, ""))
-        command.add_argument(f"--{name.replace('_', '-')}", type=_field(settings, name, kind), default=default,
-                             metavar="N" if kind is int else "X",
-                             help=field.metadata["help"] + (f"; {more}" if more else ""))
-
-
-def _field(settings, name, kind):
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text)
-        except ValueError:
-            what = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
-        settings(**{name: value})                       # raises what is wrong with the value
-        return value
-    return _type(parse)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import os
 import platform
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import FileError, InputError
 from .options import (
+    Parser,
     add_algorithm,
     add_command,
     add_data,
     add_json,
     add_model,
     add_quiet,
-    add_settings,
-    to_integer,
+    from_checked,
+    given_path,
+    threads,
 )
 from .output import as_json, note_stderr, print_line, print_result, print_text
 
@@ -59,17 +63,50 @@ def add_parser(commands: Any) -> None:
     option("--augment", choices=tuple(AUGMENT), default="none",
            help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, at random in each epoch")
     add_algorithm(command, "auto", "convolution algorithm")
-    option("--threads", type=to_integer(1), metavar="N", help="threads of the convolution kernels (default: all "
-                                                           "cores)")
-    option("--out", type=_new_directory, metavar="DIR", help="new directory for the run (default: "
-                                                             "runs/DATASET-seedSEED, then -2, -3, ...)")
-    option("--resume", metavar="DIR", help="go on with the run in this directory, with its own settings")
-    option("--dry-run", action="store_true", help=f"one epoch on {DRY_RUN} images, to test that everything works")
+    option("--threads", type=threads, metavar="N", help="threads of the convolution kernels (default: all cores)")
+    option("--out", type=_new_directory, metavar="DIR",
+           help="new directory for the run (default: runs/DATASET-seedSEED, with --dry-run runs/dry-run; if it exists, "
+                "with -2, -3, ... added)")
+    option("--resume", type=given_path, metavar="DIR",
+           help="go on with the run in this directory, with its own settings")
+    option("--dry-run", action="store_true", help=f"train on {DRY_RUN} images only, for one epoch unless --epochs is "
+                                                  "given, to test that everything works")
     add_quiet(command)
     add_json(command)
     command.refuse(*(name for name in command.options if name not in WITH_RESUME), when="resume",
                    because="a run goes on with its own settings")
     command.refuse("algo", when=("model", "mlp"), because="it has no convolution")
+    command.refuse("patience", when=lambda given: given.dry_run and given.epochs is None,
+                   because="a dry run has one epoch; give --epochs too")
+
+
+def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **defaults: tuple[Any, str]) -> None:
+    """Add an option for each field of a dataclass, but not for the fields that `but` names.
+
+    The fields are integers or floats. The help of an option stands in the field's metadata under "help". The checks are
+    those of the dataclass itself. `defaults` are other defaults for the command line, each with a text for the help.
+    """
+    for field in fields(settings):
+        name = field.name
+        if name in but:
+            continue
+        kind = float if "float" in str(field.type) else int
+        default, more = defaults.get(name, (field.default, ""))
+        command.add_argument(f"--{name.replace('_', '-')}", type=_field(settings, name, kind), default=default,
+                             metavar="N" if kind is int else "X",
+                             help=field.metadata["help"] + (f"; {more}" if more else ""))
+
+
+def _field(settings, name, kind):
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "an integer" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
+        settings(**{name: value})                       # raises what is wrong with the value
+        return value
+    return from_checked(parse)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -85,6 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
+    existed = plan.out.exists() and arguments.out is not None
     plan = plan if plan.saved else plan._replace(out=_claim(plan.out, arguments.out is None))
     data, out = plan.data, plan.out
     note_stderr(f"data: {data.name}, {data.source}: {len(data.train_images):,} images to train, "
@@ -92,16 +130,20 @@ def run(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
     try:
-        with on_stderr("train", arguments.quiet) as progress:
+        with _removed_if_empty(out, existed), on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
                                    extra_meta=meta)
     except training.Interrupted as stop:
         raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
-    except training.TrainingError as error:
-        raise InputError(f"{error} (--lr)" if "learning rate" in str(error) else str(error)) from error
-    result = _result(plan, model, history, algorithms, time.perf_counter() - start)
+    complete = plan.saved is not None and len(history) == len(plan.saved.meta["history"])
+    seconds = sum(record["seconds"] for record in history) if complete else time.perf_counter() - start
+    result = _result(plan, model, history, algorithms, seconds)
     load(out / training.BEST)                     # raises if the weights cannot be read again
+    if complete:
+        note_stderr(f"{out}: this run is complete: nothing to do")
     print_result(arguments, result, lambda: _print(result))
+    if complete and (out / "result.json").is_file():
+        return
     write_atomically(out / "result.json", as_json(result).encode() + b"\n")
     _draw(history, out / "learning_curve.png")
 
@@ -115,7 +157,7 @@ def _new_run(arguments):
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
     settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
-    out = arguments.out or Path(f"runs/{data.name}-seed{settings.seed}")
+    out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
     return TrainingPlan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
 
 
@@ -228,6 +270,18 @@ def _claim(path, default):
     raise FileError(f"{path}: a million runs have this name; give another one with --out")
 
 
+@contextlib.contextmanager
+def _removed_if_empty(path: Path, existed: bool) -> Iterator[None]:
+    """Context manager: if the block fails before it writes a file, remove the directory that was made for it."""
+    try:
+        yield
+    except BaseException:
+        if not existed:
+            with contextlib.suppress(OSError):          # the directory is not empty
+                path.rmdir()
+        raise
+
+
 def _small(data):
     cut = lambda array: None if array is None else array[:DRY_RUN]
     names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
@@ -265,7 +319,8 @@ def _versions():
 def _print(result):
     test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
     epochs = f"{result['epochs']} epoch{'s' * (result['epochs'] != 1)}"
-    print_text(f"{result['model']} on {result['dataset']}, {epochs} in {result['seconds']:.0f} s "
+    seconds = f"{result['seconds']:.1f}" if result["seconds"] < 10 else f"{result['seconds']:.0f}"
+    print_text(f"{result['model']} on {result['dataset']}, {epochs} in {seconds} s "
                f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
     print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
 

@@ -19,6 +19,7 @@ from minicnn.cli import bench
     (["train", "--against", "textbook,matlab"], "in 'textbook,matlab': each must be one of jax, "),
     (["train", "--against", "textbook,all"], "each must be one of jax, mygrad, tensorflow, textbook, torch, not 'all'"),
     (["conv", "--network", "resnet9000"], "argument --network: must be one of lenet, alexnet, "),
+    (["conv", "--network", "lenet,lenet"], "in 'lenet,lenet': lenet stands there twice; name it once"),
     (["train", "--chart", "speed.bmp"], "argument --chart: speed.bmp: the name must end in .png"),
     (["conv", "--chart", "nowhere/speed.png"], "argument --chart: nowhere/speed.png could not be written"),
     (["train", "--profile", "--chart", "a.png"], "--chart has no effect with --profile"),

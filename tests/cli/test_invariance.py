@@ -46,6 +46,8 @@ def test_the_tables_fit(columns, run, monkeypatch):
     (["--epochs", "0"], "argument --epochs: must be an integer of at least 1, not '0'"),
     (["--seeds", "a"], "argument --seeds: must be an integer of at least 0, not 'a'"),
     (["--seeds", "1,-2"], "each must be an integer of at least 0, not '-2'; write as in 1,2,3"),
+    (["--seeds", "1,1"], "argument --seeds: in '1,1': 1 stands there twice; name it once"),
+    (["--models", "mlp,mlp"], "argument --models: in 'mlp,mlp': mlp stands there twice; name it once"),
     (["--images", "0"], "argument --images: must be an integer from 1 to 1000, not '0'"),
     (["--images", "1001"], "argument --images: must be an integer from 1 to 1000, not '1001'"),
     *((["--pools-only", *given], f"{given[0]} has no effect with --pools-only: no network is trained")

@@ -9,6 +9,7 @@ import pytest
 
 from minicnn.cli import options
 from minicnn.cli.options import Parser, commas, destination, name_of, names, shape, to_integer, to_number
+from minicnn.cli.train import add_settings
 from minicnn.errors import InputError
 
 
@@ -17,7 +18,7 @@ from minicnn.errors import InputError
     (to_number(above=0), "2e-3", 0.002), (to_number(above=0, most=100), "100", 100.0),
     (commas(to_integer(0), "1,2"), "4", (4,)), (commas(to_integer(0), "1,2"), "1, 2,1", (1, 2, 1)),
     (commas(to_integer(1), "16,16", 2), "5,6", (5, 6)),
-    (name_of(("a", "b")), "b", "b"), (names(lambda: ("a", "b"), "a,b"), "b,a,b", ("b", "a")),
+    (name_of(("a", "b")), "b", "b"), (names(lambda: ("a", "b"), "a,b"), "b,a", ("b", "a")),
     (shape, "3,4", (3, 4)), (shape, "(5,)", (5,)), (shape, "(2, 3)", (2, 3)),
     (destination(".png", ".pdf"), "a.PNG", Path("a.PNG"))])
 def test_good_text(parse, text, value):
@@ -41,6 +42,8 @@ def test_good_text(parse, text, value):
     (commas(to_integer(1), "16,16", 2), "5,0", "each must be an integer of at least 1, not '0'"),
     (name_of(("a", "b")), "c", "must be one of a, b, not 'c'"),
     (names(("a", "b"), "a,b"), "a,c", "in 'a,c': each must be one of a, b, not 'c'"),
+    (names(("a", "b"), "a,b"), "b,a,b", "in .b,a,b.: b stands there twice; name it once"),
+    (options.given_path, " ", "the path is empty: name a file"),
     (shape, "0,3", "each must be an integer of at least 1, not '0'"), (shape, "", "must be an integer of at least 1"),
     (destination(".png"), "a.txt", "a.txt: the name must end in .png"),
     (destination(".png"), "nowhere/a.png", "its directory does not exist; create it first"),
@@ -70,7 +73,7 @@ def parser():
     parser.add_argument("--size", type=to_integer(1), default=4, help="how large")
     parser.add_argument("--kind", choices=("line", "dot"), default="line")
     parser.add_argument("--text", action="store_true")
-    options.add_settings(parser, Settings, but=("depth",), rate=(None, "0.5 where not given"))
+    add_settings(parser, Settings, but=("depth",), rate=(None, "0.5 where not given"))
     parser.refuse("size", unless="target")
     parser.refuse("picture", "kind", when="text", because="there is no picture")
     parser.refuse("size", when=("kind", "dot"))

@@ -27,7 +27,7 @@ def test_one_line_of_json(run):
             "versions"} <= set(result)
     assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
     assert "(5 000 official MNIST training digits); of each part the first 256 images" in err
-    folder = Path("runs/mnist5k-seed1")
+    folder = Path("runs/dry-run")
     assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
                                                   "learning_curve.png", "result.json"}
     assert (folder / "learning_curve.png").read_bytes()[:4] == b"\x89PNG"
@@ -36,10 +36,10 @@ def test_one_line_of_json(run):
 
 def test_twice_keeps_the_first_run(run):
     run(*TINY, "--quiet")
-    before = Path("runs/mnist5k-seed1/last.safetensors").read_bytes()
+    before = Path("runs/dry-run/last.safetensors").read_bytes()
     status, out, err = run(*TINY, "--quiet")
-    assert status == 0 and err == "" and "runs/mnist5k-seed1-2" in out
-    assert Path("runs/mnist5k-seed1/last.safetensors").read_bytes() == before
+    assert status == 0 and err == "" and "runs/dry-run-2" in out
+    assert Path("runs/dry-run/last.safetensors").read_bytes() == before
 
 
 def test_options_become_settings(run):
@@ -94,13 +94,33 @@ def test_a_slow_algorithm_is_chosen_without_running_it_and_is_told(run, monkeypa
     assert status == 2 and "naive shows how a convolution is computed and is slow" in err and "error: seen" in err
 
 
-def test_a_diverging_run_names_the_option(refused, monkeypatch):
-    from minicnn import training
+@pytest.mark.filterwarnings("error")
+def test_a_diverging_run_says_what_to_do_and_leaves_no_directory(folder, run):
+    status, out, err = run(*TINY, "--quiet", "--lr", "1e30")
+    assert status == 2 and out == "" and err.startswith("minicnn train: error: the loss is ") and err.endswith(
+        ": try a smaller learning rate. There is no checkpoint yet\n") and err.count("\n") == 1
+    assert list((folder / "runs").iterdir()) == []
+    (folder / "mine").mkdir()
+    assert run(*TINY, "--quiet", "--lr", "1e30", "--out", "mine")[0] == 2 and (folder / "mine").is_dir()
 
-    def fit(*arguments, **options):
-        raise training.TrainingError("the loss is nan: try a smaller learning rate")
-    monkeypatch.setattr(training, "fit", fit)
-    assert refused(*TINY, "--quiet").endswith("error: the loss is nan: try a smaller learning rate (--lr)")
+
+def test_a_complete_run_is_not_trained_again(run):
+    first = json.loads(run(*TINY, "--json", "--quiet", "--out", "run")[1])
+    kept = {path.name: path.read_bytes() for path in Path("run").iterdir()}
+    for how, status in (["--json"], 0), ([], 0):
+        found, out, err = run("train", "--resume", "run", "--quiet", *how)
+        assert found == status and err == "run: this run is complete: nothing to do\n"
+        assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == kept
+    assert json.loads(run("train", "--resume", "run", "--quiet", "--json")[1])["val_error"] == first["val_error"]
+    Path("run/result.json").unlink()                    # the run ended before it wrote its result
+    assert run("train", "--resume", "run", "--quiet")[0] == 0
+    assert json.loads(Path("run/result.json").read_text())["val_error"] == first["val_error"]
+
+
+def test_a_dry_run_does_not_take_the_name_of_a_real_run(run):
+    help = " ".join(run("train", "--help")[1].split())
+    assert "train on 256 images only, for one epoch unless --epochs is given" in help
+    assert "runs/dry-run" in run(*TINY, "--quiet", "--epochs", "2")[1] and not Path("runs/mnist5k-seed1").exists()
 
 
 def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
@@ -136,6 +156,10 @@ def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
     (["--patience", "0"], "argument --patience: patience must be an integer of at least 1, not 0"),
     (["--seed", "-1"], "argument --seed: seed must be an integer of at least 0, not -1"),
     (["--threads", "0"], "argument --threads: must be an integer of at least 1, not '0'"),
+    (["--threads", "9999"], "argument --threads: 9999 is too many: this process may use "),
+    (["--dry-run", "--patience", "3"], "--patience has no effect here: a dry run has one epoch; give --epochs too"),
+    (["--resume", ""], "argument --resume: the path is empty: name a file or a directory"),
+    (["--data", ""], "argument --data: the path is empty"),
     (["--algo", "magic"], "argument --algo: must be one of auto, direct, "),
     (["--model", "mlp", "--algo", "fft"], "--algo has no effect with --model mlp: it has no convolution"),
     (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k"),
