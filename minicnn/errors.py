@@ -59,8 +59,15 @@ def raised_in(error: BaseException) -> str:
     ...     print(raised_in(error)[-9:])
     , line 2)
     """
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((place for frame in frames if (place := own_place(frame.filename, frame.lineno))), "")
+
+
+def own_place(filename: str, line: int | None) -> str:
+    """A line of the user's own code as " (in mine.py, line 3)"; "" for minicnn, installed packages and Python itself.
+
+    >>> own_place("/tmp/mine.py", 3), own_place(os.__file__, 3)
+    (' (in mine.py, line 3)', '')
+    """
     foreign = (os.path.dirname(__file__), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if not frame.filename.startswith(foreign):
-            return f" (in {os.path.basename(frame.filename)}, line {frame.lineno})"
-    return ""
+    return "" if filename.startswith(foreign) else f" (in {os.path.basename(filename)}, line {line})"

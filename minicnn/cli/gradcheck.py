@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from dataclasses import asdict
+from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ..errors import InputError
@@ -46,32 +49,48 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """minicnn gradcheck. The status is OK if all gradients are right, else FAILED."""
     from ..progress import on_stderr
-    if arguments.target is None:
-        from ..gradcheck import run_catalogue
-        with on_stderr("gradcheck", arguments.quiet) as progress:
+    with on_stderr("gradcheck", arguments.quiet) as progress:
+        if arguments.target is None:
+            from ..gradcheck import run_catalogue
             results = run_catalogue(progress, arguments.seed)
-    else:
-        results = [_check(arguments)]
+        else:
+            results = [_check(arguments, progress)]
     print_result(arguments, [asdict(result) for result in results], lambda: _print(results))
     return OK if all(result.passed for result in results) else FAILED
 
 
-def _check(arguments):
-    from ..gradcheck import check_user_function
+def _check(arguments, progress):
     from ..gradcheck.target import is_pair
+    from ..gradcheck.user_function import ShapesError, check_user_function
     from .user_code import load_object_and_module
     function, module, name = load_object_and_module(arguments.target)
     if isinstance(function, type) or not (callable(function) or is_pair(function)):
         raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module (an "
                          "object, not its class), or a pair (forward, backward) of functions on arrays")
-    shapes = arguments.shape or getattr(module, "shapes", {}).get(name)
-    return check_user_function(function, shapes, arguments.seed, name=arguments.target)
+    shapes = arguments.shape or _shapes(module, name)
+    try:
+        return check_user_function(function, shapes, arguments.seed, name=arguments.target, progress=progress)
+    except ShapesError as error:                        # its message ends with "give other shapes"
+        raise InputError(f"{error} with --shape") from error
+
+
+def _shapes(module, name):
+    """The shapes that the user's file gives in `shapes`, or None."""
+    from ..gradcheck.user_function import are_shapes
+    shapes = getattr(module, "shapes", None)
+    if shapes is None or isinstance(shapes, (ModuleType, FunctionType)):        # `shapes` has another meaning there
+        return None
+    if not isinstance(shapes, dict) or name in shapes and not are_shapes(shapes[name]):
+        file, example = Path(module.__file__ or "").name, f'{{"{name}": [(3, 4), (4,)]}}'
+        raise InputError(f"{file}: `shapes` must be as in {example}, not {textwrap.shorten(repr(shapes), 60)}")
+    return shapes.get(name)
 
 
 def _print(results):
     print_table(COLUMNS, [
         [result.name, " ".join(str(tuple(shape)) for shape in result.inputs),
-         "" if result.max_error is None else f"{result.max_error:.1e}", "ok" if result.passed else "WRONG",
+         "" if result.max_error is None else f"{result.max_error:.1e}",
+         "ok" if result.passed else "WRONG" if result.checked else "not checked",
          f"{result.seconds * 1e3:.0f}"] for result in results])
     for result in results:
         if not result.passed:

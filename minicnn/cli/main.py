@@ -7,17 +7,19 @@ exception is a bug. MINICNN_VERBOSE=1 shows the traceback of an error.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import platform
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 
 from .. import __version__
 from ..conv.runtime.threads import check_environment
-from ..errors import MinicnnError
+from ..errors import MinicnnError, own_place
 from . import BUG, INTERRUPTED, OK, WRONG_INPUT
 from .options import Parser
 from .output import apart, lasting, replacements
@@ -61,7 +63,7 @@ def make_parser() -> Parser:
 
 def _run(arguments, argv):
     try:
-        with apart(), replacements(arguments.destinations):
+        with apart(), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
     except KeyboardInterrupt as stop:
         _print_error(f"\n{arguments.prog}: interrupted{f': {stop}' if str(stop) else ''}")
@@ -81,6 +83,16 @@ def _run(arguments, argv):
                      f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
                      f"{shlex.join(['minicnn', *argv])}")
         return BUG
+
+
+@contextlib.contextmanager
+def _warning_lines(prog):
+    """Context manager: a warning is one line on stderr. It names the place only if that is in the user's own code."""
+    def show(message, category, filename, line, file=None, text=None):
+        _print_error(f"{prog}: warning: {message}{own_place(filename, line)}")
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _print_error(line):

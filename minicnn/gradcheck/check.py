@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..checks import generator
+from ..errors import InputError
+from ..progress import SILENT, Progress
 from .diagnosis import Mismatch, explain
 from .differences import central, unit
-from .target import ArrayPair, GradcheckError, Target, TensorFunction, is_pair
+from .target import ArrayPair, GradcheckError, Target, TensorFunction, UncheckableError, is_pair
 
 TINY = np.finfo(float).tiny
 DIRECTIONS = 3                  # the number of random projections of each input in fast mode
 OTHER_STEPS = (0.1, 10, 100)    # factors of eps: an entry is wrong only if it differs with every step
+LARGEST = 10_000_000            # entries of all Jacobians together; five arrays of this size are in memory at once
 
 
 class Tolerances(NamedTuple):
@@ -32,7 +35,7 @@ class Tolerances(NamedTuple):
 def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, rtol: float = 1e-5,
               raise_exception: bool = True, nondet_tol: float = 0.0, check_undefined_grad: bool = True,
               check_grad_dtypes: bool = False, fast_mode: bool = False,
-              rng: np.random.Generator | None = None) -> bool:
+              rng: np.random.Generator | None = None, progress: Progress = SILENT) -> bool:
     """Check the gradient of a function against central differences, and say where and why it is wrong.
 
     For every element i of an input and j of the output, backward's J[j, i] = d out_j / d x_i must satisfy
@@ -70,6 +73,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
         square root of the number of entries. If a projection differs, bisection finds the entry.
     rng : numpy.random.Generator, optional
         Draws cotangents and projections. By default np.random.default_rng(0), so every run gives the same result.
+    progress : Progress
 
     Returns
     -------
@@ -83,7 +87,8 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
         the input, arithmetic in float32, a missing gradient, a constant factor, a flipped kernel, a transposed array.
         Also raised if inputs overlap in memory, if func changes them in place, or if two runs differ.
     ValueError
-        There is nothing to check, or an input is not finite.
+        There is nothing to check, an input is not finite, or the Jacobian has more than 10,000,000 entries. For larger
+        inputs use fast_mode.
     TypeError
         func returns an object that is not a Tensor.
 
@@ -112,7 +117,8 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
     """  # noqa: E501
     try:
         largest_error(func, inputs, eps=eps, atol=atol, rtol=rtol, nondet_tol=nondet_tol, fast_mode=fast_mode,
-                      check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes, rng=rng)
+                      check_undefined_grad=check_undefined_grad, check_grad_dtypes=check_grad_dtypes, rng=rng,
+                      progress=progress)
     except GradcheckError:
         if raise_exception:
             raise
@@ -122,7 +128,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
 
 def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: float, nondet_tol: float = 0.0,
                   check_undefined_grad: bool = True, check_grad_dtypes: bool = False, fast_mode: bool = False,
-                  rng: np.random.Generator | None = None) -> float:
+                  rng: np.random.Generator | None = None, progress: Progress = SILENT) -> float:
     """`gradcheck` that returns the error: max |analytic - numeric| / max |numeric| of the worst input.
 
     The values are entries of the Jacobian, or in fast mode its projections. Parameters and errors as for `gradcheck`.
@@ -135,20 +141,33 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: floa
         if check_undefined_grad:
             _check_zero_cotangent(target)
         tolerances = Tolerances(eps, atol, rtol)
-        return _compare_projections(target, tolerances, rng) if fast_mode else _compare_entries(target, tolerances)
+        if fast_mode:
+            return _compare_projections(target, tolerances, rng)
+        if too_large := size_error(target):
+            raise InputError(f"gradcheck: {too_large}: give smaller inputs, or fast_mode=True")
+        return _compare_entries(target, tolerances, progress)
+
+
+def size_error(target: Target) -> str:
+    """The reason why the Jacobian of a target is too large to compare every entry, or "". `value` was called before."""
+    outputs, inputs = target.value().size, sum(point.size for point in target.points)
+    if outputs * inputs <= LARGEST:
+        return ""
+    return (f"the Jacobian has {outputs * inputs:,} entries ({outputs:,} outputs, {inputs:,} inputs), more than "
+            f"{LARGEST:,}")
 
 
 def _check_repeatable(target, rng, tolerance, check_dtypes):
     first, second = target.value(), target.value()
     if first.shape != second.shape or np.abs(first - second).max(initial=0) > tolerance:
-        raise GradcheckError("gradcheck: the function is not deterministic: two calls on the same inputs gave "
-                             "different outputs. Make its random generator from a seed inside the function, or allow "
-                             "the difference with nondet_tol.")
+        raise UncheckableError("the function is not deterministic: two calls on the same inputs gave different "
+                               "outputs. Make its random generator from a seed inside the function",
+                               "or allow the difference with nondet_tol")
     cotangent = _random_signs(rng, first.size)
     for name, a, b in zip(target.names, target.vjp(cotangent), target.vjp(cotangent), strict=True):
         if (a is None) != (b is None) or a is not None and np.abs(a - b).max(initial=0) > tolerance:
-            raise GradcheckError(f"gradcheck: backward is not deterministic: two runs gave different gradients of "
-                                 f"{name}. Fix its random numbers, or allow the difference with nondet_tol.")
+            raise UncheckableError(f"backward is not deterministic: two runs gave different gradients of {name}. Fix "
+                                   "its random numbers", "or allow the difference with nondet_tol")
         if check_dtypes and a is not None and a.dtype != np.float64:
             raise GradcheckError(f"gradcheck: the gradient of {name} is {a.dtype}, but the input is float64")
 
@@ -160,11 +179,13 @@ def _check_zero_cotangent(target):
                                  "must be linear in the cotangent")
 
 
-def _compare_entries(target, tolerances):
+def _compare_entries(target, tolerances, progress):
     """Compare every entry of every Jacobian. Return the largest relative error, or raise GradcheckError."""
-    m = target.value().size
-    rows = [target.vjp(unit(m, j)) for j in range(m)]
-    worst = 0.0
+    m, rows, worst = target.value().size, [], 0.0
+    done, total = m, m + 2 * sum(point.size for point in target.points)                 # calls of the function
+    for j in range(m):
+        progress.update(j, total, "backward")
+        rows.append(target.vjp(unit(m, j)))
     for k, point in enumerate(target.points):
         analytic = np.zeros((m, point.size))
         for j, row in enumerate(rows):
@@ -172,6 +193,7 @@ def _compare_entries(target, tolerances):
                 analytic[j] = row[k].ravel()
         numeric, allowed = np.empty_like(analytic), np.empty_like(analytic)
         for i in range(point.size):
+            progress.update(done + 2 * i, total, f"differences, {target.names[k]}")
             numeric[:, i], noise = central(target, k, unit(point.size, i), tolerances.eps)
             allowed[:, i] = tolerances.allowed(numeric[:, i], noise)
         wrong = ~(np.abs(analytic - numeric) <= allowed)                # True for NaN
@@ -185,7 +207,9 @@ def _compare_entries(target, tolerances):
                 found = Mismatch(k, int(i), j, float(analytic[j, i]), float(numeric[j, i]), missing, analytic, numeric,
                                  wrong)
                 raise GradcheckError(explain(target, tolerances.eps, found))
+        done += 2 * point.size
         worst = max(worst, _relative(analytic, numeric))
+    progress.update(total, total)
     return worst
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import generator, number
+from ..checks import generator, is_integer, number
 from ..errors import InputError
 from ..tensor import Tensor
 
@@ -36,7 +36,7 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
     Raises
     ------
     ValueError
-        No shape was given, or spacing is not positive.
+        No shape was given, a shape is not a tuple of integers, or spacing is not positive.
     TypeError
         rng is not a numpy.random.Generator.
 
@@ -49,9 +49,22 @@ def safe_inputs(*shapes: tuple[int, ...], rng: np.random.Generator, spacing: flo
     if not shapes:
         raise InputError("safe_inputs: give at least one shape, as in safe_inputs((3, 4), rng=rng)")
     spacing, rng = number("safe_inputs: spacing", spacing, above=0), generator("safe_inputs: rng", rng)
+    for shape in shapes:
+        if not is_shape(shape):
+            raise InputError("safe_inputs: a shape must be a tuple of integers of at least 0, as in (3, 4), not "
+                             f"{shape!r}")
     sizes = [math.prod(shape) for shape in shapes]
     total = sum(sizes)
     values = rng.permutation(spacing * (np.arange(total) - total // 2 + 0.5)).astype(dtype)
     parts = np.split(values, np.cumsum(sizes)[:-1])
     return tuple(Tensor(part.reshape(shape).copy(), requires_grad=True)
                  for part, shape in zip(parts, shapes, strict=True))
+
+
+def is_shape(value: Any, least: int = 0) -> bool:
+    """Whether `value` is a tuple or list of integers of at least `least`.
+
+    >>> is_shape((3, 4)), is_shape((2, -1)), is_shape("3,4")
+    (True, False, False)
+    """
+    return isinstance(value, (tuple, list)) and all(is_integer(n) and n >= least for n in value)

@@ -17,7 +17,7 @@ from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .check import largest_error
 from .inputs import safe_inputs
-from .target import GradcheckError
+from .target import GradcheckError, UncheckableError
 
 LINEAR = {"eps": 1.0, "rtol": 1e-10, "atol": 1e-12}      # linear in each input: no truncation error
 SMOOTH = {"eps": 1e-5, "rtol": 1e-6, "atol": 1e-9}
@@ -67,6 +67,8 @@ class OperationResult:
     reason : str
         Why the check failed; "" if it passed.
     seconds : float
+    checked : bool
+        Whether the gradient could be checked. If not, `passed` is False.
     """
 
     name: str
@@ -75,6 +77,7 @@ class OperationResult:
     passed: bool
     reason: str
     seconds: float
+    checked: bool = True
 
 
 def catalogue(seed: int = 0) -> Iterator[Operation]:
@@ -106,17 +109,20 @@ def run_catalogue(progress: Progress = SILENT, seed: int = 0) -> list[OperationR
     return results
 
 
-def check_operation(operation: Operation) -> OperationResult:
+def check_operation(operation: Operation, progress: Progress = SILENT) -> OperationResult:
     """Check one operation. An exception that it raises becomes the reason of the failure."""
-    start, error, reason = time.perf_counter(), None, ""
+    start, error, reason, checked = time.perf_counter(), None, "", True
     try:
-        error = largest_error(operation.func, operation.inputs, **operation.options)
+        error = largest_error(operation.func, operation.inputs, **operation.options, progress=progress)
+    except UncheckableError as wrong:
+        reason, checked = f"cannot be checked: {wrong.fact}", False
     except GradcheckError as wrong:
         reason = str(wrong).removeprefix("gradcheck: ")
     except (Exception, SystemExit) as wrong:            # one broken operation must not hide the others
         reason = f"it raised {type(wrong).__name__}: {wrong}{raised_in(wrong)}"
     shapes = tuple(x.shape for x in operation.inputs)
-    return OperationResult(operation.name, shapes, error, error is not None, reason, time.perf_counter() - start)
+    seconds = time.perf_counter() - start
+    return OperationResult(operation.name, shapes, error, error is not None, reason, seconds, checked)
 
 
 # Each table yields (kind, variant, func, shapes of the inputs, options). Arguments that are not Tensors, such as labels

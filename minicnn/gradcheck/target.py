@@ -28,6 +28,20 @@ class GradcheckError(StateError):
     __module__ = "minicnn.gradcheck"
 
 
+class UncheckableError(GradcheckError):
+    """The gradient cannot be checked: the function is not deterministic, or not finite at the inputs.
+
+    Attributes
+    ----------
+    fact : str
+        What was found.
+    """
+
+    def __init__(self, fact: str, option: str):
+        super().__init__(f"gradcheck: {fact}, {option}.")           # `option`: what an option of gradcheck can do
+        self.fact = fact
+
+
 class GradcheckWarning(UserWarning):
     """The check proves less than it seems to."""
 
@@ -81,15 +95,16 @@ class Target:
         """All outputs at `points` (by default the caller's inputs) as one flat float64 vector."""
         points = self.points if points is None else points
         given = _copies(points)
-        outputs = self.outputs(given)
+        with np.errstate(all="ignore"):                 # a value that is not finite is an error below
+            outputs = self.outputs(given)
         self._refuse_change(points, given)
         self.out_shapes, self.out_dtypes = [out.shape for out in outputs], [out.dtype for out in outputs]
         for k, out in enumerate(outputs):
             if not np.isfinite(out).all():
                 where = _index(~np.isfinite(out))
-                raise GradcheckError(f"gradcheck: output {k} is {out[where]} at {where}, for the given inputs or "
-                                     "within eps of them, so there is no finite difference. Choose inputs further "
-                                     "inside the function's domain, or a smaller eps.")
+                raise UncheckableError(f"output {k} is {out[where]} at {where}, for the given inputs or very close to "
+                                       "them, so there is no finite difference. Choose inputs further inside the "
+                                       "function's domain", "or a smaller eps")
         return np.concatenate([out.ravel() for out in outputs] or [np.zeros(0)]).astype(np.float64)
 
     def vjp(self, cotangent: np.ndarray) -> list[np.ndarray | None]:
@@ -98,7 +113,8 @@ class Target:
         given = [part.reshape(shape).astype(dtype)
                  for part, shape, dtype in zip(parts, self.out_shapes, self.out_dtypes, strict=True)]
         cotangents, points = _copies(given), _copies(self.points)
-        gradients = self.gradients(points, cotangents)
+        with np.errstate(all="ignore"):
+            gradients = self.gradients(points, cotangents)
         self._refuse_change(self.points, points)
         if any(not np.array_equal(a, b) for a, b in zip(given, cotangents, strict=True)):
             raise GradcheckError("gradcheck: backward changed its cotangent in place, but other operations may still "

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ..checks import generator
 from ..errors import InputError, InputTypeError, raised_in
 from ..nn.module import Module
-from .inputs import safe_inputs
+from ..progress import SILENT, Progress
+from .check import size_error
+from .inputs import is_shape, safe_inputs
 from .operations import Operation, OperationResult, check_operation
 from .target import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair, refuse_foreign
 
 DEFAULT_SHAPE = (3, 4)
 
 
-def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None = None, seed: int = 0, *,
-                        name: str | None = None, **options: Any) -> OperationResult:
+class ShapesError(InputError):
+    """The function cannot be checked on inputs of these shapes."""
+
+    __module__ = "minicnn.gradcheck"
+
+
+def check_user_function(function: Any, shapes: Sequence[tuple[int, ...]] | None = None, seed: int = 0, *,
+                        name: str | None = None, progress: Progress = SILENT, **options: Any) -> OperationResult:
     """Check the gradient of a function in float64, on inputs from `safe_inputs`.
 
     Parameters
@@ -31,6 +39,7 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
         Seed of the inputs.
     name : str, optional
         The name in the result and in messages. By default the function's own name.
+    progress : Progress
     **options
         As in `gradcheck`: eps, atol, rtol, fast_mode, ...
 
@@ -42,8 +51,10 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     ------
     TypeError
         `function` is not one of these three kinds, or belongs to another library.
+    ShapesError
+        The function raised an exception in its forward pass, or the Jacobian is too large; see `gradcheck`.
     ValueError
-        The function raised an exception in its forward pass.
+        `shapes` is not a sequence of tuples of integers of at least 1.
 
     Examples
     --------
@@ -58,10 +69,24 @@ def check_user_function(function: Any, shapes: Iterable[tuple[int, ...]] | None 
     if isinstance(function, type) or not (callable(function) or is_pair(function)):
         raise InputTypeError(f"{name} is a {type(function).__name__}: give a function of Tensors, an instance of a "
                              "Module, or a pair (forward, backward) of functions on arrays")
-    inputs = safe_inputs(*(shapes or _default_shapes(function)), rng=generator("rng", None, seed))
+    if shapes is not None and not are_shapes(shapes):
+        raise InputError(f"shapes must be as in [(3, 4), (4,)], not {shapes!r}")
+    inputs = safe_inputs(*(_default_shapes(function) if shapes is None else shapes), rng=generator("rng", None, seed))
     given: tuple[Any, ...] = tuple(t.data for t in inputs) if is_pair(function) else inputs
-    _call_once(name, function, given)
-    return check_operation(Operation(name, "", function, given, {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options))
+    too_large = _call_once(name, function, given)
+    if too_large and not options.get("fast_mode"):
+        raise ShapesError(f"{name}: {too_large}; give other shapes")
+    options = {"eps": 1e-6, "atol": 1e-8, "rtol": 1e-5} | options
+    return check_operation(Operation(name, "", function, given, options), progress)
+
+
+def are_shapes(value: Any) -> bool:
+    """Whether `value` is a sequence of shapes for `check_user_function`.
+
+    >>> are_shapes([(3, 4), (4,)]), are_shapes([3, 4])
+    (True, False)
+    """
+    return isinstance(value, (tuple, list)) and len(value) > 0 and all(is_shape(shape, 1) for shape in value)
 
 
 def _default_shapes(function):
@@ -76,16 +101,17 @@ def _default_shapes(function):
 
 
 def _call_once(name, function, inputs):
-    """Run the forward pass once. An exception here does not come from backward."""
+    """Run the forward pass, and return `size_error`. An exception here does not come from backward."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", GradcheckWarning)       # largest_error will warn again
             target = ArrayPair(function, inputs) if is_pair(function) else TensorFunction(function, inputs)
         with target.borrowed():
             target.value()
+            return size_error(target)
     except GradcheckError:
-        pass                                                        # largest_error will report it
+        return ""                                                   # largest_error will report it
     except (Exception, SystemExit) as error:
         shapes = ", ".join(str(x.shape) for x in inputs)
-        raise InputError(f"{name} raised {type(error).__name__}: {error}{raised_in(error)}, for inputs of the shapes "
-                         f"{shapes}; if it needs other shapes, give them") from error
+        raise ShapesError(f"{name} raised {type(error).__name__}: {error}{raised_in(error)}, for inputs of the shapes "
+                          f"{shapes}; give other shapes") from error

@@ -27,6 +27,17 @@ def loud(x):
     print("printed by the function")
     return x * x
 
+def root(x):
+    return x ** 0.5
+
+def noise(x):
+    return x * np.random.default_rng().random()
+
+def tells(x):
+    import warnings
+    warnings.warn("a word of mine")
+    return x
+
 wrong = (np.square, lambda grad, x: grad * x)
 pair = (np.sin, lambda grad, x: grad * np.cos(x))
 layer = nn.Linear(4, 2, dtype=np.float64)
@@ -64,11 +75,51 @@ def test_a_wrong_gradient(run):
     (["mine.py:not a name"], "write path/to/file.py:function"), (["nowhere.py:f"], "nowhere.py: there is no such file"),
     (["mine.py:leaves"], "mine.py:leaves raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
     (["mine.py:product", "--shape", "3,4", "--shape", "3,4"], "product raised InputError: matmul"),
+    (["mine.py:product", "--shape", "3,4", "--shape", "3,4"], "(3, 4), (3, 4); give other shapes with --shape"),
     (["mine.py:plain", "--shape", "0,3"], "argument --shape: in '0,3': each must be an integer of at least 1, not '0'"),
     (["--shape", "3"], "--shape has no effect without FILE.py:FUNCTION"),
     (["--seed", "-1"], "argument --seed: must be an integer of at least 0, not '-1'")])
 def test_misuse_is_told_in_one_line(arguments, text, refused):
     assert text in refused("gradcheck", *arguments)
+
+
+@pytest.mark.parametrize("shapes", ['{"f": "3,4"}', '{"f": [3, 4]}', '{"f": 5}', "7", '{"f": [(2, -1)]}', '{"f": []}',
+                                    '{"f": [(3, 0)]}', "[(3, 4)]"])
+def test_wrong_shapes_in_the_file(shapes, refused, folder):
+    (folder / "mine.py").write_text(f"shapes = {shapes}\ndef f(x):\n    return x\n")
+    line = refused("gradcheck", "mine.py:f")
+    told = shapes.replace('"', "'")
+    assert line == f'minicnn gradcheck: error: mine.py: `shapes` must be as in {{"f": [(3, 4), (4,)]}}, not {told}'
+
+
+def test_a_file_where_shapes_is_something_else(run, folder):
+    (folder / "mine.py").write_text("def shapes():\n    return 3\ndef f(x):\n    return x\n")
+    assert run("gradcheck", "mine.py:f")[0] == 0
+
+
+def test_shapes_that_are_too_large(refused):
+    line = refused("gradcheck", "mine.py:loud", "--shape", "200,200")
+    assert "mine.py:loud: the Jacobian has 1,600,000,000 entries (40,000 outputs, 40,000 inputs)" in line
+    assert line.endswith(", more than 10,000,000; give other shapes with --shape")
+
+
+@pytest.mark.parametrize(("name", "reason"), [
+    ("root", "cannot be checked: output 0 is nan at"),
+    ("noise", "cannot be checked: the function is not deterministic")])
+def test_a_function_that_cannot_be_checked(name, reason, run):
+    status, out, _ = run("gradcheck", f"mine.py:{name}")
+    text = " ".join(out.split())
+    assert status == 1 and reason in text and "WRONG" not in out and "not checked" in text
+    assert "nondet_tol" not in out and "eps" not in out.replace("steps", "")
+    found, = json.loads(run("gradcheck", f"mine.py:{name}", "--json")[1])
+    assert not found["passed"] and not found["checked"] and found["reason"].startswith(reason)
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines(run):
+    status, _, err = run("gradcheck", "mine.py:tells")
+    assert status == 0 and err.startswith("minicnn gradcheck: warning: a word of mine (in mine.py, line ")
+    assert "warnings.warn" not in err and "UserWarning" not in err
 
 
 @pytest.mark.parametrize("columns", [80, 60, 40])

@@ -1,9 +1,11 @@
 """The dot-product test, and the inputs that avoid kinks and ties."""
 
+import re
+
 import numpy as np
 import pytest
 
-from minicnn import Tensor
+from minicnn import InputError, Tensor
 from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, adjoint_test, safe_inputs
 from tests.gradcheck.functions import leaf
@@ -25,6 +27,10 @@ def test_safe_inputs_misuse(rng):
         safe_inputs((2,), rng=rng, spacing=0)
     with pytest.raises(TypeError, match="safe_inputs: rng must be a numpy.random.Generator such as .*, not 7"):
         safe_inputs((2,), rng=7)
+    for shape in ("3,4", 3, (2, -1), (2.0, 1)):
+        with pytest.raises(InputError, match="a shape must be a tuple of integers of at least 0, as in .*, not " +
+                           re.escape(repr(shape))):
+            safe_inputs(shape, rng=rng)
 
 
 def test_adjoint_test(rng):

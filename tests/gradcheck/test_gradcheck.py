@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor, nn, record
+from minicnn import InputError, Tensor, nn, record
 from minicnn import functional as F
 from minicnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck, safe_inputs
 from tests.gradcheck.functions import leaf, sum_of_squares
@@ -195,3 +195,11 @@ def test_a_wrong_gradient_of_a_parameter_is_named(rng):
 
     with pytest.raises(GradcheckError, match=r"parameter '0\.factor', shape \(2,\), is wrong at its element \(1,\)"):
         gradcheck(nn.Sequential(Scale()), safe_inputs((3, 2), rng=rng))
+
+
+def test_a_jacobian_that_is_too_large(rng):
+    x = Tensor(np.ones(4000), requires_grad=True)
+    with pytest.raises(InputError, match=r"the Jacobian has 16,000,000 entries \(4,000 outputs, 4,000 inputs\), more "
+                                         "than 10,000,000: give smaller inputs, or fast_mode=True"):
+        gradcheck(lambda x: x * 2, x)
+    assert gradcheck(lambda x: x * 2, x, fast_mode=True)

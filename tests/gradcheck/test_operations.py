@@ -119,7 +119,7 @@ def test_misuse_by_the_user():
         check_user_function(product, seed=-1)
     with pytest.raises(InputError, match="seed must be an integer of at least 0, not -1"):
         run_catalogue(seed=-1)
-    with pytest.raises(InputError, match=r"product raised InputError: matmul.*shapes \(3, 4\), \(3, 4\); if it needs"):
+    with pytest.raises(InputError, match=r"product raised InputError: matmul.*shapes \(3, 4\), \(3, 4\); give other"):
         check_user_function(product)
     with pytest.raises(InputError, match="mine raised SystemExit: 0"):
         check_user_function(lambda x: sys.exit(0), name="mine")
@@ -142,3 +142,23 @@ def test_a_function_of_another_library_is_refused():
             check_user_function(function, name="square")
         with pytest.raises(InputTypeError, match="the function belongs to torch, .*: check it with torch's own"):
             gradcheck(function, Tensor(np.ones(3), requires_grad=True))
+
+
+def test_shapes_of_the_wrong_kind():
+    for shapes in ("3,4", [3, 4], [(2, -1)], [], 5):
+        with pytest.raises(InputError, match=r"shapes must be as in \[\(3, 4\), \(4,\)\], not"):
+            check_user_function(scale, shapes)
+
+
+def test_the_progress_of_a_function_of_the_user():
+    progress = Recorder()
+    check_user_function(product, [(2, 3), (3, 2)], progress=progress)
+    parts = [done / total for done, total, _ in progress.updates]
+    assert parts == sorted(parts) and parts[0] == 0 and parts[-1] == 1 and len(parts) == 4 + 6 + 6 + 1
+
+
+def test_what_cannot_be_checked_is_not_called_wrong():
+    found = check_user_function(lambda x: x ** 0.5)
+    assert (found.passed, found.checked) == (False, False)
+    assert found.reason.startswith("cannot be checked: output 0 is nan at") and "eps" not in found.reason
+    assert check_user_function(half_square).checked
