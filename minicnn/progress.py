@@ -61,21 +61,28 @@ class Part(Progress):
 
 
 class _TimeLeft:
-    """Estimates the time left. The first unit of work does not count: it may compile code, which takes longer."""
+    """Estimates the time left. A unit of work that compiles code takes much longer than others and does not count."""
 
     def __init__(self) -> None:
-        self.first: float | None = None                # the part done at the first call; not 0 for a resumed run
-        self.start: tuple[float, float] | None = None  # the time and the part done after the first unit
+        self.last: tuple[float, float] | None = None    # the time and the part done at the last call; a resumed run
+        self.elapsed, self.done = 0.0, 0.0              # begins at a part above 0. The time and part that count
+        self.apart = False                              # whether the last unit did not count
 
     def seconds(self, part: float) -> float | None:
         """The seconds left when `part` of the work is done. None if too little is measured."""
         now = time.monotonic()
-        self.first = part if self.first is None else self.first
-        if self.start is None:
-            self.start = (now, part) if part > self.first else None
-            return None
-        elapsed, done = now - self.start[0], part - self.start[1]
-        return elapsed / done * (1 - part) if elapsed >= MEASURED and done >= PART else None
+        if self.last is None:
+            self.last = now, part
+        taken, unit = now - self.last[0], part - self.last[1]
+        if unit > 0:
+            self.last = now, part
+            slow = taken > 1 and taken * self.done > 10 * unit * self.elapsed
+            first = self.done == 0 and not self.apart
+            self.apart = first or slow and not self.apart       # two slow units in a row: the work itself is slow
+            if not self.apart:
+                self.elapsed, self.done = self.elapsed + taken, self.done + unit
+        measured = self.elapsed >= MEASURED and self.done >= PART
+        return self.elapsed / self.done * (1 - part) if measured else None
 
 
 class Lines(Notes):

@@ -56,7 +56,19 @@ def test_a_time_left_is_shown_when_enough_is_measured_and_the_first_unit_does_no
     clock.now += 60
     assert slow.seconds(0.01) is None                   # less than two percent
     clock.now += 60
-    assert slow.seconds(0.021) == pytest.approx(0.979 / 0.02 * 120)
+    assert slow.seconds(0.022) == pytest.approx(0.978 / 0.021 * 120)
+
+
+def test_a_unit_that_compiles_later_does_not_count_but_slow_work_does(clock):
+    left = progress._TimeLeft()
+    for unit in range(21):
+        found = left.seconds(unit / 100)
+        clock.now += 0.5
+    assert found == pytest.approx(40)
+    clock.now += 20
+    assert left.seconds(0.21) == pytest.approx(39.5)
+    clock.now += 20
+    assert left.seconds(0.22) == pytest.approx((19 * 0.5 + 20) / 0.20 * 0.78)
 
 
 def test_what_was_done_before_does_not_count_as_fast(clock, capsys):

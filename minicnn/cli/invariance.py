@@ -46,8 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     with on_stderr("invariance", arguments.quiet) as progress:
         if not arguments.pools_only:
             results = compare_models(arguments.models, data, epochs=arguments.epochs, seeds=arguments.seeds,
-                                     images=arguments.images, progress=Part(progress, 0.0, 0.95))
-        pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.95 if results else 0.0, 1.0))
+                                     images=arguments.images, progress=Part(progress, 0.0, 0.98))
+        pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.98 if results else 0.0, 1.0))
     found = {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]}
     print_result(arguments, found, lambda: _print(results, pools))
     if arguments.picture:

@@ -22,8 +22,7 @@ from .maps import InvarianceMap, invariance_map
 COMPARED = ("mlp", "lenet", "lenet-global")
 TITLES = {"mlp": "MLP", "lenet": "LeNet", "lenet-average": "LeNet, average-pool", "lenet-blur": "LeNet, blur-pool",
           "lenet-global": "LeNet, global max-pool"}
-MEASURING = 0.1                 # the part of a network's time that is not training
-OVERHEAD = 1_000_000            # in training, all other work for an image takes as long as these multiply-adds
+OVERHEAD = 25_000_000           # all other work for an image takes about as long as these multiply-adds
 
 
 @dataclass(frozen=True)
@@ -123,17 +122,18 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
     pixels, labels = data.val_images[:images], data.val_labels[:images]
     if data.test_images is not None and data.test_labels is not None:
         pixels, labels = data.test_images[:images], data.test_labels[:images]
-    work = np.cumsum([0.0, *(_work(make) for make in factories.values())])
+    views = {name: _views(make, reach) for name, make in factories.items()}
+    moved, work = len(pixels) * (2 * reach + 1) ** 2, []        # (title of the network, about its time)
+    for name, make in factories.items():
+        learning = epochs * len(data.train_labels) * _work(make, 28, 3)
+        work += [(TITLES.get(name, name), units) for units in
+                 (learning, *(moved * _work(make, view, 1) for view in views[name])) for _ in seeds]
+    parts = _parts(progress, work)
     results = []
-    for (name, make), start, stop in zip(factories.items(), work / work[-1], work[1:] / work[-1], strict=False):
-        part = Part(progress, start, stop, f"{TITLES.get(name, name)}: ")
-        trained = []
-        for seed, share in zip(seeds, _shares(part, 0, 1 - MEASURING, len(seeds)), strict=True):
-            trained.append(_trained(name, make, data, epochs, seed, share))
-        views = (28,) if getattr(trained[0][0], "image_size", 28) else (28, 28 + 2 * reach)
-        share = _shares(part, 1 - MEASURING, 1, len(views) * len(seeds))
-        for view in views:
-            maps = tuple(invariance_map(model, pixels, labels, Shifts(reach, view), progress=next(share))
+    for name, make in factories.items():
+        trained = [_trained(name, make, data, epochs, seed, next(parts)) for seed in seeds]
+        for view in views[name]:
+            maps = tuple(invariance_map(model, pixels, labels, Shifts(reach, view), progress=next(parts))
                          for model, _ in trained)
             count = sum(p.size for p in trained[0][0].parameters())
             results.append(ModelResult(name, Shifts(reach, view), count, float(np.mean([e for _, e in trained])), maps))
@@ -171,16 +171,23 @@ def _factories(models) -> dict[str, Callable[..., Module]]:
     return found
 
 
-def _work(make):
-    """A number about proportional to the network's time: its multiply-adds for one image, plus its overhead."""
-    layers = summarize(make(rng=np.random.default_rng(0)), (1, 1, 28, 28))
-    return sum(layer.multiply_adds for layer in layers) + OVERHEAD
+def _views(make, reach):
+    """The sizes of the images on which the network is tested."""
+    return (28,) if getattr(make(rng=np.random.default_rng(0)), "image_size", 28) else (28, 28 + 2 * reach)
 
 
-def _shares(whole, start, stop, count):
-    """`count` equal parts of the work from `start` to `stop`, one after the other."""
-    edges = np.linspace(start, stop, count + 1)
-    return (Part(whole, *edge) for edge in zip(edges, edges[1:], strict=False))
+def _work(make, view, passes):
+    """A number about proportional to the network's time for one image. Training takes as long as 3 passes."""
+    layers = summarize(make(rng=np.random.default_rng(0)), (1, 1, view, view))
+    return passes * sum(layer.multiply_adds for layer in layers) + OVERHEAD
+
+
+def _parts(whole, work):
+    """A part of the whole for each (title, time), one after the other."""
+    edges = np.cumsum([0.0, *(units for _, units in work)])
+    edges /= edges[-1]
+    return (Part(whole, start, stop, f"{title}: ")
+            for (title, _), start, stop in zip(work, edges, edges[1:], strict=False))
 
 
 def _trained(name, make, data, epochs, seed, progress):
@@ -188,7 +195,8 @@ def _trained(name, make, data, epochs, seed, progress):
     model = make(rng=np.random.default_rng(seed))
     history = fit(model, data, Settings(epochs=epochs, seed=seed), progress=_Updates(progress, 0, 1))
     error = min(record["val_error"] for record in history)
-    progress.note(f"{TITLES.get(name, name)}, seed {seed}: trained for {epochs} epochs, validation error {error:.1%}")
+    progress.note(f"{TITLES.get(name, name)}, seed {seed}: trained for {epochs} epoch{'s' * (epochs != 1)}, "
+                  f"validation error {error:.1%}")
     return model, error
 
 

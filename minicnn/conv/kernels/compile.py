@@ -24,7 +24,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from ..runtime.kernel_cache import compile_or_load
+from ..runtime.kernel_cache import compile_or_load, is_writable, kernel_folder
 from .simd import I64, INT, intrinsic
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
@@ -169,4 +169,6 @@ class _Announcement(event.Listener):
 
 @functools.cache
 def _announce():
-    logging.getLogger("minicnn").warning("minicnn: compiling convolution kernels (once: later runs load them)")
+    when = "once: later runs load them" if is_writable(kernel_folder()) else \
+        f"in every process, because {kernel_folder()} cannot be written"
+    logging.getLogger("minicnn").warning(f"minicnn: compiling convolution kernels ({when})")

@@ -70,7 +70,7 @@ def _enable_caching(function):
     now, in `enable_caching`. The configuration belongs to the user, so it is restored at once.
     """
     folder = kernel_folder()
-    if not _is_writable(folder):
+    if not is_writable(folder):
         return False
     with _lock:
         before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
@@ -83,7 +83,8 @@ def _enable_caching(function):
     return True
 
 
-def _is_writable(folder):
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in the folder. If the folder does not exist, it is made."""
     with contextlib.suppress(OSError):
         os.makedirs(folder, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
