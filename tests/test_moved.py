@@ -17,3 +17,11 @@ def test_the_old_name_gives_the_module_at_its_new_place(old, new):
     with pytest.warns(DeprecationWarning, match="has moved to minicnn"):
         module = importlib.import_module(old)
     assert module is sys.modules[new] and module.__spec__ is spec and module.__name__ == new
+
+
+def test_every_name_of_the_package_is_imported_when_it_is_used():
+    import minicnn
+    for name in minicnn.__all__:
+        assert name in dir(minicnn) and getattr(minicnn, name).__name__.rpartition(".")[2] == name
+    with pytest.raises(AttributeError, match="module 'minicnn' has no attribute 'nothing'"):
+        minicnn.nothing                                 # noqa: B018

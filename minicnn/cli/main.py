@@ -18,7 +18,6 @@ import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from ..conv.runtime.threads import check_environment
 from ..errors import MinicnnError, own_place
 from . import BUG, INTERRUPTED, OK, WRONG_INPUT
 from .options import Parser
@@ -32,6 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     with lasting():
         try:
+            from ..conv.runtime.threads import check_environment  # imports NumPy; Ctrl-C ends it well here
             check_environment()                         # before numba is imported
             parser = make_parser()
             if not argv:

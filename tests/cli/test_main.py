@@ -94,6 +94,15 @@ def test_interrupted(run, monkeypatch):
     assert status == 130 and out == "" and err == "\nminicnn info: interrupted\n"
 
 
+def test_ctrl_c_while_numpy_is_imported():
+    code = "import sys\nclass Finder:\n    def find_spec(self, name, *rest):\n        if name == 'numpy':\n" \
+           "            raise KeyboardInterrupt\nsys.meta_path.insert(0, Finder())\n" \
+           "from minicnn.cli.main import main\nsys.exit(main(['info']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (130, "\nminicnn: interrupted\n")
+
+
 def test_ctrl_c_while_the_options_are_read(run, monkeypatch):
     def stop(parser, *arguments):
         raise KeyboardInterrupt
