@@ -115,6 +115,21 @@ def check_new_directory(path: str | os.PathLike) -> Path:
     return path
 
 
+def takes_files(folder: Path) -> bool:
+    """Whether a file can be made in the directory. A file is made there and removed, because permissions may mislead.
+
+    >>> takes_files(Path("/no such directory"))
+    False
+    """
+    probe = Path(folder) / f".minicnn-{secrets.token_hex(8)}"
+    try:
+        os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        probe.unlink()
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)          # a full disk may have space later
+    return True
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Context manager: the path of a temporary file, which is renamed to `path` at the end of the block.
@@ -246,6 +261,9 @@ def _check_parent(path, target):
         raise _error(path, errno.ENOTDIR if any(parent.is_file() for parent in target.parents) else errno.ENOENT)
     if not _permitted(target.parent, os.W_OK | os.X_OK) or target.exists() and not _permitted(target, os.W_OK):
         raise _error(path, errno.EACCES)
+    if not takes_files(target.parent):
+        raise FileError(f"{path} could not be written: no file can be made in {target.parent}; choose another "
+                        "directory")
 
 
 def _permitted(path, mode):

@@ -122,6 +122,14 @@ def test_a_directory_without_permission(folder):
     assert os.listdir(folder) == ["a.bin"] and (folder / "a.bin").read_bytes() == b"old"
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="there is no /proc")
+def test_a_directory_that_takes_no_files_is_found_before_the_work():
+    with pytest.raises(FileError, match="could not be written: no.*hoose another"):
+        check_destination("/proc/a.png")
+    with pytest.raises(FileError, match="could not be written: no.*hoose another"):
+        check_new_directory("/proc/frames")
+
+
 def test_a_read_only_file_is_not_replaced(folder):
     (folder / "a.bin").write_bytes(b"old")
     (folder / "a.bin").chmod(0o444)

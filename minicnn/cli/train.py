@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import FileError, InputError
+from ..files import takes_files
 from .options import (
     Parser,
     add_algorithm,
@@ -176,6 +176,8 @@ def _resumed_run(arguments):
     from ..files import check_destination
     from ..training import LAST
     out = Path(arguments.resume)
+    if out.is_file():
+        raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
     if not (out / LAST).is_file():
         raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
     check_destination(out / LAST)
@@ -236,7 +238,9 @@ def _use(algorithms, model):
 
 def _new_directory(text):
     """Type of --out: a directory that is empty or can be made."""
-    path = Path(text)
+    path = Path(given_path(text))
+    if path.is_file():
+        raise argparse.ArgumentTypeError(f"{path} is a file; give the name of a new directory")
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise argparse.ArgumentTypeError(f"{path} exists and is not empty: choose another directory, or go on with "
                                          f"that run by --resume {path}")
@@ -250,7 +254,7 @@ def _new_directory(text):
 def _check_writable(path):
     """Raise FileError if a directory cannot be made."""
     above = next(one for one in (path, *path.absolute().parents) if one.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    if not above.is_dir() or not takes_files(above):
         raise FileError(f"{path} cannot be made: {above} is not a writable directory")
 
 

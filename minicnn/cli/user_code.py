@@ -50,11 +50,14 @@ def _import(name):
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        raise InputError(f"the module {name} cannot be imported: {type(error).__name__}: {error}") from error
+        hint = f". For the file {name}.py write {name}.py:FUNCTION" if Path(f"{name}.py").is_file() else ""
+        raise InputError(f"the module {name} cannot be imported: {type(error).__name__}: {error}{hint}") from error
 
 
 def _run_file(path):
     """Run a file and return its module. The code can import files beside it, at once or later inside of a function."""
+    if path.is_dir():
+        raise InputError(f"{path} is a directory, not a file")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
     path, given = path.resolve(), path

@@ -170,6 +170,9 @@ def locate(source: Source, data_dir: str | Path | None = None, download: bool = 
     if origin == "cache" and download:
         return paths | _download(source, missing, raw_folder(source, directory), patience, progress)
     names = ", ".join(file.name for file in missing)
+    if origin != "cache" and not directory.is_dir():
+        raise DataError(f"{directory}: there is no such directory; {ORIGINS[origin]}. Make it, and put these files "
+                        f"there: {names}")
     lack = f"{source.name}: {names} (or .gz) not found in {directory} nor in {raw_folder(source, directory)}"
     if origin == "cache":
         raise UnavailableError(f"{lack}, {ORIGINS[origin]}. Allow the download, or name a directory that has them.")

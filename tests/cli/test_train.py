@@ -163,10 +163,13 @@ def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
     (["--algo", "magic"], "argument --algo: must be one of auto, direct, "),
     (["--model", "mlp", "--algo", "fft"], "--algo has no effect with --model mlp: it has no convolution"),
     (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k"),
-    (["--dataset", "mnist", "--data", "nowhere"], "nowhere"),
+    (["--dataset", "mnist", "--data", "nowhere"], "error: nowhere: there is no such directory"),
     (["--out", "full"], "argument --out: full exists and is not empty: choose another directory, or go on with that "
                         "run by --resume full"),
-    (["--out", "full/file"], "full/file exists and is not empty"),
+    (["--out", "full/file"], "argument --out: full/file is a file; give the name of a new directory"),
+    (["--out", ""], "argument --out: the path is empty"),
+    (["--out", "/proc/run"], "argument --out: /proc/run cannot be made: /proc is not a writable directory"),
+    (["--resume", "full/file"], "--resume full/file: that is a file; name the directory of the run: --resume full"),
     (["--out", "full/file/run"], "full/file/run cannot be made: "),
     (["--resume", "nowhere"], "--resume nowhere: there is no last.safetensors in it; name the directory of a run"),
 ])

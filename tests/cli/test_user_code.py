@@ -50,10 +50,14 @@ def test_a_file_that_does_not_run(text, message):
 
 
 @pytest.mark.parametrize(("spec", "message"), [
-    ("nowhere.py:f", "nowhere.py: there is no such file"), ("no.module:f", "the module no.module cannot be imported"),
+    ("nowhere.py:f", "nowhere.py: there is no such file"), ("dir.py:f", "dir.py is a directory, not a file"),
+    ("beside:f", "the module beside cannot be imported: .*For the file beside.py write beside.py:FUNCTION"),
+    ("no.module:f", "the module no.module cannot be imported"),
     ("mine.py", "write path/to/file.py:function or module:attribute"), ("", "write path/to/file.py:function"),
     ("minicnn:not a name", "write path/to/file.py:function"), ("minicnn:nothing", "minicnn has no nothing; it has")])
-def test_what_is_not_there(spec, message):
+def test_what_is_not_there(spec, message, folder):
+    (folder / "dir.py").mkdir()
+    write("beside.py", "def f(x):\n    return x\n")
     with pytest.raises(InputError, match=message):
         load_object(spec)
 
