@@ -20,7 +20,7 @@ from .options import (
     threads,
     to_integer,
 )
-from .output import Column, note_stderr, print_result, print_table, print_text
+from .output import HIDDEN, Column, note_stderr, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAME = Column("", left=True, least=16)
@@ -211,14 +211,23 @@ def _finish(arguments, result):
 
 def _print_training(result):
     _print_machine(result)
+    tables = []
     for run in result["runs"]:
         print_text(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
-        print_table(TRAINING_COLUMNS, [_training_row(row, run["task"] == "forward") for row in run["rows"]
-                               if row["status"] == "ok"])
+        tables.append(print_table(TRAINING_COLUMNS, [_training_row(row, run["task"] == "forward") for row in run["rows"]
+                                                     if row["status"] == "ok"]))
         _print_reasons(run["rows"])
-    print_text(f"\nratio: the median divided by that of {result['runs'][0]['base']}. in turn: median of the ratios "
-               "within a round. import MB: memory after the import. peak MB: the most memory up to the last step. "
-               "first step: in a new process; compilers may have cached parts of it on disk.")
+    _print_legend(tables, {
+        "ratio": f"the median divided by that of {result['runs'][0]['base']}",
+        "in turn": "median of the ratios within a round", "import MB": "memory after the import",
+        "peak MB": "the most memory up to the last step",
+        "first step s": "in a new process; compilers may have cached parts of it on disk"})
+
+
+def _print_legend(tables, meanings):
+    """Explain the columns that the tables show."""
+    shown = " ".join(text.partition(HIDDEN)[0] for text in tables)
+    print_text("\n" + " ".join(f"{title}: {meaning}." for title, meaning in meanings.items() if title in shown))
 
 
 def _training_row(row, with_error):
@@ -231,18 +240,21 @@ def _training_row(row, with_error):
 
 def _print_layers(result):
     _print_machine(result)
-    print_text("Times in ms, medians. both: forward and then both gradients. GFLOP/s: of the definition's work. "
-               "error: of the output and the gradients of input and weight; the worst sampled element, in units of eps "
-               "(|w| * |x|).")
+    tables = []
     for run in result["runs"]:
         print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}")
-        print_table(LAYER_COLUMNS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"])
+                   f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}; medians in ms")
+        tables.append(print_table(LAYER_COLUMNS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"]))
         if run["auto"]:
             ratio = run["auto"]["ratio_to_best"]
-            print_text(f"auto takes {run['auto']['algorithm']}"
-                       + (f": {ratio:.2f} times the time of minicnn's fastest" if ratio else ""))
+            print_text(f"auto chose {run['auto']['algorithm']}" + (
+                "" if not ratio else ", the fastest" if ratio < 1.005 else
+                f"; it takes {ratio:.2f} times as long as the fastest algorithm of minicnn"))
         _print_reasons(run["rows"])
+    _print_legend(tables, {
+        "both": "forward and then both gradients", "GFLOP/s": "of the definition's work",
+        "error": "of the output and the gradients of input and weight; the worst sampled element, in units of "
+                 "eps (|w| * |x|)"})
 
 
 def _layer_row(row):
@@ -268,7 +280,7 @@ def _print_found(result):
     _print_machine(result)
     for run in result["runs"]:
         print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}; auto takes {run['auto']}")
+                   f"{_count(run['threads'], 'thread')}; auto chose {run['auto']}")
         print_table(FOUND_COLUMNS, [
             [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
              f"{record['workspace'] / 1e6:.1f}",

@@ -24,7 +24,7 @@ PICTURES = (".png", ".pdf", ".svg")
 
 
 class Help(argparse.HelpFormatter):
-    """Shows the defaults except None and False. Examples and indented lines are not folded."""
+    """Shows the defaults except None and False. Folds an example with backslashes; folds no indented line."""
 
     def __init__(self, prog: str, **options: Any):
         columns = options.pop("width", None) or shutil.get_terminal_size().columns - 2
@@ -35,12 +35,18 @@ class Help(argparse.HelpFormatter):
         if default is None or default is False or "%" in (action.help or "") or action.help is argparse.SUPPRESS:
             return action.help
         shown = " ".join(map(str, default)) if isinstance(default, list) else default
+        shown = f"{default:g}" if isinstance(default, float) else shown
         return f"{action.help} (default: {shown})"
 
     def _fill_text(self, text, width, indent):
         paragraphs = text.split("\n\n")
-        kept = lambda one: one.startswith(("example:", "    "))
-        return "\n\n".join(one if kept(one) else textwrap.fill(" ".join(one.split()), width) for one in paragraphs)
+        return "\n\n".join(one if one.startswith("    ") else self._folded(one, width) for one in paragraphs)
+
+    def _folded(self, paragraph, width):
+        if not paragraph.startswith("example:") or len(paragraph) <= width:
+            return textwrap.fill(" ".join(paragraph.split()), width)
+        return " \\\n".join(textwrap.wrap(paragraph, max(width - 2, 9), subsequent_indent="    ",
+                                         break_long_words=False, break_on_hyphens=False))
 
 
 class _Rule(NamedTuple):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 GAP = 2                                                 # spaces between two columns
+HIDDEN = "columns that do not fit"
 _results: list[Any] = []                                # while `apart` is open: the stream of the results
 
 
@@ -202,9 +203,11 @@ class Column:
     least: int = 0
 
 
-def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table of the result on stdout; see `table`."""
-    print_line(table(columns, rows, width()))
+def print_table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
+    """Print a table of the result on stdout, and return it; see `table`."""
+    text = table(columns, rows, width())
+    print_line(text)
+    return text
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide: int) -> str:
@@ -252,7 +255,7 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
              (" " * GAP).join("-" * widths[i] for i in shown)]
     lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
     if gone:
-        lines.append(wrap(f"columns that do not fit: {', '.join(columns[i].title for i in sorted(gone))}",
+        lines.append(wrap(f"{HIDDEN}: {', '.join(columns[i].title for i in sorted(gone))}",
                           columns_wide))
     return "\n".join(lines)
 

@@ -65,7 +65,7 @@ def test_conv_find_prints_the_records_of_find(bench):
         record, = found["records"]
         assert record["algorithm"] == "im2col" and record["reason"] is None and found["auto"] in algorithms()
     status, out, _ = bench("conv", "--find", "--network", "lenet", "--algorithms", "im2col", *QUICK)
-    assert status == 0 and "auto takes" in out
+    assert status == 0 and "auto chose" in out
 
 
 def test_profile_and_its_table(bench):

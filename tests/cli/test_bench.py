@@ -67,3 +67,22 @@ def test_tables_fit(kind, columns, capsys, monkeypatch):
     wide = [line for line in out.splitlines() if len(line) > columns]
     assert all(" " not in line for line in wide), wide
     assert set(words) <= set(out.replace(",", " ").split())
+
+
+def test_the_legend_explains_the_columns_that_are_shown(capsys, monkeypatch):
+    show, run, _ = RESULTS["train"]
+    for columns, least in (200, 5), (60, 1):
+        monkeypatch.setitem(os.environ, "COLUMNS", str(columns))
+        show({**MACHINE, "runs": [run]})
+        text, _, legend = capsys.readouterr().out.rpartition("\n\n")
+        shown = text.partition("columns that do not fit")[0]
+        titles = [title for title in ("ratio", "in turn", "import MB", "peak MB", "first step s")
+                  if f"{title}:" in " ".join(legend.split())]
+        assert len(titles) >= least and all(title in shown for title in titles)
+    assert "import MB" not in legend
+
+
+def test_auto_that_chose_the_fastest(capsys):
+    show, run, _ = RESULTS["conv"]
+    show({**MACHINE, "runs": [{**run, "auto": {"algorithm": "direct", "ratio_to_best": 1.0}}]})
+    assert "auto chose direct, the fastest\n" in capsys.readouterr().out

@@ -113,6 +113,17 @@ def test_an_option_that_would_be_ignored_is_refused(given, message, parser, caps
     assert re.match(re.escape(f"minicnn draw: error: {message}"), capsys.readouterr().err)
 
 
+def test_examples_are_folded_into_one_command_and_floats_are_short(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "42")
+    parser = Parser(prog="minicnn draw", epilog="example: minicnn draw --augment shift --seed 2 --out runs/shifted")
+    parser.add_argument("--limit", default=60.0, help="seconds")
+    text = parser.format_help()
+    assert max(map(len, text.splitlines())) <= 40 and "seconds (default: 60)" in text
+    example = text[text.index("example:"):].rstrip()
+    assert "\n" in example and example.replace("\\\n", " ").split() == [
+        "example:", "minicnn", "draw", "--augment", "shift", "--seed", "2", "--out", "runs/shifted"]
+
+
 def test_the_default_destination_is_checked_too(parser, folder, capsys):
     Path("picture.png").mkdir()
     with pytest.raises(SystemExit):
