@@ -9,9 +9,15 @@ import numpy as np
 
 from minicnn import viz
 from minicnn.data import load
+from minicnn.errors import MinicnnError
+from minicnn.files import check_destination
 from minicnn.models import LeNet
 from minicnn.training import Settings, evaluate, fit
 
+try:
+    path = check_destination(sys.argv[1] if len(sys.argv) > 1 else "mistakes.png", (".png", ".pdf", ".svg"))
+except MinicnnError as error:
+    sys.exit(f"error: {error}")
 data = load("mnist5k")
 model = LeNet(rng=np.random.default_rng(1))
 print(model)
@@ -30,4 +36,5 @@ wrong = np.flatnonzero(found.predictions != data.val_labels)
 print(f"{len(wrong)} of {len(data.val_labels)} validation digits are wrong")
 figure, ax = viz.new_figure(7, 5)
 viz.worst_mistakes(data.val_images, data.val_labels, found, ax)
-viz.save(figure, sys.argv[1] if len(sys.argv) > 1 else "mistakes.png")
+viz.save(figure, path)
+print(f"picture: {path}")

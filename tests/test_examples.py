@@ -18,8 +18,16 @@ def test_example(script, tmp_path):
     process = subprocess.run([sys.executable, "-W", "error", script, picture], cwd=tmp_path, capture_output=True,
                              text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
     assert process.returncode == 0, process.stderr
-    assert picture.exists() == (script.stem in PICTURES)
+    assert picture.exists() == (script.stem in PICTURES) == (f"picture: {picture}" in process.stdout)
     assert "nan" not in process.stdout.split()
+
+
+@pytest.mark.parametrize("name", sorted(PICTURES))
+def test_a_picture_that_cannot_be_written_is_told_before_the_work(name, tmp_path):
+    process = subprocess.run([sys.executable, FOLDER / f"{name}.py", tmp_path / "nowhere" / "a.png"], cwd=tmp_path,
+                             capture_output=True, text=True)
+    assert process.returncode == 1 and process.stdout == "" and "Traceback" not in process.stderr
+    assert "a.png could not be written: its directory does not exist; create it first" in process.stderr
 
 
 def test_the_list_is_complete_and_examples_are_short():
