@@ -62,11 +62,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _check(arguments, progress):
     from ..gradcheck.target import is_pair
     from ..gradcheck.user_function import ShapesError, check_user_function
-    from .user_code import load_object_and_module
+    from .user_code import load_object_and_module, refuse_class
     function, module, name = load_object_and_module(arguments.target)
-    if isinstance(function, type) or not (callable(function) or is_pair(function)):
-        raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module (an "
-                         "object, not its class), or a pair (forward, backward) of functions on arrays")
+    refuse_class(function, arguments.target)
+    if not (callable(function) or is_pair(function)):
+        raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module, or "
+                         "a pair (forward, backward) of functions on arrays")
     shapes = arguments.shape or _shapes(module, name)
     try:
         return check_user_function(function, shapes, arguments.seed, name=arguments.target, progress=progress)

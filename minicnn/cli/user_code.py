@@ -41,9 +41,23 @@ def load_object_and_module(spec: str) -> tuple[Any, ModuleType, str]:
         raise InputError(f"{spec!r}: write path/to/file.py:function or module:attribute")
     module = _run_file(Path(place)) if place.endswith(".py") else _import(place)
     if not hasattr(module, name):
-        near = [n for n, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise InputError(f"{place} has no {name}; it has {', '.join(near) or 'no functions'}")
+        raise InputError(f"{place} has no {name}; it has {', '.join(_names(module)) or 'no functions'}")
     return getattr(module, name), module, name
+
+
+def refuse_class(value: Any, spec: str) -> None:
+    """Raise InputError if the object that `spec` names is a class."""
+    if isinstance(value, type):
+        raise InputError(f"{spec} is a class. Name an instance, as in net = {value.__name__}()")
+
+
+def _names(module):
+    """The public names of a module: those that it lists, else those of the functions and classes made in it."""
+    listed = getattr(module, "__all__", None)
+    if listed is not None:
+        return list(listed)
+    own = lambda value: getattr(value, "__module__", None) == module.__name__
+    return [name for name, value in vars(module).items() if own(value)]
 
 
 def _import(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,12 @@ The function takes an array (images, channels, H, W) and returns another array. 
 
 The domain says which pixels lie beyond the border of the image. torus: the image repeats (circular padding). plane: all
 pixels are zero (zero padding). window: the image goes on, but the operator does not see these pixels (no padding)."""
+IN_OPTIONS = {                          # words of the library: words of the command line
+    "choose domain='window'": "choose --domain window", "give a smaller size": "give a smaller --size",
+    "or a larger time_limit": "or a larger --time-limit", "does it need a larger size, or other channels?":
+    "does it need a larger --size, or other --channels?", "give a larger size, or the channels that it needs":
+    "give a larger --size, or the --channels that it needs", "fewer channels or fewer trials":
+    "fewer --channels or fewer --trials"}
 KNOWN = (Column("operator", left=True, least=14), Column("domain", 2, left=True), Column("judged", left=True),
          Column("verdict", left=True, least=20), Column("witness: the smallest input found", 1, left=True, least=28))
 CHECKS = (Column("law", left=True, least=22), Column("", left=True), Column("error", 1), Column("tolerance", 2))
@@ -46,17 +53,20 @@ def add_parser(commands: Any) -> None:
            help="which pixels lie beyond the border, see below")
     option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
     option("--trials", type=to_integer(1), default=8, metavar="N", help="images for each law")
-    option("--exhaustive", action="store_true", help="try every basis vector; for a linear operator this is a proof")
+    option("--exhaustive", action="store_true", help="try every basis vector; if the operator is linear, this is a "
+                                                           "proof")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
                 "keep the size of the images")
     option("--layers", action="store_true", help="judge a Module up to each of its layers")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images")
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
-           help="seconds that all calls of your operator together may take")
+           help="seconds that all calls of your operator together may take; checked after each call")
     command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "seed",
                    "time_limit", unless="target", because="it is about an operator of yours")
     command.refuse("picture", when="layers", because="a picture is of the whole operator")
+    command.refuse("picture", when=lambda given: given.target and given.domain != "torus",
+                   because="the derivation is drawn on the torus. Leave out --domain")
     add_quiet(command)
     add_json(command)
 
@@ -67,13 +77,16 @@ def run(arguments: argparse.Namespace) -> int:
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
-        from .user_code import load_object
+        from .user_code import load_object, refuse_class
         op = load_object(arguments.target)
-        if not callable(op) or isinstance(op, type):
+        refuse_class(op, arguments.target)
+        if not callable(op):
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
-                             "of arrays, or a Module (an object, not its class)")
-        with _hint_at_factory(op, arguments.target):
+                             "of arrays, or a Module")
+        try:
             return (_layers if arguments.layers else _whole)(op, arguments, progress)
+        except InputError as error:
+            raise InputError(_hint_at_factory(op, arguments.target, str(error)) or _in_options(str(error))) from error
 
 
 def _settings(arguments, progress):
@@ -84,73 +97,86 @@ def _settings(arguments, progress):
 
 def _whole(op, arguments, progress):
     from ..equivariance.verifier import verify_convolution
-    if arguments.picture:
-        _draw(op, arguments)
+    drawn = _draw(op, arguments) if arguments.picture else ""
     report = verify_convolution(op, **_settings(arguments, progress))
-    print_result(arguments, {"target": arguments.target, **report.to_dict()}, lambda: _print_report(report))
+    picture = None if arguments.picture is None else str(arguments.picture)
+    print_result(arguments, {"target": arguments.target, "picture": picture, **report.to_dict()},
+                 lambda: _print_report(report, drawn))
     return OK if report else FAILED
 
 
-def _print_report(report):
-    tried = "proved with all basis vectors" if report.proof else f"{report.images} images tried"
-    where = "in a window" if report.domain == "window" else f"on the {report.domain}"
-    print_text(f"{report.verdict} ({where}, {report.size[0]} x {report.size[1]}, {report.dtype}, {tried})")
+def _print_report(report, drawn):
+    print_text(report.headline)
     print_table(CHECKS, [[check.says, "ok" if check.passed else "FAIL", f"{check.error:.1e}", f"{check.tolerance:.1e}"]
                          for check in report.checks])
     h = report.impulse_response
     if h is not None and report.affine:
-        outs, ins, height, width = h.kernel.shape
-        print_text(f"h: {outs} x {ins} kernels of {height} x {width} pixels, the origin at {h.origin}")
+        print_text(f"h: {h}")
     for witness in report.witnesses.values():
         print_text(f"witness: {witness}")
+    if drawn:
+        print_text(drawn)
 
 
 def _layers(module, arguments, progress):
-    from ..equivariance.layerwise import layer_reports
+    from ..equivariance.layerwise import layer_reports, title, unjudged_layers
     from ..nn.module import Module
     if not isinstance(module, Module):
         raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module).__name__}")
     found = layer_reports(module, **_settings(arguments, progress))
-    print_result(arguments, [{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found],
-                 lambda: [print_text(str(one)) for one in found])
+    rest = unjudged_layers(module, arguments.channels, arguments.size, np.dtype(arguments.dtype))
+    print_result(arguments, [{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found] +
+                 [{"layer": name, "kind": kind, "verdict": None} for name, kind in rest],
+                 lambda: _print_layers(found, [title(*layer) for layer in rest]))
     return OK if found and all(one.report for one in found) else FAILED
 
 
-class _hint_at_factory:
-    """Context manager: if the target is a function that makes an operator, the error says so."""
+def _print_layers(found, rest):
+    for one in found:
+        print_text(str(one))
+    for name in rest:
+        print_text(f"{name}: no image any more, not judged")
+    first = next((one.title for one in found if not one.report.equivariant), "none")
+    print_text(f"first layer that breaks equivariance: {first}")
 
-    def __init__(self, op, target):
-        self.op, self.target = op, target
 
-    def __enter__(self):
-        return self
+def _hint_at_factory(op, target, error):
+    """The message about a function that makes an operator instead of being one, or ""."""
+    if not inspect.isfunction(op) or not error.startswith(("the operator raised", "the operator returned a ")):
+        return ""
+    if any(a.default is a.empty and a.kind is not a.VAR_KEYWORD for a in inspect.signature(op).parameters.values()):
+        return ""
+    cause = textwrap.shorten(error, 160, placeholder=" ...")
+    return (f"{target} takes no image: each of its arguments has a default value. If it makes an operator, write net = "
+            f"{target.rpartition(':')[2]}() into a file, and name that operator: my_file.py:net. (The call with an "
+            f"image failed: {cause})")
 
-    def __exit__(self, kind, error, trace):
-        if kind is None or not issubclass(kind, InputError):
-            return
-        try:
-            arguments = inspect.signature(self.op).parameters.values()
-        except (TypeError, ValueError):                 # a function written in C has no signature
-            return
-        if all(a.default is not a.empty or a.kind is a.VAR_KEYWORD for a in arguments):
-            raise InputError(f"{self.target} takes no image: each of its arguments has a default value. If it makes an "
-                             f"operator, write net = {self.target.rpartition(':')[2]}() into a file, and name that "
-                             f"operator: my_file.py:net. (The call with an image failed: {error})") from error
+
+def _in_options(error):
+    """An error of the library in the words of the command line."""
+    for argument, option in IN_OPTIONS.items():
+        error = error.replace(argument, option)
+    return error
 
 
 def _draw(op, arguments):
-    """Draw the derivation for a digit."""
+    """Draw the derivation for a digit. Return a line about the picture."""
     from .. import viz
     from ..data import load
     from ..equivariance.proof import derivation
-    digit = load("mnist5k").train_images[3, 4:24:2, 6:26:2] / 255.0                     # 10 x 10
-    image = np.zeros(tuple(max(n, 10) for n in arguments.size))
-    image[:10, :10] = digit
-    image = image - np.roll(image, 4, 1)                # both signs, because a ReLU is linear on positive pixels
-    image = image[:arguments.size[0], :arguments.size[1]]
+    every = 1 if min(arguments.size) >= 20 else 2
+    image = load("mnist5k").train_images[3, 4:24:every, 6:26:every] / 255.0             # 20 x 20 or 10 x 10
+    image = image - np.roll(image, len(image) // 3, 1)  # both signs, because a ReLU is linear on positive pixels
+    for axis, size in enumerate(arguments.size):        # in the middle
+        spare = size - image.shape[axis]
+        image = np.moveaxis(image, axis, 0)
+        image = np.pad(image, ((spare // 2, spare - spare // 2), (0, 0))) if spare > 0 else image[:size]
+        image = np.moveaxis(image, 0, axis)
     found = derivation(op, np.stack([image] * arguments.channels), time_limit=arguments.time_limit)
     viz.save(viz.derivation(found), arguments.picture)
-    note_stderr(f"the derivation: {arguments.picture}")
+    outs, ins = found.impulse_response.shape[:2]
+    only = [f"{name} channel 1 of {count}" for name, count in (("input", ins), ("output", outs)) if count > 1]
+    return f"the derivation on the torus: {', '.join([str(arguments.picture), *only])}"
 
 
 def _catalogue(arguments, progress):

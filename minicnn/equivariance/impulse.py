@@ -13,6 +13,8 @@ from .domains import GridAxis, Pair, axes_of, torus_rates
 from .operator import TIME_LIMIT, Operator
 from .signals import DOMAINS, dirac
 
+SHOWN = 5                       # the largest kernel whose values are printed
+
 
 @dataclass(frozen=True, repr=False)
 class ImpulseResponse:
@@ -50,8 +52,22 @@ class ImpulseResponse:
         return y, x
 
     def __repr__(self):
+        return f"ImpulseResponse({self._sizes()})"
+
+    def __str__(self):
+        """The sizes in words. The values too, if there is one kernel of at most 5 x 5 pixels."""
+        kernel, (outs, ins, *size) = self.kernel, self.kernel.shape
+        if outs * ins > 1 or max(size) > SHOWN:
+            return self._sizes()
+        texts = [[f"{value:.4g}" for value in row] for row in np.where(abs(kernel) > self.rounding, kernel, 0)[0, 0]]
+        longest = max(len(text) for row in texts for text in row)
+        rows = ["  " + "  ".join(text.rjust(longest) for text in row) for row in texts]
+        return "\n".join([self._sizes(), *rows])
+
+    def _sizes(self):
         outs, ins, height, width = self.kernel.shape
-        return f"ImpulseResponse({outs} x {ins} kernels of {height} x {width} pixels, the origin at {self.origin})"
+        channels = f"{outs} output channel{'s' * (outs != 1)}, {ins} input channel{'s' * (ins != 1)}"
+        return f"{channels}, kernels of {height} x {width} pixels, the origin at {self.origin}"
 
     def _boxes(self):
         nonzero = (np.abs(self.values) > self.rounding).any((0, 1))

@@ -16,6 +16,7 @@ from .operator import TIME_LIMIT, Operator, is_module, layer_operators
 from .report import Report
 from .signals import DOMAINS, sample_images
 from .verifier import verify_convolution
+from .witness import distinct
 
 SHIFTS = ((1, 0), (0, 1), (-1, 0), (0, -1), (2, 3), (-3, 2))
 
@@ -35,7 +36,7 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
     Parameters
     ----------
     op, in_channels, size, dtype, time_limit
-        As in `verify_convolution`. On the torus the output must have the size of the input.
+        As in `verify_convolution`.
     domain : {"torus", "plane", "window"}
         On plane and window only the overlap is compared.
     shifts : sequence of (int, int)
@@ -53,12 +54,12 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
     Raises
     ------
     EquivarianceError
-        An error is larger. The message names the shift, the pixel, and the first layer of a Module that is not
-        equivariant.
+        An error is larger, or on the torus the output is smaller or larger by a whole factor. The message names the
+        shift, the pixel, and the first layer of a Module that is not equivariant.
     OperatorError
         The operator cannot be called.
     ValueError
-        The shifts or the size of the output do not fit.
+        The shifts do not fit, or on the torus another size of the output.
 
     References
     ----------
@@ -81,8 +82,7 @@ op(S f) is 7, S op(f) is -9, error 1.6e+01
     atol, rtol = default[0] if atol is None else atol, default[1] if rtol is None else rtol
     pixels = operator.in_shape[1:]
     if domain == "torus" and operator.out_shape[1:] != pixels:
-        raise InputError(f"on the torus the output must be as large as the input, {pixels}, not "
-                         f"{operator.out_shape[1:]}; verify_convolution finds the shifts that a stride allows")
+        _refuse_other_size(op, in_channels, pixels, operator.out_shape[1:], dtype)
     for by in shifts:
         if not all(is_integer(d) and abs(d) < n for d, n in zip(by, pixels, strict=True)):
             raise InputError(f"a shift must be two integers smaller than the image, {pixels}, not {by}")
@@ -97,12 +97,23 @@ op(S f) is 7, S op(f) is -9, error 1.6e+01
         if error.max() > atol + rtol * np.abs(before).max():
             n, *pixel = (int(i) for i in np.unravel_index(np.argmax(error), error.shape))
             value = after[(n, *pixel)]
+            left, right = distinct(value, value - difference[(n, *pixel)], 3)
             raise EquivarianceError(
-                f"not equivariant to the shift {by}: at the output pixel {tuple(pixel)} op(S f) is {value:.3g}, "
-                f"S op(f) is {value - difference[(n, *pixel)]:.3g}, error {error.max():.1e}"
+                f"not equivariant to the shift {by}: at the output pixel {tuple(pixel)} op(S f) is {left}, "
+                f"S op(f) is {right}, error {error.max():.1e}"
                 + _first_layer(op, in_channels, pixels, domain, dtype))
         found.append((by, float(error.max())))
     return found
+
+
+def _refuse_other_size(op, in_channels, size, out_size, dtype):
+    """On the torus an operator that subsamples is not equivariant. Other sizes do not fit the torus."""
+    if any(n % m and m % n for n, m in zip(size, out_size, strict=True)):
+        raise InputError(f"on the torus the output must be as large as the input, {size}, not {out_size}; for a "
+                         "convolution without padding choose domain='window'")
+    raise EquivarianceError(f"not equivariant to every shift: on the torus the output must be as large as the input, "
+                            f"{size}, not {out_size}" + _first_layer(op, in_channels, size, "torus", dtype) +
+                            "; verify_convolution finds the shifts that a stride allows")
 
 
 def _first_layer(op, in_channels, size, domain, dtype):
@@ -127,14 +138,29 @@ class LayerReport:
     kind: str
     report: Report
 
+    @property
+    def title(self) -> str:
+        """The layer's name and class, as in "2 MaxPool2d"."""
+        return title(self.name, self.kind)
+
     def __str__(self):
-        text = f"{self.name}: {self.report.verdict}"
+        text = f"{self.title}: {self.report.verdict}"
         failing = self.report.shift_failing
         if failing is not None:
             rows, columns = np.nonzero(failing)
-            text += (f"; a unit shift changes {len(rows)} of {failing.size} pixels, rows {rows.min()} to {rows.max()}, "
-                     f"columns {columns.min()} to {columns.max()}")
+            text += (f"; after a shift by one pixel, {len(rows)} of {failing.size} pixels are wrong, rows {rows.min()} "
+                     f"to {rows.max()}, columns {columns.min()} to {columns.max()}")
         return text
+
+
+def title(name: str, kind: str) -> str:
+    """The name of a layer and its class.
+
+    >>> title("2", "MaxPool2d(2)"), title("MaxPool2d", "MaxPool2d(2)")
+    ('2 MaxPool2d', 'MaxPool2d')
+    """
+    kind = kind.partition("(")[0]
+    return name if name == kind else f"{name} {kind}"
 
 
 def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), domain: str = "window",
@@ -151,6 +177,7 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     -------
     list of LayerReport
         In the order of the calls. The list ends before the first layer whose output is not of shape (N, C, H, W).
+        `unjudged_layers` names the rest.
 
     Raises
     ------
@@ -165,9 +192,21 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     0 (1, 1)
     1 (2, 2)
     """
-    layers, found = layer_operators(module, in_channels, size, dtype), []
+    layers = [(name, kind, up_to) for name, kind, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
+    found = []
     for number, (name, kind, up_to) in enumerate(layers):
         part = Part(progress, number / len(layers), (number + 1) / len(layers), f"{name}: ")
         report = verify_convolution(up_to, in_channels, size, domain, dtype, **options, progress=part)
         found.append(LayerReport(name, kind, report))
     return found
+
+
+def unjudged_layers(module: Any, in_channels: int = 1, size: Pair = (16, 16),
+                    dtype: Any = np.float32) -> list[tuple[str, str]]:
+    """(name, repr) of the innermost layers that `layer_reports` leaves out, because their output is not an image.
+
+    >>> from minicnn.nn import Conv2d, Flatten, Sequential
+    >>> unjudged_layers(Sequential(Conv2d(1, 2, 3), Flatten()))
+    [('1', 'Flatten()')]
+    """
+    return [(name, kind) for name, kind, up_to in layer_operators(module, in_channels, size, dtype) if up_to is None]

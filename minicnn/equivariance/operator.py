@@ -18,6 +18,7 @@ from ..nn.module import Module
 from ..tensor import Tensor
 
 NUMBERS = 1 << 21               # the largest size of the input or output of one call, unless one image is larger
+LARGEST = 1 << 26               # the most numbers in one array of images or outputs: half a gigabyte in float64
 TIME_LIMIT = 60.0               # seconds
 clock = time.perf_counter
 
@@ -48,7 +49,7 @@ class Operator:
     dtype : dtype
         The dtype of the images that `op` gets: float32 or float64.
     time_limit : float
-        Seconds that all calls together may take.
+        Seconds that all calls together may take. It is checked after each call.
 
     Attributes
     ----------
@@ -64,7 +65,7 @@ class Operator:
     TypeError
         `op` is not callable, or `dtype` is neither float32 nor float64.
     ValueError
-        `in_channels`, `size` or `time_limit` is not positive.
+        `in_channels`, `size` or `time_limit` is not positive, or an image has more than 2^26 numbers.
     OperatorError
         The first call fails.
     """
@@ -77,6 +78,7 @@ class Operator:
         self.in_shape = integer("in_channels", in_channels, 1), *pair("size", size, 1)
         if self.dtype not in (np.float32, np.float64):
             raise InputTypeError(f"dtype must be float32 or float64, not {self.dtype}")
+        refuse_size("an image", self.in_shape)
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
         self.seconds = 0.0
@@ -143,6 +145,20 @@ class Operator:
         return out.copy()
 
 
+def refuse_size(name: str, shape: tuple[int, ...]) -> None:
+    """Raise InputError for an array of more than `LARGEST` numbers, before the memory is used up.
+
+    >>> refuse_size("an image", (1000000, 16, 16))
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: an image would have 256,000,000 numbers, more than 67,108,864: give a smaller size, fewer \
+channels or fewer trials
+    """
+    if math.prod(shape) > LARGEST:
+        raise InputError(f"{name} would have {math.prod(shape):,} numbers, more than {LARGEST:,}: give a smaller size, "
+                         "fewer channels or fewer trials")
+
+
 def is_module(op: Any) -> bool:
     """Whether `op` is a `minicnn.nn.Module`."""
     return isinstance(op, Module)
@@ -162,10 +178,10 @@ def in_dtype(module: Module, dtype: Any) -> Module:
 
 
 def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
-                    dtype: Any) -> list[tuple[str, str, Callable]]:
+                    dtype: Any) -> list[tuple[str, str, Callable | None]]:
     """For each innermost layer, in the order of the calls: its name, its repr, and the network up to its output.
 
-    The list ends before the first layer whose output is not of shape (N, C, H, W).
+    From the first layer on whose output is not of shape (N, C, H, W), the network is None.
     """
     if not is_module(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
@@ -176,10 +192,10 @@ def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
             module(images if isinstance(images, Tensor) else Tensor(images))
         return calls
 
-    found: list[tuple[str, str, Callable]] = []
+    found: list[tuple[str, str, Callable | None]] = []
+    image = True
     for index, call in enumerate(calls_of(np.zeros((1, in_channels, *size), dtype))):
-        if call.output.data.ndim != 4:
-            break
+        image = image and call.output.data.ndim == 4
         up_to = lambda images, index=index: calls_of(images)[index].output.data
-        found.append((call.name or type(call.module).__name__, repr(call.module), up_to))
+        found.append((call.name or type(call.module).__name__, repr(call.module), up_to if image else None))
     return found

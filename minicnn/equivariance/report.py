@@ -63,8 +63,8 @@ class Report:
     checks : list of Check
         Every law that was tried, in order.
     proof : bool
-        All basis vectors were tried. This proves the result for a linear operator. Without a proof, a pass means only
-        that the tried images did not refute it.
+        All basis vectors were tried. This proves the result if the operator is linear. Whether it is linear was only
+        tried, with some images. Without `proof`, a pass means that the tried images did not refute the operator.
     """
 
     verdict: str
@@ -102,6 +102,7 @@ class Report:
         names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
                  "convolution", "lattice", "error", "tolerance", "halo", "proof")
         record = {name: getattr(self, name) for name in names}
+        record["proof_if"] = "the operator is linear" if self.proof else None
         record["offset"] = None if self.offset is None else self.offset.tolist()
         record["checks"] = [vars(check) for check in self.checks]
         record["witnesses"] = [witness.to_dict() for witness in self.witnesses.values()]
@@ -110,17 +111,23 @@ class Report:
         record["impulse_response"] = h and {"kernel": h.kernel.tolist(), "origin": h.origin}
         return record
 
-    def __str__(self):
-        tried = "proved with all basis vectors" if self.proof else f"{self.images} images tried"
+    @property
+    def headline(self) -> str:
+        """The verdict, the domain, the size, the dtype, and the images that were tried."""
+        tried = f"{self.images} images tried"
+        if self.proof:
+            tried = "all basis vectors tried" + (": proved if the operator is linear" if self.convolution else "")
         where = "in a window" if self.domain == "window" else f"on the {self.domain}"
-        lines = [f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"]
+        return f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"
+
+    def __str__(self):
+        lines = [self.headline]
         for check in self.checks:
             lines.append(f"  {'ok  ' if check.passed else 'FAIL'} {check.says:<40} error {check.error:.1e}, tolerance "
                          f"{check.tolerance:.1e}")
         h = self.impulse_response
         if h is not None and self.affine:
-            (outs, ins, height, width), at = h.kernel.shape, h.origin
-            lines.append(f"  h: {outs} x {ins} kernels of {height} x {width} pixels, the origin at {at}")
+            lines.append("  h: " + str(h).replace("\n", "\n  "))
         lines += [f"  witness: {witness}" for witness in self.witnesses.values()]
         return "\n".join(lines)
 

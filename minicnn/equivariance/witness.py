@@ -86,10 +86,24 @@ class Witness:
     def __str__(self):
         seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)
         names = [f"{name} = {_describe(f, seen)}" for name, f in zip("fg", self.inputs, strict=False)]
-        return (f"{self.law} is broken at output pixel {self.pixel}: {self.left + 0.0:.6g} against "
-                f"{self.right + 0.0:.6g} (error {self.error:.1e}), for {' and '.join(names)}")
+        left, right = distinct(self.left, self.right)
+        return (f"{self.law} is broken at output pixel {self.pixel}: {left} against {right} (error {self.error:.1e}), "
+                f"for {' and '.join(names)}")
 
     __repr__ = __str__
+
+
+def distinct(a: float, b: float, digits: int = 6) -> tuple[str, str]:
+    """Two numbers with at least `digits` digits, and with as many more as show that they differ.
+
+    >>> distinct(1, 1 + 1e-7), distinct(0, -1)
+    (('1', '1.0000001'), ('0', '-1'))
+    """
+    for more in range(digits, 17):
+        if f"{a:.{more}g}" != f"{b:.{more}g}":
+            digits = more
+            break
+    return f"{a + 0.0:.{digits}g}", f"{b + 0.0:.{digits}g}"
 
 
 def _pixels(f):

@@ -71,7 +71,8 @@ def test_a_wrong_gradient(run):
 
 @pytest.mark.parametrize(("arguments", "text"), [
     (["mine.py:missing"], "mine.py has no missing; it has plain, product"),
-    (["mine.py:number"], "mine.py:number is a int: name a function of Tensors, a Module (an object, not its class)"),
+    (["mine.py:number"], "mine.py:number is a int: name a function of Tensors, a Module, or a pair"),
+    (["minicnn.nn:Linear"], "minicnn.nn:Linear is a class. Name an instance, as in net = Linear()"),
     (["mine.py:not a name"], "write path/to/file.py:function"), (["nowhere.py:f"], "nowhere.py: there is no such file"),
     (["mine.py:leaves"], "mine.py:leaves raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
     (["mine.py:product", "--shape", "3,4", "--shape", "3,4"], "product raised InputError: matmul"),

@@ -2,11 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 MINE = """
-import numpy as np
-from minicnn.nn import Conv2d, MaxPool2d, ReLU, Sequential
+import numpy as np, time
+from minicnn.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 
 def sharpen(f):
     return 2 * f - np.roll(f, 1, axis=3)
@@ -32,7 +33,18 @@ def make_nothing():
 def any_number(*f):
     raise ValueError("no")
 
+def make_wrong(n=3):
+    return Conv2d(1, n, 3)
+
+def two_channels(f):
+    return np.concatenate([f, 2 * f], 1)
+
+def slow(f):
+    time.sleep(0.05)
+    return f
+
 network = Sequential(Conv2d(1, 2, 3), ReLU(), MaxPool2d(2))
+classifier = Sequential(Conv2d(1, 2, 3), MaxPool2d(2), Flatten(), Linear(98, 10))
 number = 5
 """
 
@@ -73,11 +85,16 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
 
 @pytest.mark.parametrize(("name", "options", "status", "text"), [
     ("sharpen", [], 0, "a convolution (on the torus, 16 x 16, float64, 9 images tried)"),
-    ("sharpen", ["--exhaustive", "--size", "5,6"], 0, "proved with all basis vectors"),
-    ("sharpen", [], 0, "h: 1 x 1 kernels of 1 x 2 pixels"),
+    ("sharpen", ["--exhaustive", "--size", "5,6"], 0, "all basis vectors tried: proved if the operator is linear)"),
+    ("sharpen", [], 0, "h: 1 output channel, 1 input channel, kernels of 1 x 2 pixels, the origin at (0, 0) 2 -1"),
+    ("two_channels", [], 0, "h: 2 output channels, 1 input channel, kernels of 1 x 1 pixels, the origin at (0, 0)"),
     ("brightest", [], 1, "not linear; equivariant to all shifts"),
     ("brightest", [], 1, "witness: L("), ("noise", [], 1, "not deterministic"),
-    ("network", ["--domain", "window", "--layers", "--dtype", "float32"], 1, "2: not linear; equivariant to multiples"),
+    ("network", ["--domain", "window", "--layers", "--dtype", "float32"], 1,
+     "2 MaxPool2d: not linear; equivariant to multiples"),
+    ("classifier", ["--domain", "window", "--layers"], 1, "2 Flatten: no image any more, not judged 3 Linear: no image "
+     "any more, not judged first layer that breaks equivariance: 1 MaxPool2d"),
+    ("network", ["--layers", "--domain", "window", "--size", "8,8"], 1, "1 ReLU: not linear; equivariant to all"),
 ])
 @pytest.mark.parametrize("columns", [80, 40])
 def test_your_own(name, options, status, text, columns, run, monkeypatch):
@@ -93,6 +110,13 @@ def test_your_own_as_json(run):
     assert status == 1 and record["affine"] is False and record["witnesses"][0]["law"] == "homogeneity"
     status, out, _ = run("verify", "mine.py:network", "--layers", "--json", "--domain", "window", "--dtype", "float32")
     assert status == 1 and [layer["layer"] for layer in json.loads(out)] == ["0", "1", "2"]
+    status, out, _ = run("verify", "mine.py:classifier", "--layers", "--json", "--domain", "window")
+    assert status == 1 and [(layer["layer"], layer["verdict"] is None) for layer in json.loads(out)] == [
+        ("0", False), ("1", False), ("2", True), ("3", True)]
+    record = json.loads(run("verify", "mine.py:sharpen", "--exhaustive", "--json")[1])
+    assert record["proof"] is True and record["proof_if"] == "the operator is linear" and record["picture"] is None
+    record = json.loads(run("verify", "mine.py:sharpen", "--json")[1])
+    assert record["proof"] is False and record["proof_if"] is None
 
 
 def test_a_module_of_the_path(run):
@@ -101,9 +125,24 @@ def test_a_module_of_the_path(run):
 
 
 def test_picture(run, folder):
-    status, _, err = run("verify", "mine.py:sharpen", "--picture", "steps.png", "--size", "12,9")
+    status, out, err = run("verify", "mine.py:sharpen", "--picture", "steps.png", "--size", "12,9")
     assert status == 0 and (folder / "steps.png").stat().st_size > 10_000 and "replaced" not in err
+    assert out.splitlines()[-1] == "the derivation on the torus: steps.png"
     assert "steps.png: replaced" in run("verify", "mine.py:sharpen", "--picture", "steps.png", "--size", "12,9")[2]
+    _, out, _ = run("verify", "mine.py:two_channels", "--picture", "steps.png", "--channels", "3", "--size", "9,9")
+    assert " ".join(out.split()).endswith("steps.png, input channel 1 of 3, output channel 1 of 6")
+
+
+@pytest.mark.parametrize("size", [(28, 28), (9, 30), (16, 16)])
+def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
+    seen = []
+    monkeypatch.setattr("minicnn.viz.derivation", lambda found: seen.append(found.image))
+    monkeypatch.setattr("minicnn.viz.save", lambda figure, path: None)
+    run("verify", "mine.py:sharpen", "--picture", "steps.png", "--size", f"{size[0]},{size[1]}")
+    assert seen[0].shape == (1, *size)
+    for axis, length in enumerate(size):
+        used = np.flatnonzero(seen[0][0].any(1 - axis))
+        assert abs((used[0] + used[-1]) / 2 - (length - 1) / 2) <= 3 and len(used) >= length / 3
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
@@ -115,6 +154,16 @@ def test_picture(run, folder):
     (["mine.py:any_number"], "error: the operator raised ValueError"),
     (["mine.py:network", "--channels", "2"], "error: the operator raised InputError"),
     (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is not an operator but of type int"),
+    (["mine.py:Conv2d"], "mine.py:Conv2d is a class. Name an instance, as in net = Conv2d()"),
+    (["mine.py:classifier"], "the operator returned shape"),
+    (["mine.py:network[:1]"], "write path/to/file.py:function"),
+    (["minicnn.nn:nosuch"], "minicnn.nn has no nosuch; it has "),
+    (["minicnn.functional:nosuch"], "minicnn.functional has no nosuch; it has adaptive_avg_pool2d, "),
+    (["mine.py:slow", "--time-limit", "0.001"], "give a smaller --size or a larger --time-limit"),
+    (["mine.py:sharpen", "--channels", "1000000"], "an image would have 256,000,000 numbers, more than 67,108,864"),
+    (["mine.py:sharpen", "--trials", "10000000"], "give a smaller --size, fewer --channels or fewer --trials"),
+    (["mine.py:sharpen", "--picture", "a.png", "--domain", "window"], "--picture has no effect here: the derivation is "
+                                                                      "drawn on the torus. Leave out --domain"),
     (["nonsense"], "write path/to/file.py:function or module:attribute"),
     (["mine.py:sharpen", "--size", "5"], "argument --size: write 2 values with a comma between, as in 16,16, not '5'"),
     (["mine.py:sharpen", "--channels", "0"], "argument --channels: must be an integer of at least 1, not '0'"),
@@ -129,3 +178,20 @@ def test_picture(run, folder):
 ])
 def test_misuse_is_told_in_one_line(arguments, text, refused):
     assert text in refused("verify", *arguments)
+
+
+@pytest.mark.parametrize("name", ["network", "conv"])
+def test_a_module_that_does_not_fit_the_torus_is_told_the_option(name, refused, folder):
+    (folder / "mine.py").write_text(MINE + "conv = Conv2d(1, 2, 3)\n")
+    line = refused("verify", f"mine.py:{name}")
+    assert "choose --domain window" in line and "default value" not in line and "domain=" not in line
+
+
+def test_a_function_that_makes_an_operator_gets_a_short_message(run):
+    status, _, err = run("verify", "mine.py:make_wrong")
+    assert status == 2 and err.count("\n") == 1 and len(err) < 450
+    assert "takes no image" in err and "failed: the operator raised InputError" in err and " ...)" in err
+
+
+def test_the_help_says_when_the_time_is_checked(run):
+    assert "may take; checked after each call" in " ".join(run("verify", "--help")[1].split())

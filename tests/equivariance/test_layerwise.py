@@ -6,6 +6,7 @@ import pytest
 from minicnn import InputError, InputTypeError, MinicnnError
 from minicnn import functional as F
 from minicnn.equivariance import EquivarianceError, check_equivariance, layer_reports, verify_convolution
+from minicnn.equivariance.layerwise import unjudged_layers
 from minicnn.models import lenet
 from minicnn.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
 from tests.recorder import Recorder
@@ -38,6 +39,23 @@ def test_check_equivariance(rng):
         check_equivariance(MaxPool2d(2), 1, (8, 8), "window")
 
 
+@pytest.mark.parametrize(("op", "message"), [
+    (lambda f: f[..., ::2], r"as large as the input, \(16, 16\), not \(16, 8\); verify_convolution finds the shifts"),
+    (lambda f: f.repeat(2, 3), r"not equivariant to every shift: on the torus .* not \(16, 32\)"),
+    (MaxPool2d(2), r"not \(8, 8\); the first layer that is not equivariant is MaxPool2d .*; verify_convolution finds"),
+])
+def test_an_operator_that_subsamples_fails_the_assertion(op, message):
+    with pytest.raises(EquivarianceError, match=message):
+        check_equivariance(op)
+    with pytest.raises(AssertionError):
+        check_equivariance(op)
+
+
+def test_a_small_difference_is_visible():
+    with pytest.raises(EquivarianceError, match=r"op\(S f\) is (\S+), S op\(f\) is (?!\1,)"):
+        check_equivariance(lambda f: f * np.where(np.arange(16) == 3, 1 + 1e-7, 1), atol=0, rtol=1e-9)
+
+
 def test_the_tolerance_of_check_equivariance():
     gain = np.ones((8, 8))
     gain[2, 3] += 1e-3
@@ -48,7 +66,7 @@ def test_the_tolerance_of_check_equivariance():
 
 
 @pytest.mark.parametrize(("arguments", "error", "message"), [
-    ({"op": lambda f: f[..., ::2]}, InputError, r"be as large as the input, \(16, 16\), not \(16, 8\); verify_convolu"),
+    ({"op": lambda f: f[..., 1:]}, InputError, r"as large as the input, .*, not \(16, 15\); .* domain='window'"),
     ({"shifts": [(100, 0)]}, InputError, r"two integers smaller than the image, \(16, 16\), not \(100, 0\)"),
     ({"shifts": [(0.5, 0)]}, InputError, r"two integers smaller than the image, \(16, 16\), not \(0\.5, 0\)"),
     ({"domain": "sphere"}, InputError, "domain must be one of 'torus', 'plane', 'window', not 'sphere'"),
@@ -69,8 +87,8 @@ def test_a_layer_alone_is_called_by_its_kind():
     layer, = layer_reports(MaxPool2d(2), 1, (8, 8))
     assert layer.name == "MaxPool2d"
     assert str(layer).startswith("MaxPool2d: not linear; ")
-    assert "a unit shift changes" in str(layer)
-    assert "pixels, rows 0 to 3, columns 0 to 3" in str(layer)
+    assert "; after a shift by one pixel, " in str(layer)
+    assert " of 16 pixels are wrong, rows 0 to 3, columns 0 to 3" in str(layer)
 
 
 def test_layers_end_where_maps_end(rng):
@@ -81,6 +99,9 @@ def test_layers_end_where_maps_end(rng):
         def forward(self, x):
             return self.fc(F.flatten(self.conv(x), 1))
     assert [layer.name for layer in layer_reports(Net(), 1, (8, 8))] == ["conv"]
+    (name, kind), = unjudged_layers(Net(), 1, (8, 8))
+    assert name == "fc" and kind.startswith("Linear(")
+    assert unjudged_layers(MaxPool2d(2), 1, (8, 8)) == []
 
 
 def test_the_progress_of_layers_goes_on_to_the_end(rng):
