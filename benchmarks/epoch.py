@@ -2,7 +2,7 @@
 
     python benchmarks/epoch.py [--data DIR] [--repeats 3]
 
-Both train the LeNet on 55 000 images (AdamW, one cycle, batch 64) and then print the error on the validation and the
+Both train the LeNet on 55,000 images (AdamW, one cycle, batch 64) and then print the error on the validation and the
 test images. PyTorch uses its faster layout, channels_last, and takes batches from a tensor that is normalised
 beforehand, without a DataLoader. The seconds are those of the whole process, with imports and reading of the data.
 """

@@ -1,6 +1,6 @@
 # %% [markdown]
 # # Train a LeNet
-# Four 5x5 convolutions, one max-pool and one linear layer learn 4 000 real digits.
+# Four 5x5 convolutions, one max-pool and one linear layer learn 4,000 real digits.
 
 # %%
 import sys

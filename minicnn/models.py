@@ -85,7 +85,7 @@ class FourConvolutions(Module):
 class LeNet(FourConvolutions):
     """Four 5x5 convolutions (1-20-40-40-5 channels), ReLU after each, one max-pool, one linear layer.
 
-    Sizes: 28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10. It has 67 415 parameters.
+    Sizes: 28 -> 24 -> 20 -> 16 -> 12 -> pool 6 -> 180 -> 10. It has 67,415 parameters.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ class GlobalLeNet(FourConvolutions):
 
     Each class has a detector of 17x17 pixels, and only its largest answer counts, at any place. If all windows that see
     a part of the digit are in view, the logits do not depend on the place of the digit. No ReLU follows the 4th
-    convolution. It has 70 610 parameters.
+    convolution. It has 70,610 parameters.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ from .options import (
     to_number,
     writes,
 )
-from .output import print_line, print_result, print_text
+from .output import note_stderr, print_line, print_result, print_text
 
 COLOURS = 9                             # of the picture's palette
 
@@ -76,9 +76,13 @@ def run(arguments: argparse.Namespace) -> None:
                               arguments.canvas, Part(progress, 0.0, 0.25))
         write_animation(arguments.out, scene, arguments.fps, Part(progress, 0.25, 1.0))
     seconds, count = time.perf_counter() - start, len(scene.images)
+    if not scene.offsets.any():
+        note_stderr(f"The digit does not move: it fills the canvas of {arguments.canvas} pixels. Give a larger "
+                    "--canvas")
     result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, "digits": arguments.digits,
               "seconds": seconds}
-    print_result(arguments, result, lambda: print_line(f"{arguments.out}: {count} frames, {seconds:.1f} s"))
+    print_result(arguments, result, lambda: print_line(
+        f"{arguments.out}: {count} frame{'s' * (count != 1)}, made in {seconds:.1f} s"))
     return None
 
 
@@ -95,11 +99,18 @@ def _figure(arguments, model):
 
 
 def _model(arguments):
-    from ..checkpoint import load, load_into
+    from ..checkpoint import CheckpointError, load, load_into
     from ..models import LeNet
     from ..training import weights_file
     model = LeNet(algorithm=arguments.algo).eval()
-    load_into(load(weights_file(arguments.weights)), model)
+    saved = load(weights_file(arguments.weights))
+    try:
+        load_into(saved, model)
+    except CheckpointError:
+        if "model" not in saved.meta:
+            raise
+        raise CheckpointError(f"{saved.path} is of the model {saved.meta['model']}; the picture shows a LeNet: give "
+                              "weights that minicnn train --model lenet made") from None
     return model
 
 

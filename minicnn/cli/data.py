@@ -42,5 +42,5 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(records):
     for record in records:
         size = "" if record.size is None else f", {record.size:,} bytes"
-        text = f"{record.name}: {record.state}{size}\n    {record.path}\n    {record.origin}"
+        text = f"{record.name}{size}: {record.state}\n    {record.path}\n    {record.origin}"
         print_line(wrap(text, width(), "    "))

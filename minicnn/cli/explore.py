@@ -1,4 +1,4 @@
-"""`minicnn explore`: make a page in which the reader moves a digit by hand."""
+"""`minicnn explore`: make a page in which the reader moves a digit."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Digit(NamedTuple):
 def add_parser(commands: Any) -> None:
     """Add `explore` to the commands."""
     command = add_command(
-        commands, "explore", run, "make a page in which a digit is moved by hand and the feature maps follow",
-        "Make one HTML file in which you move a digit by hand. The feature maps of the LeNet, its pool and its class "
+        commands, "explore", run, "make a page with a digit that you move yourself; the feature maps follow",
+        "Make one HTML file in which you move a digit yourself. The feature maps of the LeNet, its pool and its class "
         "scores follow. The command computes all 121 places of the digit, and checks at each place that the "
         "convolutions are exactly equivariant.", EXAMPLE)
     option = command.add_argument

@@ -59,8 +59,8 @@ def _print(results, pools):
     from ..invariance.networks import comparison_table
     print_text(parameter_argument())
     if results:
-        print_text(f"\nAccuracy in % by distance max(|dy|, |dx|) of {results[0].shifts}, and P[one class at two "
-                   "places]:\n")
+        print_text(f"\nAccuracy in % by distance max(|dy|, |dx|) of {results[0].shifts}. consistency: the "
+                   "probability in % that two places get the same class.\n")
         header, rows = comparison_table(results)
         last = len(header) - 2                          # the largest distance
         ranks = [0, len(header), 0, *range(3, last), 0, 1]

@@ -341,7 +341,7 @@ def add_data(command: Parser, default: str = "auto") -> None:
     automatic = default == "auto"
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
                          default=default, help="auto: full MNIST if it is there or can be downloaded, else the "
-                         "5 000 embedded digits" if automatic else "the dataset whose files are shown")
+                         "5,000 embedded digits" if automatic else "the dataset whose files are shown")
     command.add_argument("--data", type=given_path, metavar="DIR",
                          help="directory with the four IDX files (default: the directory in MINICNN_DATA, else the "
                               "cache directory)")

@@ -217,23 +217,22 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
     table names them. If the columns of rank 0 do not fit either, each row becomes a block of lines "title: text".
 
     >>> columns = Column("layer", left=True), Column("products", rank=1), Column("sees")
-    >>> print(table(columns, [["conv1", "288 000", "5 px"], ["conv2", "8 000 000", "9 px"]], 80))
+    >>> print(table(columns, [["conv1", "288,000", "5 px"], ["conv2", "8,000,000", "9 px"]], 80))
     layer   products  sees
     -----  ---------  ----
-    conv1    288 000  5 px
-    conv2  8 000 000  9 px
-    >>> print(table(columns, [["conv1", "288 000", "5 px"]], 16))
+    conv1    288,000  5 px
+    conv2  8,000,000  9 px
+    >>> print(table(columns, [["conv1", "288,000", "5 px"]], 16))
     layer  sees
     -----  ----
     conv1  5 px
     columns that do
     not fit:
     products
-    >>> print(table(columns, [["conv1", "288 000", "5 px"]], 9))
+    >>> print(table(columns, [["conv1", "288,000", "5 px"]], 9))
     conv1
       products:
-        288
-        000
+        288,000
       sees: 5
         px
     """

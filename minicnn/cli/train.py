@@ -28,7 +28,7 @@ from .options import (
 )
 from .output import as_json, note_stderr, print_line, print_result, print_text
 
-EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5 000 embedded digits
+EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
 DRY_RUN = 256                           # images of a dry run
 AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     add_data(command)
     add_model(command)
     add_settings(command, Settings, but=("max_shift",),
-                 epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5 000 digits"))
+                 epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5,000 digits"))
     option = command.add_argument
     option("--augment", choices=tuple(AUGMENT), default="none",
            help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, at random in each epoch")

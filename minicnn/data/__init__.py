@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, 5 000 embedded digits, and a loader of batches.
+"""MNIST, Fashion-MNIST, 5,000 embedded digits, and a loader of batches.
 
 >>> digits = load("mnist5k")
 >>> images, labels = next(iter(DataLoader(digits.train_images, digits.train_labels)))

@@ -1,4 +1,4 @@
-"""Datasets by name: `load` and `describe`, and the 5 000 digits that are embedded in the package."""
+"""Datasets by name: `load` and `describe`, and the 5,000 digits that are embedded in the package."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Dataset:
     Examples
     --------
     >>> load("mnist5k")
-    Dataset(name='mnist5k', source='embedded in the package (5 000 official MNIST training digits)')
+    Dataset(name='mnist5k', source='embedded in the package (5,000 official MNIST training digits)')
     """
 
     name: str
@@ -91,9 +91,9 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     ==============  ========  ==========  =======  ================================================================
     dataset         training  validation  test     images
     ==============  ========  ==========  =======  ================================================================
-    mnist           55 000    5 000       10 000   validation is the last 5 000 of the training file
-    fashion-mnist   55 000    5 000       10 000   the same
-    mnist5k         4 000     1 000       none     embedded in the package; a fixed split, 400 + 100 of each class
+    mnist           55,000    5,000       10,000   validation is the last 5,000 of the training file
+    fashion-mnist   55,000    5,000       10,000   the same
+    mnist5k         4,000     1,000       none     embedded in the package; a fixed split, 400 + 100 of each class
     auto                                           mnist if it is there or can be downloaded, else mnist5k, and a
                                                    note gives the reason
     ==============  ========  ==========  =======  ================================================================
@@ -138,7 +138,7 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     try:
         return _load_idx(SOURCES["mnist"], data_dir, download, AUTO_PATIENCE, progress)
     except (UnavailableError, FileError) as error:
-        progress.note(f"Using the 5 000 embedded MNIST digits instead of full MNIST: {error}")
+        progress.note(f"Using the 5,000 embedded MNIST digits instead of full MNIST: {error}")
         return _load_embedded()
 
 
@@ -214,7 +214,7 @@ def _load_idx(source, data_dir, download, patience, progress):
 
 def _load_embedded():
     images, labels = read_embedded()
-    return Dataset("mnist5k", "embedded in the package (5 000 official MNIST training digits)",
+    return Dataset("mnist5k", "embedded in the package (5,000 official MNIST training digits)",
                    images[:EMBEDDED_TRAIN], labels[:EMBEDDED_TRAIN], images[EMBEDDED_TRAIN:], labels[EMBEDDED_TRAIN:])
 
 

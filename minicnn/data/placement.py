@@ -93,7 +93,7 @@ class Shifts:
     Examples
     --------
     >>> print(Shifts(view=28))
-    28x28 digits moved by -5..5 each way (121 places), zeros moving in; seen are 28x28 pixels, the rest is cut off
+    28x28 digits moved by -5..5 each way (121 places), filled with zeros; the network sees only the middle 28x28 pixels
     >>> Shifts(1, 6, digit=2).images(np.array([[[1, 2], [3, 4]]]), 0, -1)[0, 2:4]
     array([[0, 1, 2, 0, 0, 0],
            [0, 3, 4, 0, 0, 0]])
@@ -109,9 +109,10 @@ class Shifts:
                              "least 0, and the view the digit's size plus an even number, so that it can be centred")
 
     def __str__(self) -> str:
-        cut = "all of it in view" if self.view >= self.digit + 2 * self.reach else "the rest is cut off"
+        whole, pixels = self.view >= self.digit + 2 * self.reach, f"{self.view}x{self.view} pixels"
+        seen = f"all {pixels}" if whole else f"only the middle {pixels}"
         return (f"{self.digit}x{self.digit} digits moved by -{self.reach}..{self.reach} each way ({self.size ** 2} "
-                f"places), zeros moving in; seen are {self.view}x{self.view} pixels, {cut}")
+                f"places), filled with zeros; the network sees {seen}")
 
     @property
     def size(self) -> int:

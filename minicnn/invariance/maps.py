@@ -213,14 +213,13 @@ def parameter_argument(height: int = 400, width: int = 400, channels: int = 3, h
     """A sentence with `dense_parameters` and `convolution_parameters`.
 
     >>> print(parameter_argument())
-    A 400x400x3 image into 500 hidden units takes 240 000 000 weights and 500 biases; a 5x5 convolution to 20 channels takes 1 500 weights and 20 biases, together 1 520, for any image size.
+    A 400x400x3 image into 500 hidden units takes 240,000,000 weights and 500 biases; a 5x5 convolution to 20 channels takes 1,500 weights and 20 biases, together 1,520, for any image size.
     """  # noqa: E501
-    number = lambda count: f"{count:,}".replace(",", " ")
     dense = dense_parameters(height, width, channels, hidden)
     convolution = convolution_parameters(channels, out_channels, kernel)
-    return (f"A {height}x{width}x{channels} image into {hidden} hidden units takes {number(dense)} weights and "
-            f"{hidden} biases; a {kernel}x{kernel} convolution to {out_channels} channels takes {number(convolution)} "
-            f"weights and {out_channels} biases, together {number(convolution + out_channels)}, for any image size.")
+    return (f"A {height}x{width}x{channels} image into {hidden} hidden units takes {dense:,} weights and "
+            f"{hidden} biases; a {kernel}x{kernel} convolution to {out_channels} channels takes {convolution:,} "
+            f"weights and {out_channels} biases, together {convolution + out_channels:,}, for any image size.")
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ class ModelResult:
 
     @property
     def consistency(self) -> float:
-        """P[a digit gets the same class at two places]."""
+        """The probability that a digit gets the same class at two places."""
         return float(np.mean([found.consistency for found in self.maps]))
 
     def as_dict(self) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def window_change(pool: Callable, still: np.ndarray, moved: np.ndarray, by: tupl
 
 def compare_pools(images: np.ndarray, features: Callable | None = None, *, receptive_field: int = 17,
                   pools: Mapping[str, Callable] | None = None, progress: Progress = SILENT) -> list[PoolChange]:
-    """Every pool on a blurred bar, on feature maps that are rolled, and on feature maps of moved digits.
+    """Every pool on a blurred bar, on feature maps that are shifted in a circle, and on feature maps of moved digits.
 
     Parameters
     ----------
@@ -167,8 +167,8 @@ def compare_pools(images: np.ndarray, features: Callable | None = None, *, recep
     bar, rolled = blurred_bar(), maps(place(images, 38, (5, 5)))
     moved = {by: maps(shifts.images(images, *by)) for by in [(0, 0), *MOVES]}
     subjects = {
-        "a blurred bar, rolled on its torus": lambda pool, by: torus_change(pool, bar, by),
-        f"feature maps of {len(images)} digits on a 38x38 canvas, rolled as on a torus":
+        "a blurred bar, shifted in a circle": lambda pool, by: torus_change(pool, bar, by),
+        f"feature maps of {len(images)} digits on a 38x38 canvas, shifted in a circle":
             lambda pool, by: torus_change(pool, rolled, by),
         f"feature maps of {len(images)} {shifts}": lambda pool, by: window_change(pool, moved[0, 0], moved[by], by),
     }

@@ -222,7 +222,7 @@ function drawTexts(conv4, pool, seen) {
   const steps = (q) => number(q / 255 * scale(3));
   const verdict = ({ known, differ, largest }) => differ
     ? `${integer(differ)} of ${integer(known)} pixels differ, by up to ${steps(largest)}`
-    : `equal in all ${integer(known)} pixels that both know`;
+    : `equal in all ${integer(known)} pixels that both maps have`;
   const one = `conv4, φ(T x) and T φ(x): ${verdict(conv4)}${spoiled() ? " (moved one pixel too far)" : ""}.`;
   const odd = shiftY() % 2 || shiftX() % 2;
   const two = `Pooled map, ${odd ? "odd" : "even"} shift: ${verdict(pool)}.`;

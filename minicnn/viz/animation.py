@@ -67,7 +67,7 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
     if not 0 < fps <= 100:
         raise InputError(f"fps must be above 0 and at most 100, not {fps!r}")
     figure, show = _stage(scene)
-    captions = [f"{label}, moved by ({y}, {x})" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
+    captions = [f"{label}: {y} down, {x} right" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
     writer = _writer(path.suffix.lower(), fps, captions)
     try:
         with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):

@@ -23,8 +23,8 @@ def moved_maps(found: Any) -> Figure:
     top, bottom = figure.subplots(2, 3)
     where: dict[str, Any] = {"interpolation": "nearest", "extent": centred(found.colours.shape[1], canvas)}
     colours: dict[str, Any] = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
-    for ax, image, title in zip((top[0], bottom[0]), found.images, ("X1, a digit", f"X2 = T X1, moved by {found.by}"),
-                                strict=True):
+    moved = f"X2 = T X1: {found.by[0]} down, {found.by[1]} right"
+    for ax, image, title in zip((top[0], bottom[0]), found.images, ("X1, a digit", moved), strict=True):
         ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
         ax.set_title(title)
     for ax, clusters, title in ((top[1], found.colours[0], f"F1 = phi(X1), {found.layer}"),
@@ -35,7 +35,7 @@ def moved_maps(found: Any) -> Figure:
     scale = colormaps["viridis"].with_extremes(bad=UNKNOWN)
     differences = bottom[2].imshow(found.difference, cmap=scale, vmin=0, vmax=found.largest or 1.0, **where)
     known = np.isfinite(found.difference).sum()
-    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both know")
+    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both maps have")
     for ax in (*top, *bottom):
         ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
     figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")

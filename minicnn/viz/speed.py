@@ -96,7 +96,7 @@ def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axe
     axes[0].set(xscale="log", xlabel="GFLOP/s of the definition's work, forward and both gradients", title=title)
     axes[1].set(xscale="log", xlabel="worst element, in eps (|w| * |x|)", title="error of output and gradients")
     for ax in axes:
-        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        plain_numbers(ax.xaxis)
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.5, ncols=3, fontsize=8)
     return axes
 

@@ -7,6 +7,7 @@ from typing import Literal
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..errors import InputError
 
@@ -44,7 +45,11 @@ def add_grid(ax: Axes, which: Literal["major", "both"] = "major") -> None:
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Label a logarithmic axis with 0.1, 0.2, 0.5, 1, ... instead of powers of ten."""
+    """Label a logarithmic axis with 0.1, 0.2, 0.5, 1, ..., or with at most 6 numbers if its range is small."""
+    low, high = axis.get_view_interval()
+    if 0 < low < high < 5 * low:
+        axis.set_major_locator(MaxNLocator(5))
+        axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
 

@@ -54,3 +54,7 @@ def test_names_that_are_refused(monkeypatch):
     with pytest.raises(InputError, match="numpy is not installed: install it with `pip install numpy`, or leave "
                                          "textbook out"):
         libraries.competitors(["textbook"])
+    with pytest.raises(InputError, match=r"numpy, jax, torch are not installed: install them with `pip install numpy` "
+                                         r"and `pip install jax` and `pip install torch --index-url https://download.*"
+                                         r"/cpu`, or leave textbook, jax, torch out"):
+        libraries.competitors(["textbook", "jax", "torch"])

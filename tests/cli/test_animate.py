@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
+from minicnn.checkpoint import save
 from minicnn.models import MLP
 
 SHORT = ["animate", "--digits", "5", "--canvas", "30", "--path", "square"]
@@ -28,7 +29,13 @@ def test_formats(run, folder):
 def test_a_file_that_is_replaced_is_told(run):
     assert "replaced" not in run(*SHORT)[2]
     status, stdout, err = run(*SHORT, "--quiet")
-    assert status == 0 and stdout.startswith("animation.gif: 8 frames, ") and err == "animation.gif: replaced\n"
+    assert status == 0 and stdout.startswith("animation.gif: 8 frames, made in ") and err == "animation.gif: replaced\n"
+
+
+def test_a_digit_that_fills_the_canvas_is_told(run):
+    status, out, err = run("animate", "--digits", "5", "--canvas", "28", "--path", "all", "--quiet")
+    assert status == 0 and out.startswith("animation.gif: 1 frame, made in ")
+    assert err == "The digit does not move: it fills the canvas of 28 pixels. Give a larger --canvas\n"
 
 
 @pytest.mark.parametrize(("options", "text"), [
@@ -43,6 +50,8 @@ def test_a_file_that_is_replaced_is_told(run):
     (["--clusters", "20"], "must be an integer from 2 to 9, not '20'"),
     (["--weights", "nowhere"], "nowhere: there is no such file"),
     (["--weights", "mlp.safetensors"], "mlp.safetensors is of another model than this LeNet"),
+    (["--weights", "trained.safetensors"], "trained.safetensors is of the model mlp; the picture shows a LeNet: give "
+     "weights that minicnn train --model lenet made"),
     (["--fps", "0"], "argument --fps: must be a number above 0 and at most 100, not '0'"),
     (["--fps", "101"], "at most 100, not '101'"),
     (["--figure", "a.txt"], "argument --figure: a.txt: the name must end in .png or .pdf or .svg"),
@@ -62,6 +71,7 @@ def test_misuse(options, text, folder, refused):
     (folder / "full").mkdir()
     (folder / "full" / "mine").write_text("")
     save_file(MLP(4).state_dict(), "mlp.safetensors")
+    save("trained.safetensors", MLP(4).state_dict(), meta={"model": "mlp"})
     before = {path.name for path in folder.iterdir()}
     assert text in refused("animate", *options)
     assert {path.name for path in folder.iterdir()} == before

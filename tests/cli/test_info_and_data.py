@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 
@@ -42,12 +43,13 @@ def test_misuse_of_info(options, message, refused):
 
 def test_data_that_is_there_missing_and_corrupt(run, folder):
     status, out, _ = run("data", "--dataset", "mnist5k")
-    assert status == 0 and "mnist5k.npz: verified" in out
+    assert status == 0 and re.search(r"mnist5k.npz, [\d,]+ bytes: verified\n", out)
     status, out, _ = run("data", "--json")
     assert status == 1 and {record["state"] for record in json.loads(out)} == {"missing"}
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
     status, out, _ = run("data", "--data", folder)
-    assert status == 1 and "corrupt" in out and "missing" in out
+    assert status == 1 and "missing" in out
+    assert "train-labels-idx1-ubyte, 7 bytes: corrupt: " in out and ".," not in out
 
 
 def test_the_list_of_files_fits(run, monkeypatch):

@@ -12,7 +12,7 @@ from minicnn.invariance.networks import ModelResult
 def test_pools_only(run):
     status, out, err = run("invariance", "--pools-only", "--quiet")
     assert status == 0 and err == ""
-    assert "240 000 000 weights" in " ".join(out.split()) and out.count("global max-pool") == 3
+    assert "240,000,000 weights" in " ".join(out.split()) and out.count("global max-pool") == 3
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ def test_one_line_of_json(run):
     assert {"dataset", "epochs", "val_error", "test_error", "seconds", "images_per_s", "seed", "algorithms",
             "versions"} <= set(result)
     assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
-    assert "(5 000 official MNIST training digits); of each part the first 256 images" in err
+    assert "(5,000 official MNIST training digits); of each part the first 256 images" in err
     folder = Path("runs/dry-run")
     assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
                                                   "learning_curve.png", "result.json"}
@@ -75,7 +75,7 @@ def test_it_says_which_data_it_used_where_nothing_can_be_downloaded(run, monkeyp
         raise UnavailableError("no network")
     monkeypatch.setattr("minicnn.data.mnist.locate", unavailable)
     status, _, err = run("train", "--model", "mlp", "--dry-run")
-    assert status == 0 and "Using the 5 000 embedded MNIST digits instead of full MNIST: no network" in err
+    assert status == 0 and "Using the 5,000 embedded MNIST digits instead of full MNIST: no network" in err
 
 
 def test_a_slow_algorithm_is_chosen_without_running_it_and_is_told(run, monkeypatch):

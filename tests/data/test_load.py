@@ -163,7 +163,7 @@ def test_auto_falls_back_with_a_note(contents, allowed, why, capsys):
     told = Recorder()
     data = load("auto", download=allowed, progress=told)
     assert data.name == "mnist5k"
-    assert told.notes[-1].startswith("Using the 5 000 embedded MNIST digits instead of full MNIST: ")
+    assert told.notes[-1].startswith("Using the 5,000 embedded MNIST digits instead of full MNIST: ")
     assert why in told.notes[-1] and capsys.readouterr() == ("", "")
     load("auto", download=False)
     assert "embedded" in capsys.readouterr().err

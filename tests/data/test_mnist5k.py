@@ -9,7 +9,7 @@ from minicnn.data import DataError, dataset, describe, load
 def test_split_and_types(monkeypatch):
     monkeypatch.setenv("MINICNN_DATA", "/nowhere")
     data = load("mnist5k")
-    assert data.name == "mnist5k" and "5 000 official MNIST training digits" in data.source
+    assert data.name == "mnist5k" and "5,000 official MNIST training digits" in data.source
     assert data.train_images.shape == (4000, 28, 28) and data.val_images.shape == (1000, 28, 28)
     assert data.train_images.dtype == np.uint8 and data.train_labels.dtype == np.int64
     assert np.bincount(data.train_labels).tolist() == [400] * 10

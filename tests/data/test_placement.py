@@ -50,8 +50,8 @@ def test_ink_lost(images):
 
 
 def test_the_shift_model_is_told_in_words():
-    assert "moved by -5..5 each way (121 places)" in str(Shifts()) and "all of it in view" in str(Shifts())
-    assert "seen are 28x28 pixels, the rest is cut off" in str(Shifts(view=28))
+    assert "moved by -5..5 each way (121 places)" in str(Shifts()) and "the network sees all 38x38 pixels" in str(Shifts())
+    assert "the network sees only the middle 28x28 pixels" in str(Shifts(view=28))
 
 
 def test_distance_and_parity():

@@ -126,7 +126,7 @@ def test_the_argument_of_the_parameters():
     assert convolution_parameters() == nn.Conv2d(3, 20, 5, bias=False).weight.size == 1_500
     assert convolution_parameters(bias=True) == sum(p.size for p in nn.Conv2d(3, 20, 5).parameters()) == 1_520
     assert dense_parameters(2, 3, 4, 5, bias=True) == sum(p.size for p in nn.Linear(24, 5).parameters())
-    assert "240 000 000 weights" in parameter_argument() and "1 520, for any image size" in parameter_argument()
+    assert "240,000,000 weights" in parameter_argument() and "1,520, for any image size" in parameter_argument()
 
 
 # Errors.

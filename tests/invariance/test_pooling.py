@@ -49,7 +49,7 @@ def test_pools_on_features_of_the_trained_lenet():
     rows = compare_pools(load("mnist5k").val_images[:8], progress=told)
     assert [done for done, _, _ in told.updates] == [0, *range(1, 16)] and told.updates[-1][1] == 15
     assert len(rows) == 3 * len(HALVING) and len({row.of for row in rows}) == 3
-    assert "rolled as on a torus" in rows[5].of and str(Shifts(2, 64)) in rows[-1].of
+    assert "shifted in a circle" in rows[5].of and str(Shifts(2, 64)) in rows[-1].of
     assert all(row.even == 0 for row in rows)
     for start in (0, 5, 10):
         odd = {row.pool: row.odd for row in rows[start:start + 5]}

@@ -110,7 +110,7 @@ def test_difference_is_dark_and_lights_up_if_spoiled(opened):
     np.testing.assert_array_equal(difference[known], abs(first - second)[known])
     assert not difference[known].any() and known[0].sum() == 20 * 18
     assert len({tuple(pixel) for pixel in opened.pixels("equal", 2)[known]}) == 1
-    assert opened.text("agree") == "conv4, φ(T x) and T φ(x): equal in all 1,800 pixels that both know."
+    assert opened.text("agree") == "conv4, φ(T x) and T φ(x): equal in all 1,800 pixels that both maps have."
     opened.run("document.getElementById('spoil').click()")
     opened.settle()
     difference = opened.maps("equal", 2)

@@ -123,8 +123,8 @@ def test_the_figure_shows_these_numbers(model):
         np.testing.assert_array_equal(shown, expected)
     titles = [ax.get_title() for ax in figure.axes[:6]]
     assert titles[:4] == ["X1, a digit", "F1 = phi(X1), conv4", "T F1 (dark grey: not known)",
-                          "X2 = T X1, moved by (3, 7)"]
-    assert titles[5] == "|F2 - T F1|: at most 0\non the 285 pixels that both know"
+                          "X2 = T X1: 3 down, 7 right"]
+    assert titles[5] == "|F2 - T F1|: at most 0\non the 285 pixels that both maps have"
 
 
 def test_the_figure_shows_the_difference_of_an_algorithm_that_rounds():

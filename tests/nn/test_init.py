@@ -8,7 +8,7 @@ import pytest
 from minicnn.nn import init
 from minicnn.tensor import Tensor
 
-SHAPE = (40, 20, 5, 5)                            # fan_in 500, fan_out 1000, 20 000 elements
+SHAPE = (40, 20, 5, 5)                            # fan_in 500, fan_out 1000, 20,000 elements
 
 
 def rng():

@@ -96,7 +96,7 @@ def test_all_frames_of_a_long_page_can_be_decoded(rng, tmp_path):
     data = data_of(tmp_path / "a.html")
     assert data["fps"] == 30
     y, x = shown.offsets[7]
-    assert data["captions"][7] == f"{shown.labels[7]}, moved by ({y}, {x})"
+    assert data["captions"][7] == f"{shown.labels[7]}: {y} down, {x} right"
 
 
 def test_the_page_needs_nothing_else(written, tmp_path):

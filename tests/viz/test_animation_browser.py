@@ -44,7 +44,7 @@ def test_it_plays_unless_less_motion_is_wanted(opened):
     browser, reduced = opened
     button = browser.find_element(By.ID, "play")
     if reduced:
-        assert state(browser)[:3] == [0, "0, moved by (0, 1)", "play"]
+        assert state(browser)[:3] == [0, "0: 0 down, 1 right", "play"]
         button.click()
     assert state(browser)[2] == "pause"
     seen = set()
@@ -63,7 +63,7 @@ def test_each_frame_can_be_chosen_and_is_a_whole_picture(opened):
             "const picture = document.getElementById('picture');"
             "slider.value = number; slider.dispatchEvent(new Event('input')); picture.decode().then(() => done());",
             number)
-        assert state(browser) == [number, f"{number}, moved by ({2 * number}, {2 * number + 1})", "play", 640]
+        assert state(browser) == [number, f"{number}: {2 * number} down, {2 * number + 1} right", "play", 640]
 
 
 def test_every_control_has_a_name(opened):

@@ -115,6 +115,17 @@ def test_mistakes_that_do_not_fit_are_refused(ax, rng):
         viz.worst_mistakes(np.zeros((2, 4, 4)), labels, found, ax)
 
 
+def test_the_numbers_on_an_axis_of_a_small_range_do_not_overlap(ax):
+    from minicnn.viz.style import plain_numbers
+    for low, high, most in (30, 41, 6), (30, 149, 6), (1, 1000, 10):
+        ax.set(xscale="log", xlim=(low, high))
+        plain_numbers(ax.xaxis)
+        ax.figure.canvas.draw()
+        shown = [label.get_text() for label in (*ax.get_xticklabels(), *ax.get_xticklabels(minor=True))
+                 if label.get_text() and low <= float(label.get_text()) <= high]
+        assert 2 <= len(shown) <= most, shown
+
+
 # ---- inside a network
 
 def test_filters(ax, rng, tmp_path):

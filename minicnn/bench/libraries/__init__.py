@@ -108,7 +108,7 @@ def found() -> dict[str, Library]:
     """{name: Library} of every file in this folder, minicnn's own too.
 
     >>> found()["torch"].install
-    'torch'
+    'torch --index-url https://download.pytorch.org/whl/cpu'
     """
     names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
     return {name: importlib.import_module(f"{__name__}.{name}").LIBRARY for name in names}
@@ -143,11 +143,13 @@ def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
     ['textbook NumPy']
     """
     result, known = [], others(layers)
-    for name in dict.fromkeys(names):
-        library = known[one_of("library", name, known)]
-        if not library.installed:
-            raise InputError(f"{library.package} is not installed: install it with `pip install {library.install}`, "
-                             f"or leave {name} out")
+    chosen = {name: known[one_of("library", name, known)] for name in names}
+    if missing := {name: library for name, library in chosen.items() if not library.installed}:
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        commands = " and ".join(f"`pip install {library.install}`" for library in missing.values())
+        raise InputError(f"{', '.join(library.package for library in missing.values())} {are} not installed: install "
+                         f"{them} with {commands}, or leave {', '.join(missing)} out")
+    for name, library in chosen.items():
         variants = library.layer_variants if layers else library.variants
         result += [Competitor(label, name, variant, library.module) for variant, label in variants.items()]
     return result
