@@ -110,3 +110,14 @@ def generator(name: str, value: Any, seed: int | None = None) -> np.random.Gener
         raise InputTypeError(f"{name} must be a numpy.random.Generator such as numpy.random.default_rng(3), not "
                              f"{value!r}")
     return value
+
+
+def optional_generator(name: str, value: Any) -> np.random.Generator:
+    """Return `value`, a numpy.random.Generator. For None, make a generator whose seed is random.
+
+    >>> optional_generator("rng", 3)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: rng must be a numpy.random.Generator such as numpy.random.default_rng(3), not 3
+    """
+    return np.random.default_rng() if value is None else generator(name, value)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import functional as F
-from .checks import one_of
+from .checks import one_of, optional_generator
 from .errors import InputError
 from .nn import (
     AdaptiveMaxPool2d,
@@ -120,7 +120,7 @@ class LeNet(FourConvolutions):
     def __init__(self, dtype: Any = np.float32, *, pool: str = "max", algorithm: str = "auto",
                  rng: np.random.Generator | None = None) -> None:
         one_of("LeNet: pool", pool, LENET_POOLS)
-        rng = rng or np.random.default_rng()
+        rng = optional_generator("LeNet: rng", rng)
         super().__init__(5, dtype, algorithm, rng)
         self.relu4, self.pool = ReLU(), LENET_POOLS[pool]()
         self.fc1 = Linear(180, 10, dtype=dtype, rng=rng)
@@ -164,7 +164,7 @@ class GlobalLeNet(FourConvolutions):
 
     def __init__(self, dtype: Any = np.float32, *, algorithm: str = "auto",
                  rng: np.random.Generator | None = None) -> None:
-        super().__init__(10, dtype, algorithm, rng or np.random.default_rng())
+        super().__init__(10, dtype, algorithm, optional_generator("GlobalLeNet: rng", rng))
         self.pool = AdaptiveMaxPool2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,7 +184,7 @@ class MLP(Module):
     image_size = 28
 
     def __init__(self, hidden: int = 84, dtype: Any = np.float32, *, rng: np.random.Generator | None = None) -> None:
-        rng = rng or np.random.default_rng()
+        rng = optional_generator("MLP: rng", rng)
         self.fc1, self.fc2 = Linear(784, hidden, dtype=dtype, rng=rng), Linear(hidden, 10, dtype=dtype, rng=rng)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import errors
-from minicnn.checks import generator, integer, is_integer, number, one_of, pair
+from minicnn import errors, functional, init, models, nn
+from minicnn.checks import generator, integer, is_integer, number, one_of, optional_generator, pair
+from minicnn.data.loader import DataLoader
+from minicnn.equivariance import check_equivariance
 from minicnn.errors import InputError, InputTypeError, MinicnnError
+from minicnn.gradcheck import gradcheck
 
 NO_INTEGERS = [1.0, True, None, "1", [1], np.float64(1), np.bool_(True), np.array([1, 2]), np.array(1.0)]
 
@@ -89,6 +92,25 @@ def test_generator(rng):
             generator("rng", value, seed)
     with pytest.raises(InputError, match="^seed must be an integer of at least 0, not -1"):
         generator("rng", None, -1)
+
+
+def test_optional_generator(rng):
+    assert optional_generator("rng", rng) is rng
+    assert optional_generator("rng", None).random() != optional_generator("rng", None).random()
+
+
+@pytest.mark.parametrize("call", [
+    lambda rng: nn.Conv2d(1, 2, 3, rng=rng), lambda rng: nn.Linear(1, 2, rng=rng), lambda rng: nn.Dropout(rng=rng),
+    lambda rng: models.LeNet(rng=rng), lambda rng: models.GlobalLeNet(rng=rng), lambda rng: models.MLP(rng=rng),
+    lambda rng: functional.dropout(np.ones(3), rng=rng), lambda rng: init.normal_(np.empty((2, 2)), rng=rng),
+    lambda rng: init.kaiming_uniform_(np.empty((2, 2)), rng=rng), lambda rng: check_equivariance(np.copy, rng=rng),
+    lambda rng: init.xavier_normal_(np.empty((2, 2)), rng=rng), lambda rng: gradcheck(np.copy, np.ones(2), rng=rng),
+    lambda rng: DataLoader(np.zeros((1, 9, 9), np.uint8), np.zeros(1, int), rng=rng)])
+@pytest.mark.parametrize("rng", [5, 0, "seed", np.random.RandomState(1)], ids=str)
+def test_a_wrong_generator_is_refused_wherever_one_is_taken(call, rng):
+    with pytest.raises(InputTypeError, match="rng must be a numpy.random.Generator such as .*, not " +
+                       re.escape(repr(rng))):
+        call(rng)
 
 
 @pytest.mark.parametrize(("name", "base"), [

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import integer
+from ..checks import generator, integer
 from ..errors import InputError
 from .images import normalize, shift_images
 
@@ -48,6 +48,8 @@ class DataLoader:
         There are no images, or not one label for each image; a wrong dtype or number of axes; NaN or infinity in the
         images; a batch size below 1 or, with drop_last, above n; max_shift is not below the size of an image; no rng
         for `shuffle` or `max_shift`.
+    InputTypeError
+        `rng` is not a numpy.random.Generator.
 
     Examples
     --------
@@ -63,11 +65,12 @@ class DataLoader:
         self.labels = _check_labels(labels, len(self.images))
         self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.max_shift = _check_max_shift(max_shift, self.images)
-        self.shuffle, self.drop_last, self.rng = shuffle, drop_last, rng
+        self.shuffle, self.drop_last = shuffle, drop_last
+        self.rng = None if rng is None else generator("DataLoader: rng", rng)
         if drop_last and self.batch_size > len(self.images):
             raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {len(self.images)} images")
-        if (shuffle or self.max_shift) and not isinstance(rng, np.random.Generator):
-            raise InputError(f"DataLoader: shuffle and max_shift draw random numbers, but rng is {rng!r}; pass "
+        if (shuffle or self.max_shift) and rng is None:
+            raise InputError("DataLoader: shuffle and max_shift draw random numbers, but rng is None; pass "
                              "rng=np.random.default_rng(seed)")
 
     def __len__(self) -> int:

@@ -67,7 +67,7 @@ class ImpulseResponse:
     def _sizes(self):
         outs, ins, height, width = self.kernel.shape
         channels = f"{outs} output channel{'s' * (outs != 1)}, {ins} input channel{'s' * (ins != 1)}"
-        return f"{channels}, kernels of {height} x {width} pixels, the origin at {self.origin}"
+        return f"{channels}, {height} x {width} pixels, the origin at {self.origin}"
 
     def _boxes(self):
         nonzero = (np.abs(self.values) > self.rounding).any((0, 1))

@@ -114,7 +114,7 @@ class Report:
     @property
     def headline(self) -> str:
         """The verdict, the domain, the size, the dtype, and the images that were tried."""
-        tried = f"{self.images} images tried"
+        tried = f"{self.images:,} images tried"
         if self.proof:
             tried = "all basis vectors tried" + (": proved if the operator is linear" if self.convolution else "")
         where = "in a window" if self.domain == "window" else f"on the {self.domain}"

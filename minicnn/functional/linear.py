@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..checks import generator
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
 
@@ -80,6 +81,8 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
     ------
     InputError
         p is outside of 0 to 1, or `rng` is missing.
+    InputTypeError
+        `rng` is not a numpy.random.Generator.
 
     Examples
     --------
@@ -93,5 +96,5 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
         return input
     if rng is None:
         raise InputError("dropout: give rng=np.random.default_rng(seed); there is no global random state")
-    scale = ((rng.random(input.shape) >= p) / (1 - p if p < 1 else 1)).astype(input.dtype)
+    scale = ((generator("dropout: rng", rng).random(input.shape) >= p) / (1 - p if p < 1 else 1)).astype(input.dtype)
     return record(input.data * scale, (input,), lambda grad: (grad * scale,))

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..checks import number, one_of
+from ..checks import generator, number, one_of
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -85,7 +85,7 @@ def uniform_(tensor: Weights, low: float = 0.0, high: float = 1.0, *, rng: np.ra
     >>> uniform_(np.empty(2), -1, 1, rng=np.random.default_rng(0)).round(3)
     array([ 0.274, -0.46 ])
     """
-    return _fill(tensor, rng.uniform(low, high, tensor.shape))
+    return _fill(tensor, generator("rng", rng).uniform(low, high, tensor.shape))
 
 
 def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator) -> Weights:
@@ -94,7 +94,7 @@ def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.ran
     >>> normal_(np.empty(2), rng=np.random.default_rng(0)).round(3)
     array([ 0.126, -0.132])
     """
-    return _fill(tensor, rng.normal(mean, std, tensor.shape))
+    return _fill(tensor, generator("rng", rng).normal(mean, std, tensor.shape))
 
 
 def xavier_uniform_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:

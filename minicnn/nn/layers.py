@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import functional as F
 from ..autograd import no_grad
-from ..checks import integer, pair
+from ..checks import integer, optional_generator, pair
 from ..conv import Geometry
 from ..errors import InputError
 from ..tensor import Tensor
@@ -160,7 +160,7 @@ class Dropout(Module):
     """`functional.dropout` while training. The generator `rng` belongs to the layer."""
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
-        self.p, self.rng = p, rng or np.random.default_rng()
+        self.p, self.rng = p, optional_generator("Dropout: rng", rng)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.p, self.training, rng=self.rng)
@@ -248,7 +248,7 @@ class MSELoss(Module):
 
 def _weight_and_bias(shape, bias, dtype, rng):
     """A weight (out, ...) and a bias (out,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first."""
-    rng = rng or np.random.default_rng()
+    rng = optional_generator("rng", rng)
     bound = init.default_bound(int(np.prod(shape[1:])))
     draw = lambda shape: Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
     return draw(shape), draw(shape[:1]) if bias else None

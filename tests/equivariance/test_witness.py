@@ -41,11 +41,11 @@ def test_a_witness_shows_the_digits_that_differ():
 
 def test_a_small_kernel_is_printed():
     text = str(verify_convolution(lambda f: 2 * f - np.roll(f, 1, 3)))
-    assert "  h: 1 output channel, 1 input channel, kernels of 1 x 2 pixels, the origin at (0, 0)\n     2  -1" in text
+    assert "  h: 1 output channel, 1 input channel, 1 x 2 pixels, the origin at (0, 0)\n     2  -1" in text
     large = str(verify_convolution(lambda f: sum(np.roll(f, n, 3) for n in range(6))))
-    assert large.endswith("kernels of 1 x 6 pixels, the origin at (0, 0)")
+    assert large.endswith("1 x 6 pixels, the origin at (0, 0)")
     several = str(verify_convolution(lambda f: np.concatenate([f, 2 * f], 1)))
-    assert several.endswith("h: 2 output channels, 1 input channel, kernels of 1 x 1 pixels, the origin at (0, 0)")
+    assert several.endswith("h: 2 output channels, 1 input channel, 1 x 1 pixels, the origin at (0, 0)")
 
 
 def test_all_basis_vectors_are_a_proof_only_for_a_linear_operator():
