@@ -130,7 +130,8 @@ def run(arguments: argparse.Namespace) -> None:
     start = time.perf_counter()
     meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
     try:
-        with _removed_if_empty(out, existed), on_stderr("train", arguments.quiet) as progress:
+        made = [] if plan.saved or existed else [out] if arguments.out else [out, out.parent]
+        with _removed_if_empty(made), on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
                                    extra_meta=meta)
     except training.Interrupted as stop:
@@ -275,13 +276,13 @@ def _claim(path, default):
 
 
 @contextlib.contextmanager
-def _removed_if_empty(path: Path, existed: bool) -> Iterator[None]:
-    """Context manager: if the block fails before it writes a file, remove the directory that was made for it."""
+def _removed_if_empty(paths: Sequence[Path]) -> Iterator[None]:
+    """Context manager: if the block fails before it writes a file, remove the directories that were made for it."""
     try:
         yield
     except BaseException:
-        if not existed:
-            with contextlib.suppress(OSError):          # the directory is not empty
+        with contextlib.suppress(OSError):              # a directory is not empty
+            for path in paths:
                 path.rmdir()
         raise
 

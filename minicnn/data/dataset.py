@@ -237,7 +237,7 @@ def _record(name: str, path: Path, verify: Callable[[Path], bool], origin: str) 
     try:
         state = "verified" if verify(path) else "unverified: nobody publishes a checksum of the unpacked file"
     except DataError as error:
-        state = f"corrupt: {error}"
+        state = f"corrupt: {str(error).removeprefix(f'{path}: ')}"
     return FileRecord(name, str(path), path.stat().st_size, state, origin)
 
 

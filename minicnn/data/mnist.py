@@ -204,8 +204,8 @@ def read(path: Path, file: IdxFile) -> tuple[np.ndarray, bool]:
     expected = file.sha256 if packed.startswith(idx.GZIP) else file.raw_sha256
     found = hashlib.sha256(packed).hexdigest()
     if expected and found != expected:
-        raise DataError(f"{path}: not the official file, or damaged: {len(packed)} bytes with SHA-256 {found}, "
-                        f"expected {expected} ({file.size} bytes if gzipped). {idx.REPLACE} If it lies in the cache "
+        raise DataError(f"{path}: not the official file, or damaged: {len(packed):,} bytes with SHA-256 {found}, "
+                        f"expected {expected} ({file.size:,} bytes if gzipped). {idx.REPLACE} If it lies in the cache "
                         "directory, delete it.")
     array = idx.decode(idx.gunzip(packed, path), path)
     if array.shape != file.shape:

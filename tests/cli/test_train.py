@@ -99,7 +99,7 @@ def test_a_diverging_run_says_what_to_do_and_leaves_no_directory(folder, run):
     status, out, err = run(*TINY, "--quiet", "--lr", "1e30")
     assert status == 2 and out == "" and err.startswith("minicnn train: error: the loss is ") and err.endswith(
         ": try a smaller learning rate. There is no checkpoint yet\n") and err.count("\n") == 1
-    assert list((folder / "runs").iterdir()) == []
+    assert list(folder.iterdir()) == []
     (folder / "mine").mkdir()
     assert run(*TINY, "--quiet", "--lr", "1e30", "--out", "mine")[0] == 2 and (folder / "mine").is_dir()
 
