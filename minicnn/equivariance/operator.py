@@ -18,7 +18,7 @@ from ..nn.module import Module
 from ..tensor import Tensor
 
 NUMBERS = 1 << 21               # the largest size of the input or output of one call, unless one image is larger
-LARGEST = 1 << 26               # the most numbers in one array of images or outputs: half a gigabyte in float64
+LARGEST = 1 << 24               # the most numbers in an array of images or outputs; the verifier holds about 20 of them
 TIME_LIMIT = 60.0               # seconds
 clock = time.perf_counter
 
@@ -65,7 +65,7 @@ class Operator:
     TypeError
         `op` is not callable, or `dtype` is neither float32 nor float64.
     ValueError
-        `in_channels`, `size` or `time_limit` is not positive, or an image has more than 2^26 numbers.
+        `in_channels`, `size` or `time_limit` is not positive, or an image has more than 2^24 numbers.
     OperatorError
         The first call fails.
     """
@@ -145,17 +145,17 @@ class Operator:
         return out.copy()
 
 
-def refuse_size(name: str, shape: tuple[int, ...]) -> None:
-    """Raise InputError for an array of more than `LARGEST` numbers, before the memory is used up.
+def refuse_size(name: str, shape: tuple[int, ...], most: int = LARGEST) -> None:
+    """Raise InputError for an array of more than `most` numbers, before the memory is used up.
 
     >>> refuse_size("an image", (1000000, 16, 16))
     Traceback (most recent call last):
         ...
-    minicnn.InputError: an image would have 256,000,000 numbers, more than 67,108,864: give a smaller size, fewer \
+    minicnn.InputError: an image would have 256,000,000 numbers, more than 16,777,216: give a smaller size, fewer \
 channels or fewer trials
     """
-    if math.prod(shape) > LARGEST:
-        raise InputError(f"{name} would have {math.prod(shape):,} numbers, more than {LARGEST:,}: give a smaller size, "
+    if math.prod(shape) > most:
+        raise InputError(f"{name} would have {math.prod(shape):,} numbers, more than {most:,}: give a smaller size, "
                          "fewer channels or fewer trials")
 
 

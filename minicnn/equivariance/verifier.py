@@ -14,7 +14,7 @@ from .convolution import convolve_basis_row
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
 from .impulse import ImpulseResponse, responses, rounding_error
 from .laws import Additivity, Context, Convolution, Difference, Equivariance, Homogeneity, Law, compare_sides
-from .operator import TIME_LIMIT, Operator, refuse_size
+from .operator import LARGEST, TIME_LIMIT, Operator, refuse_size
 from .report import Check, Lattice, Report, verdict
 from .signals import DOMAINS, dirac, sample_images
 from .witness import Witness, find_witness
@@ -100,11 +100,11 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     images = _TrialImages(generator("rng", rng, 0), count, integers)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     _refuse_sizes(operator, domain, count)
+    stages = Part(progress, 0, 0.3 if exhaustive else 1)
+    stages.update(0, len(STAGES), STAGES[0])
     findings = _start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
                              "images": count, "checks": findings.checks}
-    stages = Part(progress, 0, 0.3 if exhaustive else 1)
-    stages.update(0, len(STAGES), STAGES[0])
     unrepeatable = _unrepeatable(findings, images)
     if unrepeatable:
         return Report(unrepeatable, **facts, deterministic=False)
@@ -125,7 +125,7 @@ def _refuse_sizes(operator, domain, count):
     refuse_size("the images of all trials", (count, margin, *operator.in_shape))
     refuse_size("the outputs of all trials", (count, *operator.out_shape))
     places = 1 if domain == "torus" else 9
-    refuse_size("the responses to impulses", (places, operator.in_shape[0], *operator.out_shape))
+    refuse_size("the responses to impulses", (places, operator.in_shape[0], *operator.out_shape), 4 * LARGEST)
 
 
 class _TrialImages:

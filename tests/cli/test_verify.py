@@ -160,7 +160,7 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["minicnn.nn:nosuch"], "minicnn.nn has no nosuch; it has "),
     (["minicnn.functional:nosuch"], "minicnn.functional has no nosuch; it has adaptive_avg_pool2d, "),
     (["mine.py:slow", "--time-limit", "0.001"], "give a smaller --size or a larger --time-limit"),
-    (["mine.py:sharpen", "--channels", "1000000"], "an image would have 256,000,000 numbers, more than 67,108,864"),
+    (["mine.py:sharpen", "--channels", "1000000"], "an image would have 256,000,000 numbers, more than 16,777,216"),
     (["mine.py:sharpen", "--trials", "10000000"], "give a smaller --size, fewer --channels or fewer --trials"),
     (["mine.py:sharpen", "--picture", "a.png", "--domain", "window"], "--picture has no effect here: the derivation is "
                                                                       "drawn on the torus. Leave out --domain"),
