@@ -51,7 +51,8 @@ class FileError(MinicnnError, OSError):
 def raised_in(error: BaseException) -> str:
     """The place in the user's own code where `error` was raised, as " (in mine.py, line 3)", or "" if there is none.
 
-    It is the innermost line of the traceback that lies outside of minicnn, installed packages and Python itself.
+    It is the innermost line of the traceback that lies outside of minicnn, installed packages and Python itself. A
+    place that the message of `error` names already gives "".
 
     >>> try:
     ...     int("three")
@@ -60,7 +61,8 @@ def raised_in(error: BaseException) -> str:
     , line 2)
     """
     frames = reversed(traceback.extract_tb(error.__traceback__))
-    return next((place for frame in frames if (place := own_place(frame.filename, frame.lineno))), "")
+    place = next((place for frame in frames if (place := own_place(frame.filename, frame.lineno))), "")
+    return "" if place.strip() in str(error) else place
 
 
 def own_place(filename: str, line: int | None) -> str:

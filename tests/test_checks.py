@@ -125,3 +125,14 @@ def test_every_error_is_one_of_the_package_and_of_python(name, base):
 def test_all_errors_are_exported():
     classes = {name for name, value in vars(errors).items() if inspect.isclass(value)}
     assert classes <= set(minicnn.__all__)
+
+
+def test_a_place_is_named_once():
+    def fail(error):
+        try:
+            raise error
+        except ValueError as caught:
+            return errors.raised_in(caught)
+    place = fail(ValueError("wrong"))
+    assert re.fullmatch(r" \(in test_checks\.py, line \d+\)", place)
+    assert fail(ValueError(f"wrong{place}")) == ""

@@ -105,7 +105,7 @@ def print_line(text: str) -> None:
     print(text, file=stream, flush=True)
 
 
-def print_result(arguments: Any, result: Any, text: Callable[[], None]) -> None:
+def print_result(arguments: Any, result: Any, text: Callable[[], object]) -> None:
     """Print the result on stdout: with --json one line of JSON; without it, call `text`, which prints the result."""
     if arguments.json:
         print_line(as_json(result))

@@ -83,8 +83,7 @@ def _run_file(path):
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        line = _line_of(error, path)
-        raise InputError(f"{given} does not run: {type(error).__name__}: {error}{line and f' ({line})'}") from error
+        raise InputError(f"{given} does not run: {type(error).__name__}: {_text(error, path)}") from error
     finally:
         with contextlib.suppress(ValueError):           # the file may have changed sys.path
             sys.path.remove(folder)
@@ -93,7 +92,9 @@ def _run_file(path):
     return module
 
 
-def _line_of(error, file):
-    """The line of the file that raised the exception, as "mine.py, line 3"; "" if another file raised it."""
+def _text(error, file):
+    """The message of an exception, and the last line of the file in its traceback, as " (line 3)"."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return f"{error.msg} (line {error.lineno})"     # its own text names the file too
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
-    return f"{file.name}, line {lines[-1]}" if lines else ""
+    return f"{error} (line {lines[-1]})" if lines else str(error)
