@@ -42,7 +42,7 @@ def test_a_file_that_changes_the_directory_or_the_path(folder):
     ("import sys\nsys.exit(0)\n", r"mine.py does not run: SystemExit: 0 \(line 2\)$"),
     ("a = 1\nb = a / 0\n", r"mine.py does not run: ZeroDivisionError: division by zero \(line 2\)$"),
     ("def f(:\n", r"^mine.py does not run: SyntaxError: invalid syntax \(line 1\)$"),
-    ("import broken_neighbour\n", r"^mine.py does not run: SyntaxError: .* \(broken_neighbour.py, line 1\) \(line 1\)$"),
+    ("import broken_neighbour\n", r"^mine.py does not run: SyntaxError: .*\(broken_neighbour.py, line 1\) \(line 1\)$"),
     ("def g(x):\n    return x\n", "mine.py has no f; it has g"), ("", "mine.py has no f; it has no functions")])
 def test_a_file_that_does_not_run(text, message):
     write("broken_neighbour.py", "def f(:\n")
