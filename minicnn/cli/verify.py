@@ -137,7 +137,7 @@ def _print_layers(found, rest):
     for name in rest:
         print_text(f"{name}: no image any more, not judged")
     first = next((one.title for one in found if not one.report.equivariant), "none")
-    print_text(f"first layer that breaks equivariance: {first}")
+    print_text(f"first layer that breaks equivariance: {first}" if found else "no layer returns an image")
 
 
 def _hint_at_factory(op, target, error):

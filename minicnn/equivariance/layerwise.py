@@ -181,6 +181,8 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
 
     Raises
     ------
+    OperatorError
+        The module raised an exception.
     TypeError
         `module` is not a Module.
 

@@ -115,10 +115,7 @@ class Operator:
             with no_grad(), np.errstate(all="ignore"):
                 out = self.op(self.wrap(given))
         except (Exception, SystemExit) as error:
-            small = not any(self.out_shape) and isinstance(error, ValueError)
-            hint = " (does it need a larger size, or other channels?)" if small else ""
-            raise _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
-                               f"{images.dtype}: {error}{raised_in(error)}{hint}") from error
+            raise _told(error, images, first=not any(self.out_shape)) from error
         self.seconds += clock() - start
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")
@@ -143,6 +140,13 @@ class Operator:
             raise OperatorError(f"the operator returned {out[where]} at pixel (channel, y, x) = {where[1:]} for a "
                                 "finite input")
         return out.copy()
+
+
+def _told(error, images, first):
+    """The error about an exception that the operator raised. In a first call the size or the channels may be wrong."""
+    hint = " (does it need a larger size, or other channels?)" if first and isinstance(error, ValueError) else ""
+    return _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
+                        f"{images.dtype}: {error}{raised_in(error)}{hint}")
 
 
 def refuse_size(name: str, shape: tuple[int, ...], most: int = LARGEST) -> None:
@@ -181,7 +185,8 @@ def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
                     dtype: Any) -> list[tuple[str, str, Callable | None]]:
     """For each innermost layer, in the order of the calls: its name, its repr, and the network up to its output.
 
-    From the first layer on whose output is not of shape (N, C, H, W), the network is None.
+    From the first layer on whose output is not of shape (N, C, H, W), the network is None. Raises OperatorError if the
+    module raises an exception.
     """
     if not is_module(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
@@ -192,9 +197,15 @@ def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
             module(images if isinstance(images, Tensor) else Tensor(images))
         return calls
 
+    refuse_size("an image", (in_channels, *size))
+    zero = np.zeros((1, in_channels, *size), dtype)
+    try:
+        calls = calls_of(zero)
+    except (Exception, SystemExit) as error:
+        raise _told(error, zero, first=True) from error
     found: list[tuple[str, str, Callable | None]] = []
     image = True
-    for index, call in enumerate(calls_of(np.zeros((1, in_channels, *size), dtype))):
+    for index, call in enumerate(calls):
         image = image and call.output.data.ndim == 4
         up_to = lambda images, index=index: calls_of(images)[index].output.data
         found.append((call.name or type(call.module).__name__, repr(call.module), up_to if image else None))

@@ -7,7 +7,7 @@ import pytest
 
 MINE = """
 import numpy as np, time
-from minicnn.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
+from minicnn.nn import Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequential
 
 def sharpen(f):
     return 2 * f - np.roll(f, 1, axis=3)
@@ -45,6 +45,12 @@ def slow(f):
 
 network = Sequential(Conv2d(1, 2, 3), ReLU(), MaxPool2d(2))
 classifier = Sequential(Conv2d(1, 2, 3), MaxPool2d(2), Flatten(), Linear(98, 10))
+flat = Sequential(Flatten(), Linear(256, 3))
+
+class Broken(Module):
+    def forward(self, f):
+        raise KeyError("no")
+broken = Broken()
 number = 5
 """
 
@@ -94,6 +100,8 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
      "2 MaxPool2d: not linear; equivariant to multiples"),
     ("classifier", ["--domain", "window", "--layers"], 1, "2 Flatten: no image any more, not judged 3 Linear: no image "
      "any more, not judged first layer that breaks equivariance: 1 MaxPool2d"),
+    ("flat", ["--layers"], 1, "0 Flatten: no image any more, not judged 1 Linear: no image any more, not judged no layer "
+     "returns an image"),
     ("network", ["--layers", "--domain", "window", "--size", "8,8"], 1, "1 ReLU: not linear; equivariant to all"),
 ])
 @pytest.mark.parametrize("columns", [80, 40])
@@ -156,6 +164,8 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is not an operator but of type int"),
     (["mine.py:Conv2d"], "mine.py:Conv2d is a class. Name an instance, as in net = Conv2d()"),
     (["mine.py:classifier"], "the operator returned shape"),
+    (["mine.py:network", "--layers", "--channels", "2"], "does it need a larger --size, or other --channels?"),
+    (["mine.py:broken", "--layers"], "the operator raised KeyError for an input of shape (1, 1, 16, 16)"),
     (["mine.py:network[:1]"], "write path/to/file.py:function"),
     (["minicnn.nn:nosuch"], "minicnn.nn has no nosuch; it has "),
     (["minicnn.functional:nosuch"], "minicnn.functional has no nosuch; it has adaptive_avg_pool2d, "),

@@ -5,7 +5,13 @@ import pytest
 
 from minicnn import InputError, InputTypeError, MinicnnError
 from minicnn import functional as F
-from minicnn.equivariance import EquivarianceError, check_equivariance, layer_reports, verify_convolution
+from minicnn.equivariance import (
+    EquivarianceError,
+    OperatorError,
+    check_equivariance,
+    layer_reports,
+    verify_convolution,
+)
 from minicnn.equivariance.layerwise import unjudged_layers
 from minicnn.models import lenet
 from minicnn.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
@@ -81,6 +87,16 @@ def test_layers_of_another_dtype_and_what_is_no_module(rng):
     assert [layer.report.lattice for layer in layer_reports(model, 1, (9, 9), dtype=np.float64)] == [(2, 2)]
     with pytest.raises(InputTypeError, match="the network must be a Module, not a function"):
         layer_reports(F.relu)
+
+
+def test_a_network_that_raises():
+    class Bad(Module):
+        def forward(self, x):
+            raise KeyError("lost")
+    with pytest.raises(OperatorError, match=r"the operator raised KeyError .*: 'lost' \(in test_layerwise.py, line"):
+        layer_reports(Bad())
+    with pytest.raises(OperatorError, match="the operator raised InputError .*does it need a larger size, or other ch"):
+        layer_reports(Conv2d(2, 1, 3))
 
 
 def test_a_layer_alone_is_called_by_its_kind():
