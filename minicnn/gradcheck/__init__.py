@@ -4,8 +4,8 @@ from .adjoint import adjoint_test
 from .check import gradcheck
 from .inputs import safe_inputs
 from .operations import catalogue, run_catalogue
-from .target import GradcheckError, GradcheckWarning
-from .user_function import check_user_function
+from .target import GradcheckError, GradcheckWarning, UncheckableError
+from .user_function import ShapesError, check_user_function
 
-__all__ = ["GradcheckError", "GradcheckWarning", "adjoint_test", "catalogue", "check_user_function", "gradcheck",
-           "run_catalogue", "safe_inputs"]
+__all__ = ["GradcheckError", "GradcheckWarning", "ShapesError", "UncheckableError", "adjoint_test", "catalogue",
+           "check_user_function", "gradcheck", "run_catalogue", "safe_inputs"]

@@ -37,6 +37,8 @@ class UncheckableError(GradcheckError):
         What was found.
     """
 
+    __module__ = "minicnn.gradcheck"
+
     def __init__(self, fact: str, option: str):
         super().__init__(f"gradcheck: {fact}, {option}.")           # `option`: what an option of gradcheck can do
         self.fact = fact

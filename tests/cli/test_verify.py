@@ -100,8 +100,8 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
      "2 MaxPool2d: not linear; equivariant to multiples"),
     ("classifier", ["--domain", "window", "--layers"], 1, "2 Flatten: no image any more, not judged 3 Linear: no image "
      "any more, not judged first layer that breaks equivariance: 1 MaxPool2d"),
-    ("flat", ["--layers"], 1, "0 Flatten: no image any more, not judged 1 Linear: no image any more, not judged no layer "
-     "returns an image"),
+    ("flat", ["--layers"], 1, "0 Flatten: no image any more, not judged 1 Linear: no image any more, not judged no "
+     "layer returns an image"),
     ("network", ["--layers", "--domain", "window", "--size", "8,8"], 1, "1 ReLU: not linear; equivariant to all"),
 ])
 @pytest.mark.parametrize("columns", [80, 40])
