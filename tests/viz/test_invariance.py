@@ -23,7 +23,8 @@ def test_picture_of_a_map(quantity, some_map, tmp_path):
     assert draw_map(some_map, ax, quantity) is ax
     np.testing.assert_allclose(ax.images[0].get_array(), 100 * getattr(some_map, quantity))
     assert len(ax.texts) == 25 and len(ax.lines) == 9             # a number in every cell, a frame where both are even
-    assert "9 digits" in ax.get_title() and "dx (pixels" in ax.get_xlabel() and "cut off" in ax.get_xlabel()
+    assert "9 digits" in ax.get_title() and "dx (pixels" in ax.get_xlabel()
+    assert "only the middle 28x28 pixels" in " ".join(ax.get_xlabel().split())
     save(figure, tmp_path / "map.png")
     assert draw_map(some_map, new_figure()[1], title="mine").get_title() == "mine"
 
