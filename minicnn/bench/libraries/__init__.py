@@ -108,7 +108,7 @@ def found() -> dict[str, Library]:
     """{name: Library} of every file in this folder, minicnn's own too.
 
     >>> found()["torch"].install
-    'torch --index-url https://download.pytorch.org/whl/cpu'
+    'torch'
     """
     names = [name for _, name, _ in pkgutil.iter_modules(__path__)]
     return {name: importlib.import_module(f"{__name__}.{name}").LIBRARY for name in names}
@@ -148,7 +148,8 @@ def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         commands = " and ".join(f"`pip install {library.install}`" for library in missing.values())
         raise InputError(f"{', '.join(library.package for library in missing.values())} {are} not installed: install "
-                         f"{them} with {commands}, or leave {', '.join(missing)} out")
+                         f"{them} with {commands}, or leave {', '.join(missing)} out. The README says how large they "
+                         "are and how to get the smaller builds for CPUs")
     for name, library in chosen.items():
         variants = library.layer_variants if layers else library.variants
         result += [Competitor(label, name, variant, library.module) for variant, label in variants.items()]

@@ -10,8 +10,6 @@ from ...conv import Geometry
 from ..lenet_step import StepInputs
 from . import LayerCalls, LeNetCalls, Library
 
-INSTALL = "torch --index-url https://download.pytorch.org/whl/cpu"      # on Linux the plain package brings CUDA along
-
 
 def start(threads: int) -> str:
     """Import PyTorch and limit its threads. -> its version."""
@@ -73,7 +71,7 @@ def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, g
     return LayerCalls(forward, backward, lambda tensor: tensor.numpy())
 
 
-LIBRARY = Library(__name__, "torch", INSTALL, start, lenet, layer,
+LIBRARY = Library(__name__, "torch", "torch", start, lenet, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
                   layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"})
