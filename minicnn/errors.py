@@ -68,7 +68,7 @@ def raised_in(error: BaseException) -> str:
 def own_place(filename: str, line: int | None) -> str:
     """A line of the user's own code as " (in mine.py, line 3)"; "" for minicnn, installed packages and Python itself.
 
-    >>> own_place("/tmp/mine.py", 3), own_place(os.__file__, 3)
+    >>> own_place("mine.py", 3), own_place(os.__file__, 3)
     (' (in mine.py, line 3)', '')
     """
     foreign = (os.path.dirname(__file__), "<frozen", *(sysconfig.get_path(name) for name in ("stdlib", "purelib")))
