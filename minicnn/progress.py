@@ -15,8 +15,6 @@ from collections.abc import Iterator
 
 FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
 MEASURED, PART = 2.0, 0.02      # a time left is shown after so many seconds and such a part of the work
-
-
 UNKNOWN = "--:--"               # in a bar, instead of the time left
 
 

@@ -24,6 +24,7 @@ from .errors import InputError, StateError
 from .files import write_atomically
 from .models import PRETRAINED
 from .nn import Module
+from .nn.calls import evaluating
 from .optim import AdamW, OneCycleLR
 from .progress import SILENT, Progress
 from .tensor import Tensor
@@ -139,11 +140,8 @@ def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: 
     InputError
         A label is not the number of a class, or `DataLoader` refuses the images.
     """
-    mode = model.training
-    model.eval()
-    with no_grad():
+    with evaluating(model), no_grad():
         parts = [F.log_softmax(model(Tensor(x))).data for x, _ in DataLoader(images, labels, batch_size)]
-    model.train(mode)
     log_p = np.concatenate(parts)
     classes = log_p.shape[1]
     if labels.min() < 0 or labels.max() >= classes:

@@ -231,3 +231,14 @@ def test_one_epoch_on_the_embedded_digits_tells_most_of_them_apart():
     model = LeNet(rng=np.random.default_rng(1))
     fit(model, data, Settings(epochs=1, seed=1))
     assert evaluate(model, data.val_images, data.val_labels).error < 0.15
+
+
+def test_evaluate_gives_each_module_its_former_mode_back(rng):
+    frozen = nn.Dropout(rng=rng).eval()
+    model = nn.Sequential(nn.Flatten(), frozen, nn.Linear(784, 10, rng=rng))
+    images, labels = np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 2])
+    evaluate(model, images, labels)
+    assert model.training and not frozen.training
+    with pytest.raises(ValueError, match="linear: the input has shape"):
+        evaluate(nn.Sequential(model, nn.Linear(5, 2, rng=rng)), images, labels)
+    assert model.training and not frozen.training
