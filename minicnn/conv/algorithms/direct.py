@@ -26,7 +26,7 @@ from ..algorithm import Algorithm, register
 from ..geometry import Geometry
 from ..kernels.direct import block_size, correlate, sum_products
 from ..kernels.relu_gradient import gate
-from ..kernels.simd import VECTOR
+from ..kernels.vector import VECTOR
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.threads import parallel_for
 

@@ -21,16 +21,16 @@ from ..algorithm import Algorithm, register
 from ..geometry import Geometry
 from ..kernels.cook_toom import predicted_error
 from ..kernels.cook_toom_transform import Filtering
-from ..kernels.simd import VECTOR
+from ..kernels.vector import VECTOR
 from ..kernels.winograd_backward import JOBS, gradients
 from ..kernels.winograd_backward_steps import BackwardBlocks
 from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve_tiles
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.target import target
 
 MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
-REGISTERS = 25                  # the most vectors in a block of sums: AVX-512 has 32 registers
 
 
 @lru_cache(maxsize=4096)
@@ -70,18 +70,17 @@ def product_block_size(channels: int, columns: int) -> tuple[int, int]:
 
     A load counts as half a product.
 
-    >>> product_block_size(40, 5), product_block_size(40, 4), product_block_size(64, 14)
-    ((5, 5), (5, 4), (3, 7))
+    >>> product_block_size(1, 1)
+    (1, 1)
     """
-    sizes = [(a, b) for a in range(1, 9) for b in range(1, 8) if a * b <= REGISTERS]
     work = lambda a, b: -(-channels // a) * -(-columns // b) * (a * b + (a + b) / 2)
-    return min(sizes, key=lambda size: (work(*size), -size[0]))
+    return min(target().blocks(), key=lambda size: (work(*size), -size[0]))
 
 
 @cache
 def weight_block_size(channels: int, vectors: int) -> tuple[int, int]:
     """(input channels, vectors of output channels) of the register blocks of the weight's gradient."""
-    sizes = [(a, b) for a in range(1, 9) for b in (1, 2, 3, 4) if a * b <= REGISTERS and vectors % b == 0]
+    sizes = [(a, b) for a, b in target().blocks() if vectors % b == 0]
     return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
                                         * (size[0] * size[1] + (size[0] + size[1]) / 2), -size[0]))
 

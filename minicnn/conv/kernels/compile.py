@@ -25,7 +25,8 @@ from numba.extending import (
 )
 
 from ..runtime.kernel_cache import compile_or_load, is_writable, kernel_folder
-from .simd import I64, INT, intrinsic
+from .simd import intrinsic
+from .vector import I64, INT
 
 FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
 

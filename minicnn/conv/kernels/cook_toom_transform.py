@@ -11,7 +11,8 @@ from numba import types
 
 from .compile import constants
 from .cook_toom import cook_toom
-from .simd import VECTOR, Vector, call_llvm, intrinsic, zero_vector
+from .simd import intrinsic
+from .vector import VECTOR, Vector, call_llvm, zero_vector
 
 
 @constants

@@ -19,13 +19,13 @@ import numpy as np
 from numba import njit, types
 
 from ..runtime.memory import empty
+from ..runtime.target import target
 from ..runtime.threads import parallel_for
 from .compile import PACKED, compiled, constants, pack, unpack
 from .simd import (
-    INT,
-    VECTOR,
     add,
     add_outer,
+    add_products,
     add_rows,
     gather,
     loads,
@@ -34,8 +34,11 @@ from .simd import (
     store_tile,
     zeros,
 )
+from .vector import INT, VECTOR
 
-WIDTH = {1: 8, 4: 5, 5: 4}      # channels of a register block: vectors of each channel. Operands need 9 more registers
+WIDE = {1: 8, 4: 5, 5: 4}       # channels of a register block: vectors of each channel, with 32 registers
+NARROW = {1: 8, 4: 2, 6: 2}     # with 16 registers
+WIDTH = WIDE if target().registers > 16 else NARROW
 PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
 FLUSH = 64                      # vectors (or one row, if longer) that `sum_products` sums before it adds in float64
 
@@ -108,9 +111,8 @@ def sum_taps(B: Block, columns: int, arrays: CorrelationArrays, sizes: Correlati
             for begin in range(0, taps.size, sizes.chain):
                 end = min(begin + sizes.chain, taps.size)
                 for q in range(begin, end):
-                    weights = splats(B.bits, B.rows, arrays.weight, w + (i * taps.size + q) * B.rows, 1)
-                    tile = add_outer(tile, weights, loads(B.bits, columns, arrays.x,
-                                                          at + source[row, i] * sizes.x_row + taps[q], count))
+                    pixels = loads(B.bits, columns, arrays.x, at + source[row, i] * sizes.x_row + taps[q], count)
+                    tile = add_products(tile, B.rows, arrays.weight, w + (i * taps.size + q) * B.rows, 1, pixels)
                 length += end - begin
                 if length >= sizes.chain:
                     total, tile, length = add(total, tile), zeros(B.bits, B.rows, columns), 0

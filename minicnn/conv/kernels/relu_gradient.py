@@ -11,7 +11,8 @@ from numba import types
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
 from .compile import compiled
-from .simd import INT, VECTOR, add_up, column, loads, store_column, store_tile, where_positive, zeros
+from .simd import add_up, column, loads, store_column, store_tile, where_positive, zeros
+from .vector import INT, VECTOR
 
 PER_CALL = 100_000              # pixels: less work is not worth a call on another thread
 

@@ -1,14 +1,15 @@
 """SIMD vectors as numba values, and register tiles made of them: the language of the compiled kernels.
 
-A vector has VECTOR_BITS bits. A tile is a matrix of vectors: a numba tuple, row by row. LLVM keeps up to about 25
-vectors in the 32 registers of AVX-512 while a loop runs. A matrix product is therefore written as
+A vector is a register of the processor: `runtime.target` tells its width. A tile is a matrix of vectors: a numba tuple,
+row by row. A tile stays in registers while a loop runs if `Target.holds` says so. A matrix product is therefore
+written as
 
     tile = zeros(bits, rows, columns)
     for r in range(n):                                  # tile[i, j] += w[r, i] x[r, j], the lanes running over x
-        tile = add_outer(tile, splats(bits, rows, w, r * rows, 1), loads(bits, columns, x, offsets[r], None))
+        tile = add_products(tile, rows, w, r * rows, 1, loads(bits, columns, x, offsets[r], None))
     store_tile(tile, columns, y, 0, row_step, rows, None)
 
-and runs at nine tenths of the processor's peak. For narrower registers LLVM splits the vectors.
+and runs at nine tenths of the processor's peak.
 
 Memory is an integer address (`array.ctypes.data`) and an index in elements. Nothing here checks bounds. The tests run
 the kernels as plain Python, and there every access is checked. `bits` (32 or 64, the size of an element) and the sizes
@@ -23,87 +24,12 @@ from typing import Any
 
 from llvmlite import ir
 from numba import extending, types
-from numba.extending import models, register_model
 
-VECTOR_BITS = 512               # the only place that knows the width of a vector
-INT = types.int64
+from .vector import I32, I64, INT, VECTOR, call_llvm, load, plus, plus_times, pointer_to, splat, store, zero_vector
+
 intrinsic: Any = extending.intrinsic   # Any: type checkers would count the typing context among its parameters
-I32, I64 = ir.IntType(32), ir.IntType(64)
 
-
-class Vector(types.Type):
-    """The numba type of a vector whose elements have `bits` bits."""
-
-    def __init__(self, bits: int):
-        self.bits, self.lanes = bits, VECTOR_BITS // bits
-        self.code = f"v{self.lanes}f{bits}"             # as LLVM writes it in the names of its functions
-        self.element = {32: ir.FloatType(), 64: ir.DoubleType()}[bits]
-        self.llvm = ir.VectorType(self.element, self.lanes)
-        super().__init__(name=f"float{bits}x{self.lanes}")
-
-
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, vector: Vector):
-        super().__init__(manager, vector, vector.llvm)
-
-
-VECTOR = {bits: Vector(bits) for bits in (32, 64)}
-
-
-# The LLVM code that the intrinsics below are made of. `b` is llvmlite's builder, which appends to a kernel.
-
-def call_llvm(b: ir.IRBuilder, name: str, arguments: list[ir.Value], result: ir.Type) -> ir.Value:
-    """Call an LLVM intrinsic. LLVM itself corrects the part of the name that encodes the type of a pointer."""
-    kind = ir.FunctionType(result, [a.type for a in arguments])
-    return b.call(b.module.globals.get(name) or ir.Function(b.module, kind, name), arguments)
-
-
-def _plus(b, index, number):
-    return b.add(index, ir.Constant(I64, number))
-
-
-def _plus_times(b, index, step, number):
-    return b.add(index, b.mul(step, ir.Constant(I64, number)))
-
-
-def _pointer(b, vector, base, index, kind):
-    """base + index elements, as a pointer to `kind`."""
-    return b.inttoptr(b.add(base, b.mul(index, ir.Constant(I64, vector.bits // 8))), kind.as_pointer())
-
-
-def _splat(b, kind, scalar):
-    """A vector of the LLVM type `kind` with the scalar in every lane."""
-    first = b.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(I32, 0))
-    return b.shuffle_vector(first, first, ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count))
-
-
-def zero_vector(vector: Vector) -> ir.Constant:
-    return ir.Constant(vector.llvm, [0.0] * vector.lanes)
-
-
-def _mask(b, vector, count):
-    """One bit a lane: lane < count."""
-    lanes = ir.VectorType(I64, vector.lanes)
-    return b.icmp_signed("<", ir.Constant(lanes, list(range(vector.lanes))), _splat(b, lanes, count))
-
-
-def _load(b, vector, base, index, count=None):
-    pointer, align = _pointer(b, vector, base, index, vector.llvm), vector.bits // 8
-    if count is None:
-        return b.load(pointer, align=align)
-    arguments = [pointer, ir.Constant(I32, align), _mask(b, vector, count), zero_vector(vector)]
-    return call_llvm(b, f"llvm.masked.load.{vector.code}.p0{vector.code}", arguments, vector.llvm)
-
-
-def _store(b, vector, base, index, value, count=None):
-    pointer, align = _pointer(b, vector, base, index, vector.llvm), vector.bits // 8
-    if count is None:
-        b.store(value, pointer, align=align)
-    else:
-        arguments = [value, pointer, ir.Constant(I32, align), _mask(b, vector, count)]
-        call_llvm(b, f"llvm.masked.store.{vector.code}.p0{vector.code}", arguments, ir.VoidType())
-
+# The intrinsics: each returns its signature and a function that generates its code. `b` is llvmlite's builder.
 
 def _count_type(count):
     return count if isinstance(count, types.NoneType) else INT
@@ -111,10 +37,8 @@ def _count_type(count):
 
 def _lanes_left(b, signature, count, before):
     """`count` minus `before`, the lanes of the vectors before this one; None if the kernel gave None."""
-    return None if isinstance(signature.args[-1], types.NoneType) else _plus(b, count, -before)
+    return None if isinstance(signature.args[-1], types.NoneType) else plus(b, count, -before)
 
-
-# The intrinsics: each returns its signature and a function that generates its code.
 
 @intrinsic(prefer_literal=True)
 def zeros(typing, bits, rows, columns):
@@ -135,9 +59,9 @@ def splats(typing, bits, n, base, index, step):
 
     def generate(context, b, signature, arguments):
         base, index, step = arguments[2:]
-        places = [_plus_times(b, index, step, i) for i in range(tile.count)]
-        scalars = [b.load(_pointer(b, vector, base, place, vector.element)) for place in places]
-        return context.make_tuple(b, tile, [_splat(b, vector.llvm, s) for s in scalars])
+        places = [plus_times(b, index, step, i) for i in range(tile.count)]
+        scalars = [b.load(pointer_to(b, vector, base, place, vector.element)) for place in places]
+        return context.make_tuple(b, tile, [splat(b, vector.llvm, s) for s in scalars])
     return tile(bits, n, INT, INT, INT), generate
 
 
@@ -151,7 +75,7 @@ def loads(typing, bits, n, base, index, count):
         base, index, count = arguments[2:]
         starts = range(0, tile.count * vector.lanes, vector.lanes)
         return context.make_tuple(b, tile, [
-            _load(b, vector, base, _plus(b, index, s), _lanes_left(b, signature, count, s)) for s in starts])
+            load(b, vector, base, plus(b, index, s), _lanes_left(b, signature, count, s)) for s in starts])
     return tile(bits, n, INT, INT, _count_type(count)), generate
 
 
@@ -163,9 +87,9 @@ def load_tile(typing, bits, rows, columns, base, index, step):
 
     def generate(context, b, signature, arguments):
         base, index, step = arguments[3:]
-        places = [_plus(b, _plus_times(b, index, step, i // columns_in_tile), i % columns_in_tile * vector.lanes)
+        places = [plus(b, plus_times(b, index, step, i // columns_in_tile), i % columns_in_tile * vector.lanes)
                   for i in range(tile.count)]
-        return context.make_tuple(b, tile, [_load(b, vector, base, place) for place in places])
+        return context.make_tuple(b, tile, [load(b, vector, base, place) for place in places])
     return tile(bits, rows, columns, INT, INT, INT), generate
 
 
@@ -180,7 +104,7 @@ def gather(typing, bits, n, base, index, table, count):
         table = b.inttoptr(table, I64.as_pointer())
         offsets = [b.load(b.gep(table, [ir.Constant(I64, i)])) for i in range(tile.count)]
         left = _lanes_left(b, signature, count, 0)
-        return context.make_tuple(b, tile, [_load(b, vector, base, b.add(index, offset), left) for offset in offsets])
+        return context.make_tuple(b, tile, [load(b, vector, base, b.add(index, offset), left) for offset in offsets])
     return tile(bits, n, INT, INT, INT, _count_type(count)), generate
 
 
@@ -196,6 +120,28 @@ def add_outer(typing, tile, left, right):
         return context.make_tuple(b, tile, [call_llvm(b, f"llvm.fmuladd.{vector.code}", [p, q, s], vector.llvm)
                                             for (p, q), s in zip(pairs, sums, strict=True)])
     return tile(tile, left, right), generate
+
+
+@intrinsic(prefer_literal=True)
+def add_products(typing, tile, rows, base, index, step, right):
+    """tile[i, j] + w[i] * right[j]: every lane of w[i] holds element index + i * step of `base`, for `rows` rows.
+
+    The code broadcasts a number beside its products, so that one register suffices for all broadcasts. LLVM keeps this
+    order.
+    """
+    vector, places, columns = tile.dtype, range(rows.literal_value), right.count
+
+    def generate(context, b, signature, arguments):
+        sums, _, base, index, step, right = arguments
+        operands, products = [b.extract_value(right, j) for j in range(columns)], []
+        for i in places:
+            pointer = pointer_to(b, vector, base, plus_times(b, index, step, i), vector.element)
+            factor = splat(b, vector.llvm, b.load(pointer))
+            products += [call_llvm(b, f"llvm.fmuladd.{vector.code}",
+                                   [factor, operand, b.extract_value(sums, i * columns + j)], vector.llvm)
+                         for j, operand in enumerate(operands)]
+        return context.make_tuple(b, tile, products)
+    return tile(tile, rows, INT, INT, INT, right), generate
 
 
 @intrinsic
@@ -221,7 +167,7 @@ def store_tile(typing, tile, columns, base, index, step, rows, count):
                 row = b.add(index, b.mul(step, ir.Constant(I64, i)))
                 for j in range(columns_in_tile):
                     value = b.extract_value(tile_value, i * columns_in_tile + j)
-                    _store(b, vector, base, _plus(b, row, j * vector.lanes), value,
+                    store(b, vector, base, plus(b, row, j * vector.lanes), value,
                            _lanes_left(b, signature, count, j * vector.lanes))
         return context.get_dummy_value()
     return types.void(tile, columns, INT, INT, INT, INT, _count_type(count)), generate
@@ -235,8 +181,8 @@ def column(typing, bits, n, base, index, step):
 
     def generate(context, b, signature, arguments):
         base, index, step = arguments[2:]
-        places = [_plus_times(b, index, step, i) for i in range(tile.count)]
-        return context.make_tuple(b, tile, [_load(b, vector, base, place) for place in places])
+        places = [plus_times(b, index, step, i) for i in range(tile.count)]
+        return context.make_tuple(b, tile, [load(b, vector, base, place) for place in places])
     return tile(bits, n, INT, INT, INT), generate
 
 
@@ -250,10 +196,10 @@ def column_within(typing, bits, n, base, index, step, first, size):
         base, index, step, first, size = arguments[2:]
         vectors = []
         for i in range(tile.count):
-            row = _plus(b, first, i)
+            row = plus(b, first, i)
             inside = b.icmp_unsigned("<", row, size)    # unsigned: a negative number is a large one
             place = b.add(index, b.mul(step, b.select(inside, row, ir.Constant(I64, 0))))
-            vectors.append(b.select(inside, _load(b, vector, base, place), zero_vector(vector)))
+            vectors.append(b.select(inside, load(b, vector, base, place), zero_vector(vector)))
         return context.make_tuple(b, tile, vectors)
     return tile(bits, n, INT, INT, INT, INT, INT), generate
 
@@ -264,9 +210,9 @@ def store_within(typing, tile, base, index, step, first, size):
     def generate(context, b, signature, arguments):
         value, base, index, step, first, size = arguments
         for i in range(tile.count):
-            row = _plus(b, first, i)
+            row = plus(b, first, i)
             with b.if_then(b.icmp_unsigned("<", row, size)):
-                _store(b, tile.dtype, base, b.add(index, b.mul(step, row)), b.extract_value(value, i))
+                store(b, tile.dtype, base, b.add(index, b.mul(step, row)), b.extract_value(value, i))
         return context.get_dummy_value()
     return types.void(tile, INT, INT, INT, INT, INT), generate
 
@@ -277,10 +223,10 @@ def store_column(typing, tile, added, base, index, step):
     def generate(context, b, signature, arguments):
         value, _, base, index, step = arguments
         for i in range(tile.count):
-            place, v = _plus_times(b, index, step, i), b.extract_value(value, i)
+            place, v = plus_times(b, index, step, i), b.extract_value(value, i)
             if i < added.literal_value:
-                v = b.fadd(v, _load(b, tile.dtype, base, place))
-            _store(b, tile.dtype, base, place, v)
+                v = b.fadd(v, load(b, tile.dtype, base, place))
+            store(b, tile.dtype, base, place, v)
         return context.get_dummy_value()
     return types.void(tile, added, INT, INT, INT), generate
 

@@ -30,7 +30,7 @@ from ..runtime.memory import empty, working_memory
 from ..runtime.threads import parallel_for
 from .compile import PACKED, compiled, pack, unpack
 from .cook_toom_transform import Filtering
-from .simd import INT
+from .vector import INT
 from .winograd_backward_steps import (
     BackwardArrays,
     BackwardBlocks,

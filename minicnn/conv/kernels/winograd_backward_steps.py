@@ -14,20 +14,19 @@ from numba import njit
 from .compile import call, compiled_block
 from .cook_toom_transform import Filtering, transform
 from .simd import (
-    VECTOR,
     add,
-    add_outer,
+    add_products,
     add_up,
     column,
     load_tile,
     loads,
-    splats,
     store_column,
     store_tile,
     transpose,
     where_positive,
     zeros,
 )
+from .vector import VECTOR
 from .winograd_forward import Sizes, pixels, transform_down
 
 
@@ -195,7 +194,7 @@ def weight_block(bits: int, rows: int, columns: int) -> Any:
     """
     lanes = VECTOR[bits].lanes
 
-    def add_products(C, K, tiles, du, to, scratch, v, m, padded_columns, T):
+    def accumulate(C, K, tiles, du, to, scratch, v, m, padded_columns, T):
         for t in range(tiles):
             for k in range(0, K, lanes):
                 tile = column(bits, lanes, scratch, m + (k * padded_columns + t) * lanes, padded_columns * lanes)
@@ -204,12 +203,12 @@ def weight_block(bits: int, rows: int, columns: int) -> Any:
             for k in range(0, K, columns * lanes):
                 tile = zeros(bits, rows, columns)
                 for p in range(tiles * lanes):
-                    tile = add_outer(tile, splats(bits, rows, scratch, v + c * tiles * lanes + p, tiles * lanes),
-                                     loads(bits, columns, scratch, T + p * K + k, None))
+                    tile = add_products(tile, rows, scratch, v + c * tiles * lanes + p, tiles * lanes,
+                                        loads(bits, columns, scratch, T + p * K + k, None))
                 tile = add(tile, load_tile(bits, rows, columns, du, to + c * K + k, K))
                 store_tile(tile, columns, du, to + c * K + k, K, rows, None)
 
-    return compiled_block(10, add_products)
+    return compiled_block(10, accumulate)
 
 
 @njit(inline="always")

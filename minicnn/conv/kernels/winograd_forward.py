@@ -21,9 +21,8 @@ from ..runtime.threads import parallel_for
 from .compile import PACKED, call, compiled, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
 from .simd import (
-    INT,
     add,
-    add_outer,
+    add_products,
     add_rows,
     column,
     column_within,
@@ -36,6 +35,7 @@ from .simd import (
     store_within,
     zeros,
 )
+from .vector import INT
 
 CHAIN = 64                      # products in a chain of additions; a longer sum consists of several chains
 PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
@@ -190,8 +190,8 @@ def product_block(bits: int, rows: int, columns: int) -> Any:
         for first in range(0, count, CHAIN):
             tile = zeros(bits, rows, columns)
             for c in range(first, min(first + CHAIN, count)):
-                tile = add_outer(tile, splats(bits, rows, u, at + c * rows, 1),
-                                 loads(bits, columns, scratch, v + c * v_step, None))
+                pixels = loads(bits, columns, scratch, v + c * v_step, None)
+                tile = add_products(tile, rows, u, at + c * rows, 1, pixels)
             if first:
                 tile = add(tile, load_tile(bits, rows, columns, scratch, to, to_step))
             store_tile(tile, columns, scratch, to, to_step, rows, None)

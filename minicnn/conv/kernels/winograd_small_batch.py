@@ -12,7 +12,7 @@ from ..layout import readonly
 from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
 from .compile import compiled
-from .simd import INT
+from .vector import INT
 
 PER_CALL = 50_000               # numbers: less work is not worth a call on another thread
 

@@ -18,7 +18,8 @@ from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
 from .compile import compiled
 from .cook_toom_transform import Filtering, transform
-from .simd import INT, add, column, store_column, store_tile, zeros
+from .simd import add, column, store_column, store_tile, zeros
+from .vector import INT
 
 PER_CALL = 100_000              # numbers written: less work is not worth a call on another thread
 

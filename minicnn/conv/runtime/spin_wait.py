@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..kernels.compile import compiled
-from ..kernels.simd import I64, INT, call_llvm
+from ..kernels.vector import I64, INT, call_llvm
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 

@@ -12,6 +12,7 @@ from minicnn.conv import Geometry, choose
 from minicnn.conv.algorithms import winograd
 from minicnn.conv.kernels import winograd_backward, winograd_forward, winograd_weight
 from minicnn.conv.kernels.cook_toom import predicted_error
+from minicnn.conv.runtime.target import target
 from tests import reference
 from tests.conv.algorithms.winograd_cases import ALL, algorithm, assert_close, make, run
 
@@ -271,8 +272,8 @@ def test_blocks_fit_the_registers_and_waste_little(interpreter):
     for channels in range(1, 70):
         for columns in range(1, 20):
             a, b = winograd.product_block_size(channels, columns)
-            assert a * b <= winograd.REGISTERS
+            assert target().holds(a, b)
             assert -(-channels // a) * a * -(-columns // b) * b <= 1.25 * channels * columns + 1
         for vectors in range(1, 9):
             a, b = winograd.weight_block_size(channels, vectors)
-            assert a * b <= winograd.REGISTERS and vectors % b == 0
+            assert target().holds(a, b) and vectors % b == 0

@@ -20,13 +20,13 @@ from minicnn.conv import kernels, layout
 from minicnn.conv.algorithms import direct, winograd
 from minicnn.conv.kernels.compile import fields
 from minicnn.conv.kernels.cook_toom import cook_toom
-from minicnn.conv.kernels.simd import VECTOR
+from minicnn.conv.kernels.vector import VECTOR
 
 MODULES = [importlib.import_module(f"{kernels.__name__}.{module.name}")
            for module in pkgutil.iter_modules(kernels.__path__)]
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
-              "store_column", "store_within", "add_outer", "add_rows", "add", "add_up", "where_positive", "relu",
-              "transpose", "transform")
+              "store_column", "store_within", "add_outer", "add_products", "add_rows", "add", "add_up",
+              "where_positive", "relu", "transpose", "transform")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
@@ -223,6 +223,9 @@ class Interpreter:
     def add_outer(self, tile, left, right):
         self.products += tile.size
         return tile + (left[:, None] * right).reshape(tile.shape)
+
+    def add_products(self, tile, rows, base, index, step, right):
+        return self.add_outer(tile, self.splats(8 * tile.itemsize, rows, base, index, step), right)
 
     def add_rows(self, tile, left):
         return tile + np.repeat(left, len(tile) // len(left), axis=0)
