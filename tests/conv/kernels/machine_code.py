@@ -1,4 +1,6 @@
-"""The machine code of kernels for any processor, without running it: `python -m tests.conv.kernels.machine_code TARGET`.
+"""The machine code of kernels for any processor, without running it.
+
+    python -m tests.conv.kernels.machine_code AVX2
 
 numba compiles the kernels of `direct` and `winograd` as for the target. llvmlite turns numba's LLVM code into the
 target's machine code. The result on stdout is JSON: for each kernel that adds products, its innermost loops with their
@@ -8,6 +10,7 @@ multiply-adds and their accesses to the stack.
 import dis
 import json
 import os
+import platform
 import re
 import sys
 from types import SimpleNamespace
@@ -126,8 +129,8 @@ def main(name):
 
 def environment(name):
     """The environment in which numba optimises for the target, where it has the architecture of this machine."""
-    _, processor, features = PROCESSORS[name]
-    same = name != "NEON"
+    triple, processor, features = PROCESSORS[name]
+    same = triple.startswith(platform.machine())
     return {**os.environ, **({"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features} if same else {})}
 
 
