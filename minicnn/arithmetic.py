@@ -28,6 +28,8 @@ def as_float_array(data: Any, dtype: Any = None) -> np.ndarray:
     >>> as_float_array([1, 2]).dtype, as_float_array(np.ones(2)).dtype
     (dtype('float32'), dtype('float64'))
     """
+    if type(data) is np.ndarray and (dtype is None or dtype is data.dtype) and data.dtype in FLOATS:
+        return data
     is_array = isinstance(data, (np.ndarray, np.generic))
     array = np.asarray(data)
     if dtype is None:

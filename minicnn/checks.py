@@ -73,6 +73,8 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
         ...
     minicnn.InputError: stride must be an integer or a pair of integers of at least 1, not 0
     """
+    if type(value) is int and value >= least:
+        return value, value
     both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(is_integer(v) and v >= least for v in both):
         raise InputError(f"{name} must be an integer or a pair of integers of at least {least}, not {value!r}")

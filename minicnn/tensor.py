@@ -312,16 +312,16 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
     array([12.], dtype=float32)
     """
     out = np.asarray(out)
-    if not isinstance(inputs, tuple) or not all(isinstance(t, Tensor) for t in inputs):
+    if not isinstance(inputs, tuple) or False in [isinstance(t, Tensor) for t in inputs]:
         raise InputTypeError(
             f"{name or sys._getframe(1).f_code.co_name}: record takes the inputs as a tuple of Tensors, as "
             "in record(out, (x,), vjp)")
     result = Tensor(out, dtype=out.dtype)
     if autograd.grad_enabled() and any(t.requires_grad for t in inputs):
         name = name or sys._getframe(1).f_code.co_name
-        parents = tuple((t._node or t) if t.requires_grad else None for t in inputs)
-        watched = tuple(autograd.Watched(t.data, t._node is not None) for t in inputs)
-        if any(result.data is t.data for t in inputs):
+        parents = tuple([(t._node or t) if t.requires_grad else None for t in inputs])
+        watched = tuple([autograd.Watched(t.data, t._node is not None) for t in inputs])
+        if True in [result.data is t.data for t in inputs]:
             result.data = result.data.view()      # the operation returned its input, which must stay writeable
         result.data.flags.writeable = False
         result.requires_grad = True

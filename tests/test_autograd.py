@@ -8,6 +8,7 @@ import pytest
 
 from minicnn import Tensor, no_grad, record
 from minicnn import functional as F
+from minicnn.autograd import fingerprint
 
 
 def leaf(values, dtype=np.float64):
@@ -147,6 +148,34 @@ def test_base_of_a_view_changed_in_place_is_an_error():
     base[0, 1] = 9
     with pytest.raises(RuntimeError, match="log: input 0"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("size", [1, 5, 1023, 4096, 6001])          # bytes of a small array; whole blocks; a rest
+def test_fingerprint_sees_every_element_and_every_swap(size, dtype, rng):
+    x = rng.standard_normal(size).astype(dtype)
+    before = fingerprint(x)
+    assert fingerprint(x.copy()) == before
+    for index in {0, size // 2, size - 1}:
+        y = x.copy()
+        y[index] = np.nextafter(y[index], dtype(9))
+        assert fingerprint(y) != before
+        y[index] = x[index]
+        assert fingerprint(y) == before
+    for step in {1, 2, 1024, 2048} & set(range(size)):
+        y = x.copy()
+        y[[0, step]] = y[[step, 0]]
+        assert fingerprint(y) != before
+
+
+def test_fingerprint_of_an_array_with_gaps_copies_the_values(rng):
+    x = rng.standard_normal((130, 200))
+    gaps = x[::2, 3:]
+    before = fingerprint(gaps)
+    x[1] = x[0, 2] = 7                            # between the values
+    assert fingerprint(gaps) == before
+    gaps[-1, -1] += 1
+    assert fingerprint(gaps) != before
 
 
 def test_result_of_an_operation_is_read_only():

@@ -74,7 +74,7 @@ class Geometry:
         """  # noqa: E501
         numbers: list[Any] = [tuple(n) if isinstance(n, list) else n for n in (stride, padding, dilation, groups)]
         kinds = tuple(type(v) for n in numbers for v in (n if isinstance(n, tuple) else (n,)))
-        options = *numbers, padding_mode, str(dtype)
+        options = *numbers, padding_mode, _name(dtype) if isinstance(dtype, np.dtype) else str(dtype)
         try:
             return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options)
         except TypeError:                               # an argument of a wrong type: `_of` says which
@@ -223,6 +223,9 @@ class Geometry:
 
 def _is_shape(shape):
     return isinstance(shape, (tuple, list)) and len(shape) == 4 and all(map(is_integer, shape))
+
+
+_name = lru_cache(maxsize=16)(str)              # of a dtype: str(dtype) takes longer than all the rest of `of`
 
 
 @lru_cache(maxsize=4096)

@@ -65,7 +65,7 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if x.dtype != w.dtype:
         raise InputTypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
     try:
-        geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, str(x.dtype))
+        geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
     except InputError as error:
         raise InputError(f"conv2d: {error}") from None
     tensors: tuple[Tensor, ...] = (input, weight) if bias is None else (input, weight, as_tensor(bias))

@@ -50,8 +50,8 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     x = input.data
     axis = 0 if x.ndim == 1 else 1
     target = target.data if isinstance(target, Tensor) else np.asarray(target)
-    w = np.ones(x.shape[axis], x.dtype) if weight is None else np.asarray(getattr(weight, "data", weight), x.dtype)
-    if w.shape != (x.shape[axis],):
+    w = None if weight is None else np.asarray(getattr(weight, "data", weight), x.dtype)
+    if w is not None and w.shape != (x.shape[axis],):
         raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     if not 0 <= label_smoothing <= 1:
@@ -90,21 +90,29 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
     if target.dtype.kind == "f":
         return _probabilities(x, target, axis, weight, smoothing)
     classes = x.shape[axis]
-    column = weight.reshape(-1, *[1] * (x.ndim - axis - 1))             # along the class axis
     labels_shape = x.shape[:axis] + x.shape[axis + 1:]
     if target.shape != labels_shape or target.dtype.kind not in "iu":
         raise InputError(f"cross_entropy: for an input of shape {x.shape} the class indices must be integers of shape "
                          f"{labels_shape}, not {target.dtype} of shape {target.shape}")
+    plain = target.size > 0 and target.min() >= 0 and target.max() < classes and ignore_index not in range(classes)
+    labels = target if plain else _valid_labels(target, classes, ignore_index)
+    one_hot = np.expand_dims(labels, axis) == _column(np.arange(classes), x, axis)
+    q = ((1 - smoothing) * one_hot + smoothing / classes if smoothing else one_hot).astype(x.dtype)
+    if plain and weight is None:
+        return q, labels.size
+    counted, weight = target != ignore_index, np.ones(classes, x.dtype) if weight is None else weight
+    return q * _column(weight, x, axis) * np.expand_dims(counted, axis), float((weight[labels] * counted).sum())
+
+
+def _valid_labels(target, classes, ignore_index):
+    """The labels, with 0 for those that are ignored; InputError if one is not a class."""
     counted = target != ignore_index
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise InputError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} "
                          f"classes 0..{classes - 1}")
-    labels = np.where(counted, target, 0)
-    one_hot = np.expand_dims(labels, axis) == np.arange(classes).reshape(column.shape)
-    q = ((1 - smoothing) * one_hot + smoothing / classes).astype(x.dtype) * column * np.expand_dims(counted, axis)
-    return q, float((weight[labels] * counted).sum())
+    return np.where(counted, target, 0)
 
 
 def _probabilities(x, target, axis, weight, smoothing):
@@ -115,5 +123,10 @@ def _probabilities(x, target, axis, weight, smoothing):
     if target.shape != x.shape:
         raise InputError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
     classes = x.shape[axis]
-    column = weight.reshape(-1, *[1] * (x.ndim - axis - 1))
-    return ((1 - smoothing) * target + smoothing / classes).astype(x.dtype) * column, x.size // classes
+    q = ((1 - smoothing) * target + smoothing / classes).astype(x.dtype)
+    return q if weight is None else q * _column(weight, x, axis), x.size // classes
+
+
+def _column(values, x, axis):
+    """Values of the classes, in a shape that broadcasts along the class axis of x."""
+    return values.reshape(-1, *[1] * (x.ndim - axis - 1))

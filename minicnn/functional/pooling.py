@@ -55,15 +55,15 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         out = out.copy(order="K")                                       # a window of one pixel: not a view of the input
 
     def vjp(grad):
-        full, nans = np.zeros_like(padded), np.isnan(out).any()
-        unclaimed = np.ones_like(out, bool)
-        for view in pool.slices:
+        full, nans, unclaimed = np.zeros_like(padded), np.isnan(out).any(), np.ones_like(out, bool)
+        for view in pool.slices[:-1]:
             first = padded[view] == out
             if nans:
                 first |= np.isnan(padded[view])
             first &= unclaimed
             unclaimed ^= first
-            full[view] += grad * first
+            pool.add(full, view, np.where(first, grad, 0))
+        pool.add(full, pool.slices[-1], np.where(unclaimed, grad, 0))   # the last tap gets what no other one got
         return (pool.crop(full),)
     return record(out, (input,), vjp)
 
@@ -91,7 +91,7 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         scaled = grad * inverse
         full = np.zeros(scaled.shape[:-2] + pool.padded, scaled.dtype)
         for view in pool.slices:
-            full[view] += scaled
+            pool.add(full, view, scaled)
         return (pool.crop(full),)
     return record(out, (input,), vjp)
 
@@ -223,6 +223,7 @@ class _Windows:
                                                            strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), (sy, sx), span,
                                                                          strict=True))
+        self.disjoint = sy >= span[0] and sx >= span[1]
         rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
         columns = [slice(j * dx, j * dx + (ow - 1) * sx + 1, sx) for j in range(kernel[1])]
         self.slices = [(..., row, column) for row in rows for column in columns]
@@ -241,6 +242,13 @@ class _Windows:
         bottom, right = (n - m - p for n, m, p in zip(self.padded, image.shape[-2:], (top, left), strict=True))
         widths = [(0, 0)] * (image.ndim - 2) + [(top, bottom), (left, right)]
         return np.pad(image, widths, constant_values=value)
+
+    def add(self, full, view, part):
+        """full[view] += part, where `full` began as zeros and gets each view once."""
+        if self.disjoint:
+            full[view] = part
+        else:
+            full[view] += part
 
     def crop(self, padded):
         (top, left), (height, width) = self.padding, self.size

@@ -170,7 +170,7 @@ class SGD(Optimizer):
             else:
                 buffer = state["momentum_buffer"]
                 buffer *= self.momentum
-                buffer += (1 - self.dampening) * grad
+                buffer += (1 - self.dampening) * grad if self.dampening else grad
             grad = grad + self.momentum * buffer if self.nesterov else buffer
         param -= self.lr * grad
 
