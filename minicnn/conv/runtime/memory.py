@@ -28,10 +28,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """
     keep_freed_memory()
     dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
-    return memory[start:start + size].view(dtype).reshape(shape)
+    memory = np.empty(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
+    return np.ndarray(shape, dtype, memory, -memory.ctypes.data % LINE)
 
 
 def working_memory(size: int) -> int:
@@ -41,17 +39,21 @@ def working_memory(size: int) -> int:
     """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
-        memory = np.frombuffer(_pages(size + HUGE_PAGE), np.uint8)
-        memory = _local.memory = memory[-memory.ctypes.data % HUGE_PAGE:]
+        memory = _local.memory = huge_pages(size)
     return memory.ctypes.data
 
 
-def _pages(size):
-    if not hasattr(mmap, "MADV_HUGEPAGE"):
-        return bytearray(size)
-    pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)      # private: a forked child gets its own
-    pages.madvise(mmap.MADV_HUGEPAGE)
-    return pages
+def huge_pages(size: int) -> np.ndarray:
+    """At least `size` bytes of memory at the start of a huge page. The memory takes no space before it is used."""
+    size += HUGE_PAGE
+    pages: Any = None
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        pages = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)      # private: a forked child gets its own
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    else:
+        pages = bytearray(size)
+    memory = np.frombuffer(pages, np.uint8)
+    return memory[-memory.ctypes.data % HUGE_PAGE:]
 
 
 @cache

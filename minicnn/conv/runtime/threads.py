@@ -1,4 +1,4 @@
-"""A few Python threads for kernels that release the GIL.
+"""The number of threads, and loops on several threads for kernels that release the GIL.
 
 minicnn does not use numba's parallel loops: numba's own threading layer aborts the process if two Python threads use it
 at the same time, and its parallel functions are slow to compile.
@@ -6,27 +6,22 @@ at the same time, and its parallel functions are slow to compile.
 
 from __future__ import annotations
 
-import ctypes
-import itertools
 import os
-import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
-from queue import SimpleQueue
 
 import numpy as np
 
 from ...checks import integer
 from ...errors import InputError
+from .crew import MOST, Call, Crew
+from .memory import working_memory
 
 VARIABLES = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"
 
 _threads: int | None = None
-_helpers: list[_Helper] = []
+_helpers: Crew | None = None
 _lock = threading.Lock()
-_core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
-AWAKE = 20_000                  # loops of `spin_wait`: about a millisecond
 
 
 def get_num_threads() -> int:
@@ -94,117 +89,64 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
     least : int
         The fewest jobs that are worth a call. If there are fewer than 2 * least jobs, only the calling thread works.
     """
-    threads = min(get_num_threads(), jobs // max(least, 1))
-    if threads <= 1:
+    threads, size = _shares(jobs, least)
+    if threads == 1:
         work(0, jobs)
-        return
-    size = max(least, -(-jobs // (8 * threads)))        # 8 ranges a thread: a slow thread then takes fewer ranges
-    bounds = [jobs * n // threads for n in range(threads + 1)]
-    starts = [itertools.count(bound, size) for bound in bounds[:-1]]        # next() of a count is atomic
-
-    def drain(own):                                     # a thread takes neighbouring jobs, which share data
-        for part in (*range(own, threads), *range(own)):
-            while not stopped and (start := next(starts[part])) < bounds[part + 1]:
-                work(start, min(start + size, bounds[part + 1]))
-
-    stopped = []
-    helpers = _crew(threads - 1)
-    _keep_apart(helpers)
-    calls = [helper.call(drain, part) for part, helper in enumerate(helpers, 1)]
-    try:
-        drain(0)
-    except BaseException:
-        stopped.append(True)                            # the helpers then take no more ranges
-        raise
-    finally:
-        errors = [error for call in calls if (error := call.error())]
-    if errors:
-        raise errors[0]
+    else:
+        _crew().run(Call(work, jobs, size, threads))
 
 
-class _Helper:
-    """A thread that runs calls in order. After a call it waits awake for a moment, then it sleeps."""
+def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0, least: int = 1) -> None:
+    """The same for a machine function f(start, stop, scratch, task) of integers that returns nothing.
 
-    def __init__(self):
-        self.given, self.calls, self.cores, self.turns = np.zeros(1, np.int64), SimpleQueue(), None, 0
-        self.wait = _wait_kernel()
-        self.thread = threading.Thread(target=self._run, name="minicnn", daemon=True)
-        self.thread.start()
+    Awake threads take their jobs without Python: a call costs some microseconds less than `parallel_for`, with any
+    number of threads.
 
-    def call(self, function, *arguments):
-        call = _Call(self, function, arguments)
-        self.calls.put(call)
-        self.given[0] += 1                              # seen by a helper that is awake; the queue wakes a sleeping one
-        return call
-
-    def _run(self):
-        address = self.given.ctypes.data
-        for taken in itertools.count(1):
-            self.wait(address, taken, self.turns)
-            self.calls.get().run()
-
-
-class _Call:
-    """One call on a helper's thread."""
-
-    def __init__(self, helper, function, arguments):
-        self.helper, self.function, self.arguments = helper, function, arguments
-        self.future, self.finished = Future(), np.zeros(1, np.int64)
-
-    def run(self):
-        if self.future.set_running_or_notify_cancel():
-            try:
-                self.function(*self.arguments)
-                self.future.set_result(None)
-            except BaseException as error:
-                self.future.set_exception(error)
-            self.finished[0] = 1
-
-    def error(self):
-        """Wait for the end of the call; return its exception or None. A call that has not begun is cancelled."""
-        if self.future.cancel():
-            return None
-        self.helper.wait(self.finished.ctypes.data, 1, self.helper.turns)
-        return self.future.exception()
-
-
-def _wait_kernel():
-    import numba
-    if numba.config.DISABLE_JIT:
-        return lambda address, value, turns: None
-    from .spin_wait import wait_kernel
-    return wait_kernel()
-
-
-def _keep_apart(helpers):
-    """Keep the helpers off the core on which the caller runs. This works on Linux only.
-
-    Linux often wakes a thread on the core of the thread that wakes it. Then both take turns, while another core has
-    nothing to do. If there is a core for each thread, the helpers may also wait awake.
+    Parameters
+    ----------
+    jobs : int
+    function : int
+        The address, from `kernels.compile.compiled_block`. The function must not raise.
+    task : array
+        Its address is the last argument of f.
+    scratch : int
+        The third argument of f is the address of that many bytes of scratch memory, which each thread has for itself.
+    least : int
+        As for `parallel_for`.
     """
-    if _core is None:
-        return
-    allowed = os.sched_getaffinity(0)
-    others = allowed - {_core()} or allowed
-    for helper in helpers:
-        helper.turns = AWAKE if len(helpers) < len(allowed) else 0
-        if helper.cores != others:
-            os.sched_setaffinity(helper.thread.native_id, others)
-            helper.cores = others
+    threads, size = _shares(jobs, least)
+    memory, address = working_memory(scratch) if scratch else 0, task.ctypes.data
+    crew = _crew()
+    if threads > 1 and crew.playing.acquire(blocking=False):
+        try:
+            crew.play(jobs, size, threads, function, address, (memory, scratch))
+        finally:
+            crew.playing.release()
+    else:                                               # little work, or another thread has the helpers
+        crew.machine.alone_kernel()(function, jobs, memory, address)
 
 
-def _crew(n):
-    """The first n helpers. They are started on first use and kept."""
-    with _lock:
-        while len(_helpers) < n:
-            _helpers.append(_Helper())
-        return _helpers[:n]
+def _shares(jobs, least):
+    """The number of threads, and of jobs in a range: 8 ranges a thread, so that a slow thread takes fewer."""
+    if jobs < 2 * least:
+        return 1, jobs
+    threads = min(get_num_threads(), jobs // max(least, 1), MOST)
+    return max(threads, 1), max(least, -(-jobs // (8 * threads))) if threads > 1 else jobs
+
+
+def _crew():
+    """The helpers of this process."""
+    global _helpers
+    if _helpers is None:
+        with _lock:
+            _helpers = _helpers or Crew()
+    return _helpers
 
 
 def _forget_helpers():
-    """A forked child has the list of helpers but not their threads, so it starts with an empty list."""
+    """A forked child has the record of the helpers but not their threads, so it starts without helpers."""
     global _helpers, _lock
-    _helpers, _lock = [], threading.Lock()
+    _helpers, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,7 +4,7 @@
 then run as the Python functions of their source. A tile is an array (vectors, lanes). Every load and store must lie
 inside an array that the algorithm made or received, and no index may be negative.
 
-Every kernel of that folder is covered. The loop of `runtime.spin_wait` is not: it reads what another thread writes.
+Every kernel of that folder is covered. The loops of `runtime.board` are not: they read what other threads write.
 """
 
 import bisect

@@ -1,0 +1,190 @@
+"""The helpers: Python threads that work on the calls of `threads.parallel_for` and `threads.parallel_kernel`.
+
+A helper waits awake for about a millisecond after its last work, then it sleeps. Awake helpers look at the `board`, so
+one write reaches all of them. Sleeping helpers are woken as a tree: the caller wakes two, and each wakes two more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import os
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .memory import huge_pages
+
+MOST = 256                      # threads
+FEW = 8                         # helpers that the caller keeps off its core
+AWAKE = 20_000                  # loops of `serve`: about a millisecond
+
+_core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
+
+
+class Crew:
+    """The helpers of a process, and what they share with the callers."""
+
+    def __init__(self) -> None:
+        from . import board  # imported here because it imports numba
+        self.machine, self.board = board, board.new_board(MOST)
+        self.address, self.newest = self.board.ctypes.data, self.board[board.CALLS:board.CALLS + 1]
+        self.helpers: list[Helper] = []
+        self.asleep: dict[Helper, bool] = {}
+        self.calls: list[Call] = []                     # those that helpers may join
+        self.numbers = itertools.count(1)               # of calls and rounds; next() of a count is atomic
+        self.growing, self.playing = threading.Lock(), threading.Lock()
+        self.core, self.kept, self.turns = -1, 0, 1     # see `_keep_apart`
+
+    def play(self, jobs: int, size: int, threads: int, function: int, task: int, scratch: tuple[int, int]) -> None:
+        """A round on the board: see `board`. `scratch` is the caller's scratch memory: its address and its size.
+
+        Only one thread at a time may call this: the one that holds the lock `playing`.
+        """
+        helpers = self._first(threads - 1)
+        for helper in helpers:
+            if helper.memory.size < scratch[1]:
+                helper.memory = huge_pages(scratch[1])
+                self.board[self.machine.scratch_place(helper.number)] = helper.memory.ctypes.data
+        self._wake(helpers)
+        self.machine.round_kernel()(self.address, next(self.numbers), function, task, scratch[0], jobs, size, threads)
+
+    def run(self, call: Call) -> None:
+        """Work on a call, with as many helpers as come; return when all have left it."""
+        helpers = self._first(call.threads - 1)
+        self.calls.append(call)
+        self.newest[0] = next(self.numbers)
+        self._wake(helpers)
+        try:
+            call.drain(0)
+        except BaseException:
+            call.stopped = True                         # the helpers then take no more ranges
+            raise
+        finally:
+            self.calls.remove(call)
+            call.wait(self.machine, self.turns)
+        if call.errors:
+            raise call.errors[0]
+
+    def _first(self, n):
+        """The first n helpers. They are started on first use and kept."""
+        if len(self.helpers) < n:
+            with self.growing:
+                while len(self.helpers) < n:
+                    self.helpers.append(Helper(self, len(self.helpers) + 1))
+        if _core is not None and (self.core != _core() or self.kept < n):
+            self._keep_apart(n)
+        return self.helpers[:n]
+
+    def _keep_apart(self, n):
+        """Keep n helpers off the core on which the caller runs. This works on Linux only.
+
+        Linux often wakes a thread on the core of the thread that wakes it. Then both take turns, while another core
+        has nothing to do. If there is a core for each thread, the helpers may also wait awake. Many helpers stay where
+        they are: to move each would take the caller longer than the work that it has for them.
+        """
+        allowed, self.core, self.kept = os.sched_getaffinity(0), _core(), n
+        self.turns = AWAKE if n < len(allowed) else 1
+        for helper in self.helpers[:n if n <= FEW else 0]:
+            os.sched_setaffinity(helper.thread.native_id, allowed - {self.core} or allowed)
+
+    def _wake(self, helpers):
+        if self.asleep:
+            _ring([helper for helper in helpers if self.asleep.pop(helper, False)])
+
+
+class Helper:
+    """A thread that works on rounds and calls. `number` is its part of a round: 1 for the first helper."""
+
+    def __init__(self, crew: Crew, number: int) -> None:
+        self.crew, self.number = crew, number
+        self.memory = np.empty(0, np.uint8)             # scratch memory for rounds
+        self.bell = threading.Lock()                    # the bell rings when the lock is released
+        self.others: Sequence[Helper] = []              # those that this helper wakes
+        self.bell.acquire()
+        self.thread = threading.Thread(target=self._run, name="minicnn", daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        crew, seen = self.crew, 0
+        while True:
+            self._serve(seen, crew.turns)
+            if crew.newest[0] == seen:                  # nothing came
+                self._sleep(seen)
+            seen = int(crew.newest[0])
+            for call in crew.calls[:]:
+                call.help()
+
+    def _serve(self, seen, turns):
+        if not self.crew.machine.SWITCHED_OFF:
+            self.crew.machine.serve_kernel()(self.crew.address, self.number, seen, turns)
+
+    def _sleep(self, seen):
+        asleep = self.crew.asleep
+        asleep[self] = True
+        self._serve(seen, 1)                            # a last look: who came before has seen nobody asleep
+        if self.crew.newest[0] == seen or not asleep.pop(self, False):
+            self.bell.acquire()
+            _ring(self.others)
+
+
+def _ring(helpers: Sequence[Helper]) -> None:
+    """Wake the first helper of each half; it wakes the rest of its half."""
+    for half in helpers[::2], helpers[1::2]:
+        if half:
+            half[0].others = half[1:]
+            half[0].bell.release()
+
+
+class Call:
+    """work(start, stop), to be called on ranges that together are range(jobs), by at most `threads` threads."""
+
+    def __init__(self, work: Callable[[int, int], None], jobs: int, size: int, threads: int) -> None:
+        self.work, self.size, self.threads = work, size, threads
+        self.bounds = [jobs * n // threads for n in range(threads + 1)]
+        self.starts = [itertools.count(bound, size) for bound in self.bounds[:-1]]
+        self.free = list(range(1, threads))             # the parts of threads that have not come; pop() is atomic
+        self.left = itertools.count(1)                  # of the parts that are finished or not wanted any more
+        self.finished, self.end = np.zeros(1, np.int64), threading.Lock()
+        self.stopped = False
+        self.errors: list[BaseException] = []
+        self.end.acquire()
+
+    def drain(self, own: int) -> None:
+        """Take ranges until none is left, those of the own part first: neighbouring jobs share data."""
+        for part in (*range(own, self.threads), *range(own)):
+            starts, stop = self.starts[part], self.bounds[part + 1]
+            while not self.stopped and (start := next(starts)) < stop:
+                self.work(start, min(start + self.size, stop))
+
+    def help(self) -> None:
+        """Take a free part, if there is one."""
+        try:
+            part = self.free.pop()
+        except IndexError:
+            return
+        try:
+            self.drain(part)
+        except BaseException as error:
+            self.stopped = True
+            self.errors.append(error)
+        self._leave()
+
+    def wait(self, machine: Any, turns: int) -> None:
+        """Let nobody come any more; return when all have left. The thread waits awake first."""
+        with contextlib.suppress(IndexError):
+            while self.free:
+                self.free.pop()
+                self._leave()
+        if not self.finished[0] and not machine.SWITCHED_OFF:
+            machine.wait_kernel()(self.finished.ctypes.data, turns)
+        self.end.acquire()
+
+    def _leave(self):
+        if next(self.left) == self.threads - 1:         # the last one
+            self.finished[0] = 1
+            self.end.release()
