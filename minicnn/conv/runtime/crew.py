@@ -39,6 +39,7 @@ class Crew:
         self.numbers = itertools.count(1)               # of calls and rounds; next() of a count is atomic
         self.growing, self.playing = threading.Lock(), threading.Lock()
         self.core, self.kept, self.turns = -1, 0, 1     # see `_keep_apart`
+        self.serve = (lambda *numbers: None) if board.SWITCHED_OFF else board.serve_kernel()
 
     def play(self, jobs: int, size: int, threads: int, function: int, task: int, scratch: tuple[int, int]) -> None:
         """A round on the board: see `board`. `scratch` is the caller's scratch memory: its address and its size.
@@ -110,18 +111,19 @@ class Helper:
         self.thread.start()
 
     def _run(self):
-        crew, seen = self.crew, 0
+        crew, seen, left = self.crew, 0, None
         while True:
-            self._serve(seen, crew.turns)
+            self._serve(seen, crew.turns, left)
             if crew.newest[0] == seen:                  # nothing came
                 self._sleep(seen)
-            seen = int(crew.newest[0])
+            seen, left = int(crew.newest[0]), None
             for call in crew.calls[:]:
-                call.help()
+                if call.help():
+                    left = call
 
-    def _serve(self, seen, turns):
-        if not self.crew.machine.SWITCHED_OFF:
-            self.crew.machine.serve_kernel()(self.crew.address, self.number, seen, turns)
+    def _serve(self, seen, turns, left=None):
+        finished = 0 if left is None else left.finished.ctypes.data
+        self.crew.serve(self.crew.address, self.number, seen, turns, finished)
 
     def _sleep(self, seen):
         asleep = self.crew.asleep
@@ -149,7 +151,8 @@ class Call:
         self.starts = [itertools.count(bound, size) for bound in self.bounds[:-1]]
         self.free = list(range(1, threads))             # the parts of threads that have not come; pop() is atomic
         self.left = itertools.count(1)                  # of the parts that are finished or not wanted any more
-        self.finished, self.end = np.zeros(1, np.int64), threading.Lock()
+        self.end = threading.Lock()                     # released when all have left
+        self.finished = np.zeros(1, np.int64)           # 1 soon after that: see `serve_kernel`
         self.stopped = False
         self.errors: list[BaseException] = []
         self.end.acquire()
@@ -161,18 +164,18 @@ class Call:
             while not self.stopped and (start := next(starts)) < stop:
                 self.work(start, min(start + self.size, stop))
 
-    def help(self) -> None:
-        """Take a free part, if there is one."""
+    def help(self) -> bool:
+        """Take a free part, if there is one. The result is true for the last thread that leaves."""
         try:
             part = self.free.pop()
         except IndexError:
-            return
+            return False
         try:
             self.drain(part)
         except BaseException as error:
             self.stopped = True
             self.errors.append(error)
-        self._leave()
+        return self._leave()
 
     def wait(self, machine: Any, turns: int) -> None:
         """Let nobody come any more; return when all have left. The thread waits awake first."""
@@ -180,11 +183,12 @@ class Call:
             while self.free:
                 self.free.pop()
                 self._leave()
-        if not self.finished[0] and not machine.SWITCHED_OFF:
+        if self.end.locked() and not machine.SWITCHED_OFF:
             machine.wait_kernel()(self.finished.ctypes.data, turns)
         self.end.acquire()
 
     def _leave(self):
-        if next(self.left) == self.threads - 1:         # the last one
-            self.finished[0] = 1
+        last = next(self.left) == self.threads - 1
+        if last:
             self.end.release()
+        return last

@@ -88,8 +88,13 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
     work : callable
     least : int
         The fewest jobs that are worth a call. If there are fewer than 2 * least jobs, only the calling thread works.
+
+    Notes
+    -----
+    A thread takes about four ranges, so a slow thread takes fewer than a fast one. Each range takes some microseconds
+    of Python, and two threads cannot run Python at once: `parallel_kernel` costs less.
     """
-    threads, size = _shares(jobs, least)
+    threads, size = _shares(jobs, least, 4)
     if threads == 1:
         work(0, jobs)
     else:
@@ -114,7 +119,7 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
     least : int
         As for `parallel_for`.
     """
-    threads, size = _shares(jobs, least)
+    threads, size = _shares(jobs, least, 8)
     memory, address = working_memory(scratch) if scratch else 0, task.ctypes.data
     crew = _crew()
     if threads > 1 and crew.playing.acquire(blocking=False):
@@ -126,12 +131,12 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
         crew.machine.alone_kernel()(function, jobs, memory, address)
 
 
-def _shares(jobs, least):
-    """The number of threads, and of jobs in a range: 8 ranges a thread, so that a slow thread takes fewer."""
+def _shares(jobs, least, ranges):
+    """The number of threads, and the number of jobs in a range if a thread gets that many `ranges`."""
     if jobs < 2 * least:
         return 1, jobs
     threads = min(get_num_threads(), jobs // max(least, 1), MOST)
-    return max(threads, 1), max(least, -(-jobs // (8 * threads))) if threads > 1 else jobs
+    return (threads, max(least, -(-jobs // (ranges * threads)))) if threads > 1 else (1, jobs)
 
 
 def _crew():
