@@ -171,10 +171,11 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
 
 def _topological_order(root):
     """Nodes and leaves below `root`, each after all nodes that use it: Kahn's algorithm on counts of users."""
-    users, stack = {root: 0}, [root]
+    users, stack, parents = {root: 0}, [root], {}
     while stack:
         node = stack.pop()
-        for parent in _parents(node):
+        parents[node] = _parents(node)
+        for parent in parents[node]:
             if parent not in users:
                 users[parent] = 0
                 stack.append(parent)
@@ -183,7 +184,7 @@ def _topological_order(root):
     while ready:
         node = ready.pop()
         order.append(node)
-        for parent in _parents(node):
+        for parent in parents[node]:
             users[parent] -= 1
             if users[parent] == 0:
                 ready.append(parent)
@@ -196,7 +197,7 @@ def _parents(node):
     if node.vjp is None:
         raise StateError(f"{node.name}: backward was already run through this operation, and its arrays are freed. "
                          "Compute the forward pass again, or add up the losses and call backward once.")
-    return tuple(p for p in node.parents if p is not None)
+    return [p for p in node.parents if p is not None]
 
 
 def _vjp(node, grad):

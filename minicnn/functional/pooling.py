@@ -56,14 +56,16 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
 
     def vjp(grad):
         full, nans, unclaimed = np.zeros_like(padded), np.isnan(out).any(), np.ones_like(out, bool)
+        part = np.empty_like(out)
+        part[...] = grad                                                # in the memory order of the image
         for view in pool.slices[:-1]:
             first = padded[view] == out
             if nans:
                 first |= np.isnan(padded[view])
             first &= unclaimed
             unclaimed ^= first
-            pool.add(full, view, np.where(first, grad, 0))
-        pool.add(full, pool.slices[-1], np.where(unclaimed, grad, 0))   # the last tap gets what no other one got
+            pool.add(full, view, np.where(first, part, 0))
+        pool.add(full, pool.slices[-1], np.where(unclaimed, part, 0))   # the last tap gets what no other one got
         return (pool.crop(full),)
     return record(out, (input,), vjp)
 
