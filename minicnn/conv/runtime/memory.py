@@ -29,7 +29,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     keep_freed_memory()
     dtype = np.dtype(dtype)
     memory = np.empty(math.prod(shape) * dtype.itemsize + LINE, np.uint8)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))       # much faster than memory.ctypes.data
+    whole: Any = memory                                 # Any: type checkers do not know that an array is a buffer
+    address = ctypes.addressof(ctypes.c_char.from_buffer(whole))        # much faster than memory.ctypes.data
     return np.ndarray(shape, dtype, memory, -address % LINE)
 
 
