@@ -77,7 +77,7 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if getattr(_state, "shapes_only", False):
         return Tensor(np.zeros(geometry.out_shape[single:], x.dtype))
     out, saved = chosen.forward(x, w, b, geometry, relu)
-    needs = tuple(t.requires_grad for t in tensors) + (False,) * (3 - len(tensors))
+    needs = input.requires_grad, weight.requires_grad, b is not None and tensors[2].requires_grad
 
     def vjp(grad):
         grad = grad[None] if single else grad

@@ -48,7 +48,7 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     Tensor([[[4.]]])
     """
     input = as_tensor(input)
-    pool = _Windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
+    pool = _windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
     padded = pool.pad(input.data, -np.inf)
     out = functools.reduce(np.maximum, (padded[view] for view in pool.slices))
     if len(pool.slices) == 1:
@@ -83,7 +83,7 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     """
     input = as_tensor(input)
     x = input.data
-    pool = _Windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
+    pool = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
     total = lambda image: sum(image[view] for view in pool.slices)
     counted = np.ones(x.shape[-2:], x.dtype) if not count_include_pad else np.ones(pool.declared, x.dtype)
     inverse = 1 / total(pool.pad(counted, 0)) if divisor_override is None else x.dtype.type(1 / divisor_override)
@@ -206,35 +206,34 @@ def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] =
     return record(out, (input,), vjp)
 
 
+def _windows(name, x, kernel_size, stride, padding, dilation, ceil_mode):
+    """The `_Windows` of an array, with checked arguments."""
+    if x.ndim not in (3, 4):
+        raise InputError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+    kernel, dilation = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: dilation", dilation, 1)
+    stride = kernel if stride is None else pair(f"{name}: stride", stride, 1)
+    return _Windows(name, x.shape[-2:], kernel, stride, pair(f"{name}: padding", padding, 0), dilation, bool(ceil_mode))
+
+
+@functools.lru_cache(maxsize=1024)
 class _Windows:
     """The windows of a pool over the last two axes: each tap of the kernel as one strided slice of the padded image."""
 
-    def __init__(self, name, x, kernel_size, stride, padding, dilation, ceil_mode):
-        if x.ndim not in (3, 4):
-            raise InputError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
-        kernel, (dy, dx) = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: dilation", dilation, 1)
-        sy, sx = kernel if stride is None else pair(f"{name}: stride", stride, 1)
-        self.size, self.padding = x.shape[-2:], pair(f"{name}: padding", padding, 0)
+    def __init__(self, name, size, kernel, stride, padding, dilation, ceil_mode):
+        (sy, sx), (dy, dx), self.size, self.padding = stride, dilation, size, padding
         if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
             raise InputError(f"{name}: padding {self.padding} must be at most half the kernel {kernel}")
         span = dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1
         self.declared = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
         if any(s > n for s, n in zip(span, self.declared, strict=True)):
             raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
-        oh, ow = (self._length(*a, ceil_mode) for a in zip(self.declared, span, (sy, sx), self.padding, self.size,
-                                                           strict=True))
-        self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), (sy, sx), span,
+        oh, ow = (_length(*a, ceil_mode) for a in zip(self.declared, span, stride, padding, size, strict=True))
+        self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), stride, span,
                                                                          strict=True))
         self.disjoint = sy >= span[0] and sx >= span[1]
         rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
         columns = [slice(j * dx, j * dx + (ow - 1) * sx + 1, sx) for j in range(kernel[1])]
         self.slices = [(..., row, column) for row in rows for column in columns]
-
-    @staticmethod
-    def _length(padded, span, stride, padding, size, ceil_mode):
-        length = (padded - span) // stride + 1
-        extra = ceil_mode and (padded - span) % stride and length * stride < size + padding
-        return length + bool(extra)
 
     def pad(self, image, value):
         """Add the padding at the top and left; at the bottom and right, pad to the end of the last window."""
@@ -255,6 +254,12 @@ class _Windows:
     def crop(self, padded):
         (top, left), (height, width) = self.padding, self.size
         return padded[..., top:top + height, left:left + width]
+
+
+def _length(padded, span, stride, padding, size, ceil_mode):
+    length = (padded - span) // stride + 1
+    extra = ceil_mode and (padded - span) % stride and length * stride < size + padding
+    return length + bool(extra)
 
 
 def _adaptive_windows(x, output_size):
