@@ -10,7 +10,7 @@ are left out. `tap` holds the horizontal geometry. `split_columns` copies the in
 and sorts the columns by their remainder modulo the stride. Without padding and with stride 1 it copies nothing.
 
 The gradient with respect to the input is the same kind of sum, over the cotangent that `spread_columns` prepares. The
-gradient with respect to the weight is a sum over p. `kernels.direct` has the two kernels.
+gradient with respect to the weight is a sum over p. `kernels.direct` and `kernels.weight_products` have the kernels.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import numpy as np
 
 from ..algorithm import Algorithm, register
 from ..geometry import Geometry
-from ..kernels.direct import block_size, correlate, sum_products
+from ..kernels.direct import block_size, correlate
 from ..kernels.relu_gradient import gate
 from ..kernels.vector import VECTOR
+from ..kernels.weight_products import sum_products
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.threads import parallel_for
 

@@ -1,7 +1,8 @@
 """Compiled kernels. Addresses exist only in this folder, and only these files decide whether kernels compile again.
 
     vector, simd, compile                   vectors; register tiles; from Python to machine code
-    direct, relu_gradient                   sums over taps and over pixels; the gradient through a ReLU and a bias
+    direct, weight_products                 sums over taps; sums over pixels
+    relu_gradient                           the gradient through a ReLU and a bias
     cook_toom, cook_toom_transform          Winograd's matrices in exact fractions, and as machine code
     winograd_forward, winograd_backward, winograd_backward_steps, winograd_weight, winograd_small_batch
 
