@@ -6,6 +6,9 @@ import pytest
 
 from minicnn.bench import machine
 from minicnn.cli import bench
+from minicnn.cli.main import main
+from minicnn.conv import calibration, speeds
+from minicnn.conv.speeds import Speeds
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
@@ -86,3 +89,12 @@ def test_auto_that_chose_the_fastest(capsys):
     show, run, _ = RESULTS["conv"]
     show({**MACHINE, "runs": [{**run, "auto": {"algorithm": "direct", "ratio_to_best": 1.0}}]})
     assert "auto chose direct, the fastest\n" in capsys.readouterr().out
+
+
+def test_calibrate_keeps_the_speeds_and_prints_them(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("MINICNN_HOME", str(tmp_path))
+    monkeypatch.setattr(calibration, "measure_speeds", lambda: Speeds(1e9, 2e9, 3e8, 1e8, 5e7, 1e-3))
+    monkeypatch.setattr(speeds, "kernel_folder", lambda: tmp_path)
+    assert main(["bench", "--calibrate"]) == 0
+    out = capsys.readouterr().out
+    assert "2.00e+09" in out and str(speeds.speeds_file()) in out.replace("\n", "") and speeds._read().call == 1e-3

@@ -1,7 +1,9 @@
 """Matrix products: the pixels that an output pixel sees become a column.
 
 The columns are made for some output rows at a time, so that they stay in the cache. The gradient of the weight makes
-the columns again: keeping them would take kh kw times the memory of the input and would hardly save time.
+the columns again: keeping them would take kh kw times the memory of the input and would hardly save time. One thread
+copies: after a product the threads of the BLAS library wait awake for the next one, and copying on more threads would
+take two to five times as long on two cores.
 """
 
 from __future__ import annotations
@@ -72,9 +74,6 @@ def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarr
 def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: np.ndarray) -> None:
     """Add the adjoint of `unfold` to `image` (C, H, W, N). It sums along rows first: the error grows with kh + kw."""
     g = geometry
-    if is_its_own_columns(g):
-        image[...] = columns.reshape(image.shape)
-        return
     columns = columns.reshape(g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch)
     line = np.empty((g.in_channels, stop - start, g.width, g.batch), columns.dtype)
     for i in range(g.kernel[0]):
@@ -126,27 +125,32 @@ class Im2col(Algorithm):
             x, g = pad(x, g), g.padded_form
         matrix, row = weight.reshape(g.groups, g.out_channels // g.groups, -1), g.out_size[1] * g.batch
         out = empty((*matrix.shape[:2], g.out_size[0] * row), x.dtype)                  # (G, K / G, OH OW N)
+        bias = None if bias is None else bias.reshape(g.groups, -1, 1)
         for start, stop in blocks(g):
-            product(matrix, unfold(x, g, start, stop), out[..., start * row:stop * row])
-        if bias is not None:
-            out += bias.reshape(g.groups, -1, 1)
-        if relu:
-            np.maximum(out, 0, out=out)
+            part = product(matrix, unfold(x, g, start, stop), out[..., start * row:stop * row])
+            if bias is not None:
+                part += bias
+            if relu:
+                np.maximum(part, 0, out=part)
         return (to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)),
                 (x, matrix, out if relu else None, g, geometry))
 
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, matrix, out, g, geometry = saved
         grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
-        grad = before_relu(grad, out)
-        image = np.zeros(x.shape, x.dtype)
-        taps = np.zeros(matrix.shape)                   # float64: this may be a sum of many blocks
+        grad, across = before_relu(grad, out), matrix.swapaxes(1, 2)
+        image: Any = None
+        taps: Any = None
+        if needs[0]:
+            image = product(across, grad).reshape(x.shape) if is_its_own_columns(g) else np.zeros(x.shape, x.dtype)
         for start, stop in blocks(g):
             part = grad[..., start * row:stop * row]
-            if needs[0]:
-                fold(product(matrix.swapaxes(1, 2), part), g, start, stop, image)
+            if needs[0] and not is_its_own_columns(g):
+                fold(product(across, part), g, start, stop, image)
             if needs[1]:
-                taps += product(part, unfold(x, g, start, stop).swapaxes(1, 2))
-        return (to_batch_first(image if g == geometry else unpad(image, geometry)) if needs[0] else None,
-                taps.astype(x.dtype).reshape(g.weight_shape) if needs[1] else None,
+                sums = product(part, unfold(x, g, start, stop).swapaxes(1, 2))
+                taps = sums if taps is None else np.add(taps, sums, dtype=np.float64)
+        if needs[0]:
+            image = to_batch_first(image if g == geometry else unpad(image, geometry))
+        return (image, taps.astype(x.dtype, copy=False).reshape(g.weight_shape) if needs[1] else None,
                 grad.sum(2).reshape(-1) if needs[2] else None)
