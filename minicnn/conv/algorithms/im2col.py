@@ -8,6 +8,7 @@ take two to five times as long on two cores.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,14 @@ def overlap(geometry: Geometry, axis: int, tap: int, start: int, stop: int) -> t
     return slice(first - start, last - start), slice(first * stride + shift, last * stride + shift, stride)
 
 
+@lru_cache(maxsize=256)
+def places(geometry: Geometry, start: int, stop: int) -> list[tuple[slice, slice, list[tuple[slice, slice]]]]:
+    """`overlap` of every row of the kernel, with the list of `overlap` of every column of the kernel."""
+    g = geometry
+    columns = [overlap(g, 1, j, 0, g.out_size[1]) for j in range(g.kernel[1])]
+    return [(*overlap(g, 0, i, start, stop), columns) for i in range(g.kernel[0])]
+
+
 def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarray:
     """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the input pixel that each tap meets."""
     g = geometry
@@ -63,11 +72,9 @@ def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarr
         return x.reshape(g.groups, -1, g.height * g.width * g.batch)
     shape = g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch
     out = (np.zeros if any(map(any, g.padding)) else np.empty)(shape, x.dtype)
-    for i in range(g.kernel[0]):
-        rows, image_rows = overlap(g, 0, i, start, stop)
-        for j in range(g.kernel[1]):
-            columns, image_columns = overlap(g, 1, j, 0, g.out_size[1])
-            out[:, i, j, rows, columns] = x[:, image_rows, image_columns]
+    for i, (rows, image_rows, taps) in enumerate(places(g, start, stop)):
+        for j, (pixels, image_pixels) in enumerate(taps):
+            out[:, i, j, rows, pixels] = x[:, image_rows, image_pixels]
     return out.reshape(g.groups, -1, (stop - start) * g.out_size[1] * g.batch)
 
 
@@ -76,11 +83,9 @@ def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: 
     g = geometry
     columns = columns.reshape(g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch)
     line = np.empty((g.in_channels, stop - start, g.width, g.batch), columns.dtype)
-    for i in range(g.kernel[0]):
-        rows, image_rows = overlap(g, 0, i, start, stop)
+    for i, (rows, image_rows, taps) in enumerate(places(g, start, stop)):
         line[...] = 0
-        for j in range(g.kernel[1]):
-            pixels, image_pixels = overlap(g, 1, j, 0, g.out_size[1])
+        for j, (pixels, image_pixels) in enumerate(taps):
             line[:, rows, image_pixels] += columns[:, i, j, rows, pixels]
         image[:, image_rows] += line[:, rows]
 
