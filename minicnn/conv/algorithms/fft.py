@@ -25,6 +25,7 @@ from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
 
 PER_CALL = 100_000              # products: less work is not worth a call on another thread
+PER_WORKER = 500_000            # numbers: scipy takes as long to wake its threads as one thread to transform so many
 
 
 def reach(geometry: Geometry) -> tuple[int, int]:
@@ -75,9 +76,14 @@ def tap_index(geometry: Geometry) -> tuple:
     return slice(None), rows[:, None], columns
 
 
+def workers(numbers: int) -> int:
+    """The threads that transform so many numbers. The result does not depend on it."""
+    return get_num_threads() if numbers >= PER_WORKER else 1
+
+
 def spectrum_of(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(G C, H, W, N) -> its spectrum on the torus, the matrices (L1, L2 / 2 + 1, G, C, N). Missing pixels are 0."""
-    spectrum = fft.rfft2(x, torus(geometry), axes=(1, 2), workers=get_num_threads())
+    spectrum = fft.rfft2(x, torus(geometry), axes=(1, 2), workers=workers(x.size))
     return spectrum.reshape(geometry.groups, -1, *spectrum.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 
@@ -92,7 +98,7 @@ def multiply_spectra(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.nda
 
     parallel_for(rows, work, 1 + PER_CALL // (a[0].size * b.shape[-1]))
     out = out.reshape(groups * m, rows, columns, b.shape[-1])
-    return fft.irfft2(out, torus(geometry), axes=(1, 2), overwrite_x=True, workers=get_num_threads())
+    return fft.irfft2(out, torus(geometry), axes=(1, 2), overwrite_x=True, workers=workers(out.size))
 
 
 def crop(y: np.ndarray, geometry: Geometry) -> np.ndarray:
