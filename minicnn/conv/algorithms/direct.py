@@ -27,7 +27,7 @@ from ..geometry import Geometry
 from ..kernels.direct import block_size, correlate
 from ..kernels.relu_gradient import gate
 from ..kernels.vector import VECTOR
-from ..kernels.weight_products import sum_products
+from ..kernels.weight_products import weight_products
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.threads import parallel_for
 
@@ -108,9 +108,9 @@ def spread_taps(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind.
 
-    nan and inf spread as the definition says, with two exceptions. A nan or inf in the weight makes more pixels of
+    nan and inf spread as the definition says, with one exception. A nan or inf in the weight makes more pixels of
     grad_input nan, because the kernel also multiplies the weight by the zeros beside and between the columns of the
-    cotangent. grad_weight leaves out the rows of the padding.
+    cotangent.
     """
 
     name = "direct"
@@ -160,9 +160,11 @@ class Direct(Algorithm):
                 grad_input = unpad(grad_input, geometry)
             grad_input = to_batch_first(grad_input)
         if needs[1]:
-            grad_weight = sum_products(grad, x, rows, taps, g.groups)       # (G, K / G, kh, C / G kw)
-            grad_weight = grad_weight.reshape(g.groups, -1, g.kernel[0], g.in_channels // g.groups, g.kernel[1])
-            grad_weight = np.ascontiguousarray(grad_weight.swapaxes(2, 3)).reshape(g.weight_shape)
+            image = np.pad(x, ((0, 0), g.padding[0], (0, 0), (0, 0), (0, 0)))
+            step = math.prod(image.shape[2:])                           # from one row of the image to the next
+            q = split_taps(image, g).reshape(-1, 1, g.kernel[1])        # (C / G, 1, kw)
+            q = q + np.arange(g.kernel[0])[:, None] * (g.dilation[0] * step)
+            grad_weight = weight_products(grad, image, g.stride[0] * step, q.ravel(), g.groups).reshape(g.weight_shape)
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias if needs[2] else None

@@ -1,7 +1,8 @@
 """Compiled kernels. Addresses exist only in this folder, and only these files decide whether kernels compile again.
 
     vector, simd, compile                   vectors; register tiles; from Python to machine code
-    direct, weight_products                 sums over taps; sums over pixels
+    direct                                  sums over the taps of a convolution
+    weight_plan, weight_products            sums over its pixels: the gradient of its weight
     relu_gradient                           the gradient through a ReLU and a bias
     cook_toom, cook_toom_transform          Winograd's matrices in exact fractions, and as machine code
     winograd_forward, winograd_backward, winograd_backward_steps, winograd_weight, winograd_small_batch

@@ -122,6 +122,28 @@ def add_outer(typing, tile, left, right):
     return tile(tile, left, right), generate
 
 
+def _products(b, signature, arguments, operand):
+    """The sums of a tile plus operand(i) * right[j]. The tile is the first argument, `right` the last."""
+    vector, columns, products = signature.return_type.dtype, signature.args[-1].count, []
+    others = [b.extract_value(arguments[-1], j) for j in range(columns)]
+    for i in range(signature.return_type.count // columns):
+        factor = operand(i)
+        products += [call_llvm(b, f"llvm.fmuladd.{vector.code}",
+                               [factor, other, b.extract_value(arguments[0], i * columns + j)], vector.llvm)
+                     for j, other in enumerate(others)]
+    return products
+
+
+def _broadcast(b, vector, base, place):
+    """A vector with the number base[place] in every lane."""
+    return splat(b, vector.llvm, b.load(pointer_to(b, vector, base, place, vector.element)))
+
+
+def _entry(b, table, i):
+    """table[i] of int64 at the address `table`"""
+    return b.load(b.gep(b.inttoptr(table, I64.as_pointer()), [ir.Constant(I64, i)]))
+
+
 @intrinsic(prefer_literal=True)
 def add_products(typing, tile, rows, base, index, step, right):
     """tile[i, j] + w[i] * right[j]: every lane of w[i] holds element index + i * step of `base`, for `rows` rows.
@@ -129,19 +151,49 @@ def add_products(typing, tile, rows, base, index, step, right):
     The code broadcasts a number beside its products, so that one register suffices for all broadcasts. LLVM keeps this
     order.
     """
-    vector, places, columns = tile.dtype, range(rows.literal_value), right.count
-
     def generate(context, b, signature, arguments):
-        sums, _, base, index, step, right = arguments
-        operands, products = [b.extract_value(right, j) for j in range(columns)], []
-        for i in places:
-            pointer = pointer_to(b, vector, base, plus_times(b, index, step, i), vector.element)
-            factor = splat(b, vector.llvm, b.load(pointer))
-            products += [call_llvm(b, f"llvm.fmuladd.{vector.code}",
-                                   [factor, operand, b.extract_value(sums, i * columns + j)], vector.llvm)
-                         for j, operand in enumerate(operands)]
-        return context.make_tuple(b, tile, products)
+        _, _, base, index, step, _ = arguments
+        operand = lambda i: _broadcast(b, tile.dtype, base, plus_times(b, index, step, i))
+        return context.make_tuple(b, tile, _products(b, signature, arguments, operand))
     return tile(tile, rows, INT, INT, INT, right), generate
+
+
+@intrinsic
+def add_products_at(typing, tile, base, index, table, right):
+    """The same, but every lane of w[i] holds element index + table[i]; `table` is the address of int64."""
+    def generate(context, b, signature, arguments):
+        _, base, index, table, _ = arguments
+        operand = lambda i: _broadcast(b, tile.dtype, base, b.add(index, _entry(b, table, i)))
+        return context.make_tuple(b, tile, _products(b, signature, arguments, operand))
+    return tile(tile, INT, INT, INT, right), generate
+
+
+@intrinsic
+def add_vectors_at(typing, tile, base, index, table, count, right):
+    """The same, but w[i] is the vector from element index + table[i] on."""
+    def generate(context, b, signature, arguments):
+        _, base, index, table, count, _ = arguments
+        left = None if isinstance(signature.args[4], types.NoneType) else count
+        operand = lambda i: load(b, tile.dtype, base, b.add(index, _entry(b, table, i)), left)
+        return context.make_tuple(b, tile, _products(b, signature, arguments, operand))
+    return tile(tile, INT, INT, INT, _count_type(count), right), generate
+
+
+@intrinsic
+def accumulate(typing, tile, base, index):
+    """Add the numbers of a tile to the float64 numbers from element `index` of `base` on."""
+    def generate(context, b, signature, arguments):
+        value, base, index = arguments
+        wide = ir.VectorType(ir.DoubleType(), tile.dtype.lanes)
+        start = b.inttoptr(b.add(base, b.mul(index, ir.Constant(I64, 8))), wide.as_pointer())
+        for i in range(tile.count):
+            added = b.extract_value(value, i)
+            if tile.dtype.bits < 64:
+                added = b.fpext(added, wide)
+            place = b.gep(start, [ir.Constant(I64, i)])
+            b.store(b.fadd(b.load(place, align=8), added), place, align=8)
+        return context.get_dummy_value()
+    return types.void(tile, INT, INT), generate
 
 
 @intrinsic

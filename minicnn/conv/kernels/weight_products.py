@@ -1,6 +1,21 @@
-"""The compiled kernel of the gradient of the weight of `direct`: sums of products over pixels, held in registers.
+"""The compiled kernels of the gradient of a weight: matrix products over the pixels, held in registers.
 
-`kernels.direct` has the notation: output rows, taps and `source`.
+    out[group, k, q] = sum over row, p of grad[group, k, row, p] x[group, row x_row + taps[q] + p]
+
+A tap q = (c, i, j) is an offset into the image. The image therefore must contain its padding. An output row is `pixels`
+numbers that lie one after the other, p = ox N + n. A register block holds the sums of some taps (its rows) and of some
+output channels k (its columns). The lanes of a vector are one of two things:
+
+- output channels. The numbers of x are broadcast from the image itself. The cotangent is transposed, a piece at a time,
+  into panels: panel[k / width, pixel, k % width], where width is the number of channels of a block.
+- pixels. Nothing is transposed, and no lane is lost if a group has few channels. But each sum takes a whole vector.
+
+The work is cut in three ways. A chunk is some pixels whose operands fit the cache: all blocks of a job read it before
+the next chunk begins. A job has a range of chunks, a range of k-blocks and a range of q-blocks of a group. The ranges
+of chunks have sums of their own, added as a tree at the end. `weight_plan.plan_of` chooses all that.
+
+A sum is a chain of about CHAIN additions in the dtype of the operands. The chains of a chunk are added in that dtype
+too, the chunks in float64.
 """
 
 from __future__ import annotations
@@ -12,132 +27,211 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit, types
 
+from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
-from .compile import PACKED, compiled, pack, unpack
-from .direct import Block, block_size
-from .simd import add_outer, gather, store_tile, zeros
+from .compile import PACKED, call, compiled, compiled_block, pack, unpack
+from .simd import (
+    accumulate,
+    add,
+    add_products_at,
+    add_vectors_at,
+    gather,
+    loads,
+    store_column,
+    store_tile,
+    transpose,
+    zeros,
+)
 from .vector import INT, VECTOR
+from .weight_plan import Plan, Sizes, plan_of
 
-PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
-FLUSH = 64                      # vectors (or one row, if longer) that `sum_products` sums before it adds in float64
+CHAIN = 64                      # additions to a register before it is added to another one
+PER_CALL = 500_000              # products: less work is not worth a call on another thread
 
 
-class ProductArrays(NamedTuple):
-    """The addresses of the caller's arrays in `product_kernel`."""
+class Arrays(NamedTuple):
+    """The addresses of the arrays that only register blocks read."""
 
     grad: int           # (group, k, row, pixel)
     x: int              # (group, ...)
+    taps: int           # (q padded to whole blocks): the last tap is repeated
+    panel: int          # (k-block of a job, pixel of a chunk, k of a block)
 
 
-class ProductSizes(NamedTuple):
-    """The sizes of `product_kernel`, in numbers."""
+class Task(NamedTuple):
+    """Everything that `weight_kernel` gets besides its range of jobs and its arrays."""
 
-    pixels: int         # of an output row
-    x_group: int        # from one group of x to the next
-    x_row: int          # from one row of x to the next
-
-
-class ProductTask(NamedTuple):
-    """Everything that `product_kernel` gets besides its range of jobs and its arrays of known types."""
-
-    arrays: ProductArrays
-    sizes: ProductSizes
-
-
-@njit(inline="always")
-def sum_pixels(B: Block, arrays: ProductArrays, sizes: ProductSizes, source: np.ndarray, i: int, first: int, last: int,
-               k_table: np.ndarray, q_table: np.ndarray) -> Any:
-    """A register block: the sum of grad[k] x[q] over the pixels of the rows first..last - 1, for tap row i."""
-    tile, whole = zeros(B.bits, B.rows, B.columns), sizes.pixels // B.lanes * B.lanes
-    for row in range(first, last):
-        if source[row, i] >= 0:
-            at, there = row * sizes.pixels, source[row, i] * sizes.x_row
-            for p in range(0, whole, B.lanes):
-                tile = add_outer(tile, gather(B.bits, B.rows, arrays.grad, at + p, k_table.ctypes.data, None),
-                                 gather(B.bits, B.columns, arrays.x, there + p, q_table.ctypes.data, None))
-            if whole < sizes.pixels:
-                left, at, there = sizes.pixels - whole, at + whole, there + whole
-                tile = add_outer(tile, gather(B.bits, B.rows, arrays.grad, at, k_table.ctypes.data, left),
-                                 gather(B.bits, B.columns, arrays.x, there, q_table.ctypes.data, left))
-    return tile
-
-
-@njit(inline="always")
-def store_totals(B: Block, out: np.ndarray, totals: np.ndarray, group: int, k: int, i: int, q: int) -> None:
-    """out[group, k + n, i, q + m] = the sum of the lanes of block entry (n, m) in `totals`, if that is inside `out`."""
-    for n in range(min(B.rows, out.shape[1] - k)):
-        for m in range(min(B.columns, out.shape[3] - q)):
-            total, slot = 0.0, ((i * B.rows + n) * B.columns + m) * B.lanes
-            for lane in range(slot, slot + B.lanes):
-                total += totals[lane]
-            out[group, k + n, i, q + m] = total
+    arrays: Arrays
+    sizes: Sizes
+    plan: Plan
+    block: int          # the address of a `channel_block` or of a `pixel_block`
 
 
 @functools.cache
-def product_kernel(bits: int, k_block: int, q_block: int) -> Any:
-    """out[group, k, i, q] = sum over row, p of grad[group, k, row, p] x[group, source[row, i], taps[q] + p].
+def channel_block(bits: int, rows: int, columns: int) -> int:
+    """The address of a block with output channels in its lanes.
 
-    A job is one block of k_block x q_block pairs (k, q) of one group, for all i, because all i read the same rows of x.
-    The job sums a few rows in registers, in the dtype of the input, and adds these sums to `totals` (i, k, q, lane) in
-    float64. No two jobs write to the same place. Thus the order of summation does not depend on the number of threads.
+    totals[i, j] += the sum over p of x[taps[i] + p] panel[p, j]. The pixels are those of a chunk: `count` rows of
+    `length` pixels.
     """
-    B = Block(bits, k_block, q_block)
+    width = columns * VECTOR[bits].lanes
 
-    def multiply(start, stop, task, out, source, taps, sums, totals):
-        arrays, sizes = unpack(ProductTask, task)
-        rows, kernel_rows = source.shape
-        channels = out.shape[1]
-        k_blocks, q_blocks = -(-channels // B.rows), -(-taps.size // B.columns)
-        k_table, q_table = np.empty(B.rows, np.int64), np.empty(B.columns, np.int64)
-        some = max(1, FLUSH * B.lanes // sizes.pixels)              # rows
+    def multiply(x, at, x_row, taps, panel, g, step, count, length, totals, to):
+        total, tile, added = zeros(bits, rows, columns), zeros(bits, rows, columns), 0
+        for _ in range(count):
+            for first in range(0, length, CHAIN):
+                some = min(CHAIN, length - first)
+                for p in range(some):
+                    numbers = loads(bits, columns, panel, g + p * width, None)
+                    tile = add_products_at(tile, x, at + first + p, taps, numbers)
+                g, added = g + some * width, added + some
+                if added >= CHAIN:
+                    total, tile, added = add(total, tile), zeros(bits, rows, columns), 0
+            at += x_row
+        accumulate(add(total, tile), totals, to)
+
+    return compiled_block(11, multiply)
+
+
+@functools.cache
+def pixel_block(bits: int, rows: int, columns: int) -> int:
+    """The same with pixels in its lanes: totals[i, j] += the products x[taps[i] + p] grad[ks[j] + p], lane by lane."""
+    lanes = VECTOR[bits].lanes
+
+    def multiply(x, at, x_row, taps, grad, g, ks, count, length, totals, to):
+        total, tile, added = zeros(bits, rows, columns), zeros(bits, rows, columns), 0
+        whole = length // lanes * lanes
+        for _ in range(count):
+            for first in range(0, whole, CHAIN * lanes):
+                last = min(first + CHAIN * lanes, whole)
+                for p in range(first, last, lanes):
+                    tile = add_vectors_at(tile, x, at + p, taps, None, gather(bits, columns, grad, g + p, ks, None))
+                added += (last - first) // lanes
+                if added >= CHAIN:
+                    total, tile, added = add(total, tile), zeros(bits, rows, columns), 0
+            if whole < length:
+                left = length - whole
+                tile = add_vectors_at(tile, x, at + whole, taps, left,
+                                      gather(bits, columns, grad, g + whole, ks, left))
+                added += 1
+            at, g = at + x_row, g + length
+        accumulate(add(total, tile), totals, to)
+
+    return compiled_block(11, multiply)
+
+
+@njit(inline="always")
+def fill_panel(bits: int, lanes: int, grad: int, at: int, ks: int, width: int, pixels: int, panel: int) -> None:
+    """panel[p, k] = grad[ks[k] + p] for `width` channels and the pixels from `at` on."""
+    whole = pixels // lanes * lanes
+    for k in range(0, width, lanes):
+        for p in range(0, whole, lanes):
+            tile = transpose(gather(bits, lanes, grad, at + p, ks + 8 * k, None))
+            store_column(tile, 0, panel, p * width + k, width)
+        if whole < pixels:
+            left = pixels - whole
+            tile = transpose(gather(bits, lanes, grad, at + whole, ks + 8 * k, left))
+            store_tile(tile, 1, panel, whole * width + k, width, left, None)
+
+
+@njit(inline="always")
+def store_sums(lanes: int, plan: Plan, totals: np.ndarray, out: np.ndarray, k_first: int, q_first: int) -> None:
+    """out[k, q] = the sums of a job, rounded once."""
+    for n in range(min(plan.k_some, plan.k_blocks - k_first) * plan.columns):
+        for m in range(min(plan.q_some, plan.q_blocks - q_first) * plan.rows):
+            block = n // plan.columns * plan.q_some + m // plan.rows
+            slot = ((block * plan.rows + m % plan.rows) * plan.columns + n % plan.columns) * lanes
+            k, q = k_first * plan.columns + n, q_first * plan.rows + m
+            if q < out.shape[1] and plan.by_pixels and k < out.shape[0]:
+                total = 0.0
+                for lane in range(lanes):
+                    total += totals[slot + lane]
+                out[k, q] = total
+            elif q < out.shape[1]:
+                for lane in range(min(lanes, out.shape[0] - k * lanes)):
+                    out[k * lanes + lane, q] = totals[slot + lane]
+
+
+@functools.cache
+def weight_kernel(bits: int) -> Any:
+    """out[range, group, k, q] = the sum of the products of a range of chunks.
+
+    `ks` holds the places of the channels k in `grad`, padded to whole blocks with the last one. `totals` holds the sums
+    of a job: (k-block, q-block, row, column, lane).
+    """
+    lanes = VECTOR[bits].lanes
+
+    def multiply(start, stop, task, out, ks, totals):
+        arrays, s, plan, block = unpack(Task, task)
+        width = plan.columns if plan.by_pixels else plan.columns * lanes
+        k_parts, q_parts = -(-plan.k_blocks // plan.k_some), -(-plan.q_blocks // plan.q_some)
+        pieces, size = -(-s.pixels // plan.chunk_pixels), plan.rows * plan.columns * lanes
         for job in range(start, stop):
-            group, k, q = job // q_blocks // k_blocks, job // q_blocks % k_blocks * B.rows, job % q_blocks * B.columns
-            for n in range(B.rows):                     # beyond the last k: the last one again, not stored
-                k_table[n] = (group * channels + min(k + n, channels - 1)) * rows * sizes.pixels
-            for n in range(B.columns):
-                q_table[n] = group * sizes.x_group + taps[min(q + n, taps.size - 1)]
+            k_first, q_first = job // q_parts % k_parts * plan.k_some, job % q_parts * plan.q_some
+            part = job // q_parts // k_parts
+            group, part = part // plan.ranges, part % plan.ranges
             for n in range(totals.size):
                 totals[n] = 0
-            for first in range(0, rows, some):
-                last = min(first + some, rows)
-                for i in range(kernel_rows):
-                    tile = sum_pixels(B, arrays, sizes, source, i, first, last, k_table, q_table)
-                    store_tile(tile, B.size, sums.ctypes.data, 0, 0, 1, None)
-                    for n in range(sums.size):
-                        totals[i * sums.size + n] += sums[n]
-            for i in range(kernel_rows):
-                store_totals(B, out, totals, group, k, i, q)
+            for chunk in range(plan.chunks * part // plan.ranges, plan.chunks * (part + 1) // plan.ranges):
+                row, p = chunk // pieces * plan.chunk_rows, chunk % pieces * plan.chunk_pixels
+                count, length = min(plan.chunk_rows, s.rows - row), min(plan.chunk_pixels, s.pixels - p)
+                at = group * s.x_group + row * s.x_row + p
+                g = (group * s.channels * s.rows + row) * s.pixels + p
+                for k in range(k_first, min(k_first + plan.k_some, plan.k_blocks)):
+                    places = ks.ctypes.data + 8 * k * width
+                    operand, place = arrays.grad, g
+                    if not plan.by_pixels:
+                        fill_panel(bits, lanes, arrays.grad, g, places, width, count * length, arrays.panel)
+                        operand, place = arrays.panel, 0
+                    for q in range(q_first, min(q_first + plan.q_some, plan.q_blocks)):
+                        to = ((k - k_first) * plan.q_some + q - q_first) * size
+                        call(block, (arrays.x, at, s.x_row, arrays.taps + 8 * q * plan.rows, operand, place, places,
+                                     count, length, totals.ctypes.data, to))
+            store_sums(lanes, plan, totals, out[part, group], k_first, q_first)
 
     element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, PACKED, element[:, :, :, ::1], types.int64[:, ::1], types.int64[::1],
-                               element[::1], types.float64[::1]), multiply)
+    return compiled(types.void(INT, INT, PACKED, element[:, :, :, ::1], types.int64[::1], types.float64[::1]), multiply)
 
 
-def sum_products(grad: np.ndarray, x: np.ndarray, source: np.ndarray, taps: np.ndarray, groups: int) -> np.ndarray:
-    """The sum over pixels of grad x, for every tap: `product_kernel` on arrays.
+def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarray, groups: int) -> np.ndarray:
+    """The sum over pixels of grad x, for every tap: `weight_kernel` on arrays.
 
     Parameters
     ----------
     grad : array (G K, OH, OW, N), in C order
-    x, source, taps
-        As for `correlate`.
+    x : array (G C, ...), in C order
+        The image with its padding.
+    x_row : int
+        The distance in x between what one output row and the next meet, in numbers.
+    taps : int64 array (Q,)
+        Where the first output row meets tap q, in numbers from the first channel of the group.
 
     Returns
     -------
-    out : array (G, K, kh, C kw)
+    out : array (G, K, Q)
     """
-    channels, bits = len(grad) // groups, 8 * x.itemsize
-    k_block, q_block = block_size(channels), block_size(taps.size)
-    kernel = product_kernel(bits, k_block, q_block)
-    out = np.empty((groups, channels, source.shape[1], taps.size), x.dtype)
-    arrays = ProductArrays(grad.ctypes.data, x.ctypes.data)
-    sizes = ProductSizes(grad[0, 0].size, x.size // groups, math.prod(x.shape[2:]))
-    task = pack(ProductTask(arrays, sizes))
+    bits, rows, pixels = 8 * x.itemsize, grad.shape[1], grad[0, 0].size
+    if x_row == pixels:
+        rows, pixels = 1, rows * pixels                 # all rows are one
+    s = Sizes(groups, len(grad) // groups, taps.size, rows, pixels, x.size // groups, x_row)
+    plan = plan_of(s, bits)
+    lanes = VECTOR[bits].lanes
+    width = plan.columns if plan.by_pixels else plan.columns * lanes
+    kernel, make = weight_kernel(bits), pixel_block if plan.by_pixels else channel_block
+    block = make(bits, plan.rows, plan.columns)
+    places = np.ascontiguousarray(np.minimum(np.arange(plan.k_blocks * width), s.channels - 1) * (rows * pixels))
+    padded = np.ascontiguousarray(taps[np.minimum(np.arange(plan.q_blocks * plan.rows), taps.size - 1)])
+    out = np.empty((plan.ranges, groups, s.channels, taps.size), x.dtype)
+    sums = plan.k_some * plan.q_some * plan.rows * plan.columns * lanes
 
     def work(start, stop):
-        sums = np.empty(k_block * q_block * VECTOR[bits].lanes, x.dtype)
-        kernel(start, stop, task, out, source, taps, sums, np.empty(source.shape[1] * sums.size))
+        panel = empty((1 if plan.by_pixels else plan.chunk_rows * plan.chunk_pixels * width,), x.dtype)
+        arrays = Arrays(grad.ctypes.data, x.ctypes.data, padded.ctypes.data, panel.ctypes.data)
+        kernel(start, stop, pack(Task(arrays, s, plan, block)), out, places, empty((sums,), np.float64))
 
-    jobs = groups * -(-channels // k_block) * -(-taps.size // q_block)
-    parallel_for(jobs, work, 1 + PER_CALL // (grad[0].size * source.shape[1] * k_block * q_block))
-    return out
+    jobs = groups * plan.ranges * math.prod(plan.parts)
+    parallel_for(jobs, work, 1 + PER_CALL * jobs // s.products)
+    while len(out) > 1:                                 # a tree
+        half = len(out) // 2
+        out = np.concatenate((out[:half] + out[half:2 * half], out[2 * half:]))
+    return out[0]

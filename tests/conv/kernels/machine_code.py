@@ -59,7 +59,7 @@ def adds_products(function):
     """Whether a kernel, or a function that is inlined into it, adds products of tiles."""
     used = {one.argval for one in dis.get_instructions(function) if one.opname == "LOAD_GLOBAL"}
     inlined = (function.__globals__.get(name) for name in used)
-    return bool(used & {"add_outer", "add_products"}) or any(
+    return bool(used & {"add_outer", "add_products", "add_products_at", "add_vectors_at"}) or any(
         adds_products(one.py_func) for one in inlined if hasattr(one, "py_func"))
 
 

@@ -25,8 +25,8 @@ from minicnn.conv.kernels.vector import VECTOR
 MODULES = [importlib.import_module(f"{kernels.__name__}.{module.name}")
            for module in pkgutil.iter_modules(kernels.__path__)]
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
-              "store_column", "store_within", "add_outer", "add_products", "add_rows", "add", "add_up",
-              "where_positive", "relu", "transpose", "transform")
+              "store_column", "store_within", "add_outer", "add_products", "add_products_at", "add_vectors_at",
+              "accumulate", "add_rows", "add", "add_up", "where_positive", "relu", "transpose", "transform")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
@@ -226,6 +226,18 @@ class Interpreter:
 
     def add_products(self, tile, rows, base, index, step, right):
         return self.add_outer(tile, self.splats(8 * tile.itemsize, rows, base, index, step), right)
+
+    def add_products_at(self, tile, base, index, table, right):
+        offsets = self._memory(np.int64, table, 0, len(tile) // len(right))
+        numbers = [self._memory(tile.dtype, base, index + offset, 1) for offset in offsets]
+        return self.add_outer(tile, np.repeat(numbers, tile.shape[1], axis=1), right)
+
+    def add_vectors_at(self, tile, base, index, table, count, right):
+        left = self.gather(8 * tile.itemsize, len(tile) // len(right), base, index, table, count)
+        return self.add_outer(tile, left, right)
+
+    def accumulate(self, tile, base, index):
+        self._memory(np.float64, base, index, tile.size, stores=True)[:] += tile.ravel()
 
     def add_rows(self, tile, left):
         return tile + np.repeat(left, len(tile) // len(left), axis=0)
