@@ -1,7 +1,7 @@
 """Compiled kernels. Addresses exist only in this folder, and only these files decide whether kernels compile again.
 
-    vector, simd, compile                   vectors; register tiles; from Python to machine code
-    direct                                  sums over the taps of a convolution
+    vector, simd, numbers, compile          vectors; register tiles; numbers in memory; from Python to machine code
+    correlation                             sums over the taps of a convolution
     weight_plan, weight_products            sums over its pixels: the gradient of its weight
     relu_gradient                           the gradient through a ReLU and a bias
     cook_toom, cook_toom_transform          Winograd's matrices in exact fractions, and as machine code

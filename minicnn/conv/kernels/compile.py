@@ -28,7 +28,7 @@ from ..runtime.kernel_cache import compile_or_load, is_writable, kernel_folder
 from .simd import intrinsic
 from .vector import I64, INT
 
-FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.glob("*.py"))))
+FINGERPRINT = zlib.crc32(b"".join(file.read_bytes() for file in sorted(pathlib.Path(__file__).parent.rglob("*.py"))))
 
 
 def compiled(signature: Any, kernel: Callable, block: bool = False) -> Any:
@@ -81,9 +81,9 @@ def pack(record: tuple) -> np.ndarray:
     A kernel could get the NamedTuple itself. But numba would read it field by field at each call, and hold the GIL:
     that costs some microseconds on every thread.
 
-    >>> from minicnn.conv.kernels.direct import Block
-    >>> pack(Block(bits=32, rows=5, columns=4))
-    array([32,  5,  4])
+    >>> from minicnn.conv.kernels.winograd_forward import ForwardBlocks
+    >>> pack(ForwardBlocks(5, 4))
+    array([5, 4])
     """
     numbers: list[int] = []
     for field in record:
@@ -101,7 +101,7 @@ def fields(cls: type) -> list[type]:
 
 @intrinsic
 def unpack(typing, cls, numbers):
-    """The NamedTuple of a class, from the array that `pack` returned."""
+    """The NamedTuple of a class, from the array that `pack` returned or from its address."""
     def kind(cls):
         inner = [INT if one is int else kind(one) for one in fields(cls)]
         same = all(one is INT for one in inner)
@@ -113,7 +113,10 @@ def unpack(typing, cls, numbers):
         return context.make_tuple(b, kind, [load(context, b, one, pointers) for one in kind.types])
 
     def generate(context, b, signature, arguments):
-        start = context.make_array(numbers)(context, b, arguments[1]).data
+        if numbers == INT:
+            start = b.inttoptr(arguments[1], I64.as_pointer())
+        else:
+            start = context.make_array(numbers)(context, b, arguments[1]).data
         pointers = (b.gep(start, [ir.Constant(I64, i)]) for i in itertools.count())
         return load(context, b, signature.return_type, pointers)
     return kind(cls.instance_class)(cls, numbers), generate

@@ -22,11 +22,12 @@ from minicnn.conv.kernels.compile import fields
 from minicnn.conv.kernels.cook_toom import cook_toom
 from minicnn.conv.kernels.vector import VECTOR
 
-MODULES = [importlib.import_module(f"{kernels.__name__}.{module.name}")
-           for module in pkgutil.iter_modules(kernels.__path__)]
+MODULES = [importlib.import_module(module.name)
+           for module in pkgutil.walk_packages(kernels.__path__, f"{kernels.__name__}.")]
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_products", "add_products_at", "add_vectors_at",
-              "accumulate", "add_rows", "add", "add_up", "where_positive", "relu", "transpose", "transform")
+              "accumulate", "add_rows", "add", "add_up", "where_positive", "relu", "transpose", "transform",
+              "entry", "set_entry", "copy_numbers", "clear_numbers", "splice", "store_at")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
@@ -48,6 +49,8 @@ def install(monkeypatch):
                 monkeypatch.setattr(module, name, unpack)
             elif name == "parallel_for":
                 monkeypatch.setattr(module, name, lambda jobs, work, least=1: work(0, jobs))
+            elif name == "parallel_kernel":
+                monkeypatch.setattr(module, name, interpreter.parallel_kernel)
             elif name == "np":
                 monkeypatch.setattr(module, name, _Recording(interpreter))
             elif name == "empty":
@@ -121,6 +124,11 @@ class Interpreter:
             self.called.add(factory)
             kernel(*[a.view(_Checked) if isinstance(a, np.ndarray) else a for a in arguments])
         return run
+
+    def parallel_kernel(self, jobs, function, task, scratch=0, least=1):
+        """All jobs in one call. The task remains an array, which `unpack` reads."""
+        memory = self.empty(scratch // 8, float).ctypes.data
+        self.call(function, (0, jobs, memory, task))
 
     def compiled_block(self, parameters, block):
         """A number that stands for the address of the block."""
@@ -238,6 +246,30 @@ class Interpreter:
 
     def accumulate(self, tile, base, index):
         self._memory(np.float64, base, index, tile.size, stores=True)[:] += tile.ravel()
+
+    def entry(self, table, i):
+        return int(self._memory(np.int64, table, i, 1)[0])
+
+    def set_entry(self, table, i, value):
+        self._memory(np.int64, table, i, 1, stores=True)[:] = value
+
+    def copy_numbers(self, bits, to, to_index, base, index, count):
+        if count:
+            numbers = self._memory(f"f{bits // 8}", base, index, count)
+            self._memory(f"f{bits // 8}", to, to_index, count, stores=True)[:] = numbers
+
+    def clear_numbers(self, bits, to, index, count):
+        if count:
+            self._memory(f"f{bits // 8}", to, index, count, stores=True)[:] = 0
+
+    def splice(self, tile, base, index, first):
+        later = np.arange(tile.shape[1]) >= first
+        return np.where(later, self._load(8 * tile.itemsize, base, index), tile)
+
+    def store_at(self, tile, columns, base, index, step, table, count):
+        places = self._memory(np.int64, table, 0, columns)
+        for i, vector in enumerate(tile):
+            self._store(vector, base, index + i // columns * step + places[i % columns], count)
 
     def add_rows(self, tile, left):
         return tile + np.repeat(left, len(tile) // len(left), axis=0)

@@ -1,0 +1,95 @@
+"""More intrinsics in the manner of `simd`: tables of integers, runs of numbers, vectors that come from two places."""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+
+from .simd import intrinsic
+from .vector import I32, I64, INT, call_llvm, load, plus_times, splat, store
+
+
+def _place(b, table, i):
+    return b.gep(b.inttoptr(table, I64.as_pointer()), [i])
+
+
+@intrinsic
+def entry(typing, table, i):
+    """Number i of the int64 at the address `table`."""
+    def generate(context, b, signature, arguments):
+        return b.load(_place(b, *arguments))
+    return INT(INT, INT), generate
+
+
+@intrinsic
+def set_entry(typing, table, i, value):
+    """Write number i of the int64 at the address `table`."""
+    def generate(context, b, signature, arguments):
+        b.store(arguments[2], _place(b, *arguments[:2]))
+        return context.get_dummy_value()
+    return types.void(INT, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def copy_numbers(typing, bits, to, to_index, base, index, count):
+    """Copy `count` numbers from element `index` of `base` on to element `to_index` of `to` on."""
+    size = bits.literal_value // 8
+
+    def generate(context, b, signature, arguments):
+        _, to, to_index, base, index, count = arguments
+        target, source = (b.inttoptr(b.add(start, b.mul(i, ir.Constant(I64, size))), ir.IntType(8).as_pointer())
+                          for start, i in ((to, to_index), (base, index)))
+        call_llvm(b, "llvm.memcpy.p0i8.p0i8.i64",
+                  [target, source, b.mul(count, ir.Constant(I64, size)), ir.Constant(ir.IntType(1), 0)], ir.VoidType())
+        return context.get_dummy_value()
+    return types.void(bits, *[INT] * 5), generate
+
+
+@intrinsic(prefer_literal=True)
+def clear_numbers(typing, bits, to, index, count):
+    """Write `count` zeros from element `index` of `to` on."""
+    size = bits.literal_value // 8
+
+    def generate(context, b, signature, arguments):
+        _, to, index, count = arguments
+        target = b.inttoptr(b.add(to, b.mul(index, ir.Constant(I64, size))), ir.IntType(8).as_pointer())
+        call_llvm(b, "llvm.memset.p0i8.i64", [target, ir.Constant(ir.IntType(8), 0),
+                  b.mul(count, ir.Constant(I64, size)), ir.Constant(ir.IntType(1), 0)], ir.VoidType())
+        return context.get_dummy_value()
+    return types.void(bits, INT, INT, INT), generate
+
+
+@intrinsic
+def splice(typing, tile, base, index, first):
+    """A tile of one vector: from lane `first` on the lanes of the vector at element `index` of `base`."""
+    vector = tile.dtype
+
+    def generate(context, b, signature, arguments):
+        left, base, index, first = arguments
+        lanes = ir.VectorType(I32, vector.lanes)
+        later = b.icmp_signed(">=", ir.Constant(lanes, list(range(vector.lanes))),
+                              splat(b, lanes, b.trunc(first, I32)))
+        return context.make_tuple(b, tile, [b.select(later, load(b, vector, base, index), b.extract_value(left, 0))])
+    return tile(tile, INT, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def store_at(typing, tile, columns, base, index, step, table, count):
+    """Store vector (i, j) of a tile from element index + i * step + table[j] on; `table` is the address of int64.
+
+    `count` counts the lanes of every vector that are stored, or is None.
+    """
+    vector, columns_in_tile = tile.dtype, columns.literal_value
+
+    def generate(context, b, signature, arguments):
+        tile_value, _, base, index, step, table, count = arguments
+        left = None if isinstance(signature.args[-1], types.NoneType) else count
+        places = [b.load(_place(b, table, ir.Constant(I64, j))) for j in range(columns_in_tile)]
+        for i in range(tile.count):
+            row, j = plus_times(b, index, step, i // columns_in_tile), i % columns_in_tile
+            store(b, vector, base, b.add(row, places[j]), b.extract_value(tile_value, i), left)
+        return context.get_dummy_value()
+    counted = count if isinstance(count, types.NoneType) else INT
+    return types.void(tile, columns, INT, INT, INT, INT, counted), generate
+
+
