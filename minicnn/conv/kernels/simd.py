@@ -180,20 +180,25 @@ def add_vectors_at(typing, tile, base, index, table, count, right):
 
 
 @intrinsic
-def accumulate(typing, tile, base, index):
-    """Add the numbers of a tile to the float64 numbers from element `index` of `base` on."""
+def accumulate(typing, tile, base, index, first):
+    """Add a tile to the float64 numbers from element `index` of `base` on, or store it there if `first` is not 0."""
     def generate(context, b, signature, arguments):
-        value, base, index = arguments
+        value, base, index, first = arguments
         wide = ir.VectorType(ir.DoubleType(), tile.dtype.lanes)
         start = b.inttoptr(b.add(base, b.mul(index, ir.Constant(I64, 8))), wide.as_pointer())
-        for i in range(tile.count):
-            added = b.extract_value(value, i)
-            if tile.dtype.bits < 64:
-                added = b.fpext(added, wide)
-            place = b.gep(start, [ir.Constant(I64, i)])
-            b.store(b.fadd(b.load(place, align=8), added), place, align=8)
+        numbers = [b.extract_value(value, i) for i in range(tile.count)]
+        if tile.dtype.bits < 64:
+            numbers = [b.fpext(v, wide) for v in numbers]
+        places = [b.gep(start, [ir.Constant(I64, i)]) for i in range(tile.count)]
+        with b.if_else(b.icmp_signed("!=", first, ir.Constant(I64, 0))) as (then, otherwise):
+            with then:
+                for v, place in zip(numbers, places, strict=True):
+                    b.store(v, place, align=8)
+            with otherwise:
+                for v, place in zip(numbers, places, strict=True):
+                    b.store(b.fadd(b.load(place, align=8), v), place, align=8)
         return context.get_dummy_value()
-    return types.void(tile, INT, INT), generate
+    return types.void(tile, INT, INT, INT), generate
 
 
 @intrinsic

@@ -10,10 +10,11 @@ from ..runtime.target import target
 
 JOBS = 64                       # enough for as many cores
 LEAST = 100_000                 # products that are worth a job
+STEPS = 64                      # vectors of pixels of a chunk
 ROWS = 10                       # of a block: each row takes a general register for its tap
 PANEL = 2**14                   # bytes of a panel: half of a small first-level cache
 TOTALS = 2**17                  # bytes of the sums of a job: a part of a small second-level cache
-SHORT = 64                      # taps of a job: with fewer, the panels are transposed too often
+SHORT = 128                     # taps of a job: with fewer, the panels are transposed too often
 
 
 class Sizes(NamedTuple):
@@ -75,8 +76,9 @@ def cost(s: Sizes, plan: Plan, lanes: int) -> float:
     steps = s.rows * (-(-s.pixels // lanes) if plan.by_pixels else s.pixels)
     starts = plan.chunks * plan.chunk_rows              # of the innermost loop
     transposed = 0 if plan.by_pixels else plan.k_blocks * plan.columns * steps * (math.log2(lanes) + 4)
-    return s.groups * (sums * steps * (max(size, plan.rows + plan.columns) + 1)
-                       + sums * (starts * (10 + plan.rows) + plan.chunks * size * 4)
+    step = max(size, plan.rows + plan.columns if plan.by_pixels else 0) + 1     # broadcasts hide behind the products
+    return s.groups * (sums * steps * step
+                       + sums * (starts * (10 + plan.rows) + plan.chunks * size * 14)
                        + transposed * plan.parts[1]
                        + plan.ranges * sums * size * (2 * lanes if plan.by_pixels else 8))
 
@@ -92,9 +94,11 @@ def _plan(s, bits, lanes, rows, columns, by_pixels):
     jobs = min(JOBS, max(1, s.products // LEAST))
     have = lambda: s.groups * -(-k_blocks // k_some) * -(-q_blocks // q_some)
     k_some = _split(k_blocks, k_some, 1, jobs, have())
+    if not by_pixels:
+        q_some = _split(q_blocks, q_some, -(-SHORT // rows), jobs, have())
     numbers = s.groups * (s.channels * s.rows * s.pixels + s.x_group)           # of both operands
     ranges = max(1, min(-(-jobs // have()), chunks, numbers // (4 * s.groups * s.channels * s.taps)))
-    q_some = _split(q_blocks, q_some, 1 if by_pixels else -(-SHORT // rows), jobs, have() * ranges)
+    q_some = _split(q_blocks, q_some, 1 if by_pixels else -(-SHORT // rows // 2), jobs, have() * ranges)
     return Plan(by_pixels, rows, columns, k_blocks, q_blocks, k_some, q_some, ranges, chunks, *chunk)
 
 
@@ -106,13 +110,9 @@ def _split(count, some, least, jobs, have):
 
 def _chunk(s, bits, lanes, width, by_pixels):
     """(output rows, pixels of each) of a chunk."""
-    size = bits // 8
-    if by_pixels:
-        chunk = min(max(3 * PANEL // 2 // (size * (s.channels + -(-s.taps // 4))), 32 * lanes), 64 * lanes)
-    else:
-        chunk = min(max(PANEL // (size * width), 64), 512)
-    if s.pixels >= chunk:
+    chunk = STEPS * lanes if by_pixels else min(max(PANEL // (bits // 8 * width), 64), 512)
+    if s.pixels > chunk:
         parts = -(-s.pixels // chunk)
-        return 1, -(-s.pixels // parts // lanes) * lanes if parts > 1 else s.pixels
-    rows = min(s.rows, chunk // s.pixels)
+        return 1, -(-s.pixels // parts // lanes) * lanes
+    rows = min(s.rows, STEPS // -(-s.pixels // lanes) if by_pixels else chunk // s.pixels)
     return -(-s.rows // -(-s.rows // rows)), s.pixels

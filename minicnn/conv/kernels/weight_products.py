@@ -45,7 +45,7 @@ from .simd import (
 from .vector import INT, VECTOR
 from .weight_plan import Plan, Sizes, plan_of
 
-CHAIN = 64                      # additions to a register before it is added to another one
+CHAIN = 128                     # additions to a register of output channels before it is added to another one
 PER_CALL = 500_000              # products: less work is not worth a call on another thread
 
 
@@ -76,7 +76,7 @@ def channel_block(bits: int, rows: int, columns: int) -> int:
     """
     width = columns * VECTOR[bits].lanes
 
-    def multiply(x, at, x_row, taps, panel, g, step, count, length, totals, to):
+    def multiply(x, at, x_row, taps, panel, g, step, count, length, totals, to, fresh):
         total, tile, added = zeros(bits, rows, columns), zeros(bits, rows, columns), 0
         for _ in range(count):
             for first in range(0, length, CHAIN):
@@ -88,9 +88,9 @@ def channel_block(bits: int, rows: int, columns: int) -> int:
                 if added >= CHAIN:
                     total, tile, added = add(total, tile), zeros(bits, rows, columns), 0
             at += x_row
-        accumulate(add(total, tile), totals, to)
+        accumulate(add(total, tile), totals, to, fresh)
 
-    return compiled_block(11, multiply)
+    return compiled_block(12, multiply)
 
 
 @functools.cache
@@ -98,26 +98,20 @@ def pixel_block(bits: int, rows: int, columns: int) -> int:
     """The same with pixels in its lanes: totals[i, j] += the products x[taps[i] + p] grad[ks[j] + p], lane by lane."""
     lanes = VECTOR[bits].lanes
 
-    def multiply(x, at, x_row, taps, grad, g, ks, count, length, totals, to):
-        total, tile, added = zeros(bits, rows, columns), zeros(bits, rows, columns), 0
-        whole = length // lanes * lanes
-        for _ in range(count):
-            for first in range(0, whole, CHAIN * lanes):
-                last = min(first + CHAIN * lanes, whole)
-                for p in range(first, last, lanes):
-                    tile = add_vectors_at(tile, x, at + p, taps, None, gather(bits, columns, grad, g + p, ks, None))
-                added += (last - first) // lanes
-                if added >= CHAIN:
-                    total, tile, added = add(total, tile), zeros(bits, rows, columns), 0
-            if whole < length:
-                left = length - whole
-                tile = add_vectors_at(tile, x, at + whole, taps, left,
-                                      gather(bits, columns, grad, g + whole, ks, left))
-                added += 1
-            at, g = at + x_row, g + length
-        accumulate(add(total, tile), totals, to)
+    def multiply(x, at, x_row, taps, grad, g, ks, count, length, totals, to, fresh):
+        tile, whole = zeros(bits, rows, columns), length // lanes * lanes
+        for row in range(count):
+            for p in range(0, whole, lanes):
+                numbers = gather(bits, columns, grad, g + row * length + p, ks, None)
+                tile = add_vectors_at(tile, x, at + row * x_row + p, taps, None, numbers)
+        if whole < length:                              # the ends of the rows
+            left, at, g = length - whole, at + whole, g + whole
+            for row in range(count):
+                numbers = gather(bits, columns, grad, g + row * length, ks, left)
+                tile = add_vectors_at(tile, x, at + row * x_row, taps, left, numbers)
+        accumulate(tile, totals, to, fresh)
 
-    return compiled_block(11, multiply)
+    return compiled_block(12, multiply)
 
 
 @njit(inline="always")
@@ -137,19 +131,22 @@ def fill_panel(bits: int, lanes: int, grad: int, at: int, ks: int, width: int, p
 @njit(inline="always")
 def store_sums(lanes: int, plan: Plan, totals: np.ndarray, out: np.ndarray, k_first: int, q_first: int) -> None:
     """out[k, q] = the sums of a job, rounded once."""
-    for n in range(min(plan.k_some, plan.k_blocks - k_first) * plan.columns):
-        for m in range(min(plan.q_some, plan.q_blocks - q_first) * plan.rows):
-            block = n // plan.columns * plan.q_some + m // plan.rows
-            slot = ((block * plan.rows + m % plan.rows) * plan.columns + n % plan.columns) * lanes
-            k, q = k_first * plan.columns + n, q_first * plan.rows + m
-            if q < out.shape[1] and plan.by_pixels and k < out.shape[0]:
-                total = 0.0
-                for lane in range(lanes):
-                    total += totals[slot + lane]
-                out[k, q] = total
-            elif q < out.shape[1]:
-                for lane in range(min(lanes, out.shape[0] - k * lanes)):
-                    out[k * lanes + lane, q] = totals[slot + lane]
+    for b in range(min(plan.k_some, plan.k_blocks - k_first)):
+        for j in range(plan.columns):
+            k = (k_first + b) * plan.columns + j
+            for c in range(min(plan.q_some, plan.q_blocks - q_first)):
+                q = (q_first + c) * plan.rows
+                slot = (((b * plan.q_some + c) * plan.rows) * plan.columns + j) * lanes
+                for i in range(min(plan.rows, out.shape[1] - q)):
+                    if not plan.by_pixels:
+                        for lane in range(min(lanes, out.shape[0] - k * lanes)):
+                            out[k * lanes + lane, q + i] = totals[slot + lane]
+                    elif k < out.shape[0]:
+                        total = 0.0
+                        for lane in range(slot, slot + lanes):
+                            total += totals[lane]
+                        out[k, q + i] = total
+                    slot += plan.columns * lanes
 
 
 @functools.cache
@@ -170,9 +167,8 @@ def weight_kernel(bits: int) -> Any:
             k_first, q_first = job // q_parts % k_parts * plan.k_some, job % q_parts * plan.q_some
             part = job // q_parts // k_parts
             group, part = part // plan.ranges, part % plan.ranges
-            for n in range(totals.size):
-                totals[n] = 0
-            for chunk in range(plan.chunks * part // plan.ranges, plan.chunks * (part + 1) // plan.ranges):
+            first = plan.chunks * part // plan.ranges
+            for chunk in range(first, plan.chunks * (part + 1) // plan.ranges):
                 row, p = chunk // pieces * plan.chunk_rows, chunk % pieces * plan.chunk_pixels
                 count, length = min(plan.chunk_rows, s.rows - row), min(plan.chunk_pixels, s.pixels - p)
                 at = group * s.x_group + row * s.x_row + p
@@ -186,7 +182,7 @@ def weight_kernel(bits: int) -> Any:
                     for q in range(q_first, min(q_first + plan.q_some, plan.q_blocks)):
                         to = ((k - k_first) * plan.q_some + q - q_first) * size
                         call(block, (arrays.x, at, s.x_row, arrays.taps + 8 * q * plan.rows, operand, place, places,
-                                     count, length, totals.ctypes.data, to))
+                                     count, length, totals.ctypes.data, to, int(chunk == first)))
             store_sums(lanes, plan, totals, out[part, group], k_first, q_first)
 
     element = types.Float(f"float{bits}")
@@ -231,7 +227,9 @@ def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarra
 
     jobs = groups * plan.ranges * math.prod(plan.parts)
     parallel_for(jobs, work, 1 + PER_CALL * jobs // s.products)
-    while len(out) > 1:                                 # a tree
-        half = len(out) // 2
-        out = np.concatenate((out[:half] + out[half:2 * half], out[2 * half:]))
+    left = plan.ranges
+    while left > 1:                                     # a tree
+        half = left // 2
+        out[:half] += out[left - half:left]
+        left -= half
     return out[0]

@@ -244,8 +244,9 @@ class Interpreter:
         left = self.gather(8 * tile.itemsize, len(tile) // len(right), base, index, table, count)
         return self.add_outer(tile, left, right)
 
-    def accumulate(self, tile, base, index):
-        self._memory(np.float64, base, index, tile.size, stores=True)[:] += tile.ravel()
+    def accumulate(self, tile, base, index, first):
+        numbers = self._memory(np.float64, base, index, tile.size, stores=True)
+        numbers[:] = tile.ravel() + (0 if first else numbers)
 
     def entry(self, table, i):
         return int(self._memory(np.int64, table, i, 1)[0])
