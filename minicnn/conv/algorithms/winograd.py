@@ -28,8 +28,10 @@ from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve_tiles
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.memory import LINE
 from ..runtime.target import target
 
+SCRATCH = 2**20 * 3 // 4        # bytes of transformed tiles that stay in the second-level cache
 MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
 
 
@@ -64,16 +66,28 @@ def predicted_seconds(geometry: Geometry, m: int) -> float:
     return 30e-6 + cut + tiles * (products + transforms) / 3.5e9 + moved(n * n * g.in_channels * g.out_channels)
 
 
+def cycles(rows: int, columns: int) -> float:
+    """Predicted cycles of a register block of rows x columns for one addition of products; 0 without columns.
+
+    The processor adds two vectors of products in a cycle, but a sum can be added to only every fourth cycle. It loads
+    two operands in a cycle. The last term counts the loads that wait for the second-level cache.
+
+    >>> cycles(6, 2) / 12 < cycles(10, 1) / 10
+    True
+    """
+    return max(rows * columns / 2, (rows + columns) / 2, 4) + (rows + columns) / 4 if columns else 0.0
+
+
 @cache
 def product_block_size(channels: int, columns: int) -> tuple[int, int]:
-    """(channels, tiles) of the register blocks that cover all products with the least work.
+    """(channels, vectors) of the register blocks that multiply `columns` vectors in the fewest cycles.
 
-    A load counts as half a product.
+    The columns that are left over are a smaller block.
 
     >>> product_block_size(1, 1)
     (1, 1)
     """
-    work = lambda a, b: -(-channels // a) * -(-columns // b) * (a * b + (a + b) / 2)
+    work = lambda a, b: -(-channels // a) * (columns // b * cycles(a, b) + cycles(a, columns % b))
     return min(target().blocks(), key=lambda size: (work(*size), -size[0]))
 
 
@@ -81,8 +95,19 @@ def product_block_size(channels: int, columns: int) -> tuple[int, int]:
 def weight_block_size(channels: int, vectors: int) -> tuple[int, int]:
     """(input channels, vectors of output channels) of the register blocks of the weight's gradient."""
     sizes = [(a, b) for a, b in target().blocks() if vectors % b == 0]
-    return min(sizes, key=lambda size: (-(-channels // size[0]) * vectors // size[1]
-                                        * (size[0] * size[1] + (size[0] + size[1]) / 2), -size[0]))
+    work = lambda a, b: -(-channels // a) * vectors // b * cycles(a, b)
+    return min(sizes, key=lambda size: (work(*size), -size[0]))
+
+
+def forward_blocks(tiling: Tiling, channels: int) -> ForwardBlocks:
+    """How the forward pass divides its work, for so many output channels."""
+    F, s, group = tiling.F, tiling.sizes, tiling.group
+    vector = F.n * F.n * F.lanes * F.bits // 8          # bytes of the transforms of one channel of a vector of tiles
+    tiles = min(s.columns, max(1, SCRATCH // (s.C * group * vector)))
+    tiles = -(-s.columns // -(-s.columns // tiles))     # jobs of the same size
+    k, t = product_block_size(channels, tiles * group)
+    panel = min(-(-channels // k), max(1, SCRATCH // 4 // (k * tiles * group * vector)))
+    return ForwardBlocks(k, t, panel, tiles, group)
 
 
 class Tiling:
@@ -95,6 +120,8 @@ class Tiling:
     sizes : Sizes
         The sizes of the images after circular padding, and after the cut into tiles if the batch does not fill the
         lanes.
+    group : int
+        The vectors of images that one job handles: as many as a line of the cache holds, if the batch has as many.
     inputs, outputs : Grid or None
         Cut the images and the outputs into tiles. None if the batch fills the lanes.
     """
@@ -104,7 +131,9 @@ class Tiling:
         self.F = F = Filtering(8 * np.dtype(g.dtype).itemsize, best_tile(geometry), g.kernel[0])
         rows, columns = (-(-size // F.m) for size in g.out_size)
         origin = g.padding[0][0], g.padding[1][0]
-        self.inputs, self.outputs = None, None
+        self.inputs, self.outputs, self.group = None, None, 1
+        if g.batch % (line := LINE * 8 // F.bits) == 0:
+            self.group = max(1, line // F.lanes)
         if g.batch % F.lanes == 0:
             self.sizes = Sizes(C=g.in_channels, H=g.height, W=g.width, N=g.batch, K=g.out_channels, OH=g.out_size[0],
                                OW=g.out_size[1], top=origin[0], left=origin[1], pitch=F.m, rows=rows, columns=columns)
@@ -168,7 +197,7 @@ class Winograd(Algorithm):
         tiling, g = tiling_of(geometry), geometry
         x = to_batch_last(x)
         padded = pad(x, g) if g.padding_mode == "circular" else x
-        blocks = ForwardBlocks(*product_block_size(g.out_channels, tiling.sizes.columns))
+        blocks = forward_blocks(tiling, g.out_channels)
         u = spectra(weight, False, tiling.F, blocks.k)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
         y = convolve_tiles(tiling.cut_input(padded), u, bias, tiling.F, tiling.sizes, blocks, relu)
@@ -177,8 +206,8 @@ class Winograd(Algorithm):
 
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, weight, out, tiling, g = saved
-        blocks = BackwardBlocks(*product_block_size(g.in_channels, tiling.sizes.columns),
-                                *weight_block_size(g.in_channels, -(-g.out_channels // tiling.F.lanes)))
+        blocks = BackwardBlocks(*product_block_size(g.in_channels, tiling.sizes.columns * tiling.group),
+                                *weight_block_size(g.in_channels, -(-g.out_channels // tiling.F.lanes)), tiling.group)
         u = spectra(weight, True, tiling.F, blocks.c) if needs[0] else None
         y = None if out is None else tiling.cut_output(out)
         dy = tiling.cut_output(to_batch_last(grad))

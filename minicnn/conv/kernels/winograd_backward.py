@@ -6,7 +6,7 @@
 The `__init__` of this folder has the notation. `winograd_weight` computes dweight from dU. The backward pass computes V
 again: to keep V, the forward pass would write several times the input to memory.
 
-The rows of tiles of a vector of images are divided into `strips`, and a job is some strips. The four steps of
+The rows of tiles of a group of images are divided into `strips`, and a job is some strips. The four steps of
 `winograd_backward_steps` handle one row of tiles at a time:
 
 1. transform: BT x and A dy, down the columns of pixels. Then, for one row i of frequencies at a time, the transforms
@@ -24,13 +24,11 @@ import functools
 from typing import Any
 
 import numpy as np
-from numba import types
 
-from ..runtime.memory import empty, working_memory
-from ..runtime.threads import parallel_for
-from .compile import PACKED, compiled, pack, unpack
+from ..runtime.memory import empty
+from ..runtime.threads import parallel_for, parallel_kernel
+from .compile import compiled_block, pack, unpack
 from .cook_toom_transform import Filtering
-from .vector import INT
 from .winograd_backward_steps import (
     BackwardArrays,
     BackwardBlocks,
@@ -47,7 +45,7 @@ from .winograd_backward_steps import (
     transform_input_rows,
     weight_block,
 )
-from .winograd_forward import Sizes, product_block
+from .winograd_forward import Sizes, product_blocks
 
 JOBS = 4                        # the fewest jobs, if there are enough rows of tiles; each job has its own sum dU
 PER_CALL = 100_000              # numbers added: less work is not worth a call on another thread
@@ -59,29 +57,30 @@ def backward_kernel(F: Filtering) -> Any:
     def backward(start, stop, scratch, task):
         arrays, s, blocks, places, setup = unpack(BackwardTask, task)
         size = F.n * F.n * places.padded_c * places.padded_k
-        units = s.N // F.lanes * setup.strips
+        group = blocks.group
+        units = s.N // (group * F.lanes) * setup.strips
         clear(F.bits, F.lanes, scratch, places.V, places.D)         # the channels of V and M beyond C and K stay 0
         for job in range(start, stop):
             if setup.needs_w:
                 clear(F.bits, F.lanes, arrays.du, job * size, (job + 1) * size)
             clear(F.bits, F.lanes, arrays.db, job * s.K * F.lanes, (job + 1) * s.K * F.lanes)
             for unit in range(job * units // setup.jobs, (job + 1) * units // setup.jobs):
-                n0, strip = unit // setup.strips * F.lanes, unit % setup.strips
+                n0, strip = unit // setup.strips * group * F.lanes, unit % setup.strips
                 top_row = strip * s.rows // setup.strips
                 for ty in range(top_row, (strip + 1) * s.rows // setup.strips):
-                    transform_columns(F, arrays, scratch, s, places, setup, job, n0, ty)
+                    transform_columns(F, arrays, scratch, s, places, setup, group, job, n0, ty)
                     for i in range(F.n):
-                        transform_cotangent_rows(F, scratch, s, places, i)
+                        transform_cotangent_rows(F, scratch, s, places, group, i)
                         if setup.needs_w:
-                            transform_image_rows(F, scratch, s, places, i)
+                            transform_image_rows(F, scratch, s, places, group, i)
                             add_weight_products(F, arrays, scratch, s, places, setup, job, i)
                         if setup.needs_x:
                             multiply_input(F, arrays, scratch, s, blocks, places, setup, i)
-                            transform_input_rows(F, scratch, s, places, i)
+                            transform_input_rows(F, scratch, s, places, group, i)
                     if setup.needs_x:
-                        store_input(F, arrays, scratch, s, places, unit, n0, strip, ty, top_row)
+                        store_input(F, arrays, scratch, s, places, group, unit, n0, strip, ty, top_row)
 
-    return compiled(types.void(INT, INT, INT, PACKED), backward)
+    return compiled_block(4, backward)
 
 
 def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray | None, F: Filtering, s: Sizes,
@@ -92,7 +91,7 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
     ----------
     y : array (K, OH, OW, N) or None
         The output, if the convolution ended with a ReLU.
-    u : array (f, C / c_block, K, c_block) or None
+    u : array (f, C / blocks.c, K, blocks.c) or None
         The transformed weight, from `winograd_weight.spectra`, if dx is wanted.
     needs_w : bool
         Whether du is wanted.
@@ -105,19 +104,20 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
     db : array (jobs, K, lanes)
         The sum over jobs and lanes is the gradient of the bias.
     """
-    kernel, places, vectors = backward_kernel(F), backward_places(F, s, blocks), s.N // F.lanes
-    strips = min(s.rows, -(-JOBS // vectors))
-    jobs = min(vectors * strips, 2 * JOBS)
+    kernel, places = backward_kernel(F), backward_places(F, s, blocks)
+    groups = s.N // (blocks.group * F.lanes)
+    strips = min(s.rows, -(-JOBS // groups))
+    jobs = min(groups * strips, 2 * JOBS)
     setup = BackwardSetup(strips, jobs, int(y is not None), int(u is not None), int(needs_w),
-                product_block(F.bits, blocks.c, blocks.t), weight_block(F.bits, blocks.u, blocks.k))
+                *product_blocks(F, blocks.c, blocks.t, places.vectors), weight_block(F.bits, blocks.u, blocks.k))
     none = np.empty(0, x.dtype)
     dx = none if u is None else empty(x.shape, x.dtype)
-    edges = none if u is None else empty((vectors, strips, s.C, F.shared, s.W, F.lanes), x.dtype)
+    edges = none if u is None else empty((groups, strips, s.C, F.shared, s.W, blocks.group * F.lanes), x.dtype)
     du = empty((jobs, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
     db = empty((jobs, s.K, F.lanes), x.dtype)
     arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, edges, du, db)))
     task = pack(BackwardTask(arrays, s, blocks, places, setup))
-    parallel_for(jobs, lambda start, stop: kernel(start, stop, working_memory(places.end * x.itemsize), task))
+    parallel_kernel(jobs, kernel, task, places.end * x.itemsize)
     if u is not None and strips > 1:
         _add_edges(dx, edges, F, s)
     return None if u is None else dx, du if needs_w else None, db
@@ -125,7 +125,7 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
 
 def _add_edges(dx, edges, F, s):
     """Add `edges` to dx, on all threads."""
-    images, strips = dx.reshape(s.C, s.H, s.W, -1, F.lanes), edges.shape[1]
+    images, strips = dx.reshape(s.C, s.H, s.W, -1, edges.shape[-1]), edges.shape[1]
 
     def work(start, stop):                              # channels
         for strip in range(1, strips):

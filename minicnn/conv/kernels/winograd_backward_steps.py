@@ -1,7 +1,8 @@
 """The four steps of `winograd_backward`, as functions that are inlined into its kernel, and their arguments.
 
-A step handles one row of tiles of a vector of images: the tiles (ty, t) of the images from n0 on. Row i of the
-frequencies is f = (i, j) for all j. `winograd_backward` has the formulas, the `__init__` of this folder the notation.
+A step handles one row of tiles of a group of vectors of images: the tiles (ty, t) of the images from n0 on. Row i of
+the frequencies is f = (i, j) for all j. `winograd_backward` has the formulas, the `__init__` of this folder the
+notation.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ from .simd import (
     zeros,
 )
 from .vector import VECTOR
-from .winograd_forward import Sizes, pixels, transform_down
+from .winograd_forward import Sizes, multiply_row, pixels, transform_down
 
 
 class BackwardBlocks(NamedTuple):
     """The register blocks of the products of the backward pass."""
 
     c: int              # input channels of a block of dV
-    t: int              # tiles of a block of dV
+    t: int              # vectors of a block of dV: tiles side by side, each with `group` vectors of images
     u: int              # input channels of a block of dU
     k: int              # vectors of output channels of a block of dU
+    group: int          # vectors of images of a job
 
 
 class BackwardArrays(NamedTuple):
@@ -45,9 +47,9 @@ class BackwardArrays(NamedTuple):
     x: int              # (C, H, W, N)
     dy: int             # (K, OH, OW, N)
     y: int              # (K, OH, OW, N), read only if `rectify`
-    u: int              # (f, C / c_block, K, c_block)
+    u: int              # (f, C / c, K, c) for blocks of c channels
     dx: int             # (C, H, W, N)
-    edges: int          # (vector of images, strip, C, r - 1, W, lane): the rows of dx that two strips share
+    edges: int          # (group of images, strip, C, r - 1, W, image): the rows of dx that two strips share
     du: int             # (job, f, C, K), C and K padded to whole blocks
     db: int             # (job, K, lane)
 
@@ -58,33 +60,34 @@ class BackwardPlaces(NamedTuple):
     The memory before x_half holds n vectors: the pixels that `store_one_by_one` stores.
     """
 
-    x_half: int         # (C, n, width) vectors: BT x
-    y_half: int         # (K, n, columns m) vectors: A dy
-    d_half: int         # (C, n, width) vectors: dV BT
-    V: int              # (n, padded_c, columns) vectors: V of one row of frequencies
-    M: int              # (n, padded_k, padded_columns) vectors: dM of one row of frequencies
-    D: int              # (n, C padded to whole blocks, padded_columns) vectors: dV of one row of frequencies
-    T: int              # (columns, lane, padded_k) numbers: dM of one frequency, transposed
+    x_half: int         # (C, n, width, group) vectors: BT x
+    y_half: int         # (K, n, columns m, group) vectors: A dy
+    d_half: int         # (C, n, width, group) vectors: dV BT
+    V: int              # (n, padded_c, columns, group) vectors: V of one row of frequencies
+    M: int              # (n, padded_k, columns, group) vectors: dM of one row of frequencies
+    D: int              # (n, C padded to whole blocks, columns, group) vectors: dV of one row of frequencies
+    T: int              # (columns, group, lane, padded_k) numbers: dM of one frequency, transposed
     end: int
     v_step: int         # from one frequency of V to the next
     m_step: int         # from one frequency of M to the next
     d_step: int         # from one frequency of D to the next
     width: int          # pixel columns of a row of tiles
-    padded_columns: int     # tiles of a row, padded to whole blocks
-    padded_c: int       # channels of V and dU, a multiple of u_block
-    padded_k: int       # channels of dM and dU, a multiple of k_block vectors
+    vectors: int        # of a row of tiles: columns x group
+    padded_c: int       # channels of V and dU, a multiple of the block u
+    padded_k: int       # channels of dM and dU, a multiple of the block k
 
 
 class BackwardSetup(NamedTuple):
     """How `backward_kernel` divides its work, which results it computes, and the blocks that it calls."""
 
-    strips: int         # of each vector of images
+    strips: int         # of each group of images
     jobs: int
     rectify: int        # whether to set dy to 0 where y is not positive
     needs_x: int        # whether dx is wanted
     needs_w: int        # whether dU is wanted
-    multiply: int       # the address of a `product_block` of c_block x t_block vectors
-    add_products: int   # the address of a `weight_block` of u_block x k_block vectors
+    multiply: int       # the address of a `product_block` of c x t vectors
+    rest: int           # the same, for the vectors of a row of tiles that are left over
+    add_products: int   # the address of a `weight_block` of u x k vectors
 
 
 class BackwardTask(NamedTuple):
@@ -101,20 +104,20 @@ class BackwardTask(NamedTuple):
 def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardPlaces:
     """The places in scratch memory, for the kernel and for its caller. The caller allocates `end` numbers."""
     up = lambda size, step: -(-size // step) * step
-    width, padded_columns = (s.columns - 1) * s.pitch + F.n, up(s.columns, blocks.t)
+    width, vectors, pixel = (s.columns - 1) * s.pitch + F.n, s.columns * blocks.group, blocks.group * F.lanes
     padded_c, padded_k = up(s.C, blocks.u), up(s.K, blocks.k * F.lanes)
-    v_step, m_step, d_step = (size * F.lanes for size in
-                              (padded_c * s.columns, padded_k * padded_columns, up(s.C, blocks.c) * padded_columns))
+    v_step, m_step, d_step = ((size * vectors + 1) * F.lanes        # + 1: as in `forward_places`
+                              for size in (padded_c, padded_k, up(s.C, blocks.c)))
     x_half = F.n * F.lanes
-    y_half = x_half + s.C * F.n * width * F.lanes
-    d_half = y_half + s.K * F.n * s.columns * F.m * F.lanes
-    V = d_half + s.C * F.n * width * F.lanes
+    y_half = x_half + s.C * F.n * width * pixel
+    d_half = y_half + s.K * F.n * s.columns * F.m * pixel
+    V = d_half + s.C * F.n * width * pixel
     M = V + F.n * v_step
     D = M + F.n * m_step
     T = D + F.n * d_step
-    end = T + s.columns * F.lanes * padded_k
-    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, padded_columns,
-                          padded_c, padded_k)
+    end = T + vectors * F.lanes * padded_k
+    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, vectors, padded_c,
+                          padded_k)
 
 
 @njit(inline="always")
@@ -128,59 +131,67 @@ def clear(bits: int, lanes: int, base: int, start: int, stop: int) -> None:
 
 @njit(inline="always")
 def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rectify: int, at: int, row: int,
-                             scratch: int, to: int, total: Any) -> Any:
+                             group: int, scratch: int, to: int, total: Any) -> Any:
     """to[i, j] = A times m pixels of dy[at], from `row` on in column j. Returns total + the sum of these pixels.
+
+    dy[at] is the first of `group` vectors of images, and to[i, j] has as many vectors.
 
     With `rectify`, pixels at which y is not positive are 0.
     """
     length = s.columns * F.m
     for j in range(length):
-        if j < s.OW:
-            tile = pixels(F.bits, F.m, arrays.dy, at + j * s.N, s.OW * s.N, row, s.OH)
-            if rectify:
-                tile = where_positive(pixels(F.bits, F.m, arrays.y, at + j * s.N, s.OW * s.N, row, s.OH), tile)
-            total = add_up(total, tile)
-            store_column(transform("A", F, tile), 0, scratch, to + j * F.lanes, length * F.lanes)
-        else:
-            store_column(zeros(F.bits, F.n, 1), 0, scratch, to + j * F.lanes, length * F.lanes)
+        for v in range(group):
+            here = to + (j * group + v) * F.lanes
+            if j < s.OW:
+                place = at + j * s.N + v * F.lanes
+                tile = pixels(F.bits, F.m, arrays.dy, place, s.OW * s.N, row, s.OH)
+                if rectify:
+                    tile = where_positive(pixels(F.bits, F.m, arrays.y, place, s.OW * s.N, row, s.OH), tile)
+                total = add_up(total, tile)
+                store_column(transform("A", F, tile), 0, scratch, here, length * group * F.lanes)
+            else:
+                store_column(zeros(F.bits, F.n, 1), 0, scratch, here, length * group * F.lanes)
     return total
 
 
 @njit(inline="always")
 def transform_columns(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces,
-                      setup: BackwardSetup, job: int, n0: int, ty: int) -> None:
+                      setup: BackwardSetup, group: int, job: int, n0: int, ty: int) -> None:
     """A dy of row ty of tiles of the images from n0 on, and BT x if dU is wanted; db += the sum of dy."""
     if setup.needs_w:
         for c in range(s.C):
-            transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, scratch,
-                           places.x_half + c * F.n * places.width * F.lanes)
+            transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, group,
+                           scratch, places.x_half + c * F.n * places.width * group * F.lanes)
     for k in range(s.K):
         total = column(F.bits, 1, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
-        total = transform_cotangent_down(F, arrays, s, setup.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, scratch,
-                                         places.y_half + k * F.n * s.columns * F.m * F.lanes, total)
+        total = transform_cotangent_down(F, arrays, s, setup.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m,
+                                         group, scratch,
+                                         places.y_half + k * F.n * s.columns * F.m * group * F.lanes, total)
         store_column(total, 0, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
 
 
 @njit(inline="always")
-def transform_cotangent_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, i: int) -> None:
+def transform_cotangent_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, group: int, i: int) -> None:
     """dM = (A dy) AT: row i of the frequencies of dM, for all channels and a row of tiles."""
     for k in range(s.K):
         for t in range(s.columns):
-            at = places.y_half + ((k * F.n + i) * s.columns + t) * F.m * F.lanes
-            tile = column(F.bits, F.m, scratch, at, F.lanes)
-            store_column(transform("A", F, tile), 0,
-                         scratch, places.M + (k * places.padded_columns + t) * F.lanes, places.m_step)
+            for v in range(group):
+                at = places.y_half + (((k * F.n + i) * s.columns + t) * F.m * group + v) * F.lanes
+                tile = column(F.bits, F.m, scratch, at, group * F.lanes)
+                store_column(transform("A", F, tile), 0,
+                             scratch, places.M + (k * places.vectors + t * group + v) * F.lanes, places.m_step)
 
 
 @njit(inline="always")
-def transform_image_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, i: int) -> None:
+def transform_image_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, group: int, i: int) -> None:
     """V = (BT x) B: row i of the frequencies of V, for all channels and a row of tiles."""
     for c in range(s.C):
         for t in range(s.columns):
-            at = places.x_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
-            tile = column(F.bits, F.n, scratch, at, F.lanes)
-            store_column(transform("BT", F, tile), 0,
-                         scratch, places.V + (c * s.columns + t) * F.lanes, places.v_step)
+            for v in range(group):
+                at = places.x_half + (((c * F.n + i) * places.width + t * s.pitch) * group + v) * F.lanes
+                tile = column(F.bits, F.n, scratch, at, group * F.lanes)
+                store_column(transform("BT", F, tile), 0,
+                             scratch, places.V + (c * places.vectors + t * group + v) * F.lanes, places.v_step)
 
 
 # Step 2, the products for the weight.
@@ -189,26 +200,28 @@ def transform_image_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardP
 def weight_block(bits: int, rows: int, columns: int) -> Any:
     """The address of a block: du[c, k] += sum over tiles and images of v[c] m[k], for one frequency and all channels.
 
+    There are `vectors` vectors of tiles and images.
+
     The images lie in the lanes, and the sum runs over images. Therefore dM is transposed first, to T[tile, image, k]
     with the output channels in the lanes. C is a multiple of `rows`, and K a multiple of `columns` vectors.
     """
     lanes = VECTOR[bits].lanes
 
-    def accumulate(C, K, tiles, du, to, scratch, v, m, padded_columns, T):
-        for t in range(tiles):
+    def accumulate(C, K, vectors, du, to, scratch, v, m, T):
+        for t in range(vectors):
             for k in range(0, K, lanes):
-                tile = column(bits, lanes, scratch, m + (k * padded_columns + t) * lanes, padded_columns * lanes)
+                tile = column(bits, lanes, scratch, m + (k * vectors + t) * lanes, vectors * lanes)
                 store_column(transpose(tile), 0, scratch, T + t * lanes * K + k, K)
         for c in range(0, C, rows):
             for k in range(0, K, columns * lanes):
                 tile = zeros(bits, rows, columns)
-                for p in range(tiles * lanes):
-                    tile = add_products(tile, rows, scratch, v + c * tiles * lanes + p, tiles * lanes,
+                for p in range(vectors * lanes):
+                    tile = add_products(tile, rows, scratch, v + c * vectors * lanes + p, vectors * lanes,
                                         loads(bits, columns, scratch, T + p * K + k, None))
                 tile = add(tile, load_tile(bits, rows, columns, du, to + c * K + k, K))
                 store_tile(tile, columns, du, to + c * K + k, K, rows, None)
 
-    return compiled_block(10, accumulate)
+    return compiled_block(9, accumulate)
 
 
 @njit(inline="always")
@@ -217,10 +230,10 @@ def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, s: S
     """dU[f] += dM[f] V[f]^T for row i of the frequencies f, summed over a row of tiles and a vector of images."""
     size = places.padded_c * places.padded_k
     for j in range(F.n):
-        call(setup.add_products, (places.padded_c, places.padded_k, s.columns,
+        call(setup.add_products, (places.padded_c, places.padded_k, places.vectors,
                                  arrays.du, ((job * F.n + i) * F.n + j) * size,
                                  scratch, places.V + j * places.v_step, places.M + j * places.m_step,
-                                 places.padded_columns, places.T))
+                                 places.T))
 
 
 # Step 3, the products for the input.
@@ -229,34 +242,34 @@ def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, s: S
 def multiply_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, blocks: BackwardBlocks,
                    places: BackwardPlaces, setup: BackwardSetup, i: int) -> None:
     """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f."""
-    c_blocks, row = -(-s.C // blocks.c), places.padded_columns * F.lanes
+    c_blocks = -(-s.C // blocks.c)
     for j in range(F.n):
         for b in range(c_blocks):
-            for t in range(0, s.columns, blocks.t):
-                call(setup.multiply, (arrays.u, ((i * F.n + j) * c_blocks + b) * s.K * blocks.c,
-                                     scratch, places.M + j * places.m_step + t * F.lanes, row, s.K,
-                                     places.D + j * places.d_step + b * blocks.c * row + t * F.lanes, row))
+            multiply_row(F.lanes, setup.multiply, setup.rest, blocks.t, places.vectors, arrays.u,
+                         ((i * F.n + j) * c_blocks + b) * s.K * blocks.c, scratch, places.M + j * places.m_step, s.K,
+                         places.D + j * places.d_step + b * blocks.c * places.vectors * F.lanes)
 
 
 @njit(inline="always")
-def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, i: int) -> None:
+def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, group: int, i: int) -> None:
     """dV BT for row i of the frequencies of dV. The results are added where neighbouring tiles overlap."""
     for c in range(s.C):
         for t in range(s.columns):
-            tile = column(F.bits, F.n, scratch, places.D + (c * places.padded_columns + t) * F.lanes, places.d_step)
-            tile = transform("B", F, tile)
-            to = places.d_half + ((c * F.n + i) * places.width + t * s.pitch) * F.lanes
-            if t and s.pitch < F.n:
-                store_column(tile, F.shared, scratch, to, F.lanes)
-            else:
-                store_column(tile, 0, scratch, to, F.lanes)
+            for v in range(group):
+                at = places.D + (c * places.vectors + t * group + v) * F.lanes
+                tile = transform("B", F, column(F.bits, F.n, scratch, at, places.d_step))
+                to = places.d_half + (((c * F.n + i) * places.width + t * s.pitch) * group + v) * F.lanes
+                if t and s.pitch < F.n:
+                    store_column(tile, F.shared, scratch, to, group * F.lanes)
+                else:
+                    store_column(tile, 0, scratch, to, group * F.lanes)
 
 
 # Step 4, the store.
 
 @njit(inline="always")
-def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, row: int, at: int, edge_at: int,
-                     edge_rows: int, is_first: bool) -> None:
+def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, group: int, row: int, at: int,
+                     edge_at: int, edge_rows: int, is_first: bool) -> None:
     """Store the n pixels that lie at the start of scratch memory in dx; the first `edge_rows` rows go to `edges`.
 
     Rows outside of the image are left out. The first r - 1 rows are added to the rows of the tile above, unless this
@@ -267,7 +280,7 @@ def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Size
             pixel = column(F.bits, 1, scratch, i * F.lanes, F.lanes)
             target, place = arrays.dx, at + (row + i) * s.W * s.N
             if i < edge_rows:
-                target, place = arrays.edges, edge_at + i * s.W * F.lanes
+                target, place = arrays.edges, edge_at + i * s.W * group * F.lanes
             if i < F.shared and not is_first:
                 store_column(pixel, 1, target, place, F.lanes)
             else:
@@ -275,26 +288,26 @@ def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Size
 
 
 @njit(inline="always")
-def store_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces, unit: int,
-                n0: int, strip: int, ty: int, top_row: int) -> None:
+def store_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces, group: int,
+                unit: int, n0: int, strip: int, ty: int, top_row: int) -> None:
     """dx += B (dV BT), for row ty of tiles.
 
     The first r - 1 rows of a strip go to `edges`, because another job may write the same rows of dx. The first strip
-    of a vector of images writes all its rows to dx.
+    of a group of images writes all its rows to dx.
     """
     row, below = ty * F.m - s.top, (ty - top_row) * F.m
     edge_rows = max(F.shared - below, 0) if strip else 0
     for c in range(s.C):
         for j in range(s.left, min(s.left + s.W, places.width)):
-            tile = column(F.bits, F.n, scratch, places.d_half + (c * F.n * places.width + j) * F.lanes,
-                          places.width * F.lanes)
-            tile = transform("B", F, tile)
-            at = (c * s.H * s.W + j - s.left) * s.N + n0
-            if row < 0 or row + F.n > s.H or edge_rows:
-                store_column(tile, 0, scratch, 0, F.lanes)
-                edge_at = (((unit * s.C + c) * F.shared + below) * s.W + j - s.left) * F.lanes
-                store_one_by_one(F, arrays, scratch, s, row, at, edge_at, edge_rows, ty == top_row)
-            elif ty > top_row:
-                store_column(tile, F.shared, arrays.dx, at + row * s.W * s.N, s.W * s.N)
-            else:
-                store_column(tile, 0, arrays.dx, at + row * s.W * s.N, s.W * s.N)
+            for v in range(group):
+                half = places.d_half + ((c * F.n * places.width + j) * group + v) * F.lanes
+                tile = transform("B", F, column(F.bits, F.n, scratch, half, places.width * group * F.lanes))
+                at = (c * s.H * s.W + j - s.left) * s.N + n0 + v * F.lanes
+                if row < 0 or row + F.n > s.H or edge_rows:
+                    store_column(tile, 0, scratch, 0, F.lanes)
+                    edge_at = ((((unit * s.C + c) * F.shared + below) * s.W + j - s.left) * group + v) * F.lanes
+                    store_one_by_one(F, arrays, scratch, s, group, row, at, edge_at, edge_rows, ty == top_row)
+                elif ty > top_row:
+                    store_column(tile, F.shared, arrays.dx, at + row * s.W * s.N, s.W * s.N)
+                else:
+                    store_column(tile, 0, arrays.dx, at + row * s.W * s.N, s.W * s.N)

@@ -14,11 +14,11 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
-from ..runtime.memory import empty, working_memory
-from ..runtime.threads import parallel_for
-from .compile import PACKED, call, compiled, compiled_block, pack, unpack
+from ..runtime.memory import empty
+from ..runtime.threads import parallel_kernel
+from .compile import call, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
 from .simd import (
     add,
@@ -35,7 +35,6 @@ from .simd import (
     store_within,
     zeros,
 )
-from .vector import INT
 
 CHAIN = 64                      # products in a chain of additions; a longer sum consists of several chains
 PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
@@ -64,15 +63,18 @@ class Sizes(NamedTuple):
 class ForwardBlocks(NamedTuple):
     """The register blocks of the products of the forward pass."""
 
-    k: int              # output channels of a block
-    t: int              # tiles of a block
+    k: int              # output channels of a register block
+    t: int              # vectors of a register block: tiles side by side, each with `group` vectors of images
+    panel: int          # register blocks of channels whose products wait in scratch memory for the last transform
+    tiles: int          # neighbouring tiles of a job
+    group: int          # vectors of images of a job
 
 
 class ForwardArrays(NamedTuple):
     """The addresses of the arrays of `forward_kernel`."""
 
     x: int              # (C, H, W, N)
-    u: int              # (f, K / k_block, C, k_block)
+    u: int              # (f, K / k, C, k) for blocks of k channels
     bias: int           # (K,)
     y: int              # (K, OH, OW, N)
 
@@ -80,16 +82,16 @@ class ForwardArrays(NamedTuple):
 class ForwardPlaces(NamedTuple):
     """The places of the arrays in the scratch memory of `forward_kernel`, in numbers.
 
-    The memory before V is used twice. First: t_block tiles after the first transform, (n, width) vectors. Later: an
-    output tile after its first transform, (n, m) vectors.
+    The memory before V is used twice. First: the tiles of a job after the first transform, (n, width, group) vectors.
+    Later: an output tile after its first transform, (n, m) vectors.
     """
 
-    V: int              # (f, C, t_block) vectors
-    M: int              # (f, k_block, t_block) vectors
+    V: int              # (f, C, tiles, group) vectors
+    M: int              # (f, channels of a panel, tiles, group) vectors
     end: int
     v_step: int         # from one frequency of V to the next
     m_step: int         # from one frequency of M to the next
-    width: int          # pixel columns of t_block tiles
+    width: int          # pixel columns of the tiles of a job
 
 
 class ForwardTask(NamedTuple):
@@ -99,19 +101,20 @@ class ForwardTask(NamedTuple):
     sizes: Sizes
     blocks: ForwardBlocks
     places: ForwardPlaces
-    multiply: int       # the address of a `product_block` of k_block x t_block vectors
+    multiply: int       # the address of a `product_block` of k x t vectors
+    rest: int           # the same, for the vectors of a job that are left over
     rectify: int        # whether the output is that of a ReLU
 
 
 @functools.lru_cache(maxsize=1024)
 def forward_places(F: Filtering, s: Sizes, blocks: ForwardBlocks) -> ForwardPlaces:
     """The places in scratch memory, for the kernel and for its caller. The caller allocates `end` numbers."""
-    width = (blocks.t - 1) * s.pitch + F.n
-    v_step = (s.C * blocks.t + 1) * F.lanes             # + 1: with a power of two, few sets of the cache are used
-    m_step = blocks.k * blocks.t * F.lanes
-    V = F.n * width * F.lanes
+    width, vectors = (blocks.tiles - 1) * s.pitch + F.n, blocks.tiles * blocks.group
+    v_step = (s.C * vectors + 1) * F.lanes              # + 1: with a power of two, few sets of the cache are used
+    m_step = (blocks.panel * blocks.k * vectors + 1) * F.lanes
+    V = F.n * width * blocks.group * F.lanes
     M = V + F.n * F.n * v_step
-    return ForwardPlaces(V, M, M + F.n * F.n * m_step, v_step, m_step, width)
+    return ForwardPlaces(V, M, M + F.n * F.n * m_step - F.lanes, v_step, m_step, width)
 
 
 # Steps, inlined into the kernels.
@@ -127,39 +130,63 @@ def pixels(bits: int, n: int, image: int, at: int, step: int, row: int, height: 
 
 
 @njit(inline="always")
-def transform_down(F: Filtering, x: int, at: int, s: Sizes, row: int, left: int, width: int, scratch: int,
+def transform_down(F: Filtering, x: int, at: int, s: Sizes, row: int, left: int, width: int, group: int, scratch: int,
                    to: int) -> None:
-    """to[i, j] = BT times the n pixels from `row` on of column j - left of the image x[at], for j < width."""
+    """to[i, j] = BT times the n pixels from `row` on of column j - left of the image x[at], for j < width.
+
+    x[at] is the first of `group` vectors of images, and to[i, j] has as many vectors.
+    """
     for j in range(width):
-        if 0 <= j - left < s.W:
-            tile = pixels(F.bits, F.n, x, at + (j - left) * s.N, s.W * s.N, row, s.H)
-            store_column(transform("BT", F, tile), 0, scratch, to + j * F.lanes, width * F.lanes)
-        else:
-            store_column(zeros(F.bits, F.n, 1), 0, scratch, to + j * F.lanes, width * F.lanes)
+        for v in range(group):
+            here = to + (j * group + v) * F.lanes
+            if 0 <= j - left < s.W:
+                tile = pixels(F.bits, F.n, x, at + (j - left) * s.N + v * F.lanes, s.W * s.N, row, s.H)
+                store_column(transform("BT", F, tile), 0, scratch, here, width * group * F.lanes)
+            else:
+                store_column(zeros(F.bits, F.n, 1), 0, scratch, here, width * group * F.lanes)
 
 
 @njit(inline="always")
 def transform_input(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, blocks: ForwardBlocks,
                     places: ForwardPlaces, n0: int, ty: int, first: int) -> None:
-    """V = BT x B for all channels of t_block tiles, from tile (ty, first) on, of the images from n0 on."""
+    """V = BT x B for all channels of the tiles of a job, from tile (ty, first) on, of the images from n0 on."""
     for c in range(s.C):
         transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left - first * s.pitch,
-                       places.width, scratch, 0)
-        for t in range(blocks.t):
-            for i in range(F.n):
-                tile = column(F.bits, F.n, scratch, (i * places.width + t * s.pitch) * F.lanes, F.lanes)
-                store_column(transform("BT", F, tile), 0, scratch,
-                             places.V + i * F.n * places.v_step + (c * blocks.t + t) * F.lanes, places.v_step)
+                       places.width, blocks.group, scratch, 0)
+        for t in range(blocks.tiles):
+            for v in range(blocks.group):
+                at = places.V + ((c * blocks.tiles + t) * blocks.group + v) * F.lanes
+                for i in range(F.n):
+                    half = ((i * places.width + t * s.pitch) * blocks.group + v) * F.lanes
+                    tile = column(F.bits, F.n, scratch, half, blocks.group * F.lanes)
+                    store_column(transform("BT", F, tile), 0, scratch, at + i * F.n * places.v_step, places.v_step)
+
+
+@njit(inline="always")
+def multiply_row(lanes: int, multiply: int, rest: int, columns: int, vectors: int, u: int, at: int, scratch: int,
+                 source: int, count: int, to: int) -> None:
+    """Multiply a block of the transformed weight by `vectors` vectors, `columns` at a time.
+
+    `multiply` and `rest` are addresses: of a `product_block` with so many columns, and of one with those left over.
+    """
+    row, left = vectors * lanes, vectors % columns
+    for first in range(0, vectors - left, columns):
+        call(multiply, (u, at, scratch, source + first * lanes, row, count, to + first * lanes, row))
+    if left:
+        start = (vectors - left) * lanes
+        call(rest, (u, at, scratch, source + start, row, count, to + start, row))
 
 
 @njit(inline="always")
 def multiply_frequencies(F: Filtering, arrays: ForwardArrays, scratch: int, s: Sizes, blocks: ForwardBlocks,
-                         places: ForwardPlaces, multiply: int, b: int) -> None:
-    """M[f] = U[f] V[f] for the b-th block of output channels and all frequencies f."""
-    k_blocks, row = -(-s.K // blocks.k), blocks.t * F.lanes
+                         places: ForwardPlaces, multiply: int, rest: int, first: int) -> None:
+    """M[f] = U[f] V[f] for a panel, from the block `first` of output channels on, and all frequencies f."""
+    k_blocks, vectors = -(-s.K // blocks.k), blocks.tiles * blocks.group
     for f in range(F.n * F.n):
-        call(multiply, (arrays.u, (f * k_blocks + b) * s.C * blocks.k, scratch, places.V + f * places.v_step, row, s.C,
-                        places.M + f * places.m_step, row))
+        for b in range(first, min(first + blocks.panel, k_blocks)):
+            multiply_row(F.lanes, multiply, rest, blocks.t, vectors, arrays.u, (f * k_blocks + b) * s.C * blocks.k,
+                         scratch, places.V + f * places.v_step, s.C,
+                         places.M + f * places.m_step + (b - first) * blocks.k * vectors * F.lanes)
 
 
 @njit(inline="always")
@@ -203,23 +230,25 @@ def product_block(bits: int, rows: int, columns: int) -> Any:
 def forward_kernel(F: Filtering) -> Any:
     """y = conv(x, weight) + bias, with `rectify` its ReLU.
 
-    A job is t_block neighbouring tiles of a vector of images, for all channels.
+    A job is some neighbouring tiles of some vectors of images, for all channels.
     """
     def forward(start, stop, scratch, task):
-        arrays, s, blocks, places, multiply, rectify = unpack(ForwardTask, task)
-        t_blocks, k_blocks = -(-s.columns // blocks.t), -(-s.K // blocks.k)
+        arrays, s, blocks, places, multiply, rest, rectify = unpack(ForwardTask, task)
+        parts, k_blocks, group = -(-s.columns // blocks.tiles), -(-s.K // blocks.k), blocks.group
         for job in range(start, stop):
-            n0, ty = job // t_blocks // s.rows * F.lanes, job // t_blocks % s.rows
-            first = job % t_blocks * blocks.t
+            n0, ty = job // parts // s.rows * group * F.lanes, job // parts % s.rows
+            first = job % parts * blocks.tiles
             transform_input(F, arrays, scratch, s, blocks, places, n0, ty, first)
-            for b in range(k_blocks):
-                multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, b)
-                for k in range(b * blocks.k, min((b + 1) * blocks.k, s.K)):
-                    for t in range(min(blocks.t, s.columns - first)):
-                        at = places.M + ((k - b * blocks.k) * blocks.t + t) * F.lanes
-                        transform_output(F, arrays, scratch, s, at, places.m_step, k, n0, ty, first + t, rectify)
+            for b in range(0, k_blocks, blocks.panel):
+                multiply_frequencies(F, arrays, scratch, s, blocks, places, multiply, rest, b)
+                for k in range(b * blocks.k, min((b + blocks.panel) * blocks.k, s.K)):
+                    for t in range(min(blocks.tiles, s.columns - first)):
+                        for v in range(group):
+                            at = places.M + (((k - b * blocks.k) * blocks.tiles + t) * group + v) * F.lanes
+                            transform_output(F, arrays, scratch, s, at, places.m_step, k, n0 + v * F.lanes, ty,
+                                             first + t, rectify)
 
-    return compiled(types.void(INT, INT, INT, PACKED), forward)
+    return compiled_block(4, forward)
 
 
 def convolve_tiles(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering, s: Sizes, blocks: ForwardBlocks,
@@ -228,7 +257,7 @@ def convolve_tiles(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering,
 
     Parameters
     ----------
-    u : array (f, K / k_block, C, k_block)
+    u : array (f, K / blocks.k, C, blocks.k)
         The transformed weight, from `winograd_weight.spectra`.
     bias : array (K,)
     rectify : bool
@@ -237,11 +266,14 @@ def convolve_tiles(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering,
     kernel, places = forward_kernel(F), forward_places(F, s, blocks)
     y = empty((s.K, s.OH, s.OW, s.N), x.dtype)
     arrays = ForwardArrays(x.ctypes.data, u.ctypes.data, bias.ctypes.data, y.ctypes.data)
-    task = pack(ForwardTask(arrays, s, blocks, places, product_block(F.bits, *blocks), rectify))
-
-    def work(start, stop):
-        kernel(start, stop, working_memory(places.end * x.itemsize), task)
-
-    products = F.n * F.n * s.C * s.K * blocks.t * F.lanes           # of one job
-    parallel_for(s.N // F.lanes * s.rows * -(-s.columns // blocks.t), work, 1 + PER_CALL // products)
+    both = product_blocks(F, blocks.k, blocks.t, blocks.tiles * blocks.group)
+    task = pack(ForwardTask(arrays, s, blocks, places, *both, rectify))
+    jobs = s.N // (blocks.group * F.lanes) * s.rows * -(-s.columns // blocks.tiles)
+    products = F.n * F.n * s.C * s.K * blocks.tiles * blocks.group * F.lanes        # of one job
+    parallel_kernel(jobs, kernel, task, places.end * x.itemsize, 1 + PER_CALL // products)
     return y
+
+
+def product_blocks(F: Filtering, channels: int, columns: int, vectors: int) -> tuple[int, int]:
+    """The addresses `multiply` and `rest` of `multiply_row`, for register blocks of channels x columns."""
+    return product_block(F.bits, channels, columns), product_block(F.bits, channels, vectors % columns or columns)
