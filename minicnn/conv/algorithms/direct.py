@@ -20,9 +20,9 @@ import numpy as np
 
 from ..algorithm import Algorithm, register
 from ..geometry import Geometry
-from ..kernels.correlation.image import Axis
+from ..kernels.correlation.image import Axis, image_of, image_places
 from ..kernels.correlation.kernel import correlate
-from ..kernels.correlation.plan import Correlation, planned
+from ..kernels.correlation.plan import Correlation, planned, tap_places
 from ..kernels.relu_gradient import gate
 from ..kernels.vector import VECTOR
 from ..kernels.weight_products import weight_products
@@ -145,8 +145,11 @@ class Direct(Algorithm):
             grad_input = input_gradient(grad, weight, g)
             grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
         if needs[1]:
-            found = planned(forward_sum(g))
-            grad_weight = weight_products(grad, image, found.sizes.x_row, found.places, g.groups)
+            s = forward_sum(g)
+            found = image_places(s.rows, s.columns, g.batch, image.ndim > 4)
+            if image.ndim == 4:                         # x itself
+                image = image_of(image, s.rows, s.columns, found)
+            grad_weight = weight_products(grad, image, found.row, tap_places(s, found), g.groups)
             grad_weight = grad_weight.reshape(g.weight_shape)
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))

@@ -21,8 +21,10 @@ from ...runtime.memory import empty
 from ...runtime.threads import parallel_kernel
 from ..compile import compiled_block, pack, unpack
 from ..numbers import clear_numbers, copy_numbers, entry
+from ..simd import loads, store_tile, zeros
 from ..vector import VECTOR
 
+PIECE = 8_000                   # numbers of a job, or one row
 PER_CALL = 20_000               # numbers: a smaller copy is not worth a call on another thread
 
 
@@ -89,6 +91,7 @@ class CopySizes(NamedTuple):
     """The sizes of `copy_kernel`, in numbers."""
 
     x_channel: int      # from one channel of x to the next
+    x_size: int         # of all of x
     batch: int
     height: int         # of x
     width: int
@@ -99,14 +102,21 @@ class CopySizes(NamedTuple):
     row_phases: int
     column_phases: int
     run: int            # W' N
+    piece: int          # rows of a job
+
+
+class CopyArrays(NamedTuple):
+    """The addresses of the arrays of a copy."""
+
+    x: int
+    image: int
+    tables: int         # of int64: row phases; for each column phase `column_range`
 
 
 class CopyTask(NamedTuple):
     """Everything that `copy_kernel` gets besides its range of jobs."""
 
-    x: int
-    image: int
-    tables: int         # of int64: row phases; for each column phase `column_range`
+    arrays: CopyArrays
     sizes: CopySizes
 
 
@@ -122,49 +132,93 @@ def column_range(axis: Axis, phase: int) -> tuple[int, int, int]:
 
 
 @njit(inline="always")
-def copy_row(bits: int, task: CopyTask, s: CopySizes, row: int, to: int, at: int) -> None:
-    """Fill all column phases of one row of the image from element `to` on; the row of x begins at element `at`.
+def move(bits: int, lanes: int, to: int, place: int, base: int, index: int, count: int, exact: bool) -> None:
+    """Copy `count` numbers. If not `exact`, whole vectors are copied, which reach beyond the last number."""
+    if exact:
+        copy_numbers(bits, to, place, base, index, count)
+    else:
+        for i in range(0, count, lanes):
+            store_tile(loads(bits, 1, base, index + i, None), 1, to, place + i, 0, 1, None)
 
-    A row outside of x is zeros.
+
+@njit(inline="always")
+def clear(bits: int, lanes: int, to: int, place: int, count: int, exact: bool) -> None:
+    """The same for zeros."""
+    if exact:
+        clear_numbers(bits, to, place, count)
+    else:
+        for i in range(0, count, lanes):
+            store_tile(zeros(bits, 1, 1), 1, to, place + i, 0, 1, None)
+
+
+@njit(inline="always")
+def copy_row(bits: int, lanes: int, arrays: CopyArrays, s: CopySizes, row: int, to: int, at: int, exact: bool) -> None:
+    """Fill all column phases of one row of the image from element `to` on; row `row` of x begins at element `at`.
+
+    A row outside of x is zeros. The numbers are written in the order of their places, so that a vector which reaches
+    too far is overwritten by what belongs there.
     """
+    n, image = s.batch, arrays.image
     if row < 0 or row >= s.height:
-        clear_numbers(bits, task.image, to, s.column_phases * s.run)
+        clear(bits, lanes, image, to, s.column_phases * s.run, exact)
         return
     for phase in range(s.column_phases):
         table = s.row_phases + 3 * phase
-        first, last, column = (entry(task.tables, table), entry(task.tables, table + 1), entry(task.tables, table + 2))
-        source, n, place = at + (row * s.width + column) * s.batch, s.batch, to + phase * s.run
-        clear_numbers(bits, task.image, place, first * n)
-        if s.column_step == 1:
-            copy_numbers(bits, task.image, place + first * n, task.x, source, (last - first) * n)
+        first, last, column = (entry(arrays.tables, table), entry(arrays.tables, table + 1),
+                               entry(arrays.tables, table + 2))
+        source, place, step = at + column * n, to + phase * s.run, s.column_step
+        clear(bits, lanes, image, place, first * n, exact)
+        if step == 1:
+            move(bits, lanes, image, place + first * n, arrays.x, source, (last - first) * n, exact)
         elif n == 1:
             for i in range(last - first):
-                copy_numbers(bits, task.image, place + first + i, task.x, source + i * s.column_step, 1)
+                copy_numbers(bits, image, place + first + i, arrays.x, source + i * step, 1)
         else:
             for i in range(last - first):
-                copy_numbers(bits, task.image, place + (first + i) * n, task.x, source + i * s.column_step * n, n)
-        clear_numbers(bits, task.image, place + last * n, s.run - last * n)
+                move(bits, lanes, image, place + (first + i) * n, arrays.x, source + i * step * n, n, exact)
+        clear(bits, lanes, image, place + last * n, s.run - last * n, exact)
+
+
+@njit(inline="always")
+def copy_rows(bits: int, lanes: int, arrays: CopyArrays, s: CopySizes, plane: int, first: int, count: int, to: int,
+              end: int) -> None:
+    """Fill the places first, first + 1, ... of a row phase of a channel; `plane` counts row phases and channels.
+
+    They are written from element `to` of the image on. Element `end` must not be written to.
+    """
+    size, x_row = s.column_phases * s.run, s.width * s.batch
+    row = (first + s.low) * s.step + entry(arrays.tables, plane % s.row_phases)
+    at = plane // s.row_phases * s.x_channel + row * x_row
+    for _ in range(count):
+        exact = to + size + lanes > end or at + x_row + lanes > s.x_size
+        copy_row(bits, lanes, arrays, s, row, to, at, exact)
+        to, row, at = to + size, row + s.step, at + s.step * x_row
 
 
 @functools.cache
 def copy_kernel(bits: int) -> int:
-    """The address of the function that makes an image. A job is one row (channel, row phase, place)."""
+    """The address of the function that makes an image. A job is some rows of a row phase of a channel."""
+    lanes = VECTOR[bits].lanes
+
     def copy(start, stop, scratch, address):
         task = unpack(CopyTask, address)
         s = task.sizes
+        size, pieces = s.column_phases * s.run, -(-s.length // s.piece)
         for job in range(start, stop):
-            phase, channel = job // s.length % s.row_phases, job // s.length // s.row_phases
-            row = (job % s.length + s.low) * s.step + entry(task.tables, phase)
-            copy_row(bits, task, s, row, job * s.column_phases * s.run, channel * s.x_channel)
+            plane, first = job // pieces, job % pieces * s.piece
+            count, to = min(s.piece, s.length - first), (plane * s.length + first) * size
+            copy_rows(bits, lanes, task.arrays, s, plane, first, count, to, to + count * size)
 
     return compiled_block(4, copy)
 
 
 @functools.lru_cache(maxsize=1024)
-def copy_plan(rows: Axis, columns: Axis, batch: int) -> tuple[CopySizes, np.ndarray]:
+def copy_plan(channels: int, rows: Axis, columns: Axis, batch: int) -> tuple[CopySizes, np.ndarray]:
     """The sizes and the tables of a copy."""
-    sizes = CopySizes(rows.size * columns.size * batch, batch, rows.size, columns.size, rows.length, rows.low,
-                      rows.step, columns.step, len(rows.phases), len(columns.phases), columns.length * batch)
+    plane, run = rows.size * columns.size * batch, columns.length * batch
+    piece = min(max(PIECE // (len(columns.phases) * run), 1), rows.length)
+    sizes = CopySizes(plane, channels * plane, batch, rows.size, columns.size, rows.length, rows.low, rows.step,
+                      columns.step, len(rows.phases), len(columns.phases), run, piece)
     numbers = [*rows.phases, *(n for phase in columns.phases for n in column_range(columns, phase))]
     return sizes, np.array(numbers, np.int64)
 
@@ -178,9 +232,9 @@ def image_of(x: np.ndarray, rows: Axis, columns: Axis, image: Image) -> np.ndarr
         return x
     size, lanes = len(x) * image.channel, VECTOR[8 * x.itemsize].lanes
     out = empty((size + lanes,), x.dtype)
-    sizes, tables = copy_plan(rows, columns, x.shape[3])
-    task = pack(CopyTask(address_of(x), address_of(out), address_of(np.ascontiguousarray(tables)), sizes))
-    jobs = len(x) * len(rows.phases) * rows.length
+    sizes, tables = copy_plan(len(x), rows, columns, x.shape[3])
+    task = pack(CopyTask(CopyArrays(address_of(x), address_of(out), address_of(np.ascontiguousarray(tables))), sizes))
+    jobs = len(x) * len(rows.phases) * -(-rows.length // sizes.piece)
     parallel_kernel(jobs, copy_kernel(8 * x.itemsize), task, 0, 1 + PER_CALL * jobs // size)
     return out[:size].reshape(len(x), len(rows.phases), rows.length, len(columns.phases), columns.length, -1)
 

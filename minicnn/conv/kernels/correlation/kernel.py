@@ -39,7 +39,7 @@ from ..simd import (
     zeros,
 )
 from ..vector import VECTOR
-from .image import address_of, image_of
+from .image import CopyArrays, CopySizes, address_of, copy_rows, image_of
 from .plan import Correlation, Plan, Sizes, planned
 
 PER_CALL = 300_000              # products: less work is not worth a call on another thread
@@ -55,6 +55,7 @@ class Arrays(NamedTuple):
     bias: int           # (group, k)
     places: int         # (q) int64
     taps: int           # (q, 2) int64: in the panel or x, in the weight
+    tables: int         # of `copy_rows`
 
 
 class Task(NamedTuple):
@@ -63,6 +64,7 @@ class Task(NamedTuple):
     arrays: Arrays
     sizes: Sizes
     plan: Plan
+    copy: CopySizes
     large: int          # the addresses of the `sum_block` of large and of small blocks
     small: int
     rectify: int        # whether the output is that of a ReLU
@@ -176,6 +178,16 @@ def run_blocks(t: Task, task: int, group: int, blocks: tuple[int, int], tile: Ti
                        tile.scratch, tile.partial))
 
 
+@njit(inline="always")
+def own_image(bits: int, lanes: int, t: Task, group: int, first_row: int, image: int) -> None:
+    """Make the part of a group's image that the output rows from first_row on meet."""
+    s, planes = t.copy, t.sizes.depth * t.copy.row_phases
+    arrays, size = CopyArrays(t.arrays.x, image, t.arrays.tables), s.length * s.column_phases * s.run
+    for plane in range(planes):
+        copy_rows(bits, lanes, arrays, s, group * planes + plane, first_row, s.length, plane * size,
+                  planes * size + lanes)
+
+
 @functools.cache
 def correlation_kernel(bits: int) -> int:
     """The address of the function that computes `Correlation`. A job is a range of vectors and of channels of a group.
@@ -190,6 +202,7 @@ def correlation_kernel(bits: int) -> int:
         width, table = plan.columns * lanes, scratch
         panel = scratch + 16 * TABLE
         partial = panel + (plan.chunk * width if plan.packed else 0) * size
+        image = partial + plan.partial * size
         for job in range(start, stop):
             part, group = job // plan.k_parts % plan.parts, job // plan.k_parts // plan.parts
             k_part = job % plan.k_parts
@@ -197,6 +210,9 @@ def correlation_kernel(bits: int) -> int:
             blocks = (blocks * k_part // plan.k_parts, blocks * (k_part + 1) // plan.k_parts)
             first, last = part * plan.some, min((part + 1) * plan.some, plan.vectors)
             x = t.arrays.x + group * s.x_group * size
+            if plan.own_rows > 0:
+                own_image(bits, lanes, t, group, part * plan.own_rows, image)
+                x = image - part * plan.own_rows * s.x_row * size
             for q in range(0, s.taps, plan.chunk):
                 q_stop = min(q + plan.chunk, s.taps)
                 if not plan.packed:
@@ -229,16 +245,17 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, s: Correlatio
     Returns
     -------
     image : array
-        The pixels of x as `Planned.places` finds them.
+        The pixels of x as `Planned.places` finds them, or x if each job made its own part of the image.
     """
     found = planned(s)
     plan, width = found.plan, found.plan.columns * VECTOR[s.bits].lanes
-    image = image_of(x, s.rows, s.columns, found.image)
+    image = x if plan.own_rows else image_of(x, s.rows, s.columns, found.image)
     arrays = Arrays(address_of(out) + place * x.itemsize, *(address_of(np.ascontiguousarray(a)) for a in (
-        image, weight, bias, found.places, found.taps)))
+        image, weight, bias, found.places, found.taps, found.tables)))
     small = sum_block(s.bits, plan.large - 1, plan.columns) if plan.small_blocks else 0
-    task = pack(Task(arrays, found.sizes, plan, sum_block(s.bits, plan.large, plan.columns), small, rectify))
-    scratch = 16 * TABLE + ((plan.chunk * width if plan.packed else 0) + plan.partial) * x.itemsize
+    large = sum_block(s.bits, plan.large, plan.columns)
+    task = pack(Task(arrays, found.sizes, plan, found.copy, large, small, rectify))
+    scratch = 16 * TABLE + ((plan.chunk * width if plan.packed else 0) + plan.partial + plan.image) * x.itemsize
     jobs = s.groups * plan.parts * plan.k_parts
     products = s.groups * s.channels * s.taps * plan.vectors * VECTOR[s.bits].lanes
     parallel_kernel(jobs, correlation_kernel(s.bits), task, scratch, 1 + PER_CALL * jobs // products)

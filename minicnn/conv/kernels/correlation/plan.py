@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...runtime.target import target
-from .image import Axis, Image, image_places
+from .image import Axis, CopySizes, Image, copy_plan, image_places
 
 JOBS = 64                       # enough for as many cores
 LEAST = 100_000                 # products that are worth a job
-ROWS = 10                       # of a block: each row takes a general register for its weights
+SCATTERED = 8                   # half cycles to load a vector that does not lie beside the one before
+OWN = 2**18                     # bytes of the image of a job
+ADDRESSES = 8                   # rows and columns of a block: each takes a general register for its place
 NEAR = 2**14                    # bytes of x that stay in the cache for all channels: half of a small first-level cache
 PARTIAL = 2**17                 # bytes of the partial sums of a job: a part of a small second-level cache
 LATENCY = 8                     # half cycles of a multiply-add
@@ -41,6 +43,7 @@ class Sizes(NamedTuple):
     """The sizes of `correlation_kernel`, in numbers."""
 
     channels: int       # k, of a group
+    depth: int          # c, of a group
     row_pixels: int     # of an output row
     pixels: int         # the same; if tiles are packed, of all rows
     taps: int
@@ -67,6 +70,8 @@ class Plan(NamedTuple):
     parts: int          # jobs that share the vectors
     k_parts: int        # jobs that share the channels
     chunk: int          # taps
+    own_rows: int       # output rows of a job that makes its part of the image itself; else 0
+    image: int          # numbers of that part
     partial: int        # numbers of the partial sums of a job
 
     @property
@@ -81,6 +86,8 @@ class Planned(NamedTuple):
     sizes: Sizes
     plan: Plan
     image: Image
+    copy: CopySizes             # for jobs that make their part of the image
+    tables: np.ndarray
     places: np.ndarray          # (Q,) int64: where tap q begins in the image of a group
     taps: np.ndarray            # (Q, 2) int64: the same in the panel or the image, and in the weight
 
@@ -93,8 +100,8 @@ def shapes() -> list[tuple[int, int]]:
     """
     most: dict[int, int] = {}
     for rows, columns in target().blocks():
-        most[columns] = max(most.get(columns, 1), min(rows, ROWS))
-    return [(rows, columns) for columns, rows in most.items() if columns <= 8]
+        most[columns] = max(most.get(columns, 1), min(rows, ADDRESSES - columns))
+    return [(rows, columns) for columns, rows in most.items() if columns <= 7]
 
 
 def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
@@ -106,7 +113,16 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
         total += blocks * (s.taps * max(size + 1, rows + plan.columns + 2, LATENCY) + chunks * (30 + 2 * size))
     pieces = 1 if s.columns.out * s.batch % lanes == 0 or plan.in_row * lanes == pixels else 1 + lanes / pixels
     packed = plan.columns * s.taps * (4 + 5 * pieces) * plan.k_parts if plan.packed else 0
-    return tiles * (total + packed + 20 + 10 * plan.columns)
+    if not plan.packed:                                 # what a tile meets lies far apart
+        packed = plan.columns * s.taps * SCATTERED
+    image, copied = image_places(s.rows, s.columns, s.batch, pixels < lanes), 0.0
+    if image.copied:
+        numbers = s.depth * image.channel
+        rows = numbers // image.row * len(s.columns.phases)
+        copied = 2 * numbers + 60 * rows
+        if plan.own_rows:
+            copied = plan.k_parts * plan.parts * (plan.image / 2 + 60 * plan.image / image.row * len(s.columns.phases))
+    return tiles * (total + packed + 20 + 10 * plan.columns) + copied
 
 
 def _plan(s: Correlation, most: int, columns: int, packed: bool, rows: int, pixels: int) -> Plan:
@@ -131,7 +147,28 @@ def _plan(s: Correlation, most: int, columns: int, packed: bool, rows: int, pixe
     k_parts = min(-(-JOBS // (parts * s.groups)), max(some * work // LEAST, 1), max(blocks // (4 if packed else 1), 1))
     partial = s.channels * some * columns * lanes if chunk < s.taps else 0
     return Plan(columns, large, large_blocks, blocks - large_blocks, packed, in_row, vectors, some * columns, parts,
-                k_parts, chunk, partial)
+                k_parts, chunk, 0, 0, partial)
+
+
+def _own(s: Correlation, plan: Plan) -> Plan | None:
+    """The same plan with jobs that make their part of the image, or None."""
+    def image(rows: int) -> int:
+        return s.depth * image_places(s.rows._replace(out=rows), s.columns, s.batch, True).channel
+    most = s.rows.out
+    while image(most) * s.bits // 8 > OWN:
+        most = most * 2 // 3
+        if most == 0:
+            return None
+    lanes = target().lanes(s.bits)
+    work = s.channels * s.taps * plan.in_row * lanes    # of a row
+    most = min(most, max(-(-s.rows.out * s.groups // JOBS), -(-LEAST // work), 1))
+    parts = -(-s.rows.out // most)
+    most = -(-s.rows.out // parts)
+    partial = s.channels * -(-most * plan.in_row // plan.columns) * plan.columns * lanes if plan.partial else 0
+    if partial * s.bits // 8 > PARTIAL:
+        return None
+    return plan._replace(some=most * plan.in_row, parts=-(-s.rows.out // most), k_parts=1, own_rows=most,
+                         image=image(most) + lanes, partial=partial)
 
 
 def chain_of(taps: int) -> int:
@@ -144,6 +181,14 @@ def chain_of(taps: int) -> int:
 
 
 @functools.lru_cache(maxsize=1024)
+def tap_places(s: Correlation, image: Image) -> np.ndarray:
+    """(Q,) int64: where tap q begins in the image of a group."""
+    channels = np.arange(s.depth)[:, None, None]
+    places: Any = channels * image.channel + np.array(image.taps_y)[:, None] + np.array(image.taps_x)
+    return places.ravel()
+
+
+@functools.lru_cache(maxsize=1024)
 def planned(s: Correlation) -> Planned:
     """The plan with the least predicted time."""
     lanes = target().lanes(s.bits)
@@ -153,14 +198,16 @@ def planned(s: Correlation) -> Planned:
     rows, pixels = (1, s.rows.out * run) if merged else (s.rows.out, run)
     plans = [_plan(s, *shape, packed, rows, pixels) for shape in shapes() for packed in (False, True)
              if not packed or run == s.out[1] or rows == 1]
+    image = image_places(s.rows, s.columns, s.batch, pixels < lanes)    # such a vector reaches beyond its row
+    if image.copied:
+        plans += [own for plan in plans if not plan.packed and (own := _own(s, plan))]
     plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels))
-    if pixels < lanes:                                  # a vector reaches beyond its row
-        image = image_places(s.rows, s.columns, s.batch, True)
-    channels = np.arange(s.depth)[:, None, None]
-    places = channels * image.channel + np.array(image.taps_y)[:, None] + np.array(image.taps_x)
-    weights = channels * s.weight[2] + np.reshape(s.weight_taps, (len(image.taps_y), -1))
-    flat: Any = places.ravel()
+    met_rows = s.rows._replace(out=plan.own_rows) if plan.own_rows else s.rows
+    image = image_places(met_rows, s.columns, s.batch, image.copied)
+    flat = tap_places(s, image)
+    weights = np.arange(s.depth)[:, None] * s.weight[2] + np.array(s.weight_taps)
     met = np.arange(s.taps) * (plan.columns * lanes) if plan.packed else flat
-    sizes = Sizes(s.channels, pixels, pixels * rows if plan.packed else pixels, s.taps, chain_of(s.taps),
+    sizes = Sizes(s.channels, s.depth, pixels, pixels * rows if plan.packed else pixels, s.taps, chain_of(s.taps),
                   s.depth * image.channel, image.row, s.weight[0], s.weight[1], *s.out)
-    return Planned(sizes, plan, image, flat, np.ascontiguousarray(np.stack((met, weights.ravel()), 1)))
+    copy, tables = copy_plan(s.depth * s.groups, met_rows, s.columns, s.batch)
+    return Planned(sizes, plan, image, copy, tables, flat, np.ascontiguousarray(np.stack((met, weights.ravel()), 1)))
