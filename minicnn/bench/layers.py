@@ -11,6 +11,7 @@ from typing import Any
 from ..conv import Geometry, algorithms, choose
 from ..progress import SILENT, Progress
 from . import libraries, machine, round_robin
+from .instruction_sets import NATIVE
 from .libraries import Competitor
 from .network_layers import NamedLayer
 from .worker_process import Worker, WorkerFailed, WorkerOutOfMemory
@@ -20,6 +21,7 @@ SECONDS = 0.03                                    # time of each pass in a turn
 BUDGET = 6.0                                      # seconds of all turns of a layer; there is at least one round
 SLOW_RATIO = 10.0                                 # times the fastest's time: slower competitors have no turn
 WRONG = 1e-3                                      # error over the largest element: rounding errors are smaller
+LOADED = ("version", "instructions", "blas")       # what a row takes from `Worker.loaded`
 ORDINARY = Geometry.of((16, 16, 16, 16), (16, 16, 3, 3))      # "auto" never chooses an algorithm with cost inf here
 
 
@@ -29,8 +31,8 @@ class Crew:
     Use a Crew in a `with`.
     """
 
-    def __init__(self, threads: int):
-        self.threads = threads
+    def __init__(self, threads: int, instructions: str = NATIVE):
+        self.threads, self.instructions = threads, instructions
         self.workers: dict[str, Worker] = {}
 
     def worker(self, competitor: Competitor) -> Worker:
@@ -40,7 +42,7 @@ class Crew:
             return worker
         if worker is not None:
             worker.close()
-        self.workers[competitor.name] = Worker(competitor, self.threads)
+        self.workers[competitor.name] = Worker(competitor, self.threads, self.instructions)
         return self.workers[competitor.name]
 
     def __enter__(self) -> Crew:
@@ -93,18 +95,18 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     -------
     dict
         The layer, "auto" and "rows". "auto" has the algorithm that auto chooses, and ratio_to_best: its time divided by
-        the time of minicnn's fastest algorithm. A row has name, library, variant, version, status ("ok", "wrong",
-        "failed" or "skipped"), reason, errors, largest_errors and relative_errors (the three units of
-        `reference.SampleError`), error_bound and error_norm (of the algorithm). For each of PASSES it has the
-        statistics of `round_robin.spread`, gflops (of the multiplications and additions in the definition) and
-        ratio_in_turn to auto's choice, if that was measured.
+        the time of minicnn's fastest algorithm. A row has name, library, variant, version, instructions and blas (see
+        `worker_process.Worker`), status ("ok", "wrong", "failed" or "skipped"), reason, errors, largest_errors and
+        relative_errors (the three units of `reference.SampleError`), error_bound and error_norm (of the algorithm). For
+        each of PASSES it has the statistics of `round_robin.spread`, gflops (of the multiplications and additions in
+        the definition) and ratio_in_turn to auto's choice, if that was measured.
     """
     begun = time.monotonic()
     geometry = layer.geometry(batch_size)
     present, chosen = layer_competitors(names, geometry, others)
-    rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, "version": None, "status": "ok",
-                     "reason": None, "errors": None, "largest_errors": None, "relative_errors": None,
-                     **_bound(c), **dict.fromkeys(PASSES)} for c in present}
+    rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, **dict.fromkeys(LOADED),
+                     "status": "ok", "reason": None, "errors": None, "largest_errors": None,
+                     "relative_errors": None, **_bound(c), **dict.fromkeys(PASSES)} for c in present}
     workers, seconds = _open(geometry, present, crew, rows, progress)
     _leave_out_slow(workers, seconds, rows)
     turn = _turn(seconds)
@@ -141,7 +143,9 @@ def find_records(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence
     only = None if list(names) == ["all"] else [name for name in names if name != "auto"]
     worker = crew.worker(libraries.with_algorithm("auto"))
     answer = worker.ask("find_records", geometry=asdict(geometry), names=only, repeats=repeats)
-    return {**_describe(layer, geometry, crew), "auto": choose("auto", geometry).name, **answer}
+    reports = {key: worker.loaded[key] for key in LOADED}
+    return {**_describe(layer, geometry, crew), "library": "minicnn", **reports, "auto": choose("auto", geometry).name,
+            **answer}
 
 
 def _describe(layer, geometry, crew):
@@ -169,7 +173,7 @@ def _open(geometry, present, crew, rows, progress):
             row |= _status(failure)
             continue
         worker.rest()
-        row |= {"version": worker.loaded["version"]}
+        row |= {key: worker.loaded[key] for key in LOADED}
         for i, key in enumerate(("errors", "largest_errors", "relative_errors")):
             row[key] = {name: _finite(error[i]) for name, error in answer["errors"].items()}
         wrong = _wrong(answer, geometry)

@@ -23,6 +23,7 @@ from ..progress import SILENT, Progress
 from .lenet_step import StepInputs
 from .libraries import with_algorithm
 from .round_robin import remaining
+from .train import Task
 from .worker_process import Worker
 
 FORWARD, BACKWARD = "forward_ms", "backward_ms"
@@ -139,15 +140,16 @@ class ProfiledStep:
                 "operations": [(*key, seconds) for key, seconds in watch.seconds.items()]}
 
 
-def run(algorithm: str, batch_size: int, threads: int, repeats: int, progress: Progress = SILENT) -> dict:
+def run(algorithm: str, task: Task, repeats: int, progress: Progress = SILENT) -> dict:
     """Profile the LeNet's training step in a process of its own.
 
     Returns
     -------
     dict
-        "step_ms", the median of the whole step, and "rows". A row has name, forward_ms and backward_ms (medians over
-        the repeats, or None), ms (their sum), and share (of the step). The last row is the time outside of all
-        operations: the tape, its checks of shapes and of arrays changed in place, Python.
+        library, instructions and blas (see `worker_process.Worker`), "step_ms", the median of the whole step, and
+        "rows". A row has name, forward_ms and backward_ms (medians over the repeats, or None), ms (their sum), and
+        share (of the step). The last row is the time outside of all operations: the tape, its checks of shapes and of
+        arrays changed in place, Python.
 
     Raises
     ------
@@ -156,17 +158,18 @@ def run(algorithm: str, batch_size: int, threads: int, repeats: int, progress: P
     """
     begun = time.monotonic()
     progress.update(0, 1, "first steps")
-    with Worker(with_algorithm(algorithm), threads) as worker:
-        opened = worker.ask("open_profile", algorithm=algorithm, batch_size=batch_size)
+    with Worker(with_algorithm(algorithm), task.threads, task.instructions) as worker:
+        opened = worker.ask("open_profile", algorithm=algorithm, batch_size=task.batch_size)
         progress, steps = remaining(progress, begun, repeats * opened["second_step_s"]), []
         for i in range(repeats):
             progress.update(i, repeats, f"step {i + 1}")
             steps.append(worker.ask("profile_step"))
-    return medians_of(steps)
+        reports = {key: worker.loaded[key] for key in ("instructions", "blas")}
+    return {"library": "minicnn", **reports, **medians_of(steps)}
 
 
 def medians_of(steps: list[dict]) -> dict:
-    """The medians over `steps`, each a result of `ProfiledStep`, in the form that `run` returns."""
+    """The medians over `steps`, each a result of `ProfiledStep`, the step_ms and rows that `run` returns."""
     wholes = [step["whole"] for step in steps]
     seconds = [{(name, direction): each for name, direction, each in step["operations"]} for step in steps]
     rows: list[dict] = []

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 
 from ..progress import SILENT, Progress
 from . import round_robin
+from .instruction_sets import NATIVE
 from .lenet_step import LR, StepInputs, compute_reference, judge
 from .libraries import Competitor
 from .worker_process import Worker, WorkerFailed
 
 LEAST = 3                                         # the fewest timed steps in a turn
+MEASURED = ("version", "instructions", "blas", "reason", "error", "first_step_s", "import_mb", "peak_mb", "steps",
+            "min_ms", "q1_ms", "median_ms", "q3_ms", "ratio", "ratio_in_turn")          # the other fields of a row
 SECONDS = 0.05                                    # the time of a turn, if it has more steps than LEAST
 
 
@@ -29,6 +32,7 @@ class Task:
     training: bool
     batch_size: int
     threads: int
+    instructions: str = NATIVE
 
     def __str__(self):
         what = "LeNet training step" if self.training else "LeNet forward pass"
@@ -55,8 +59,9 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
     Returns
     -------
     dict
-        The task, and "rows". A row has name, library, variant, version, status ("ok", "wrong" or "failed"), reason,
-        error (see `lenet_step.judge`), first_step_s, import_mb and peak_mb. If its status is "ok" it also has steps
+        The task, and "rows". A row has name, library, variant, version, instructions and blas (see
+        `worker_process.Worker`), status ("ok", "wrong" or "failed"), reason, error (see `lenet_step.judge`),
+        first_step_s, import_mb and peak_mb. If its status is "ok" it also has steps
         (the number of timed steps), min_ms, q1_ms, median_ms, q3_ms, ratio (its median divided by the base's median)
         and ratio_in_turn (see `round_robin.ratio`).
     """
@@ -64,9 +69,8 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
     progress.update(0, 1, "reference in float64")
     reference = compute_reference(StepInputs.make(task.batch_size))
     rows: dict[str, dict] = {c.name: {
-        "name": c.name, "library": c.library, "variant": c.variant, "version": None, "status": "ok", "reason": None,
-        "error": None, "first_step_s": None, "import_mb": None, "peak_mb": None, "steps": None, "min_ms": None,
-        "q1_ms": None, "median_ms": None, "q3_ms": None, "ratio": None, "ratio_in_turn": None} for c in competitors}
+        "name": c.name, "library": c.library, "variant": c.variant, "status": "ok", **dict.fromkeys(MEASURED)}
+        for c in competitors}
     with contextlib.ExitStack() as stack:
         workers = {}
         for i, competitor in enumerate(competitors, 1):
@@ -94,7 +98,7 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
 def _start(competitor, task, reference, row, stack):
     """Fill the row. Returns the worker and the seconds of its step, or (None, 0) if it failed or is wrong."""
     try:
-        worker = stack.enter_context(Worker(competitor, task.threads))
+        worker = stack.enter_context(Worker(competitor, task.threads, task.instructions))
         row |= worker.loaded
         answer = worker.ask("open_lenet", variant=competitor.variant, batch_size=task.batch_size,
                             training=task.training)

@@ -32,11 +32,12 @@ class Session:
         self.layer: LayerCalls | None = None
 
     def start(self, module: str, threads: int) -> dict:
-        """Import a library and limit its threads. -> its version, and the memory of this process in MB after that."""
+        """Import a library and limit its threads. -> `Worker.loaded`."""
         self.library = importlib.import_module(module).LIBRARY
         version = self.library.start(threads)
         threadpoolctl.threadpool_limits(threads)  # BLAS and OpenMP libraries that read no environment variable
-        return {"version": version, "import_mb": held_mb()}
+        return {"version": version, "instructions": self.library.instructions(), "blas": _numpy_blas(),
+                "import_mb": held_mb()}
 
     def open_lenet(self, variant: str, batch_size: int, training: bool) -> dict:
         """Build the LeNet and its batch, and take two steps.
@@ -121,6 +122,13 @@ class Session:
     def _both(self):
         _, saved = self.layer.forward()
         self.layer.backward(saved, (True, True))
+
+
+def _numpy_blas():
+    """NumPy's BLAS and the processor that its code is for, as in "openblas Haswell"; None if it does not tell."""
+    known = [pool for pool in threadpoolctl.threadpool_info() if "architecture" in pool]
+    known.sort(key=lambda pool: "numpy" not in pool["filepath"])          # other libraries bring their own
+    return f"{known[0]['internal_api']} {known[0]['architecture']}" if known else None
 
 
 def _timed(run, count):

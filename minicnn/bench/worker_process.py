@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
+from . import instruction_sets
+from .instruction_sets import NATIVE
 from .libraries import Competitor
 from .machine import cores
 
@@ -55,11 +57,15 @@ class Worker:
     competitor : minicnn.bench.libraries.Competitor
     threads : int
         The process has as many cores.
+    instructions : {"native", "avx2"}
+        The instruction set that the libraries are held to, see `instruction_sets`.
 
     Attributes
     ----------
     loaded : dict
-        "version" of the library, and "import_mb", the memory of the process after the import, in MB.
+        "version" of the library; "instructions", the instruction set that the library reports; "blas", the BLAS of
+        NumPy and the processor that it has code for (both None where there is no report); "import_mb", the memory of
+        the process after the import, in MB.
 
     Raises
     ------
@@ -67,12 +73,13 @@ class Worker:
         The library cannot be loaded.
     """
 
-    def __init__(self, competitor: Competitor, threads: int):
+    def __init__(self, competitor: Competitor, threads: int, instructions: str = NATIVE):
         self.competitor = competitor
         self.log = tempfile.TemporaryFile()       # noqa: SIM115 (closed in close); what the library prints
         allowed = ",".join(map(str, cores()[:threads]))
         self.process = subprocess.Popen([sys.executable, "-c", START, str(PACKAGE), allowed], stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=self.log, env=environment(threads))
+                                        stdout=subprocess.PIPE, stderr=self.log,
+                                        env=environment(threads, instructions))
         try:
             self.loaded = self.ask("start", module=competitor.module, threads=threads)
         except BaseException:
@@ -143,13 +150,16 @@ class Worker:
         return f"its process ended with {how}{hint}{f': {printed[-1].strip()}' if printed else ''}"
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment(threads: int, instructions: str = NATIVE) -> dict[str, str]:
     """The environment of a worker. Each library reads the number of threads from a different variable."""
+    held = instruction_sets.variables(instructions)
     eigen = "true" if threads > 1 else "false"
     paths = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]    # an empty one is "."
     return {**os.environ, **dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3",
-            "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads}",
-            "TORCHINDUCTOR_COMPILE_THREADS": "1", "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+            "TORCHINDUCTOR_COMPILE_THREADS": "1", **held,
+            "XLA_FLAGS": f"--xla_cpu_multi_thread_eigen={eigen} intra_op_parallelism_threads={threads} "
+                         + held.get("XLA_FLAGS", ""),
+            "PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
 
 def _first_line(text, most=200):

@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..bench import libraries
-from . import FAILED, OK
+from ..bench import instruction_sets, libraries
+from . import FAILED, OK, bench_text
 from .options import (
     PICTURES,
     add_command,
@@ -16,21 +16,14 @@ from .options import (
     add_quiet,
     algorithm_names,
     destination,
+    from_checked,
     names,
     threads,
     to_integer,
 )
-from .output import HIDDEN, Column, note_stderr, print_result, print_table, print_text
+from .output import Column, note_stderr, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
-NAME = Column("", left=True, least=16)
-TRAINING_COLUMNS = (
-    NAME, Column("median"), Column("in turn"), Column("error", 1), Column("ratio", 2), Column("quartiles", 5),
-    Column("peak MB", 3), Column("first step s", 4), Column("import MB", 6), Column("least", 7), Column("steps", 8))
-LAYER_COLUMNS = (NAME, Column("both"), Column("in turn"), Column("error", 1), Column("forward", 2),
-                 Column("grad input", 3), Column("grad weight", 4), Column("GFLOP/s", 5))
-PROFILE_COLUMNS = NAME, Column("forward", 2), Column("backward", 3), Column("sum"), Column("share", 1)
-FOUND_COLUMNS = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB", 2), Column("error bound", 1))
 
 
 def add_parser(commands: Any) -> None:
@@ -56,7 +49,7 @@ class _Calibrate(argparse.Action):
         measured = calibration.measure_speeds()
         path = speeds.save(measured)
         expected = speeds.default_speeds(speeds.target())
-        print_table((NAME, Column("measured"), Column("assumed")), [
+        print_table((bench_text.NAME, Column("measured"), Column("assumed")), [
             [name, f"{number:.2e}", f"{getattr(expected, name):.2e}"] for name, number in vars(measured).items()])
         print_text("\nUnits: float32 numbers a second; call: seconds. From now on \"auto\" predicts with the measured "
                    f"speeds, which may change the last bits of a training. {speeds.VARIABLE}=off, or deleting {path}, "
@@ -70,7 +63,7 @@ def _add_train(kinds):
         "Time a training step of the LeNet in minicnn and other libraries, or with --forward a pass without gradients. "
         "Each library runs in its own process, and they take turns. Before that, their results are compared. Exit "
         "status 1: a result is wrong, or minicnn failed.",
-        "minicnn bench train --against torch --batch-size 64 256 --chart speed.png")
+        "minicnn bench train --against torch --batch-size 64 256 --instructions avx2 --chart speed.png")
     option = command.add_argument
     option("--against", type=_against, default="textbook", metavar="NAMES",
            help=f"libraries to compare with, with commas: {', '.join(libraries.others())}; {ALL}, {INSTALLED} or "
@@ -112,6 +105,9 @@ def _add_common(command, batch_size, repeats, rounds):
     option("--threads", type=threads, nargs="+", metavar="N",
            help="numbers of threads (each thread has its own core); each number is measured (default: all cores)")
     option("--chart", type=destination(*PICTURES), metavar="FILE", help="draw speed beside error (png, pdf or svg)")
+    option("--instructions", type=from_checked(instruction_sets.check), default=instruction_sets.NATIVE, metavar="SET",
+           help=f"the instruction set that all libraries are held to, from before they are imported: one of "
+                f"{', '.join(instruction_sets.NAMES)}; {instruction_sets.NATIVE} is the best that each library finds")
     add_quiet(command)
     add_json(command)
 
@@ -146,15 +142,16 @@ def train(arguments: argparse.Namespace) -> int:
     from ..bench.round_robin import parts
     others = [] if arguments.profile else _competitors(arguments.against)
     ours = [libraries.with_algorithm(name) for name in arguments.algorithms]
-    tasks = [bench.Task(not arguments.forward, size, count) for count in _thread_counts(arguments)
-             for size in arguments.batch_size]
-    result = _result("profile" if arguments.profile else "train")
-    with _measuring(arguments, result, _print_profile if arguments.profile else _print_training) as progress:
+    tasks = [bench.Task(not arguments.forward, size, count, arguments.instructions)
+             for count in _thread_counts(arguments) for size in arguments.batch_size]
+    kind, show = ("profile", bench_text.print_profile) if arguments.profile else ("train", bench_text.print_training)
+    result = _result(kind, arguments)
+    with _measuring(arguments, result, show) as progress:
         titles = [f"batch {task.batch_size}" for task in tasks]
         for task, part in zip(tasks, parts(progress, [task.relative_time for task in tasks], titles), strict=True):
             if arguments.profile:
                 algorithm = ours[0].variant
-                found = profile.run(algorithm, task.batch_size, task.threads, arguments.repeats, part)
+                found = profile.run(algorithm, task, arguments.repeats, part)
                 found = {"title": str(task), "batch_size": task.batch_size, "threads": task.threads,
                          "algorithm": algorithm, "repeats": arguments.repeats, **found}
             else:
@@ -173,12 +170,13 @@ def conv(arguments: argparse.Namespace) -> int:
     names = ["all"] if arguments.algorithms == ALL else list(arguments.algorithms)
     counts = _thread_counts(arguments)
     work = [(count, size, layer) for count in counts for size in arguments.batch_size for layer in named]
-    result = _result("find" if arguments.find else "conv")
-    with _measuring(arguments, result, _print_found if arguments.find else _print_layers) as progress:
+    kind, show = ("find", bench_text.print_found) if arguments.find else ("conv", bench_text.print_layers)
+    result = _result(kind, arguments)
+    with _measuring(arguments, result, show) as progress:
         steps = list(zip(work, parts(progress, [layers.relative_time(layer, size) for _, size, layer in work],
                                      [f"{layer}, batch {size}" for _, size, layer in work]), strict=True))
         for count in counts:
-            with layers.Crew(count) as crew:
+            with layers.Crew(count, arguments.instructions) as crew:
                 for (_, size, layer), part in (step for step in steps if step[0][0] == count):
                     result["runs"].append(
                         layers.find_records(layer, size, crew, names, arguments.repeats, part) if arguments.find else
@@ -192,10 +190,10 @@ def _thread_counts(arguments):
     return arguments.threads or [min(get_num_threads(), len(machine.cores()))]
 
 
-def _result(benchmark):
+def _result(benchmark, arguments):
     """The result without its runs. If the machine is busy, a note on stderr says that the ratios will be wrong."""
     from ..bench import machine
-    result = {"benchmark": benchmark, **machine.facts(), "runs": []}
+    result = {"benchmark": benchmark, "instructions": arguments.instructions, **machine.facts(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
         note_stderr(f"The machine is busy (load {busy:.1f}, cores {cores}). This slows threads that wait for each "
@@ -226,112 +224,3 @@ def _finish(arguments, result):
     rows = [row for run in result["runs"] for row in run.get("rows", ()) if "status" in row]
     bad = any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn" for row in rows)
     return FAILED if bad else OK
-
-
-# The results as text.
-
-def _print_training(result):
-    _print_machine(result)
-    tables = []
-    for run in result["runs"]:
-        print_text(f"\n{run['title']}, {_count(run['rounds'], 'round')} in turn; times in ms")
-        tables.append(print_table(TRAINING_COLUMNS, [_training_row(row, run["task"] == "forward") for row in run["rows"]
-                                                     if row["status"] == "ok"]))
-        _print_reasons(run["rows"])
-    _print_legend(tables, {
-        "ratio": f"the median divided by that of {result['runs'][0]['base']}",
-        "in turn": "median of the ratios within a round", "import MB": "memory after the import",
-        "peak MB": "the most memory up to the last step",
-        "first step s": "in a new process; compilers may have cached parts of it on disk"})
-
-
-def _print_legend(tables, meanings):
-    """Explain the columns that the tables show."""
-    shown = " ".join(text.partition(HIDDEN)[0] for text in tables)
-    print_text("\n" + " ".join(f"{title}: {meaning}." for title, meaning in meanings.items() if title in shown))
-
-
-def _training_row(row, with_error):
-    return [row["name"], _ms(row["median_ms"]), _number(row["ratio_in_turn"], ".2f"),
-            _number(row["error"], ".0e") if with_error else "", _number(row["ratio"], ".2f"),
-            f"{_ms(row['q1_ms'])} - {_ms(row['q3_ms'])}", _number(row["peak_mb"], ".0f"),
-            _number(row["first_step_s"], ".2f"), _number(row["import_mb"], ".0f"), _ms(row["min_ms"]),
-            f"{row['steps']}"]
-
-
-def _print_layers(result):
-    _print_machine(result)
-    tables = []
-    for run in result["runs"]:
-        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}; medians in ms")
-        tables.append(print_table(LAYER_COLUMNS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"]))
-        if run["auto"]:
-            ratio = run["auto"]["ratio_to_best"]
-            print_text(f"auto chose {run['auto']['algorithm']}" + (
-                "" if not ratio else ", the fastest" if ratio < 1.005 else
-                f"; it takes {ratio:.2f} times as long as the fastest algorithm of minicnn"))
-        _print_reasons(run["rows"])
-    _print_legend(tables, {
-        "both": "forward and then both gradients", "GFLOP/s": "of the definition's work",
-        "error": "of the output and the gradients of input and weight; the worst sampled element, in units of "
-                 "eps (|w| * |x|)"})
-
-
-def _layer_row(row):
-    from ..bench.layers import exceeds_bound
-    both, beyond = row["both"], f" (> {row['error_bound']:g})" if exceeds_bound(row) else ""
-    return [row["name"], _ms(both["median_ms"]), _number(both["ratio_in_turn"], ".2f"),
-            " ".join(f"{error:.2g}" for error in row["errors"].values()) + beyond,
-            *(_ms(row[one]["median_ms"]) for one in ("forward", "grad_input", "grad_weight")), f"{both['gflops']:.0f}"]
-
-
-def _print_profile(result):
-    _print_machine(result)
-    for run in result["runs"]:
-        print_text(f"\n{run['title']}, {_count(run['repeats'], 'repeat')}; medians in ms")
-        print_table(PROFILE_COLUMNS, [
-            [row["name"], _number(row["forward_ms"], ".2f"), _number(row["backward_ms"], ".2f"), f"{row['ms']:.2f}",
-             f"{row['share']:.1%}"] for row in run["rows"]]
-            + [["sum", "", "", f"{sum(row['ms'] for row in run['rows']):.2f}", ""],
-               ["whole step, measured", "", "", f"{run['step_ms']:.2f}", "100.0%"]])
-
-
-def _print_found(result):
-    _print_machine(result)
-    for run in result["runs"]:
-        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}; auto chose {run['auto']}")
-        print_table(FOUND_COLUMNS, [
-            [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
-             f"{record['workspace'] / 1e6:.1f}",
-             f"{record['error_bound']:g}" + (" of the largest" if record["error_norm"] == "largest" else "")]
-            for record in run["records"] if record["reason"] is None])
-        for record in run["records"]:
-            if record["reason"] is not None:
-                print_text(f"{record['algorithm']}: {record['reason']}")
-
-
-def _print_machine(result):
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    print_text(f"{result['cpu']}, {_count(result['cores'], 'core')}, load before {result['load_before']:.1f}, "
-               f"{result['date']}")
-    print_text(versions)
-
-
-def _print_reasons(rows):
-    for row in rows:
-        if row["status"] != "ok":
-            print_text(f"{row['name']}: {row['status'].upper()}, {row['reason']}")
-
-
-def _ms(value):
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
-def _number(value, form):
-    return "" if value is None else f"{value:{form}}"
-
-
-def _count(number, noun):
-    return f"{number} {noun}{'s' * (number != 1)}"

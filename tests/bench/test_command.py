@@ -15,8 +15,8 @@ def test_train_prints_one_line_of_json_and_draws_a_chart(bench):
                            "--chart", "speed.png")
     result = json.loads(out)
     assert status == 0 and out.count("\n") == 1 and Path("speed.png").read_bytes()[:4] == b"\x89PNG"
-    assert set(result) == {"benchmark", "date", "cpu", "cores", "load_before", "system", "versions", "environment",
-                           "runs"}
+    assert set(result) == {"benchmark", "instructions", "date", "cpu", "cores", "load_before", "system", "versions",
+                           "environment", "runs"}
     assert [(r["batch_size"], r["threads"], r["task"]) for r in result["runs"]] == [(2, 1, "train"), (3, 1, "train")]
     for row in (row for measured in result["runs"] for row in measured["rows"]):
         assert row["status"] == "ok" and row["reason"] is None and row["error"] < 0.01

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from minicnn.bench import machine
-from minicnn.cli import bench
+from minicnn.cli import bench_text
 from minicnn.cli.main import main
 from minicnn.conv import calibration, speeds
 from minicnn.conv.speeds import Speeds
@@ -25,6 +25,7 @@ from minicnn.conv.speeds import Speeds
     (["conv", "--network", "lenet,lenet"], "in 'lenet,lenet': lenet stands there twice; name it once"),
     (["train", "--chart", "speed.bmp"], "argument --chart: speed.bmp: the name must end in .png"),
     (["conv", "--chart", "nowhere/speed.png"], "argument --chart: nowhere/speed.png could not be written"),
+    (["conv", "--instructions", "sse2"], "argument --instructions: instructions must be one of 'native', 'avx2', not"),
     (["train", "--profile", "--chart", "a.png"], "--chart has no effect with --profile"),
     (["train", "--profile", "--forward"], "--forward has no effect with --profile"),
     (["train", "--profile", "--against", "textbook"], "--against has no effect with --profile"),
@@ -35,7 +36,7 @@ def test_misuse(arguments, message, refused):
     assert message in refused("bench", *arguments)
 
 
-MACHINE = {**machine.facts(), "load_before": 0.5}
+MACHINE = {**machine.facts(), "instructions": "native", "load_before": 0.5}
 TIMES = {"median_ms": 1.234, "q1_ms": 1.2, "q3_ms": 1.3, "min_ms": 1.1}
 ROW = {"name": "PyTorch channels_last", "library": "torch", "status": "ok", "reason": None, "steps": 45, "ratio": 3.19,
        "ratio_in_turn": 3.21, "peak_mb": 362.0, "import_mb": 201.0, "first_step_s": 0.089, "error": 1e-7, **TIMES}
@@ -46,14 +47,14 @@ LAYER = {**ROW, "forward": PASS, "grad_input": PASS, "grad_weight": PASS, "both"
 WHERE = {"network": "resnet18", "case": "conv3_1 shortcut", "layer": "64->128 1x1/2 @56", "batch_size": 16,
          "threads": 2}
 RESULTS = {
-    "train": (bench._print_training, {"title": "LeNet training step", "rounds": 15, "task": "forward",
+    "train": (bench_text.print_training, {"title": "LeNet training step", "rounds": 15, "task": "forward",
                                       "base": "minicnn", "rows": [ROW, BAD]}, ["1.23", "3.21", "FAILED"]),
-    "conv": (bench._print_layers, {**WHERE, "rounds": 5, "auto": {"algorithm": "im2col", "ratio_to_best": 1.7},
+    "conv": (bench_text.print_layers, {**WHERE, "rounds": 5, "auto": {"algorithm": "im2col", "ratio_to_best": 1.7},
                                    "rows": [LAYER, BAD]}, ["1.23", "1.00", "1.70", "FAILED"]),
-    "profile": (bench._print_profile, {"title": "LeNet training step", "repeats": 15, "step_ms": 31.89, "rows": [
+    "profile": (bench_text.print_profile, {"title": "LeNet training step", "repeats": 15, "step_ms": 31.89, "rows": [
         {"name": "conv2d 20->40 5x5 @24x24 + relu (winograd)", "forward_ms": 1.48, "backward_ms": None, "ms": 9.83,
          "share": 0.308}]}, ["9.83", "31.89"]),
-    "find": (bench._print_found, {**WHERE, "auto": "direct", "records": [
+    "find": (bench_text.print_found, {**WHERE, "auto": "direct", "records": [
         {"algorithm": "im2col", "forward": 0.027, "backward": 0.031, "workspace": 1e5, "error_bound": 3.0,
          "error_norm": "largest", "reason": None},
         {"algorithm": "winograd", "reason": "a stride of 2 is not possible"}]}, ["im2col", "27", "winograd:"]),

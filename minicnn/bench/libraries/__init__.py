@@ -38,6 +38,8 @@ class Library:
         layer(variant, geometry, x, weight, grad) -> LayerCalls, for one convolution layer.
     variants, layer_variants : dict of str
         {variant: its name in the tables}, for the LeNet and for single layers. If it is empty, nothing is measured.
+    instructions : callable
+        instructions() -> the instruction set that the library says it uses, or None if it does not tell.
     """
 
     module: str
@@ -48,6 +50,7 @@ class Library:
     layer: Callable[..., LayerCalls] | None = None
     variants: dict[str, str] = field(default_factory=dict)
     layer_variants: dict[str, str] = field(default_factory=dict)
+    instructions: Callable[[], str | None] = lambda: None
 
     @property
     def installed(self) -> bool:

@@ -60,4 +60,11 @@ def _batch_last(array):
     return to_batch_first(copy)
 
 
-LIBRARY = Library(__name__, "minicnn", "minicnn", start, lenet, layer)       # its variants are its algorithms
+def instructions() -> str:
+    """-> the instruction set that the kernels are compiled for."""
+    from ...conv.runtime.target import target     # imports numba
+    return target().name
+
+
+LIBRARY = Library(__name__, "minicnn", "minicnn", start, lenet, layer,       # its variants are its algorithms
+                  instructions=instructions)

@@ -71,7 +71,14 @@ def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, g
     return LayerCalls(forward, backward, lambda tensor: tensor.numpy())
 
 
+def instructions() -> str:
+    """-> the instruction set of PyTorch's own kernels. oneDNN, which computes the convolutions, has the same limit."""
+    import torch
+    return torch.backends.cpu.get_cpu_capability()
+
+
 LIBRARY = Library(__name__, "torch", "torch", start, lenet, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
-                  layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"})
+                  layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"},
+                  instructions=instructions)
