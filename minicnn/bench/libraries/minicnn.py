@@ -62,7 +62,7 @@ def _batch_last(array):
 
 def instructions() -> str:
     """-> the instruction set that the kernels are compiled for."""
-    from ...conv.runtime.target import target     # imports numba
+    from ...conv.runtime.target import target  # imports numba
     return target().name
 
 
