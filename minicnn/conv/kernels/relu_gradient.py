@@ -15,32 +15,37 @@ from .simd import add_up, column, loads, store_column, store_tile, where_positiv
 from .vector import INT, VECTOR
 
 PER_CALL = 100_000              # pixels: less work is not worth a call on another thread
+JOBS = 64                       # enough for as many cores
+LEAST = 10_000                  # pixels that are worth a job
 
 
 @functools.cache
 def gate_kernel(bits: int) -> Any:
-    """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k, lane] = the sum of gated over the pixels of a lane.
+    """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k, part, lane] = the sum of gated over a lane.
 
-    A job is one channel k.
+    A job is one part of the pixels of one channel k.
     """
     lanes = VECTOR[bits].lanes
 
-    def gate(start, stop, grad, out, gated, pixels, sums):
-        whole = pixels // lanes * lanes
-        for k in range(start, stop):
+    def gate(start, stop, grad, out, gated, pixels, parts, sums):
+        vectors = -(-pixels // lanes)
+        for job in range(start, stop):
+            k, part = job // parts, job % parts
+            first, last = vectors * part // parts * lanes, min(vectors * (part + 1) // parts * lanes, pixels)
+            whole = k * pixels + first + (last - first) // lanes * lanes
             total = zeros(bits, 1, 1)
-            for p in range(k * pixels, k * pixels + whole, lanes):
+            for p in range(k * pixels + first, whole, lanes):
                 tile = where_positive(column(bits, 1, out, p, 0), column(bits, 1, grad, p, 0))
                 total = add_up(total, tile)
                 store_column(tile, 0, gated, p, 0)
-            if whole < pixels:
-                p, left = k * pixels + whole, pixels - whole
-                tile = where_positive(loads(bits, 1, out, p, left), loads(bits, 1, grad, p, left))
+            left = k * pixels + last - whole
+            if left:
+                tile = where_positive(loads(bits, 1, out, whole, left), loads(bits, 1, grad, whole, left))
                 total = add_up(total, tile)
-                store_tile(tile, 1, gated, p, 0, 1, left)
-            store_column(total, 0, sums, k * lanes, 0)
+                store_tile(tile, 1, gated, whole, 0, 1, left)
+            store_column(total, 0, sums, job * lanes, 0)
 
-    return compiled(types.void(*[INT] * 7), gate)
+    return compiled(types.void(*[INT] * 8), gate)
 
 
 def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -58,12 +63,15 @@ def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     gated : array (K, OH, OW, N)
     sums : array (K,)
     """
-    bits, channels = 8 * grad.itemsize, len(grad)
+    bits, channels, pixels = 8 * grad.itemsize, len(grad), grad[0].size
     kernel, gated = gate_kernel(bits), empty(grad.shape, grad.dtype)
-    sums = np.empty((channels, VECTOR[bits].lanes), grad.dtype)
+    parts = max(1, min(-(-JOBS // channels), pixels // LEAST))
+    sums = np.empty((channels, parts * VECTOR[bits].lanes), grad.dtype)
+    addresses = grad.ctypes.data, out.ctypes.data, gated.ctypes.data
+    sums_address = sums.ctypes.data
 
     def work(start, stop):
-        kernel(start, stop, grad.ctypes.data, out.ctypes.data, gated.ctypes.data, grad[0].size, sums.ctypes.data)
+        kernel(start, stop, *addresses, pixels, parts, sums_address)
 
-    parallel_for(channels, work, 1 + PER_CALL // grad[0].size)
+    parallel_for(channels * parts, work, 1 + PER_CALL * parts // pixels)
     return gated, sums.sum(1)

@@ -65,7 +65,10 @@ def test_every_kernel_is_among_them(interpreter):
 
 
 @pytest.mark.parametrize("pixels", [1, 15, 16, 17, 40])
-def test_relu_gradient_interpreted(pixels, interpreter, rng):
+@pytest.mark.parametrize("parts", [1, 3])
+def test_relu_gradient_interpreted(pixels, parts, interpreter, monkeypatch, rng):
+    monkeypatch.setattr(relu_gradient, "JOBS", 3 * parts)
+    monkeypatch.setattr(relu_gradient, "LEAST", 1)
     grad, out = (interpreter.allow(rng.standard_normal((3, 1, pixels, 1)).astype("f4")) for _ in range(2))
     gated, sums = relu_gradient.gate(grad, out)
     np.testing.assert_array_equal(gated, np.where(out > 0, grad, 0))
