@@ -16,7 +16,7 @@ from .vector import INT, VECTOR
 
 PER_CALL = 100_000              # pixels: less work is not worth a call on another thread
 JOBS = 64                       # enough for as many cores
-LEAST = 10_000                  # pixels that are worth a job
+LEAST = 8_000                   # pixels that are worth a job
 
 
 @functools.cache
