@@ -22,6 +22,7 @@ from ..algorithm import Algorithm, register
 from ..geometry import Geometry
 from ..kernels.correlation.image import Axis, image_of, image_places
 from ..kernels.correlation.kernel import correlate
+from ..kernels.correlation.merge import merge
 from ..kernels.correlation.plan import Correlation, planned, tap_places
 from ..kernels.relu_gradient import gate
 from ..kernels.vector import VECTOR
@@ -44,31 +45,44 @@ def forward_sum(g: Geometry) -> Correlation:
 
 
 class Phase(NamedTuple):
-    """The gradient with respect to the pixels (y + m sy, x + n sx)."""
+    """A sum for some pixels of the gradient."""
 
-    y: int
-    x: int
+    place: int          # where its first number goes, in the gradient or in the parts of it
     sum: Correlation
 
 
+class Gradient(NamedTuple):
+    """The gradient with respect to the input, as sums for the pixels (y + m sy, x + n sx)."""
+
+    phases: tuple[Phase, ...]
+    size: int           # numbers of all parts; 0 if the sums go to their places in the gradient
+    tables: np.ndarray  # as `merge` takes it
+    whole: bool         # whether every pixel has a sum
+
+
 @functools.lru_cache(maxsize=1024)
-def gradient_sums(g: Geometry) -> list[Phase]:
+def gradient_sums(g: Geometry) -> Gradient:
     """dx[c, y, x] = the sum of weight[k, c, i, j] dy[k, oy, ox] over the taps with oy sy + i dy - top = y.
 
     Rows of one phase modulo sy have the same taps i, and so have columns. So each phase is a sum with step 1. Phases
-    without taps are left out.
+    without taps are left out. With a column stride of 1 the pixels of a phase are rows of the gradient. Otherwise the
+    phases become parts, which `merge` puts together.
     """
     depth, channels, taps = g.out_channels // g.groups, g.in_channels // g.groups, math.prod(g.kernel)
-    found = []
+    weight, bits, size, found = (depth * channels * taps, taps, channels * taps), 8 * np.dtype(g.dtype).itemsize, 0, []
+    tables = np.full((*g.stride, 3), -1, np.int64)
     for y, (rows, i) in _phases(g, 0):
         for x, (columns, j) in _phases(g, 1):
-            place = tuple(a * g.kernel[1] + b for a in i for b in j)
-            row = g.stride[0] * g.width * g.batch if g.stride[1] == 1 else columns.out * g.batch
-            channel = g.height * g.width * g.batch if g.stride[1] == 1 else rows.out * columns.out * g.batch
-            found.append(Phase(y, x, Correlation(
-                8 * np.dtype(g.dtype).itemsize, g.groups, channels, depth, g.batch, rows, columns,
-                (depth * channels * taps, taps, channels * taps), place, (channel, row))))
-    return found
+            row = columns.out * g.batch
+            place, out = size, (rows.out * row, row)
+            if g.stride[1] == 1:
+                place, out = y * row, (g.height * row, g.stride[0] * row)
+            else:
+                tables[y, x], size = (place, *out), size + g.in_channels * rows.out * row
+            found.append(Phase(place, Correlation(bits, g.groups, channels, depth, g.batch, rows, columns, weight,
+                                                  tuple(a * g.kernel[1] + b for a in i for b in j), out)))
+    whole = len(found) == min(g.stride[0], g.height) * min(g.stride[1], g.width)
+    return Gradient(tuple(found), size, tables, whole)
 
 
 def _phases(g, axis):
@@ -84,17 +98,17 @@ def _phases(g, axis):
 
 def input_gradient(grad: np.ndarray, weight: np.ndarray, g: Geometry) -> np.ndarray:
     """The gradient with respect to the input, (C, H, W, N), for the cotangent (K, OH, OW, N)."""
-    phases, zero = gradient_sums(g), np.zeros(g.in_channels, grad.dtype)
+    found, zero = gradient_sums(g), np.zeros(g.in_channels, grad.dtype)
     out = empty((g.in_channels, g.height, g.width, g.batch), grad.dtype)
-    if len(phases) < min(g.stride[0], g.height) * min(g.stride[1], g.width):
+    parts = out
+    if found.size:
+        parts = empty((found.size + VECTOR[8 * grad.itemsize].lanes,), grad.dtype)
+    elif not found.whole:
         out[...] = 0
-    for y, x, s in phases:
-        if g.stride[1] == 1:
-            correlate(grad, weight, zero, s, out, y * g.width * g.batch)
-        else:
-            part = empty((g.in_channels, s.rows.out, s.columns.out, g.batch), grad.dtype)
-            correlate(grad, weight, zero, s, part)
-            out[:, y::g.stride[0], x::g.stride[1]] = part
+    for place, s in found.phases:
+        correlate(grad, weight, zero, s, parts, place)
+    if found.size:
+        merge(parts, found.tables, g.stride, out)
     return out
 
 

@@ -81,9 +81,9 @@ def pack(record: tuple) -> np.ndarray:
     A kernel could get the NamedTuple itself. But numba would read it field by field at each call, and hold the GIL:
     that costs some microseconds on every thread.
 
-    >>> from minicnn.conv.kernels.winograd_forward import ForwardBlocks
-    >>> pack(ForwardBlocks(5, 4))
-    array([5, 4])
+    >>> from minicnn.conv.kernels.correlation.image import CopyArrays
+    >>> pack(CopyArrays(x=1, image=2, tables=3))
+    array([1, 2, 3])
     """
     numbers: list[int] = []
     for field in record:

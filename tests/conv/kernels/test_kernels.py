@@ -61,6 +61,7 @@ def test_every_kernel_is_among_them(interpreter):
         operands = make((17, 2, 6, 5), (channels, 2, 3, 3), {"padding": 1})
         for name in ("direct", "winograd"):
             run(conv.algorithms()[name], *operands, relu=True)
+    run(conv.algorithms()["direct"], *make((3, 2, 6, 5), (3, 2, 3, 3), {"stride": 2}))
     assert interpreter.called == set(simd_interpreter.FACTORIES)
 
 

@@ -12,7 +12,7 @@ from .image import Axis, CopySizes, Image, copy_plan, image_places
 
 JOBS = 64                       # enough for as many cores
 LEAST = 100_000                 # products that are worth a job
-SCATTERED = 8                   # half cycles to load a vector that does not lie beside the one before
+PAGES = 48                      # of memory, whose addresses a processor remembers
 OWN = 2**18                     # bytes of the image of a job
 ADDRESSES = 8                   # rows and columns of a block: each takes a general register for its place
 NEAR = 2**14                    # bytes of x that stay in the cache for all channels: half of a small first-level cache
@@ -108,14 +108,16 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
     """The predicted time of a group, in half cycles: a processor adds two products or loads two vectors in a cycle."""
     tiles, total = -(-plan.vectors // plan.columns), 0.0
     chunks = -(-s.taps // plan.chunk)
+    image = image_places(s.rows, s.columns, s.batch, pixels < lanes)
+    far = not plan.packed and not plan.own_rows and image.channel * s.bits // 8 > 2048 \
+        and s.depth * len(s.rows.taps) > PAGES
     for rows, blocks in ((plan.large, plan.large_blocks), (plan.large - 1, plan.small_blocks)):
         size = rows * plan.columns
-        total += blocks * (s.taps * max(size + 1, rows + plan.columns + 2, LATENCY) + chunks * (30 + 2 * size))
+        step = max(size + 1, rows + plan.columns + 2, LATENCY) + 2 * far
+        total += blocks * (s.taps * step + chunks * (30 + 2 * size))
     pieces = 1 if s.columns.out * s.batch % lanes == 0 or plan.in_row * lanes == pixels else 1 + lanes / pixels
-    packed = plan.columns * s.taps * (4 + 5 * pieces) * plan.k_parts if plan.packed else 0
-    if not plan.packed:                                 # what a tile meets lies far apart
-        packed = plan.columns * s.taps * SCATTERED
-    image, copied = image_places(s.rows, s.columns, s.batch, pixels < lanes), 0.0
+    packed = plan.columns * s.taps * (3 + 4 * pieces) * plan.k_parts if plan.packed else 0
+    copied = 0.0
     if image.copied:
         numbers = s.depth * image.channel
         rows = numbers // image.row * len(s.columns.phases)
