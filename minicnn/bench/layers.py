@@ -1,4 +1,8 @@
-"""`minicnn bench conv`: the time of each pass of single convolution layers, by algorithm and library."""
+"""`minicnn bench conv`: the time of each pass of single convolution layers, by algorithm and library.
+
+Every library has its operands in the memory order in which it is fastest inside of a network, and converts nothing:
+minicnn (C, H, W, N), PyTorch once (N, C, H, W) and once (N, H, W, C), TensorFlow (N, H, W, C).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,8 @@ from .worker_process import Worker, WorkerFailed, WorkerOutOfMemory
 PASSES = ("forward", "grad_input", "grad_weight", "both")
 SECONDS = 0.03                                    # time of each pass in a turn
 BUDGET = 6.0                                      # seconds of all turns of a layer; there is at least one round
-SLOW_RATIO = 10.0                                 # times the fastest's time: slower competitors have no turn
+LONG, SLOW_RATIO = 0.5, 2.0                       # seconds, and times the fastest's time: then there is no turn
+MANY_PRODUCTS, HOPELESS_RATIO = 1e9, 10.0         # multiply-adds, and times the predicted time of the fastest
 WRONG = 1e-3                                      # error over the largest element: rounding errors are smaller
 LOADED = ("version", "instructions", "blas")       # what a row takes from `Worker.loaded`
 ORDINARY = Geometry.of((16, 16, 16, 16), (16, 16, 3, 3))      # "auto" never chooses an algorithm with cost inf here
@@ -107,8 +112,8 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, **dict.fromkeys(LOADED),
                      "status": "ok", "reason": None, "errors": None, "largest_errors": None,
                      "relative_errors": None, **_bound(c), **dict.fromkeys(PASSES)} for c in present}
-    workers, seconds = _open(geometry, present, crew, rows, progress)
-    _leave_out_slow(workers, seconds, rows)
+    workers, seconds = _open(geometry, present, chosen, crew, rows, progress)
+    _leave_out_slow(workers, seconds, rows, chosen)
     turn = _turn(seconds)
     rounds = max(1, min(rounds, int(BUDGET / max(turn, 1e-9))))
     results, failures = round_robin.take_turns(workers, rounds, lambda worker: worker.ask("passes", seconds=SECONDS),
@@ -154,17 +159,17 @@ def _describe(layer, geometry, crew):
             "out_shape": geometry.out_shape, "multiply_adds": geometry.multiply_adds}
 
 
-def _open(geometry, present, crew, rows, progress):
+def _open(geometry, present, chosen, crew, rows, progress):
     """Let each worker compute the layer twice. Returns the workers, and the seconds of each for both passes."""
     workers, seconds = {}, {}
     reason = _too_large(geometry, len(present))
     for number, competitor in enumerate(present, 1):
         row = rows[competitor.name]
         progress.update(0, 1, f"{competitor.name} starts ({number} of {len(present)})")
-        unsupported = reason or (competitor.library == "minicnn"
-                                 and algorithms()[competitor.variant].unsupported(geometry))
-        if unsupported:
-            row |= {"status": "skipped", "reason": unsupported}
+        untried = reason or (competitor.library == "minicnn" and (
+            algorithms()[competitor.variant].unsupported(geometry) or _hopeless(geometry, competitor, chosen)))
+        if untried:
+            row |= {"status": "skipped", "reason": untried}
             continue
         try:
             worker = crew.worker(competitor)
@@ -188,14 +193,29 @@ def _finite(number):
     return number if math.isfinite(number) else None
 
 
-def _leave_out_slow(workers, seconds, rows):
-    """Leave out competitors that need more than a second and more than SLOW_RATIO times the fastest's time."""
-    best = min(seconds, key=seconds.get, default=None)
-    for name in [name for name, each in seconds.items() if each > max(1.0, SLOW_RATIO * seconds[best])]:
-        del workers[name]
-        each = seconds.pop(name)
-        reason = f"{each / seconds[best]:.0f} times as slow as {best}: {each:.1f} s forward and both gradients"
-        rows[name] |= {"status": "skipped", "reason": reason}
+def _leave_out_slow(workers, seconds, rows, chosen):
+    """Leave out what needs more than LONG and more than SLOW_RATIO times the fastest's time, except auto's choice.
+
+    minicnn's algorithms are compared with each other, and the other libraries too: so the fastest of both stay.
+    """
+    for ours in (True, False):
+        some = {name: each for name, each in seconds.items() if (rows[name]["library"] == "minicnn") == ours}
+        best = min(some, key=some.get, default=None)
+        for name, each in some.items():
+            if each > max(LONG, SLOW_RATIO * some[best]) and name != f"minicnn {chosen}":
+                del workers[name], seconds[name]
+                reason = f"{each / some[best]:.1f} times as slow as {best}: {each:.1f} s forward and both gradients"
+                rows[name] |= {"status": "skipped", "reason": reason}
+
+
+def _hopeless(geometry, competitor, chosen):
+    """The reason why an algorithm is not tried at all, or None: by its own prediction it would take very long."""
+    cost = {name: known.cost(geometry) for name, known in algorithms().items() if known.unsupported(geometry) is None}
+    mine, best = cost[competitor.variant], min(cost, key=cost.get)
+    ratio = mine / cost[best]
+    if competitor.variant == chosen or geometry.multiply_adds < MANY_PRODUCTS or not HOPELESS_RATIO < ratio < math.inf:
+        return None
+    return f"predicted to take {ratio:.0f} times as long as {best}, which is too long to try"
 
 
 def _wrong(answer, geometry):

@@ -1,7 +1,9 @@
-"""The layers that `minicnn bench conv` measures: convolutions of well-known networks, with their padding."""
+"""The layers that `minicnn bench conv` measures: those of well-known networks, and layers drawn at random."""
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +13,7 @@ from ..conv import Geometry
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """One convolution of a network.
+    """One convolution of a network, or one that was drawn at random.
 
     Attributes
     ----------
@@ -21,6 +23,8 @@ class NamedLayer:
     in_channels, size, out_channels, kernel : int
         Images are `size` pixels wide and high; kernels are square.
     stride, padding, groups : int
+    batch_size : int or None
+        The number of images, for a layer that has its own.
 
     Examples
     --------
@@ -39,6 +43,7 @@ class NamedLayer:
     stride: int = 1
     padding: int = 0
     groups: int = 1
+    batch_size: int | None = None
 
     def __str__(self):
         return f"{self.network} {self.name}"
@@ -83,6 +88,51 @@ NAMED_LAYERS = (
                ("pointwise 512", 512, 14, 512, 1))
 )
 NETWORKS = tuple(dict.fromkeys(layer.network for layer in NAMED_LAYERS))
+
+
+RANDOM = "random"                                 # the "network" of the layers drawn at random
+SEED, COUNT = 2026, 40
+MOST_PRODUCTS, MOST_NUMBERS = 2_000_000_000, 20_000_000       # of a layer; numbers of its input and of its output
+
+
+def random_layers(seed: int = SEED, count: int = COUNT) -> list[NamedLayer]:
+    """Layers drawn at random, the same ones on every machine and with every version of Python.
+
+    Batch 1 to 64 and channels 1 to 256 have an even logarithm; sizes 7 to 64 and kernels 1 to 7 are even. Two thirds of
+    the layers have stride 1, the others 2. Half of them have one group, a quarter 2 to 8 groups, and a quarter a group
+    for each channel. The padding is 0 or half of the kernel. A layer is drawn again if the kernel does not fit, or if
+    it has more than MOST_PRODUCTS multiply-adds or more than MOST_NUMBERS numbers in its input or output.
+
+    >>> print(random_layers()[0].describe(), random_layers()[0] == random_layers(count=1)[0])
+    14->14 1x1 7 groups @56 True
+    """
+    draw = random.Random(seed).random             # it has the same sequence in every version of Python
+    layers: list[NamedLayer] = []
+    while len(layers) < count:
+        layer = _draw_layer(draw, f"{len(layers) + 1:02}", f"drawn at random, seed {seed}")
+        if layer.size + 2 * layer.padding >= layer.kernel and _is_measurable(layer.geometry(layer.batch_size or 1)):
+            layers.append(layer)
+    return layers
+
+
+def _draw_layer(draw, name, source):
+    between = lambda least, most: least + int(draw() * (most - least + 1))
+    even_logarithm = lambda most: int((most + 1) ** draw())             # 1 to most
+    batch_size, channels, out_channels = even_logarithm(64), even_logarithm(256), even_logarithm(256)
+    size, kernel = between(7, 64), between(1, 7)
+    stride, kind, padding = 1 if draw() < 2 / 3 else 2, draw(), between(0, 1) * (kernel // 2)
+    groups, some = 1, between(2, 8)
+    if kind >= 3 / 4:
+        groups = out_channels = channels
+    elif kind >= 1 / 2:
+        groups, whole = some, lambda count: max(1, count // some) * some
+        channels, out_channels = whole(channels), whole(out_channels)
+    return NamedLayer(RANDOM, name, source, channels, size, out_channels, kernel, stride, padding, groups, batch_size)
+
+
+def _is_measurable(geometry):
+    return geometry.multiply_adds <= MOST_PRODUCTS and max(math.prod(geometry.in_shape),
+                                                           math.prod(geometry.out_shape)) <= MOST_NUMBERS
 
 
 def layers_of(networks: Iterable[str]) -> list[NamedLayer]:

@@ -63,6 +63,12 @@ class Session:
         first, = _timed(self.step, 1)
         return {"seconds": _timed(self.step, max(least, min(50, round(seconds / first))))}
 
+    def open_product(self, side: int) -> dict:
+        """Make two square matrices, and multiply them twice. -> the seconds of the second product."""
+        assert self.library.product is not None
+        self.step = self.library.product(side)
+        return {"seconds": _timed(self.step, 2)[1]}
+
     def memory(self) -> dict:
         """-> the most memory that this process ever held, in MB."""
         return {"peak_mb": peak_mb()}
@@ -85,9 +91,9 @@ class Session:
         return {"records": [asdict(record) for record in find(geometry_of(geometry), repeats=repeats, names=names)]}
 
     def open_layer(self, variant: str, geometry: dict, seed: int) -> dict:
-        """Build a convolution layer on random numbers, and compute it twice.
+        """Build a convolution layer on random numbers, and compute it twice, or once if that takes longer than LONG.
 
-        -> the shape of its output, the errors of its results, and the seconds of the second time.
+        -> the shape of its output, the errors of its results, and the seconds of the last time.
         """
         from . import reference
         limit_memory()
@@ -96,13 +102,16 @@ class Session:
         shape = reference.geometry_of(geometry)
         x, weight, grad = reference.operands(shape, seed)
         self.layer = layer = self.library.layer(variant, shape, x, weight, grad)
+        start = time.perf_counter()
         out, saved = layer.forward()
-        results = [layer.array(result) for result in (out, *layer.backward(saved, (True, True)))]
+        gradients = layer.backward(saved, (True, True))
+        first = time.perf_counter() - start
+        results = [layer.array(result) for result in (out, *gradients)]
         del out, saved
         errors = reference.errors(shape, x, weight, grad, *results)
         out_shape = results[0].shape
-        del x, weight, grad, results
-        self.seconds, = _timed(self._both, 1)
+        del x, weight, grad, results, gradients
+        self.seconds = first if first > LONG and not layer.compiles else _timed(self._both, 1)[0]
         return {"out_shape": out_shape, "errors": errors, "seconds": self.seconds}
 
     def passes(self, seconds: float) -> dict:

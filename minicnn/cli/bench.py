@@ -1,4 +1,4 @@
-"""`minicnn bench train` and `minicnn bench conv`: compare speed and error with other libraries."""
+"""`minicnn bench train`, `conv` and `product`: compare speed and error with other libraries."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ from .options import (
 from .output import Column, note_stderr, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
+NAMED = "named"
 
 
 def add_parser(commands: Any) -> None:
-    """Add `bench` and its two benchmarks to the commands."""
+    """Add `bench` and its benchmarks to the commands."""
     bench = commands.add_parser("bench", help="compare speed and error with other libraries",
                                 description="Compare speed and error with other libraries.",
                                 epilog="example: minicnn bench train --against installed")
@@ -36,6 +37,7 @@ def add_parser(commands: Any) -> None:
     kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     _add_train(kinds)
     _add_conv(kinds)
+    _add_product(kinds)
 
 
 class _Calibrate(argparse.Action):
@@ -72,20 +74,29 @@ def _add_train(kinds):
            help="minicnn's convolution algorithms, with commas; the ratios are to the first one")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
-    _add_common(command, 64, 15, "rounds; in each round every competitor takes some steps")
+    option("--fixed", action="store_true", help="instead, lay a line through the steps of several batch sizes: the "
+           "part of a step that does not depend on the batch; with --threads 1 2 also predict the step on many cores")
+    option("--batch-size", type=to_integer(1), nargs="+", metavar="N",
+           help="batch sizes; each one is measured (default: 64; with --fixed 16 32 64 128 256)")
+    _add_common(command, 15, "rounds; in each round every competitor takes some steps")
+    _add_chart(command)
     command.refuse("against", "forward", "chart", when="profile", because="it measures minicnn's training step alone")
+    command.refuse("profile", "forward", "chart", when="fixed", because="it measures training steps of many sizes")
     command.refuse("algorithms", when=lambda given: given.profile and len(given.algorithms) > 1,
                    because="--profile is about one algorithm; name one")
 
 
 def _add_conv(kinds):
-    from ..bench.network_layers import NETWORKS
+    from ..bench.network_layers import NETWORKS, RANDOM
     command = add_command(
         kinds, "conv", conv, "single convolution layers",
         "Time single layers of well-known networks: the forward pass and both gradients, by each algorithm and by "
         "PyTorch, in turn. Measure the errors of the results against float64. Exit status 1: a result is wrong, or "
-        "minicnn failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none")
+        "minicnn failed.", "minicnn bench conv --network lenet,vgg --batch-size 1 64 --against none\n\n"
+        "example: minicnn bench conv --set random --instructions avx2")
     option = command.add_argument
+    option("--set", choices=(NAMED, RANDOM), default=NAMED,
+           help="layers of named networks, or 40 layers drawn at random with a fixed seed, each with its batch size")
     option("--network", type=_or_word(names(NETWORKS, "lenet,vgg"), ALL), default=ALL, metavar="NAMES",
            help=f"the networks, with commas: {', '.join(NETWORKS)}; {ALL}")
     option("--against", type=lambda text: _against(text, layers=True), default=INSTALLED, metavar="NAMES",
@@ -93,18 +104,33 @@ def _add_conv(kinds):
     option("--algorithms", type=_or_word(names(algorithm_names, "auto,direct"), ALL), default=ALL, metavar="NAMES",
            help=f"minicnn's convolution algorithms, with commas; {ALL}: auto, and those that it chooses from")
     option("--find", action="store_true", help="instead, print what minicnn.conv.find measures, and its choice")
-    _add_common(command, 16, 5, "rounds at most; large layers get fewer")
+    option("--batch-size", type=to_integer(1), nargs="+", default=[16], metavar="N",
+           help="batch sizes; each one is measured")
+    _add_common(command, 5, "rounds at most; large layers get fewer")
+    _add_chart(command)
+    command.refuse("network", "batch_size", when=("set", RANDOM), because="the layers are drawn with their batch sizes")
     command.refuse("against", "chart", when="find", because="it measures minicnn's algorithms alone")
 
 
-def _add_common(command, batch_size, repeats, rounds):
+def _add_product(kinds):
+    command = add_command(
+        kinds, "product", product, "a layer beside a matrix product",
+        "Time minicnn's direct algorithm on a layer (3x3, 64 to 64 channels, 28x28, batch 16) in turn with PyTorch's "
+        "product of two matrices of 1,024 x 1,024, and compare the speeds in GFLOP/s.",
+        "minicnn bench product --threads 1 2 --instructions avx2")
+    _add_common(command, 15, "rounds; in each round both take some turns")
+
+
+def _add_chart(command):
+    command.add_argument("--chart", type=destination(*PICTURES), metavar="FILE",
+                         help="draw speed beside error (png, pdf or svg)")
+
+
+def _add_common(command, repeats, rounds):
     option = command.add_argument
-    option("--batch-size", type=to_integer(1), nargs="+", default=[batch_size], metavar="N",
-           help="batch sizes; each one is measured")
     option("--repeats", type=to_integer(1), default=repeats, metavar="N", help=rounds)
     option("--threads", type=threads, nargs="+", metavar="N",
            help="numbers of threads (each thread has its own core); each number is measured (default: all cores)")
-    option("--chart", type=destination(*PICTURES), metavar="FILE", help="draw speed beside error (png, pdf or svg)")
     option("--instructions", type=from_checked(instruction_sets.check), default=instruction_sets.NATIVE, metavar="SET",
            help=f"the instruction set that all libraries are held to, from before they are imported: one of "
                 f"{', '.join(instruction_sets.NAMES)}; {instruction_sets.NATIVE} is the best that each library finds")
@@ -137,13 +163,15 @@ def _competitors(chosen, layers=False):
 
 def train(arguments: argparse.Namespace) -> int:
     """minicnn bench train."""
+    if arguments.fixed:
+        return _fixed(arguments)
     from ..bench import profile
     from ..bench import train as bench
     from ..bench.round_robin import parts
     others = [] if arguments.profile else _competitors(arguments.against)
     ours = [libraries.with_algorithm(name) for name in arguments.algorithms]
     tasks = [bench.Task(not arguments.forward, size, count, arguments.instructions)
-             for count in _thread_counts(arguments) for size in arguments.batch_size]
+             for count in _thread_counts(arguments) for size in arguments.batch_size or [64]]
     kind, show = ("profile", bench_text.print_profile) if arguments.profile else ("train", bench_text.print_training)
     result = _result(kind, arguments)
     with _measuring(arguments, result, show) as progress:
@@ -160,16 +188,43 @@ def train(arguments: argparse.Namespace) -> int:
     return _finish(arguments, result)
 
 
+def _fixed(arguments):
+    """minicnn bench train --fixed."""
+    from ..bench import fixed_part
+    ours, sizes = map(libraries.with_algorithm, arguments.algorithms), arguments.batch_size or fixed_part.BATCH_SIZES
+    competitors = [*ours, *_competitors(arguments.against)]
+    result = _result("fixed", arguments)
+    with _measuring(arguments, result, bench_text.print_fixed) as progress:
+        result["runs"].append(fixed_part.run(competitors, sizes, _thread_counts(arguments), arguments.repeats,
+                                             arguments.instructions, progress))
+    return _finish(arguments, result)
+
+
+def product(arguments: argparse.Namespace) -> int:
+    """minicnn bench product."""
+    from ..bench import matrix_product
+    from ..bench.round_robin import parts
+    result, counts = _result("product", arguments), _thread_counts(arguments)
+    with _measuring(arguments, result, bench_text.print_product) as progress:
+        titles = [f"threads {count}" for count in counts]
+        for count, part in zip(counts, parts(progress, [1.0] * len(counts), titles), strict=True):
+            result["runs"].append(matrix_product.run(count, arguments.repeats, arguments.instructions, part))
+    return OK
+
+
 def conv(arguments: argparse.Namespace) -> int:
     """minicnn bench conv."""
     from ..bench import layers
-    from ..bench.network_layers import NETWORKS, layers_of
+    from ..bench.layer_summary import summarise
+    from ..bench.network_layers import NETWORKS, layers_of, random_layers
     from ..bench.round_robin import parts
     others = [] if arguments.find else _competitors(arguments.against, layers=True)
-    named = layers_of(NETWORKS if arguments.network == ALL else arguments.network)
+    chosen = random_layers() if arguments.network is None else \
+        layers_of(NETWORKS if arguments.network == ALL else arguments.network)
     names = ["all"] if arguments.algorithms == ALL else list(arguments.algorithms)
     counts = _thread_counts(arguments)
-    work = [(count, size, layer) for count in counts for size in arguments.batch_size for layer in named]
+    work = [(count, layer.batch_size or size, layer) for count in counts for size in arguments.batch_size or [1]
+            for layer in chosen]
     kind, show = ("find", bench_text.print_found) if arguments.find else ("conv", bench_text.print_layers)
     result = _result(kind, arguments)
     with _measuring(arguments, result, show) as progress:
@@ -181,6 +236,7 @@ def conv(arguments: argparse.Namespace) -> int:
                     result["runs"].append(
                         layers.find_records(layer, size, crew, names, arguments.repeats, part) if arguments.find else
                         layers.run(layer, size, crew, names, others, arguments.repeats, part))
+        result["summary"] = [] if arguments.find else summarise(result["runs"])
     return _finish(arguments, result)
 
 
@@ -217,7 +273,7 @@ def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> I
 
 def _finish(arguments, result):
     """Draw the chart. Return FAILED if a result is wrong or minicnn failed, else OK."""
-    if arguments.chart:
+    if getattr(arguments, "chart", None):
         from ..viz import save
         from ..viz.speed import speed_and_error
         save(speed_and_error([result]), arguments.chart)

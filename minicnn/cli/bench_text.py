@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..bench.layer_summary import NEAR
 from .output import HIDDEN, Column, print_table, print_text
 
 NAME = Column("", left=True, least=16)
@@ -11,6 +12,9 @@ TRAINING_COLUMNS = (
 LAYER_COLUMNS = (NAME, Column("both"), Column("in turn"), Column("error", 1), Column("forward", 2),
                  Column("grad input", 3), Column("grad weight", 4), Column("GFLOP/s", 5))
 PROFILE_COLUMNS = NAME, Column("forward", 2), Column("backward", 3), Column("sum"), Column("share", 1)
+FIXED_COLUMNS = (NAME, Column("threads"), Column("fixed ms"), Column("quartiles", 3), Column("ms an image"),
+                 Column("off the line", 2))
+PRODUCT_COLUMNS = NAME, Column("median ms", 1), Column("GFLOP/s"), Column("part of the product")
 FOUND_COLUMNS = (NAME, Column("forward ms"), Column("backward ms"), Column("workspace MB", 2), Column("error bound", 1))
 
 
@@ -62,6 +66,22 @@ def print_layers(result: dict) -> None:
         "both": "forward and then both gradients", "GFLOP/s": "of the definition's work",
         "error": "of the output and the gradients of input and weight; the worst sampled element, in units of "
                  "eps (|w| * |x|)"})
+    for summary in result.get("summary", ()):
+        _print_summary(summary)
+
+
+def _print_summary(summary):
+    size = f", batch {summary['batch_size']}" if summary["batch_size"] else ""
+    print_text(f"\nsummary of {_count(summary['layers'], 'layer')} ({summary['set']}{size}, "
+               f"{_count(summary['threads'], 'thread')})")
+    for one, title in ("forward", "forward"), ("both", "forward and both gradients"):
+        if found := summary[one]:
+            print_text(f"{title}: the fastest other library takes {found['geometric_mean']:.2f} times as long as auto "
+                       f"(geometric mean of {_count(found['count'], 'layer')}); the least: {found['least']:.2f}, "
+                       f"{found['layer']}")
+    if auto := summary["auto"]:
+        print_text(f"auto is within {NEAR - 1:.0%} of minicnn's fastest algorithm in {auto['near']} of "
+                   f"{_count(auto['of'], 'layer')} ({auto['share']:.0%})")
 
 
 def _layer_row(row):
@@ -98,6 +118,34 @@ def print_found(result: dict) -> None:
         for record in run["records"]:
             if record["reason"] is not None:
                 print_text(f"{record['algorithm']}: {record['reason']}")
+
+
+def print_fixed(result: dict) -> None:
+    """Print the result of `minicnn bench train --fixed`."""
+    _print_machine(result)
+    for run in result["runs"]:
+        print_text(f"\nLeNet training step, batch {', '.join(map(str, run['batch_sizes']))}, "
+                   f"{_count(run['rounds'], 'round')} in turn: time = fixed part + batch * time of an image")
+        print_table(FIXED_COLUMNS, [
+            [row["name"], str(row["threads"]), f"{row['fixed_ms']:.2f}",
+             f"{row['fixed_q1_ms']:.2f} - {row['fixed_q3_ms']:.2f}", f"{row['image_ms']:.3g}",
+             f"{row['deviation']:.0%}"]
+            for row in run["rows"] if row["status"] == "ok"])
+        _print_reasons(run["rows"])
+        for row in run["rows"]:
+            if row["predicted"]:
+                steps = ", ".join(f"{_ms(ms)} ms (batch {size})" for size, ms in row["predicted"])
+                print_text(f"predicted, not measured: {row['name']} on {run['cores']} cores: {steps}")
+
+
+def print_product(result: dict) -> None:
+    """Print the result of `minicnn bench product`."""
+    _print_machine(result)
+    for run in result["runs"]:
+        print_text(f"\n{run['layer']}, batch {run['batch_size']}, {_count(run['threads'], 'thread')}, "
+                   f"{_count(run['rounds'], 'round')} in turn with a product of two matrices of 1,024 x 1,024")
+        print_table(PRODUCT_COLUMNS, [[row["name"], _ms(row["median_ms"]), f"{row['gflops']:.0f}", f"{row['part']:.2f}"]
+                                      for row in run["rows"]])
 
 
 def _print_machine(result):

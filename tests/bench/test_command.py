@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from minicnn.bench import libraries, machine
+from minicnn.bench import libraries, machine, network_layers
 from minicnn.conv import algorithms
 from tests.bench.strangers import FRAGILE_LAYERS
 
@@ -111,3 +111,17 @@ def test_a_library_that_is_not_installed(bench, monkeypatch):
     monkeypatch.setattr(libraries.Library, "installed", property(lambda library: library.package != "tensorflow"))
     status, out, err = bench("train", "--against", "textbook,tensorflow")
     assert status == 2 and out == "" and "install it with `pip install tensorflow`, or leave tensorflow out" in err
+
+
+def test_conv_with_layers_drawn_at_random(bench, monkeypatch):
+    drawn = network_layers.random_layers(count=3)
+    monkeypatch.setattr(network_layers, "random_layers", lambda: drawn)
+    arguments = "conv", "--set", "random", "--algorithms", "auto", "--against", "none", *QUICK[2:]
+    status, out, _ = bench(*arguments, "--json")
+    result = json.loads(out)
+    assert status == 0 and [found["batch_size"] for found in result["runs"]] == [layer.batch_size for layer in drawn]
+    summary, = result["summary"]
+    assert summary["set"] == "random" and summary["auto"] == {"of": 3, "near": 3, "share": 1.0}
+    status, out, _ = bench(*arguments)
+    assert status == 0 and "summary of 3 layers (random, 1 thread)" in out and "random 02:" in out
+    assert "auto is within 15% of minicnn's fastest algorithm in 3 of 3 layers (100%)" in " ".join(out.split())

@@ -61,11 +61,12 @@ def test_all_stands_for_the_algorithms_that_auto_chooses_among():
     assert [c.name for c in present] == ["minicnn im2col"] and chosen is None
 
 
-@pytest.mark.parametrize("variant", ["nchw", "channels_last"])
-def test_torch_computes_the_same_layers(variant):
-    pytest.importorskip("torch")
-    competitor = next(c for c in libraries.competitors(["torch"], layers=True) if c.variant == variant)
-    shortcuts = [layer for layer in network_layers.NAMED_LAYERS if "shortcut" in layer.name]
+@pytest.mark.parametrize(("library", "variant"), [
+    ("torch", "nchw"), ("torch", "channels_last"), ("torch", "compiled"), ("tensorflow", "function")])
+def test_other_libraries_compute_the_same_layers(library, variant):
+    pytest.importorskip(library)
+    competitor = next(c for c in libraries.competitors([library], layers=True) if c.variant == variant)
+    shortcuts = [layer for layer in network_layers.NAMED_LAYERS if "shortcut" in layer.name or "512" in layer.name]
     with Worker(competitor, 1) as worker:
         for layer in network_layers.layers_of(["lenet"]) + shortcuts:
             answer = worker.ask("open_layer", variant=variant, geometry=asdict(layer.geometry(1)), seed=0)

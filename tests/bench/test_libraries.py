@@ -30,7 +30,7 @@ def test_a_library_is_found_by_its_file_alone(tmp_path):
 
 def test_the_libraries_and_their_variants():
     assert set(libraries.others()) == {"torch", "tensorflow", "jax", "mygrad", "textbook"}
-    assert list(libraries.others(layers=True)) == ["torch"]
+    assert list(libraries.others(layers=True)) == ["tensorflow", "torch"]
     assert [c.variant for c in libraries.competitors(["textbook", "textbook"])] == ["im2col"]
 
 
@@ -46,7 +46,7 @@ def test_finding_the_libraries_imports_none_of_them():
 def test_names_that_are_refused(monkeypatch):
     with pytest.raises(InputError, match="library must be one of .*'torch', not 'matlab'"):
         libraries.competitors(["matlab"])
-    with pytest.raises(InputError, match="library must be one of 'torch', not 'jax'"):
+    with pytest.raises(InputError, match="library must be one of 'tensorflow', 'torch', not 'jax'"):
         libraries.competitors(["jax"], layers=True)
     with pytest.raises(InputError, match="algorithm must be one of 'auto', .*, not 'magic'"):
         libraries.with_algorithm("magic")

@@ -40,6 +40,8 @@ class Library:
         {variant: its name in the tables}, for the LeNet and for single layers. If it is empty, nothing is measured.
     instructions : callable
         instructions() -> the instruction set that the library says it uses, or None if it does not tell.
+    product : callable, optional
+        product(side) -> a function that multiplies two matrices (side, side) of float32.
     """
 
     module: str
@@ -51,6 +53,7 @@ class Library:
     variants: dict[str, str] = field(default_factory=dict)
     layer_variants: dict[str, str] = field(default_factory=dict)
     instructions: Callable[[], str | None] = lambda: None
+    product: Callable[[int], Callable[[], Any]] | None = None
 
     @property
     def installed(self) -> bool:
@@ -89,11 +92,14 @@ class LayerCalls:
         backward(saved, needs) -> (grad_input, grad_weight). `needs` is two booleans; None stands where one is False.
     array : callable
         array(result) -> ndarray, for out and both gradients.
+    compiles : bool
+        Whether the first call may compile, so that its time says nothing.
     """
 
     forward: Callable[[], tuple[Any, Any]]
     backward: Callable[[Any, tuple[bool, bool]], tuple[Any, Any]]
     array: Callable[[Any], np.ndarray]
+    compiles: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ def others(layers: bool = False) -> dict[str, Library]:
     """The libraries to compare minicnn with. With `layers`, only libraries that can measure single layers.
 
     >>> list(others(layers=True))
-    ['torch']
+    ['tensorflow', 'torch']
     """
     return {name: known for name, known in found().items() if (known.layer_variants if layers else known.variants)}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..lenet_step import StepInputs, channels_first, channels_last
-from . import LeNetCalls, Library
+from ...conv import Geometry
+from ..lenet_step import HWIO, KCHW, StepInputs, channels_first, channels_last
+from . import LayerCalls, LeNetCalls, Library
 
 
 def start(threads: int) -> str:
@@ -47,4 +48,42 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     return LeNetCalls(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
 
 
-LIBRARY = Library(__name__, "tensorflow", "tensorflow", start, lenet, variants={"function": "TensorFlow"})
+def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
+    """The convolution of these operands, channels last. A layer with a group for each channel has an operation apart.
+
+    The kernel of that operation is (kh, kw, C, K / C) instead of (kh, kw, C / groups, K).
+    """
+    import tensorflow as tf
+    raw, g = tf.raw_ops, geometry
+    depthwise = g.groups == g.in_channels > 1
+    forms = (*g.kernel, g.in_channels, -1) if depthwise else (*g.kernel, g.in_channels // g.groups, -1)
+    image, cotangent = (tf.constant(array.transpose(0, 2, 3, 1)) for array in (x, grad))
+    kernel = tf.constant(weight.transpose(HWIO).reshape(forms))
+    options = {"strides": [1, *g.stride, 1], "padding": "EXPLICIT", "dilations": [1, *g.dilation, 1],
+               "explicit_paddings": [0, 0, *g.padding[0], *g.padding[1], 0, 0]}
+    names = ("DepthwiseConv2dNative", "DepthwiseConv2dNativeBackprop") if depthwise else ("Conv2D", "Conv2DBackprop")
+    convolve, to_input, to_kernel = (getattr(raw, name) for name in (names[0], f"{names[1]}Input", f"{names[1]}Filter"))
+
+    @tf.function
+    def forward():
+        return convolve(input=image, filter=kernel, **options)
+
+    @tf.function
+    def grad_input():
+        return to_input(input_sizes=image.shape, filter=kernel, out_backprop=cotangent, **options)
+
+    @tf.function
+    def grad_weight():
+        return to_kernel(input=image, filter_sizes=kernel.shape, out_backprop=cotangent, **options)
+
+    def array(result):
+        order, tensor = result
+        return (tensor.numpy().reshape(*g.kernel, -1, g.out_channels) if order == KCHW else tensor.numpy()) \
+            .transpose(order)
+    images = (0, 3, 1, 2)                         # (N, H, W, C) -> (N, C, H, W)
+    return LayerCalls(lambda: ((images, forward()), None), lambda saved, needs: (
+        (images, grad_input()) if needs[0] else None, (KCHW, grad_weight()) if needs[1] else None), array)
+
+
+LIBRARY = Library(__name__, "tensorflow", "tensorflow", start, lenet, layer, variants={"function": "TensorFlow"},
+                  layer_variants={"function": "TensorFlow"})

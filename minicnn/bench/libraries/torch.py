@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -53,22 +54,39 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
-    """The convolution of these operands."""
+    """The convolution of these operands. They lie in memory in the order of the variant; `compiled` is channels last.
+
+    Only the forward pass is compiled. The compiled backward pass of a convolution calls the same kernel as the eager
+    one, or for depthwise layers a slower one that takes seconds to compile.
+    """
     import torch
-    order = torch.channels_last if variant == "channels_last" else torch.contiguous_format
+    order = torch.contiguous_format if variant == "nchw" else torch.channels_last
     operands = (torch.from_numpy(array).to(memory_format=order, copy=True) for array in (x, weight, grad))
     image, kernel, cotangent = operands
     stride, dilation, groups = list(geometry.stride), list(geometry.dilation), geometry.groups
     padding = [before for before, _ in geometry.padding]
 
+    def convolve(image, kernel):
+        return torch.nn.functional.conv2d(image, kernel, None, stride, padding, dilation, groups)
+    if variant == "compiled":
+        torch._dynamo.reset()                     # forgets the last layer, so this one is compiled for its own shapes
+        convolve = torch.compile(convolve, dynamic=False)
+
     def forward():
         with torch.no_grad():
-            return torch.nn.functional.conv2d(image, kernel, None, stride, padding, dilation, groups), None
+            return convolve(image, kernel), None
 
     def backward(saved, needs):
         return torch.ops.aten.convolution_backward(cotangent, image, kernel, None, stride, padding, dilation, False,
                                                    [0, 0], groups, [*needs, False])[:2]
-    return LayerCalls(forward, backward, lambda tensor: tensor.numpy())
+    return LayerCalls(forward, backward, lambda tensor: tensor.numpy(), compiles=variant == "compiled")
+
+
+def product(side: int) -> Callable[[], Any]:
+    """-> a function that multiplies two square matrices by `torch.mm`."""
+    import torch
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    return lambda: torch.mm(a, b)
 
 
 def instructions() -> str:
@@ -80,5 +98,6 @@ def instructions() -> str:
 LIBRARY = Library(__name__, "torch", "torch", start, lenet, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
-                  layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last"},
-                  instructions=instructions)
+                  layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
+                                  "compiled": "PyTorch compiled"},
+                  instructions=instructions, product=product)

@@ -1,0 +1,69 @@
+"""The line through step times, the prediction for many cores, and `minicnn bench train --fixed`."""
+
+import json
+
+import pytest
+
+from minicnn import InputError
+from minicnn.bench import fixed_part, libraries
+from tests.bench.strangers import DEADLY, INCOMPLETE
+
+
+def test_a_line_counts_relative_differences():
+    line = fixed_part.fit({16: 3.0, 64: 3.0 + 48 * 0.1, 256: (3.0 + 240 * 0.1) * 1.1})     # the largest is off
+    assert line.image == pytest.approx(0.11, rel=0.1) and 0.5 < line.fixed < 1.6
+
+
+@pytest.mark.parametrize("cores", [2, 16, 64])
+def test_a_prediction_keeps_the_serial_part(cores):
+    assert fixed_part.predict({1: 3 + 24, 2: 3 + 12}, cores) == pytest.approx(3 + 24 / cores)
+    assert fixed_part.predict({1: 10.0, 2: 12.0}, cores) == 12                 # threads only cost time
+    assert fixed_part.predict({1: 30.0, 2: 10.0}, cores) == pytest.approx(20 / cores)    # more than their number
+
+
+def test_too_few_sizes_and_too_few_threads():
+    with pytest.raises(InputError, match="a line needs the times of at least two batch sizes, not of 1: give more"):
+        fixed_part.run([], [64, 64], [1], 1)
+    with pytest.raises(InputError, match="a prediction needs the times of two numbers of threads, not of 1"):
+        fixed_part.predict({2: 1.0})
+
+
+def test_fixed_measures_every_size_and_number_of_threads(bench):
+    status, out, _ = bench("train", "--fixed", "--batch-size", "2", "8", "--threads", "1", "2", "--repeats", "1",
+                           "--algorithms", "im2col", "--against", "none", "--json")
+    result = json.loads(out)
+    found, = result["runs"]
+    assert status == 0 and result["benchmark"] == "fixed" and found["cores"] == fixed_part.CORES
+    assert [(row["name"], row["threads"]) for row in found["rows"]] == [("minicnn im2col", 1), ("minicnn im2col", 2)]
+    for row in found["rows"]:
+        (_, small), (_, large) = row["times"]
+        assert [size for size, _ in row["times"]] == [2, 8] and row["deviation"] < 1e-6      # two points: no distance
+        assert row["fixed_ms"] + 2 * row["image_ms"] == pytest.approx(small)
+        assert row["fixed_ms"] + 8 * row["image_ms"] == pytest.approx(large)
+    one, two = found["rows"]
+    assert one["predicted"] is None
+    assert two["predicted"][1][1] == pytest.approx(fixed_part.predict({1: one["times"][1][1], 2: two["times"][1][1]}))
+
+
+def test_the_text_says_what_is_predicted(bench):
+    status, out, _ = bench("train", "--fixed", "--batch-size", "2", "4", "--threads", "1", "2", "--repeats", "2",
+                           "--algorithms", "im2col", "--against", "none")
+    assert status == 0 and "predicted, not measured: minicnn im2col on 16 cores:" in " ".join(out.split())
+
+
+def test_a_competitor_that_fails_is_a_row_with_a_reason(add_library):
+    ours, theirs = libraries.with_algorithm("im2col"), add_library("incomplete", INCOMPLETE)
+    dying = add_library("deadly", DEADLY + "LAST = 4\n")
+    for other, reason in (theirs, "no_such_module"), (dying, "Segmentation fault, so to say"):
+        found = fixed_part.run([ours, other], [1, 2], [1], 1)
+        assert [row["status"] for row in found["rows"]] == ["ok", "failed"] and reason in found["rows"][1]["reason"]
+
+
+def test_of_pytorch_only_the_fastest_format_is_measured(monkeypatch):
+    monkeypatch.setattr(libraries.Library, "installed", True)
+    tried = []
+    monkeypatch.setattr(fixed_part, "_open", lambda competitor, *_: (tried.append(competitor.name), ({}, 0.0))[1])
+    monkeypatch.setattr(fixed_part, "_line", lambda turns: {})
+    with pytest.raises(KeyError):                                                  # nothing was measured
+        fixed_part.run(libraries.competitors(["torch"]), [1, 2], [1], 1)
+    assert tried == ["PyTorch channels_last"]
