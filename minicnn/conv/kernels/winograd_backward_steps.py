@@ -62,7 +62,7 @@ class BackwardPlaces(NamedTuple):
 
     x_half: int         # (C, n, width, group) vectors: BT x
     y_half: int         # (K, n, columns m, group) vectors: A dy
-    d_half: int         # (C, n, width, group) vectors: dV BT
+    d_half: int         # the same place: dV BT of a row of frequencies takes the place of BT x, which is used no more
     V: int              # (n, padded_c, columns, group) vectors: V of one row of frequencies
     M: int              # (n, padded_k, columns, group) vectors: dM of one row of frequencies
     D: int              # (n, C padded to whole blocks, columns, group) vectors: dV of one row of frequencies
@@ -110,13 +110,12 @@ def backward_places(F: Filtering, s: Sizes, blocks: BackwardBlocks) -> BackwardP
                               for size in (padded_c, padded_k, up(s.C, blocks.c)))
     x_half = F.n * F.lanes
     y_half = x_half + s.C * F.n * width * pixel
-    d_half = y_half + s.K * F.n * s.columns * F.m * pixel
-    V = d_half + s.C * F.n * width * pixel
+    V = y_half + s.K * F.n * s.columns * F.m * pixel
     M = V + F.n * v_step
     D = M + F.n * m_step
     T = D + F.n * d_step
     end = T + vectors * F.lanes * padded_k
-    return BackwardPlaces(x_half, y_half, d_half, V, M, D, T, end, v_step, m_step, d_step, width, vectors, padded_c,
+    return BackwardPlaces(x_half, y_half, x_half, V, M, D, T, end, v_step, m_step, d_step, width, vectors, padded_c,
                           padded_k)
 
 

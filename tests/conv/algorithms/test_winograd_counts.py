@@ -81,19 +81,19 @@ def test_products_are_those_of_the_tiles_and_blocks(case, interpreter):
     rows, columns = (-(-size // m) for size in g.out_size)
     up = lambda size, step: -(-size // step) * step
     images = rows * g.batch                             # rows of tiles of all images
-    group = winograd.tiling_of(g).group
-    if g.batch % 16:
-        groups = up(rows * columns * g.batch, 16) // 16
+    group, lanes = winograd.tiling_of(g).group, winograd.tiling_of(g).F.lanes
+    if g.batch % lanes:
+        groups = up(rows * columns * g.batch, lanes) // lanes
         columns = min(columns, max(1, groups // 8))     # tiles in an image of the larger batch
-        images = up(groups, columns) // columns * 16
+        images = up(groups, columns) // columns * lanes
     total, C, K = images * (m + g.kernel[0] - 1) ** 2, g.in_channels, g.out_channels
     k_block, c_block = (winograd.product_block_size(size, columns * group)[0] for size in (K, C))
-    c_sums = up(C, winograd.weight_block_size(C, -(-K // 16))[0])
+    c_sums = up(C, winograd.weight_block_size(C, -(-K // lanes))[0])
     forward, (_, saved) = products(interpreter, algorithm.forward, x, weight, bias, g)
     parts = [products(interpreter, algorithm.backward, grad, saved, needs)[0]
              for needs in ((True, False, False), (False, True, False), (False, False, True))]
     assert forward == total * up(K, k_block) * columns * C
-    assert parts == [total * up(C, c_block) * columns * K, total * c_sums * columns * up(K, 16), 0]
+    assert parts == [total * up(C, c_block) * columns * K, total * c_sums * columns * up(K, lanes), 0]
 
 
 # Memory.
