@@ -4,9 +4,7 @@ A line `fixed + batch * image` is laid through the step times of several batch s
 its own, and all processes take turns, so one slow minute of the machine does not tilt the line. The line minimises the
 relative differences: the time of the smallest batch counts as much as that of the largest one.
 
-From the times with the fewest and the most threads follow a part that does not get faster with threads and a part that
-does, `time(n) = serial + parallel / n`. With them the time on more cores is predicted. The prediction assumes that the
-caches, the memory and the clock of those cores serve each as well as those here.
+From the lines with the fewest and the most threads, `predict` tells the time on more cores.
 """
 
 from __future__ import annotations
@@ -59,27 +57,63 @@ def fit(times: Mapping[int, float]) -> Line:
     return Line(round(float(fixed), 12), round(float(image), 12))
 
 
-def predict(times: Mapping[int, float], cores: int = CORES) -> float:
-    """The time on so many cores, predicted from {threads: time} with the fewest and the most threads.
+class Parts(NamedTuple):
+    """The parts of a step: `time(cores) = fixed + batch * (serial + parallel / cores)`, see `parts`."""
 
-    Neither part is less than 0: where more threads gain more than their number, all of the time counts as parallel.
+    fixed: float
+    serial: float
+    parallel: float
 
-    >>> predict({1: 30.0, 2: 17.0}, 16)
-    5.625
+    def predict(self, batch_size: int, cores: int = CORES) -> float:
+        """The time of a step on so many cores.
+
+        >>> Parts(fixed=2.0, serial=0.0625, parallel=1.0).predict(64, 16)
+        10.0
+        """
+        return self.fixed + batch_size * (self.serial + self.parallel / cores)
+
+
+def parts(lines: Mapping[int, Line]) -> Parts:
+    """The parts of a step, from {threads: Line} with the fewest and the most threads.
+
+    With n threads let the line be `fixed[n] + batch * image[n]`. By Amdahl's law, an image has a part that gains
+    nothing from threads and a part that is divided among them: `image[n] = serial + parallel / n`. Two lines, with a
+    few threads and with many, give both parts:
+
+        parallel = (image[few] - image[many]) / (1 / few - 1 / many)
+        serial = image[many] - parallel / many
+        fixed = fixed[many]
+
+    Neither part is less than 0. If more threads gain more than their number, all of an image counts as parallel.
+
+    The prediction with these parts makes four assumptions.
+
+    1. The fixed part gains nothing from more cores. Handing work to more threads does not make it longer.
+    2. There are at least as many jobs as cores, and they take equally long.
+    3. Each core is as fast as the cores here: its clock, its caches, its share of the memory's bandwidth.
+    4. Two threads here are two cores. If they share one core, `serial` is too large, and so is the prediction.
+
+    >>> parts({1: Line(2.5, 1.0625), 2: Line(2.0, 0.5625)})
+    Parts(fixed=2.0, serial=0.0625, parallel=1.0)
 
     Raises
     ------
     InputError
         Fewer than two numbers of threads.
+
+    References
+    ----------
+    G. M. Amdahl, "Validity of the single processor approach to achieving large scale computing capabilities", AFIPS
+    1967.
     """
-    if len(times) < 2:
-        raise InputError(f"a prediction needs the times of two numbers of threads, not of {len(times)}: measure with "
+    if len(lines) < 2:
+        raise InputError(f"a prediction needs the times of two numbers of threads, not of {len(lines)}: measure with "
                          "1 thread and with more")
-    few, many = min(times), max(times)
-    parallel = (times[few] - times[many]) / (1 / few - 1 / many)
-    parallel = min(max(parallel, 0.0), times[many] * many)
-    serial = times[many] - parallel / many
-    return serial + parallel / cores
+    few, many = min(lines), max(lines)
+    image = max(lines[many].image, 0.0)
+    parallel = (lines[few].image - image) / (1 / few - 1 / many)
+    parallel = min(max(parallel, 0.0), image * many)
+    return Parts(max(lines[many].fixed, 0.0), image - parallel / many, parallel)
 
 
 def run(competitors: Sequence[Competitor], batch_sizes: Sequence[int], threads: Sequence[int], rounds: int,
@@ -95,8 +129,8 @@ def run(competitors: Sequence[Competitor], batch_sizes: Sequence[int], threads: 
         library, variant, threads, status ("ok" or "failed"), reason, and from `Worker.loaded` instructions and blas.
         If its status is "ok": times ([batch size, median ms] of each), fixed_ms and image_ms (the medians of the lines
         of the rounds), fixed_q1_ms and fixed_q3_ms (quartiles), and deviation (the largest relative distance of a time
-        from the line). With several numbers of threads the rows of the most threads have "predicted": [batch size, ms
-        on `cores` cores] of each; else None.
+        from the line). With several numbers of threads the rows of the most threads have "parts": the fields of
+        `Parts` in ms, and "predicted": [batch size, ms on `cores` cores] of each. Else both are None.
 
     Raises
     ------
@@ -109,7 +143,7 @@ def run(competitors: Sequence[Competitor], batch_sizes: Sequence[int], threads: 
     competitors = [c for c in competitors if c.variant not in LEFT_OUT]
     rows: dict[tuple[str, int], dict] = {(c.name, count): {
         "name": c.name, "library": c.library, "variant": c.variant, "threads": count, "status": "ok", "reason": None,
-        "instructions": None, "blas": None, "predicted": None} for c in competitors for count in counts}
+        "instructions": None, "blas": None, "parts": None, "predicted": None} for c in competitors for count in counts}
     with contextlib.ExitStack() as stack:
         workers: dict[str, Worker] = {}
         seconds = 0.0
@@ -166,10 +200,11 @@ def _line(turns):
 
 
 def _predict(rows, sizes):
-    """Fill in "predicted" where a competitor was measured with several numbers of threads."""
+    """Fill in "parts" and "predicted" where a competitor was measured with several numbers of threads."""
     for name in {name for name, _ in rows}:
-        measured = {count: dict(row["times"]) for (other, count), row in rows.items()
-                    if other == name and row["status"] == "ok"}
-        if len(measured) > 1:
-            rows[name, max(measured)]["predicted"] = [
-                [size, predict({count: times[size] for count, times in measured.items()})] for size in sizes]
+        lines = {count: Line(row["fixed_ms"], row["image_ms"]) for (other, count), row in rows.items()
+                 if other == name and row["status"] == "ok"}
+        if len(lines) > 1:
+            found = parts(lines)
+            rows[name, max(lines)] |= {"parts": found._asdict(),
+                                       "predicted": [[size, found.predict(size)] for size in sizes]}

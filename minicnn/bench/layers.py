@@ -50,6 +50,11 @@ class Crew:
         self.workers[competitor.name] = Worker(competitor, self.threads, self.instructions)
         return self.workers[competitor.name]
 
+    def predict(self, geometry: Geometry) -> dict:
+        """What minicnn predicts where it is held to these instructions: `worker.Session.predict`."""
+        choose("auto", geometry)                  # a wrong MINICNN_CONV_ALGO raises InputError here
+        return self.worker(libraries.with_algorithm("auto")).ask("predict", geometry=asdict(geometry))
+
     def __enter__(self) -> Crew:
         return self
 
@@ -63,20 +68,21 @@ def relative_time(layer: NamedLayer, batch_size: int) -> float:
     return 1 + layer.geometry(batch_size).multiply_adds / 5e8
 
 
-def layer_competitors(names: Sequence[str], geometry: Geometry,
-                others: Sequence[Competitor]) -> tuple[list[Competitor], str | None]:
+def layer_competitors(names: Sequence[str], auto: str,
+                      others: Sequence[Competitor]) -> tuple[list[Competitor], str | None]:
     """The competitors of one layer, and the algorithm that "auto" chooses (None if "auto" is not among the names).
 
     Parameters
     ----------
     names : list of str
         Algorithms; ["all"] stands for auto and the algorithms that it chooses among.
-    geometry : minicnn.conv.Geometry
+    auto : str
+        The algorithm that "auto" chooses.
     others : list of minicnn.bench.libraries.Competitor
     """
     if list(names) == ["all"]:
         names = ["auto", *(name for name, known in algorithms().items() if known.cost(ORDINARY) < math.inf)]
-    chosen = choose("auto", geometry).name if "auto" in names else None
+    chosen = auto if "auto" in names else None
     unique = dict.fromkeys(name for name in [*names, chosen] if name not in ("auto", None))
     return [*map(libraries.with_algorithm, unique), *others], chosen
 
@@ -108,11 +114,12 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     """
     begun = time.monotonic()
     geometry = layer.geometry(batch_size)
-    present, chosen = layer_competitors(names, geometry, others)
+    predicted = crew.predict(geometry)
+    present, chosen = layer_competitors(names, predicted["auto"], others)
     rows = {c.name: {"name": c.name, "library": c.library, "variant": c.variant, **dict.fromkeys(LOADED),
                      "status": "ok", "reason": None, "errors": None, "largest_errors": None,
                      "relative_errors": None, **_bound(c), **dict.fromkeys(PASSES)} for c in present}
-    workers, seconds = _open(geometry, present, chosen, crew, rows, progress)
+    workers, seconds = _open(geometry, present, predicted, crew, rows, progress)
     _leave_out_slow(workers, seconds, rows, chosen)
     turn = _turn(seconds)
     rounds = max(1, min(rounds, int(BUDGET / max(turn, 1e-9))))
@@ -149,8 +156,8 @@ def find_records(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence
     worker = crew.worker(libraries.with_algorithm("auto"))
     answer = worker.ask("find_records", geometry=asdict(geometry), names=only, repeats=repeats)
     reports = {key: worker.loaded[key] for key in LOADED}
-    return {**_describe(layer, geometry, crew), "library": "minicnn", **reports, "auto": choose("auto", geometry).name,
-            **answer}
+    return {**_describe(layer, geometry, crew), "library": "minicnn", **reports, **answer,
+            "auto": crew.predict(geometry)["auto"]}
 
 
 def _describe(layer, geometry, crew):
@@ -159,7 +166,7 @@ def _describe(layer, geometry, crew):
             "out_shape": geometry.out_shape, "multiply_adds": geometry.multiply_adds}
 
 
-def _open(geometry, present, chosen, crew, rows, progress):
+def _open(geometry, present, predicted, crew, rows, progress):
     """Let each worker compute the layer twice. Returns the workers, and the seconds of each for both passes."""
     workers, seconds = {}, {}
     reason = _too_large(geometry, len(present))
@@ -167,7 +174,7 @@ def _open(geometry, present, chosen, crew, rows, progress):
         row = rows[competitor.name]
         progress.update(0, 1, f"{competitor.name} starts ({number} of {len(present)})")
         untried = reason or (competitor.library == "minicnn" and (
-            algorithms()[competitor.variant].unsupported(geometry) or _hopeless(geometry, competitor, chosen)))
+            algorithms()[competitor.variant].unsupported(geometry) or _hopeless(geometry, competitor, predicted)))
         if untried:
             row |= {"status": "skipped", "reason": untried}
             continue
@@ -208,12 +215,13 @@ def _leave_out_slow(workers, seconds, rows, chosen):
                 rows[name] |= {"status": "skipped", "reason": reason}
 
 
-def _hopeless(geometry, competitor, chosen):
+def _hopeless(geometry, competitor, predicted):
     """The reason why an algorithm is not tried at all, or None: by its own prediction it would take very long."""
-    cost = {name: known.cost(geometry) for name, known in algorithms().items() if known.unsupported(geometry) is None}
-    mine, best = cost[competitor.variant], min(cost, key=cost.get)
-    ratio = mine / cost[best]
-    if competitor.variant == chosen or geometry.multiply_adds < MANY_PRODUCTS or not HOPELESS_RATIO < ratio < math.inf:
+    cost = predicted["cost"]
+    best = min(cost, key=cost.get)
+    ratio = cost.get(competitor.variant, math.inf) / cost[best]           # "auto" never takes one without a cost
+    if competitor.variant == predicted["auto"] or geometry.multiply_adds < MANY_PRODUCTS or \
+            not HOPELESS_RATIO < ratio < math.inf:
         return None
     return f"predicted to take {ratio:.0f} times as long as {best}, which is too long to try"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 import os
 import signal
 import time
@@ -89,6 +90,14 @@ class Session:
         from ..conv import find
         from .reference import geometry_of
         return {"records": [asdict(record) for record in find(geometry_of(geometry), repeats=repeats, names=names)]}
+
+    def predict(self, geometry: dict) -> dict:
+        """-> "auto", the algorithm that auto chooses here, and "cost", the predicted costs of all that it considers."""
+        from ..conv import algorithms, choose
+        from .reference import geometry_of
+        shape = geometry_of(geometry)
+        cost = {name: known.cost(shape) for name, known in algorithms().items() if known.unsupported(shape) is None}
+        return {"auto": choose("auto", shape).name, "cost": {name: one for name, one in cost.items() if one < math.inf}}
 
     def open_layer(self, variant: str, geometry: dict, seed: int) -> dict:
         """Build a convolution layer on random numbers, and compute it twice, or once if that takes longer than LONG.

@@ -75,7 +75,8 @@ def _add_train(kinds):
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
     option("--fixed", action="store_true", help="instead, lay a line through the steps of several batch sizes: the "
-           "part of a step that does not depend on the batch; with --threads 1 2 also predict the step on many cores")
+           "part of a step that does not depend on the batch; with several numbers of threads (default: 1 and all "
+           "cores) also predict the step on many cores")
     option("--batch-size", type=to_integer(1), nargs="+", metavar="N",
            help="batch sizes; each one is measured (default: 64; with --fixed 16 32 64 128 256)")
     _add_common(command, 15, "rounds; in each round every competitor takes some steps")
@@ -195,8 +196,8 @@ def _fixed(arguments):
     competitors = [*ours, *_competitors(arguments.against)]
     result = _result("fixed", arguments)
     with _measuring(arguments, result, bench_text.print_fixed) as progress:
-        result["runs"].append(fixed_part.run(competitors, sizes, _thread_counts(arguments), arguments.repeats,
-                                             arguments.instructions, progress))
+        result["runs"].append(fixed_part.run(competitors, sizes, arguments.threads or [1, *_thread_counts(arguments)],
+                                             arguments.repeats, arguments.instructions, progress))
     return _finish(arguments, result)
 
 

@@ -135,7 +135,9 @@ def print_fixed(result: dict) -> None:
         for row in run["rows"]:
             if row["predicted"]:
                 steps = ", ".join(f"{_ms(ms)} ms (batch {size})" for size, ms in row["predicted"])
-                print_text(f"predicted, not measured: {row['name']} on {run['cores']} cores: {steps}")
+                parts = row["parts"]
+                print_text(f"predicted, not measured: {row['name']} on {run['cores']} cores: {steps}; by time = "
+                           f"{parts['fixed']:.2f} + batch * ({parts['serial']:.3g} + {parts['parallel']:.3g} / cores)")
 
 
 def print_product(result: dict) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from minicnn import InputError
 from minicnn.bench import fixed_part, libraries
+from minicnn.bench.fixed_part import Line, Parts
 from tests.bench.strangers import DEADLY, INCOMPLETE
 
 
@@ -15,17 +16,22 @@ def test_a_line_counts_relative_differences():
 
 
 @pytest.mark.parametrize("cores", [2, 16, 64])
-def test_a_prediction_keeps_the_serial_part(cores):
-    assert fixed_part.predict({1: 3 + 24, 2: 3 + 12}, cores) == pytest.approx(3 + 24 / cores)
-    assert fixed_part.predict({1: 10.0, 2: 12.0}, cores) == 12                 # threads only cost time
-    assert fixed_part.predict({1: 30.0, 2: 10.0}, cores) == pytest.approx(20 / cores)    # more than their number
+def test_a_prediction_keeps_the_fixed_and_the_serial_part(cores):
+    lines = {1: Line(4.0, 0.25 + 1), 2: Line(3.0, 0.25 + 1 / 2)}                 # the fixed part is that of 2 threads
+    assert fixed_part.parts(lines).predict(64, cores) == pytest.approx(3 + 64 * (0.25 + 1 / cores))
+    assert fixed_part.parts({2: lines[2], 4: Line(3.0, 0.5)}) == Parts(3.0, 0.25, 1.0)
+
+
+def test_no_part_is_negative():
+    assert fixed_part.parts({1: Line(1.0, 1.0), 2: Line(2.0, 1.5)}) == Parts(2.0, 1.5, 0.0)    # threads cost time
+    assert fixed_part.parts({1: Line(1.0, 3.0), 2: Line(-0.5, 1.0)}) == Parts(0.0, 0.0, 2.0)   # more than two times
 
 
 def test_too_few_sizes_and_too_few_threads():
     with pytest.raises(InputError, match="a line needs the times of at least two batch sizes, not of 1: give more"):
         fixed_part.run([], [64, 64], [1], 1)
     with pytest.raises(InputError, match="a prediction needs the times of two numbers of threads, not of 1"):
-        fixed_part.predict({2: 1.0})
+        fixed_part.parts({2: Line(1.0, 1.0)})
 
 
 def test_fixed_measures_every_size_and_number_of_threads(bench):
@@ -41,8 +47,9 @@ def test_fixed_measures_every_size_and_number_of_threads(bench):
         assert row["fixed_ms"] + 2 * row["image_ms"] == pytest.approx(small)
         assert row["fixed_ms"] + 8 * row["image_ms"] == pytest.approx(large)
     one, two = found["rows"]
-    assert one["predicted"] is None
-    assert two["predicted"][1][1] == pytest.approx(fixed_part.predict({1: one["times"][1][1], 2: two["times"][1][1]}))
+    assert one["parts"] is one["predicted"] is None
+    found = fixed_part.parts({row["threads"]: Line(row["fixed_ms"], row["image_ms"]) for row in (one, two)})
+    assert Parts(**two["parts"]) == found and two["predicted"] == [[size, found.predict(size)] for size in (2, 8)]
 
 
 def test_the_text_says_what_is_predicted(bench):

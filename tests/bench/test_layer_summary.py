@@ -6,7 +6,7 @@ import pytest
 
 from minicnn.bench import layers, libraries, network_layers
 from minicnn.bench.layer_summary import fastest_other, summarise
-from minicnn.conv import Geometry, algorithms, choose
+from minicnn.conv import Geometry
 
 DRAWN = network_layers.random_layers()
 
@@ -74,12 +74,13 @@ def test_slow_competitors_have_no_turn_but_the_fastest_other_library_and_auto_do
     assert rows["torch nchw"]["reason"] == "2.2 times as slow as torch last: 9.0 s forward and both gradients"
 
 
-def test_an_algorithm_that_would_take_very_long_is_not_tried(monkeypatch):
-    large = Geometry.of((16, 64, 64, 64), (64, 64, 3, 3))
-    chosen = choose("auto", large).name
-    other = next(name for name in ("im2col", "direct") if name != chosen)
-    competitor = libraries.with_algorithm(other)
-    monkeypatch.setattr(type(algorithms()[other]), "cost", lambda self, geometry: 1e3)
-    assert "times as long as" in layers._hopeless(large, competitor, chosen)
-    assert layers._hopeless(large, competitor, other) is None                      # auto's own choice is always tried
-    assert layers._hopeless(Geometry.of((1, 1, 9, 9), (1, 1, 3, 3)), competitor, chosen) is None
+def test_an_algorithm_that_would_take_very_long_is_not_tried():
+    large, competitor = Geometry.of((16, 64, 64, 64), (64, 64, 3, 3)), libraries.with_algorithm("im2col")
+    cost = {"im2col": 30.0, "direct": 2.0, "winograd": 3.0}
+    assert layers._hopeless(large, competitor, {"auto": "winograd", "cost": cost}) == \
+        "predicted to take 15 times as long as direct, which is too long to try"
+    assert layers._hopeless(large, competitor, {"auto": "winograd", "cost": {**cost, "im2col": 19.0}}) is None
+    assert layers._hopeless(large, competitor, {"auto": "im2col", "cost": cost}) is None       # auto's own choice
+    assert layers._hopeless(large, competitor, {"auto": "direct", "cost": {"direct": 2.0}}) is None
+    small = Geometry.of((1, 1, 9, 9), (1, 1, 3, 3))
+    assert layers._hopeless(small, competitor, {"auto": "direct", "cost": cost}) is None

@@ -51,14 +51,29 @@ def test_layers_of_an_unknown_network():
 
 
 def test_all_stands_for_the_algorithms_that_auto_chooses_among():
-    geometry = network_layers.NAMED_LAYERS[1].geometry(16)
     others = libraries.competitors(["textbook"])
-    present, chosen = layers.layer_competitors(["all"], geometry, others)
-    assert chosen == choose("auto", geometry).name and present[-1] == others[0]
+    present, chosen = layers.layer_competitors(["all"], "direct", others)
+    assert chosen == "direct" and present[-1] == others[0]
     names = {competitor.variant for competitor in present[:-1]}
     assert names == {name for name, known in algorithms().items() if known.cost(layers.ORDINARY) < math.inf}
-    present, chosen = layers.layer_competitors(["im2col"], geometry, [])
+    present, chosen = layers.layer_competitors(["im2col"], "direct", [])
     assert [c.name for c in present] == ["minicnn im2col"] and chosen is None
+
+
+def test_the_worker_makes_the_choice_of_auto_because_it_has_the_instructions(monkeypatch):
+    layer = network_layers.NAMED_LAYERS[3]
+    geometry = layer.geometry(1)
+    with layers.Crew(1) as crew:
+        predicted = crew.predict(geometry)
+        assert predicted["auto"] == choose("auto", geometry).name == min(predicted["cost"], key=predicted["cost"].get)
+        assert predicted["cost"] == {name: known.cost(geometry) for name, known in algorithms().items()
+                                     if known.cost(geometry) < math.inf}
+        monkeypatch.setattr(crew, "predict", lambda geometry: {"auto": "im2col", "cost": {"im2col": 1.0}})
+        assert layers.run(layer, 1, crew, ["auto"], [], 1)["auto"]["algorithm"] == "im2col"
+        assert layers.find_records(layer, 1, crew, ["im2col"], 1)["auto"] == "im2col"
+        monkeypatch.setenv("MINICNN_CONV_ALGO", "magic")
+    with layers.Crew(1) as crew, pytest.raises(InputError, match="variable MINICNN_CONV_ALGO: no convolution"):
+        crew.predict(geometry)
 
 
 @pytest.mark.parametrize(("library", "variant"), [

@@ -65,8 +65,9 @@ RESULTS = {
          "share": 0.308}]}, ["9.83", "31.89"]),
     "fixed": (bench_text.print_fixed, {"batch_sizes": [16, 64], "threads": [2], "rounds": 3, "cores": 16, "rows": [
         {**ROW, "threads": 2, "fixed_ms": 1.234, "fixed_q1_ms": 1.1, "fixed_q3_ms": 1.3, "image_ms": 0.25,
-         "deviation": 0.03, "predicted": [[16, 1.5], [64, 3.456]]}, {**BAD, "predicted": None}]},
-              ["1.23", "3.46", "predicted", "FAILED"]),
+         "deviation": 0.03, "predicted": [[16, 1.5], [64, 3.456]],
+         "parts": {"fixed": 1.23, "serial": 0.0456, "parallel": 0.789}}, {**BAD, "predicted": None}]},
+              ["1.23", "3.46", "predicted", "(0.0456", "FAILED"]),
     "product": (bench_text.print_product, {"layer": "64->64 3x3 @28", "batch_size": 16, "threads": 2, "rounds": 3,
                                            "rows": [{**ROW, "name": "torch.mm", "gflops": 131.4, "part": 0.987}]},
                 ["131", "0.99"]),
