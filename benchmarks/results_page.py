@@ -1,24 +1,27 @@
-"""Make benchmarks/RESULTS.md from results.json, errors.json, bitwise.md and the text in results_page.md.
+"""Make benchmarks/RESULTS.md and the tables in benchmarks/results/ from the stored measurements.
 
     python benchmarks/results_page.py
+
+RESULTS.md has a table for each instruction set, from results/INSTRUCTION SET/*.json, then errors.json and bitwise.md.
+The text around them is results_page.md. A page for each instruction set has the tables of all libraries and layers.
 """
 
 import json
 import sys
 from pathlib import Path
 
+from rows import RESULTS, ROWS, stored
+from summary import TITLES, lines, ms, threads, where
+
 from minicnn.files import write_atomically
 
 HERE = Path(__file__).parent
 
 
-def page(results):
-    """The text of RESULTS.md. `results` is a list of outputs of `minicnn bench ... --json`, each with its "command"."""
+def page(measured):
+    """The text of RESULTS.md. `measured` is {instruction set: {row: measurement}}, see `rows.stored`."""
     text = (HERE / "results_page.md").read_text(encoding="utf-8")
-    conv = [result for result in results if result["benchmark"] == "conv"]
-    parts = {"machine": machine_line(results[0]),
-             "training": "\n\n".join(training_tables(result) for result in results if result["benchmark"] == "train"),
-             "layers": "\n\n".join(layer_tables(result) for result in conv),
+    parts = {"speed": "\n\n".join(speed_section(name, results) for name, results in measured.items()),
              "errors": error_table(json.loads((HERE / "errors.json").read_text(encoding="utf-8"))),
              "bitwise": (HERE / "bitwise.md").read_text(encoding="utf-8").rstrip()}
     for name, part in parts.items():
@@ -26,20 +29,43 @@ def page(results):
     return text
 
 
+def speed_section(name, results):
+    """The table of an instruction set, where all libraries and layers are, and a note on rows that are missing."""
+    missing = [row for row in ROWS if row not in results]
+    text = [f"### {name}", ""]
+    if results:
+        text += [f"All libraries and layers, and the command of each row: `benchmarks/results/{name.lower()}.md`.", ""]
+    if missing:
+        rows = f" --rows {' '.join(missing)}" if results else ""
+        text += [f"{len(missing)} of {len(ROWS)} rows are not measured yet. On a processor with {name} this command "
+                 "measures them:", "", f"    python benchmarks/run.py{rows} --instructions "
+                 f"{'avx2' if name == 'AVX2' else 'native'}", ""]
+    return "\n".join([*text, *table(TITLES, lines(results))])
+
+
+def details(name, results):
+    """The page of an instruction set: each row's command, machine and tables."""
+    show = {"train": training_tables, "fixed": fixed_table, "conv": layer_tables, "product": product_table}
+    text = [f"# {name}", "", "`python benchmarks/results_page.py` makes this page from the files in "
+            f"`benchmarks/results/{name.lower()}`."]
+    for row, result in results.items():
+        text += ["", f"## {row}: {ROWS[row].work}", "", f"`{result['command']}`", "", machine_line(result), "",
+                 *show[result["benchmark"]](result)]
+    return "\n".join(text) + "\n"
+
+
 def machine_line(result):
-    """Processor, date and versions of a result."""
-    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    return f"Measured on: {result['cpu']}, {result['cores']} cores, {result['date'][:10]}, {versions}."
+    """Where and with which versions a row was measured."""
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items() if name != "minicnn")
+    return f"{where(result)}; {result['cores']} cores, load before {result['load_before']:.1f}; {versions}."
 
 
 def training_tables(result):
     """The runs of one `minicnn bench train`, the fastest library first."""
-    lines = [f"`{result['command']}`"]
     for run in result["runs"]:
         rows = [training_row(row) for row in sorted(run["rows"], key=lambda row: row["median_ms"] or float("inf"))]
-        titles = (f"{run['title']}", "median ms", f"times that of {run['base']}", "peak MB", "first step s")
-        lines += ["", *table(titles, rows)]
-    return "\n".join(lines)
+        yield from table((f"{run['title']}", "median ms", f"times that of {run['base']}", "peak MB", "first step s"),
+                         rows)
 
 
 def training_row(row):
@@ -50,21 +76,37 @@ def training_row(row):
     return row["name"], ms(row['median_ms']), ratio, f"{row['peak_mb']:.0f}", f"{row['first_step_s']:.2g}"
 
 
-def layer_tables(result):
-    """The runs of one `minicnn bench conv`: a table for each batch size and number of threads, and lines on auto."""
-    groups = {}
+def fixed_table(result):
+    """The lines of `minicnn bench train --fixed`: the fixed part, the time of an image, and the measured steps."""
     for run in result["runs"]:
-        groups.setdefault((run["batch_size"], run["threads"]), []).append(run)
-    lines = [f"`{result['command']}`"]
-    for (batch, threads), runs in groups.items():
-        names = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"]))
-        rows = []
-        for run in runs:
-            of, auto = {row["name"]: row for row in run["rows"]}, run["auto"] and f"minicnn {run['auto']['algorithm']}"
-            rows.append((f"{run['network']} {run['case']}, {run['layer']}",
-                         *(layer_cell(of.get(name), name == auto) for name in names)))
-        lines += ["", *table((f"batch {batch}, {threads} thread{'s' * (threads != 1)}", *names), rows)]
-    return "\n".join([*lines, "", *auto_lines([run for run in result["runs"] if run["auto"]])])
+        rows = [(f"{row['name']}, {threads(row['threads'])}", f"{row['fixed_ms']:.2f}", f"{row['image_ms']:.3g}",
+                 *(ms(time) for _, time in row["times"])) if row["status"] == "ok" else
+                (f"{row['name']}, {threads(row['threads'])}", f"{row['status']}: {row['reason']}",
+                 *[""] * (1 + len(run["batch_sizes"]))) for row in run["rows"]]
+        yield from table(("LeNet training step", "fixed ms", "ms an image",
+                          *(f"batch {size}, ms" for size in run["batch_sizes"])), rows)
+
+
+def product_table(result):
+    """The speeds of `minicnn bench product`."""
+    for run in result["runs"]:
+        yield from table((f"{run['layer']}, batch {run['batch_size']}, {threads(run['threads'])}", "median ms",
+                          "GFLOP/s", "part of the product"),
+                         [(row["name"], ms(row["median_ms"]), f"{row['gflops']:.0f}", f"{row['part']:.2f}")
+                          for row in run["rows"]])
+
+
+def layer_tables(result):
+    """The layers of one `minicnn bench conv`, and the layers for which auto does not take the fastest algorithm."""
+    names = list(dict.fromkeys(row["name"] for run in result["runs"] for row in run["rows"]))
+    rows = []
+    for run in result["runs"]:
+        of, auto = {row["name"]: row for row in run["rows"]}, run["auto"] and f"minicnn {run['auto']['algorithm']}"
+        rows.append((f"{run['network']} {run['case']}, {run['layer']}, batch {run['batch_size']}",
+                     *(layer_cell(of.get(name), name == auto) for name in names)))
+    yield from table((threads(result["runs"][0]["threads"]), *names), rows)
+    yield ""
+    yield from auto_lines([run for run in result["runs"] if run["auto"] and run["auto"]["ratio_to_best"]])
 
 
 def auto_lines(runs):
@@ -96,21 +138,19 @@ def error_table(found):
     return "\n".join([head, "", *table(titles, rows)])
 
 
-def ms(value):
-    """Milliseconds with three digits; from 100 on, without decimals."""
-    return f"{value:.3g}" if value < 100 else f"{value:.0f}"
-
-
 def table(titles, rows):
     """The lines of a Markdown table."""
     return ["| " + " | ".join(cells) + " |" for cells in (titles, ["---"] * len(titles), *rows)]
 
 
-def main():
-    results = json.loads((HERE / "results.json").read_text(encoding="utf-8"))
-    write_atomically(HERE / "RESULTS.md", page(results).encode())
-    return 0
+def write():
+    """Write RESULTS.md and the pages of the instruction sets."""
+    measured = stored()
+    write_atomically(HERE / "RESULTS.md", page(measured).encode())
+    for name, results in measured.items():
+        if results:
+            write_atomically(RESULTS / f"{name.lower()}.md", details(name, results).encode())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write())

@@ -1,58 +1,114 @@
-"""Measure the standard set: benchmarks/results.json, RESULTS.md and speed.png. It takes 15 minutes on two cores.
+"""Measure the rows of RESULTS.md, and write benchmarks/results/ and RESULTS.md after each of them.
 
-    python benchmarks/run.py [--against torch,tensorflow]
+    python benchmarks/run.py                                        all rows, for each instruction set
+    python benchmarks/run.py --rows step-64 fixed --instructions avx2
 
-The files are replaced after each of the four commands that it runs.
+The instruction set "native" is the best that each library finds. "avx2" holds all libraries to AVX2, see `minicnn bench
+train --help`. On a processor with AVX-512 both are measured, elsewhere only "native". A row that is measured again
+replaces that row alone. Nothing else should run on the machine.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from pathlib import Path
+import time
 
-from results_page import page
+import results_page
+from rows import ROWS, store, target_of
 
-from minicnn import viz
-from minicnn.files import write_atomically
-from minicnn.viz.speed import speed_and_error
+from minicnn.bench import instruction_sets
+from minicnn.cli import FAILED, OK
+from minicnn.conv.runtime.target import target
+from minicnn.errors import InputError
+from minicnn.progress import duration
 
-HERE = Path(__file__).parent
-STANDARD = (
-    ["train", "--batch-size", "64", "256"],
-    ["train", "--batch-size", "64", "--threads", "1"],
-    ["train", "--forward", "--batch-size", "1", "64", "256"],
-    ["conv"],
-)
+INTERRUPTED = 130
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", default="installed", help="libraries to compare with")
-    against = parser.parse_args().against
-    results = []
-    for arguments in STANDARD:
-        arguments = ["bench", *arguments, "--against", "installed" if arguments[0] == "conv" else against]
-        command = " ".join(["minicnn", *arguments])
-        print(command, file=sys.stderr)
-        process = subprocess.run([sys.executable, "-P", "-m", "minicnn", *arguments, "--json"],
-                                 stdout=subprocess.PIPE, text=True)
-        if not process.stdout:
-            return process.returncode
-        results.append({"command": command, **json.loads(process.stdout)})
-        write_atomically(HERE / "results.json", one_run_a_line(results).encode())
-    write_atomically(HERE / "RESULTS.md", page(results).encode())
-    viz.save(speed_and_error(results), HERE / "speed.png")
-    return 0
+def parser():
+    """The options."""
+    command = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    option = command.add_argument
+    option("--rows", nargs="+", choices=ROWS, default=list(ROWS), metavar="ROW",
+           help=f"the rows to measure (default: all): {', '.join(ROWS)}")
+    option("--instructions", nargs="+", type=_instructions, metavar="SET",
+           help=f"the instruction sets: {', '.join(instruction_sets.NAMES)}")
+    option("--repeats", type=_positive, metavar="N", help="rounds of every row instead of its own number")
+    option("--list", action="store_true", help="only print the commands")
+    return command
 
 
-def one_run_a_line(results):
-    """The results as JSON in which every run is one line."""
-    whole = []
-    for result in results:
-        head = json.dumps({**result, "runs": []}).removesuffix("]}")
-        whole.append(head + "\n" + ",\n".join(map(json.dumps, result["runs"])) + "]}")
-    return "[" + ",\n".join(whole) + "]\n"
+def _instructions(name):
+    try:
+        return instruction_sets.check(name)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _positive(text):
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1, not {text!r}")
+    return int(text)
+
+
+def every_set():
+    """The instruction sets that one run measures on this machine."""
+    return [instruction_sets.NATIVE, *([instruction_sets.AVX2] if target().name == "AVX-512" else [])]
+
+
+def seconds_left(work, done, spent):
+    """The time of the work from number `done` on, if it goes on as the work before took `spent` seconds.
+
+    >>> seconds_left([("product", "native"), ("product", "avx2")], 1, 30.0)
+    30.0
+    """
+    seconds = [ROWS[name].seconds for name, _ in work]
+    return sum(seconds[done:]) * (spent / sum(seconds[:done]) if done else 1.0)
+
+
+def measure(arguments):
+    """One command. -> its exit status, and its result (None if it has none or was interrupted)."""
+    process = subprocess.run([sys.executable, "-P", "-m", "minicnn", *arguments, "--json"], stdout=subprocess.PIPE,
+                             text=True)
+    complete = process.returncode in (OK, FAILED) and process.stdout
+    return process.returncode, json.loads(process.stdout) if complete else None
+
+
+def measure_all(work, repeats):
+    """Measure every (row, instruction set) of `work`. -> the worst exit status."""
+    begun, worst = time.monotonic(), OK
+    for number, (name, instructions) in enumerate(work):
+        arguments = ROWS[name].command(instructions, repeats)
+        left = duration(seconds_left(work, number, time.monotonic() - begun))
+        print(f"{number + 1} of {len(work)} ({name}), about {left} left: minicnn {' '.join(arguments)}",
+              file=sys.stderr, flush=True)
+        status, result = measure(arguments)
+        if result is not None and target_of(result):
+            path = store(name, {"command": " ".join(["minicnn", *arguments]), **result})
+            results_page.write()
+            print(f"{path.parent.name}/{path.name} is written", file=sys.stderr)
+        else:
+            print(f"{name} has no result (exit status {status})", file=sys.stderr)
+        if status == INTERRUPTED:
+            return status
+        worst = max(worst, abs(status))           # a negative one is the signal that ended the process
+    return worst
+
+
+def main(arguments=None):
+    """Measure what the options choose. -> the exit status."""
+    chosen = parser().parse_args(arguments)
+    work = [(name, instructions) for instructions in dict.fromkeys(chosen.instructions or every_set())
+            for name in dict.fromkeys(chosen.rows)]
+    if chosen.list:
+        for name, instructions in work:
+            print("minicnn", *ROWS[name].command(instructions, chosen.repeats))
+        return OK
+    try:
+        return measure_all(work, chosen.repeats)
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 if __name__ == "__main__":
