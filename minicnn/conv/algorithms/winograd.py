@@ -22,9 +22,9 @@ from ..geometry import Geometry
 from ..kernels.cook_toom import predicted_error
 from ..kernels.cook_toom_transform import Filtering
 from ..kernels.vector import VECTOR
-from ..kernels.winograd_backward import JOBS, gradients
+from ..kernels.winograd_backward import UNITS, gradients
 from ..kernels.winograd_backward_steps import BackwardBlocks
-from ..kernels.winograd_forward import ForwardBlocks, Sizes, convolve_tiles
+from ..kernels.winograd_forward import JOBS, ForwardBlocks, Sizes, convolve_tiles, jobs_of
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
@@ -32,6 +32,7 @@ from ..runtime.memory import LINE
 from ..runtime.target import target
 
 SCRATCH = 2**20 * 3 // 4        # bytes of transformed tiles that stay in the second-level cache
+CHANNELS = 16                   # input channels of a job of the forward pass, at least
 MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
 
 
@@ -103,11 +104,13 @@ def forward_blocks(tiling: Tiling, channels: int) -> ForwardBlocks:
     """How the forward pass divides its work, for so many output channels."""
     F, s, group = tiling.F, tiling.sizes, tiling.group
     vector = F.n * F.n * F.lanes * F.bits // 8          # bytes of the transforms of one channel of a vector of tiles
-    tiles = min(s.columns, max(1, SCRATCH // (s.C * group * vector)))
-    tiles = -(-s.columns // -(-s.columns // tiles))     # jobs of the same size
+    parts = min(-(-JOBS // jobs_of(F, s, group)), s.C // CHANNELS, s.C // channels)
+    parts = max(1, parts)                               # the sums of each part must be few beside the input
+    tiles = min(s.columns, max(1, SCRATCH // (-(-s.C // parts) * group * vector)))
+    tiles = -(-s.columns // -(-s.columns // tiles))     # of the same number as far as possible
     k, t = product_block_size(channels, tiles * group)
     panel = min(-(-channels // k), max(1, SCRATCH // 4 // (k * tiles * group * vector)))
-    return ForwardBlocks(k, t, panel, tiles, group)
+    return ForwardBlocks(k, t, panel, tiles, group, parts)
 
 
 class Tiling:
@@ -121,7 +124,7 @@ class Tiling:
         The sizes of the images after circular padding, and after the cut into tiles if the batch does not fill the
         lanes.
     group : int
-        The vectors of images that one job handles: as many as a line of the cache holds, if the batch has as many.
+        The vectors of images of a job: as many as a line of the cache holds, if the batch has as many.
     inputs, outputs : Grid or None
         Cut the images and the outputs into tiles. None if the batch fills the lanes.
     """
@@ -139,7 +142,7 @@ class Tiling:
                                OW=g.out_size[1], top=origin[0], left=origin[1], pitch=F.m, rows=rows, columns=columns)
             return
         vectors = -(-rows * columns * g.batch // F.lanes)               # of tiles
-        beside = min(columns, max(1, vectors // (2 * JOBS)))            # tiles in an image of the new batch
+        beside = min(columns, max(1, vectors // UNITS))         # tiles in an image of the new batch
         batch = -(-vectors // beside) * F.lanes
         grid, place = (rows, columns), (beside, batch)
         self.inputs = Grid((g.height, g.width, g.batch), F.n, F.m, origin, grid, place)

@@ -6,8 +6,12 @@
 The `__init__` of this folder has the notation. `winograd_weight` computes dweight from dU. The backward pass computes V
 again: to keep V, the forward pass would write several times the input to memory.
 
-The rows of tiles of a group of images are divided into `strips`, and a job is some strips. The four steps of
-`winograd_backward_steps` handle one row of tiles at a time:
+The images are divided into units, and each unit has its own sum dU. The work for a unit is divided among jobs: each
+computes dx for some input channels, and dU for some frequencies, over all images of the unit. Both need dM, which every
+job computes for itself. But a thread that has neighbouring jobs does their work together, so two threads compute dM
+once. The sums are the same.
+
+The four steps of `winograd_backward_steps` handle one row of tiles at a time:
 
 1. transform: BT x and A dy, down the columns of pixels. Then, for one row i of frequencies at a time, the transforms
    along the rows, which give V and dM.
@@ -26,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from ..runtime.memory import empty
-from ..runtime.threads import parallel_for, parallel_kernel
+from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .cook_toom_transform import Filtering
 from .winograd_backward_steps import (
@@ -38,6 +42,7 @@ from .winograd_backward_steps import (
     backward_places,
     clear,
     multiply_input,
+    share,
     store_input,
     transform_columns,
     transform_cotangent_rows,
@@ -45,40 +50,47 @@ from .winograd_backward_steps import (
     transform_input_rows,
     weight_block,
 )
-from .winograd_forward import Sizes, product_blocks
+from .winograd_forward import JOBS, PER_CALL, Sizes, jobs_of, products_of
 
-JOBS = 4                        # the fewest jobs, if there are enough rows of tiles; each job has its own sum dU
-PER_CALL = 100_000              # numbers added: less work is not worth a call on another thread
+UNITS = 8                       # of images, at most
 
 
 @functools.cache
 def backward_kernel(F: Filtering) -> Any:
     """dx, dU and the gradient of the bias db, for the cotangent dy. `BackwardSetup` says if dx and dU are wanted."""
     def backward(start, stop, scratch, task):
-        arrays, s, blocks, places, setup = unpack(BackwardTask, task)
-        size = F.n * F.n * places.padded_c * places.padded_k
-        group = blocks.group
-        units = s.N // (group * F.lanes) * setup.strips
+        arrays, s, blocks, places, setup, products = unpack(BackwardTask, task)
+        size, group, parts = F.n * F.n * places.padded_c * places.padded_k, blocks.group, setup.parts
+        groups = s.N // (group * F.lanes)
         clear(F.bits, F.lanes, scratch, places.V, places.D)         # the channels of V and M beyond C and K stay 0
-        for job in range(start, stop):
+        job = start
+        while job < stop:
+            unit, part = job // parts, job % parts
+            end = min(part + stop - job, parts)
+            channels, frequencies = share(s.C, part, end, parts), share(F.n * F.n, part, end, parts)
             if setup.needs_w:
-                clear(F.bits, F.lanes, arrays.du, job * size, (job + 1) * size)
-            clear(F.bits, F.lanes, arrays.db, job * s.K * F.lanes, (job + 1) * s.K * F.lanes)
-            for unit in range(job * units // setup.jobs, (job + 1) * units // setup.jobs):
-                n0, strip = unit // setup.strips * group * F.lanes, unit % setup.strips
-                top_row = strip * s.rows // setup.strips
-                for ty in range(top_row, (strip + 1) * s.rows // setup.strips):
-                    transform_columns(F, arrays, scratch, s, places, setup, group, job, n0, ty)
+                step = places.padded_c * places.padded_k
+                clear(F.bits, F.lanes, arrays.du, unit * size + frequencies[0] * step,
+                      unit * size + frequencies[1] * step)
+            if part == 0:
+                clear(F.bits, F.lanes, arrays.db, unit * s.K * F.lanes, (unit + 1) * s.K * F.lanes)
+            for n in range(unit * groups // setup.units, (unit + 1) * groups // setup.units):
+                n0 = n * group * F.lanes
+                for ty in range(s.rows):
+                    transform_columns(F, arrays, scratch, s, places, setup, group, unit, part == 0, n0, ty)
                     for i in range(F.n):
-                        transform_cotangent_rows(F, scratch, s, places, group, i)
-                        if setup.needs_w:
+                        first, last = max(frequencies[0] - i * F.n, 0), min(frequencies[1] - i * F.n, F.n)
+                        if setup.needs_x or first < last:
+                            transform_cotangent_rows(F, scratch, s, places, group, i)
+                        if setup.needs_w and first < last:
                             transform_image_rows(F, scratch, s, places, group, i)
-                            add_weight_products(F, arrays, scratch, s, places, setup, job, i)
+                            add_weight_products(F, arrays, scratch, places, setup, unit, i, first, last)
                         if setup.needs_x:
-                            multiply_input(F, arrays, scratch, s, blocks, places, setup, i)
-                            transform_input_rows(F, scratch, s, places, group, i)
+                            multiply_input(F, arrays, scratch, s, blocks, places, products, channels, i)
+                            transform_input_rows(F, scratch, s, places, group, channels, i)
                     if setup.needs_x:
-                        store_input(F, arrays, scratch, s, places, group, unit, n0, strip, ty, top_row)
+                        store_input(F, arrays, scratch, s, places, group, channels, n0, ty)
+            job += end - part
 
     return compiled_block(4, backward)
 
@@ -99,49 +111,22 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
     Returns
     -------
     dx : array (C, H, W, N) or None
-    du : array (jobs, f, C, K) or None
-        C and K are padded. `winograd_weight.weight_gradient` sums over the jobs and transforms the sum.
-    db : array (jobs, K, lanes)
-        The sum over jobs and lanes is the gradient of the bias.
+    du : array (units, f, C, K) or None
+        C and K are padded. `winograd_weight.weight_gradient` sums over the units and transforms the sum.
+    db : array (units, K, lanes)
+        The sum over units and lanes is the gradient of the bias.
     """
     kernel, places = backward_kernel(F), backward_places(F, s, blocks)
-    groups = s.N // (blocks.group * F.lanes)
-    strips = min(s.rows, -(-JOBS // groups))
-    jobs = min(groups * strips, 2 * JOBS)
-    setup = BackwardSetup(strips, jobs, int(y is not None), int(u is not None), int(needs_w),
-                *product_blocks(F, blocks.c, blocks.t, places.vectors), weight_block(F.bits, blocks.u, blocks.k))
+    units = min(s.N // (blocks.group * F.lanes), UNITS)
+    parts = -(-JOBS // units)
+    setup = BackwardSetup(units, parts, int(y is not None), int(u is not None), int(needs_w),
+                          weight_block(F.bits, blocks.u, blocks.k))
     none = np.empty(0, x.dtype)
     dx = none if u is None else empty(x.shape, x.dtype)
-    edges = none if u is None else empty((groups, strips, s.C, F.shared, s.W, blocks.group * F.lanes), x.dtype)
-    du = empty((jobs, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
-    db = empty((jobs, s.K, F.lanes), x.dtype)
-    arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, edges, du, db)))
-    task = pack(BackwardTask(arrays, s, blocks, places, setup))
-    parallel_kernel(jobs, kernel, task, places.end * x.itemsize)
-    if u is not None and strips > 1:
-        _add_edges(dx, edges, F, s)
+    du = empty((units, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
+    db = empty((units, s.K, F.lanes), x.dtype)
+    arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, du, db)))
+    task = pack(BackwardTask(arrays, s, blocks, places, setup, products_of(F, blocks.c, blocks.t, places.vectors)))
+    jobs, products = units * parts, F.n * F.n * s.C * s.K * jobs_of(F, s, 1) * F.lanes
+    parallel_kernel(jobs, kernel, task, places.end * x.itemsize, 1 + PER_CALL * jobs // products, parts)
     return None if u is None else dx, du if needs_w else None, db
-
-
-def _add_edges(dx, edges, F, s):
-    """Add `edges` to dx, on all threads."""
-    images, strips = dx.reshape(s.C, s.H, s.W, -1, edges.shape[-1]), edges.shape[1]
-
-    def work(start, stop):                              # channels
-        for strip in range(1, strips):
-            row = strip * s.rows // strips * F.m - s.top
-            first, last = inside(row, F.shared, s.H)
-            part = edges[:, strip, start:stop, first - row:last - row]
-            images[start:stop, first:last] += part.transpose(1, 2, 3, 0, 4)
-
-    parallel_for(s.C, work, 1 + PER_CALL * s.C // edges.size)
-
-
-def inside(start: int, count: int, height: int) -> tuple[int, int]:
-    """The range (first, last + 1) of the rows start..start + count - 1 that lie in the image.
-
-    >>> inside(-1, 4, 10), inside(9, 4, 10), inside(12, 4, 10)
-    ((0, 3), (9, 10), (10, 10))
-    """
-    first, last = (min(max(edge, 0), height) for edge in (start, start + count))
-    return first, last

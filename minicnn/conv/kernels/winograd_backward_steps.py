@@ -28,7 +28,7 @@ from .simd import (
     zeros,
 )
 from .vector import VECTOR
-from .winograd_forward import Sizes, multiply_row, pixels, transform_down
+from .winograd_forward import Products, Sizes, multiply_row, pixels, transform_down
 
 
 class BackwardBlocks(NamedTuple):
@@ -49,15 +49,14 @@ class BackwardArrays(NamedTuple):
     y: int              # (K, OH, OW, N), read only if `rectify`
     u: int              # (f, C / c, K, c) for blocks of c channels
     dx: int             # (C, H, W, N)
-    edges: int          # (group of images, strip, C, r - 1, W, image): the rows of dx that two strips share
-    du: int             # (job, f, C, K), C and K padded to whole blocks
-    db: int             # (job, K, lane)
+    du: int             # (unit, f, C, K), C and K padded to whole blocks
+    db: int             # (unit, K, lane)
 
 
 class BackwardPlaces(NamedTuple):
     """The places of the arrays in the scratch memory of `backward_kernel`, in numbers.
 
-    The memory before x_half holds n vectors: the pixels that `store_one_by_one` stores.
+    The memory before x_half holds n vectors: the pixels that `store_rows` stores.
     """
 
     x_half: int         # (C, n, width, group) vectors: BT x
@@ -80,13 +79,11 @@ class BackwardPlaces(NamedTuple):
 class BackwardSetup(NamedTuple):
     """How `backward_kernel` divides its work, which results it computes, and the blocks that it calls."""
 
-    strips: int         # of each group of images
-    jobs: int
+    units: int          # of images
+    parts: int          # of the work for a unit: jobs
     rectify: int        # whether to set dy to 0 where y is not positive
     needs_x: int        # whether dx is wanted
     needs_w: int        # whether dU is wanted
-    multiply: int       # the address of a `product_block` of c x t vectors
-    rest: int           # the same, for the vectors of a row of tiles that are left over
     add_products: int   # the address of a `weight_block` of u x k vectors
 
 
@@ -98,6 +95,7 @@ class BackwardTask(NamedTuple):
     blocks: BackwardBlocks
     places: BackwardPlaces
     setup: BackwardSetup
+    products: Products  # of c x t vectors
 
 
 @functools.lru_cache(maxsize=1024)
@@ -126,18 +124,28 @@ def clear(bits: int, lanes: int, base: int, start: int, stop: int) -> None:
         store_column(zeros(bits, 1, 1), 0, base, at, lanes)
 
 
+@njit(inline="always")
+def share(count: int, part: int, end: int, parts: int) -> tuple[int, int]:
+    """The range of `count` things that belongs to the parts from `part` to `end` - 1 of `parts` parts.
+
+    >>> share(40, 1, 3, 16)
+    (2, 7)
+    """
+    return part * count // parts, end * count // parts
+
+
 # Step 1, the transforms.
 
 @njit(inline="always")
 def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rectify: int, at: int, row: int,
-                             group: int, scratch: int, to: int, total: Any) -> Any:
-    """to[i, j] = A times m pixels of dy[at], from `row` on in column j. Returns total + the sum of these pixels.
+                             group: int, scratch: int, to: int) -> Any:
+    """to[i, j] = A times m pixels of dy[at], from `row` on in column j. Returns the sum of these pixels.
 
     dy[at] is the first of `group` vectors of images, and to[i, j] has as many vectors.
 
     With `rectify`, pixels at which y is not positive are 0.
     """
-    length = s.columns * F.m
+    length, total = s.columns * F.m, zeros(F.bits, 1, 1)
     for j in range(length):
         for v in range(group):
             here = to + (j * group + v) * F.lanes
@@ -155,18 +163,18 @@ def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rec
 
 @njit(inline="always")
 def transform_columns(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces,
-                      setup: BackwardSetup, group: int, job: int, n0: int, ty: int) -> None:
-    """A dy of row ty of tiles of the images from n0 on, and BT x if dU is wanted; db += the sum of dy."""
+                      setup: BackwardSetup, group: int, unit: int, needs_b: bool, n0: int, ty: int) -> None:
+    """A dy of row ty of tiles of the images from n0 on, and BT x if dU is wanted; if `needs_b`, db += the sum of dy."""
     if setup.needs_w:
         for c in range(s.C):
             transform_down(F, arrays.x, c * s.H * s.W * s.N + n0, s, ty * F.m - s.top, s.left, places.width, group,
                            scratch, places.x_half + c * F.n * places.width * group * F.lanes)
     for k in range(s.K):
-        total = column(F.bits, 1, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
-        total = transform_cotangent_down(F, arrays, s, setup.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m,
-                                         group, scratch,
-                                         places.y_half + k * F.n * s.columns * F.m * group * F.lanes, total)
-        store_column(total, 0, arrays.db, (job * s.K + k) * F.lanes, F.lanes)
+        to = places.y_half + k * F.n * s.columns * F.m * group * F.lanes
+        total = transform_cotangent_down(F, arrays, s, setup.rectify, k * s.OH * s.OW * s.N + n0, ty * F.m, group,
+                                         scratch, to)
+        if needs_b:
+            store_column(total, 1, arrays.db, (unit * s.K + k) * F.lanes, F.lanes)
 
 
 @njit(inline="always")
@@ -224,13 +232,13 @@ def weight_block(bits: int, rows: int, columns: int) -> Any:
 
 
 @njit(inline="always")
-def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces,
-                        setup: BackwardSetup, job: int, i: int) -> None:
-    """dU[f] += dM[f] V[f]^T for row i of the frequencies f, summed over a row of tiles and a vector of images."""
+def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, places: BackwardPlaces,
+                        setup: BackwardSetup, unit: int, i: int, first: int, last: int) -> None:
+    """dU[f] += dM[f] V[f]^T for the frequencies f = (i, j), first <= j < last, summed over a row of tiles."""
     size = places.padded_c * places.padded_k
-    for j in range(F.n):
+    for j in range(first, last):
         call(setup.add_products, (places.padded_c, places.padded_k, places.vectors,
-                                 arrays.du, ((job * F.n + i) * F.n + j) * size,
+                                 arrays.du, ((unit * F.n + i) * F.n + j) * size,
                                  scratch, places.V + j * places.v_step, places.M + j * places.m_step,
                                  places.T))
 
@@ -239,20 +247,21 @@ def add_weight_products(F: Filtering, arrays: BackwardArrays, scratch: int, s: S
 
 @njit(inline="always")
 def multiply_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, blocks: BackwardBlocks,
-                   places: BackwardPlaces, setup: BackwardSetup, i: int) -> None:
-    """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f."""
+                   places: BackwardPlaces, products: Products, channels: tuple[int, int], i: int) -> None:
+    """dV[f] = U[f]^T dM[f] of a row of tiles, for row i of the frequencies f and the blocks of some channels."""
     c_blocks = -(-s.C // blocks.c)
     for j in range(F.n):
-        for b in range(c_blocks):
-            multiply_row(F.lanes, setup.multiply, setup.rest, blocks.t, places.vectors, arrays.u,
+        for b in range(channels[0] // blocks.c, -(-channels[1] // blocks.c)):
+            multiply_row(F.lanes, products, places.vectors, arrays.u,
                          ((i * F.n + j) * c_blocks + b) * s.K * blocks.c, scratch, places.M + j * places.m_step, s.K,
                          places.D + j * places.d_step + b * blocks.c * places.vectors * F.lanes)
 
 
 @njit(inline="always")
-def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, group: int, i: int) -> None:
+def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardPlaces, group: int,
+                         channels: tuple[int, int], i: int) -> None:
     """dV BT for row i of the frequencies of dV. The results are added where neighbouring tiles overlap."""
-    for c in range(s.C):
+    for c in range(*channels):
         for t in range(s.columns):
             for v in range(group):
                 at = places.D + (c * places.vectors + t * group + v) * F.lanes
@@ -267,46 +276,35 @@ def transform_input_rows(F: Filtering, scratch: int, s: Sizes, places: BackwardP
 # Step 4, the store.
 
 @njit(inline="always")
-def store_one_by_one(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, group: int, row: int, at: int,
-                     edge_at: int, edge_rows: int, is_first: bool) -> None:
-    """Store the n pixels that lie at the start of scratch memory in dx; the first `edge_rows` rows go to `edges`.
+def store_rows(F: Filtering, dx: int, scratch: int, s: Sizes, row: int, at: int, is_first: bool) -> None:
+    """Store the n pixels that lie at the start of scratch memory in dx, without the rows outside of the image.
 
-    Rows outside of the image are left out. The first r - 1 rows are added to the rows of the tile above, unless this
-    tile `is_first`.
+    The first r - 1 rows are added to the rows of the tile above, unless this tile `is_first`.
     """
     for i in range(F.n):
         if 0 <= row + i < s.H:
             pixel = column(F.bits, 1, scratch, i * F.lanes, F.lanes)
-            target, place = arrays.dx, at + (row + i) * s.W * s.N
-            if i < edge_rows:
-                target, place = arrays.edges, edge_at + i * s.W * group * F.lanes
             if i < F.shared and not is_first:
-                store_column(pixel, 1, target, place, F.lanes)
+                store_column(pixel, 1, dx, at + (row + i) * s.W * s.N, F.lanes)
             else:
-                store_column(pixel, 0, target, place, F.lanes)
+                store_column(pixel, 0, dx, at + (row + i) * s.W * s.N, F.lanes)
 
 
 @njit(inline="always")
 def store_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, places: BackwardPlaces, group: int,
-                unit: int, n0: int, strip: int, ty: int, top_row: int) -> None:
-    """dx += B (dV BT), for row ty of tiles.
-
-    The first r - 1 rows of a strip go to `edges`, because another job may write the same rows of dx. The first strip
-    of a group of images writes all its rows to dx.
-    """
-    row, below = ty * F.m - s.top, (ty - top_row) * F.m
-    edge_rows = max(F.shared - below, 0) if strip else 0
-    for c in range(s.C):
+                channels: tuple[int, int], n0: int, ty: int) -> None:
+    """dx += B (dV BT), for row ty of tiles and some channels."""
+    row = ty * F.m - s.top
+    for c in range(*channels):
         for j in range(s.left, min(s.left + s.W, places.width)):
             for v in range(group):
                 half = places.d_half + ((c * F.n * places.width + j) * group + v) * F.lanes
                 tile = transform("B", F, column(F.bits, F.n, scratch, half, places.width * group * F.lanes))
                 at = (c * s.H * s.W + j - s.left) * s.N + n0 + v * F.lanes
-                if row < 0 or row + F.n > s.H or edge_rows:
+                if row < 0 or row + F.n > s.H:
                     store_column(tile, 0, scratch, 0, F.lanes)
-                    edge_at = ((((unit * s.C + c) * F.shared + below) * s.W + j - s.left) * group + v) * F.lanes
-                    store_one_by_one(F, arrays, scratch, s, group, row, at, edge_at, edge_rows, ty == top_row)
-                elif ty > top_row:
+                    store_rows(F, arrays.dx, scratch, s, row, at, ty == 0)
+                elif ty > 0:
                     store_column(tile, F.shared, arrays.dx, at + row * s.W * s.N, s.W * s.N)
                 else:
                     store_column(tile, 0, arrays.dx, at + row * s.W * s.N, s.W * s.N)

@@ -18,7 +18,7 @@ from ..runtime.memory import empty
 from ..runtime.threads import parallel_for
 from .compile import compiled
 from .cook_toom_transform import Filtering, transform
-from .simd import add, column, store_column, store_tile, zeros
+from .simd import column, store_column, store_tile
 from .vector import INT
 
 PER_CALL = 100_000              # numbers written: less work is not worth a call on another thread
@@ -84,20 +84,24 @@ def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.n
 
 @functools.cache
 def weight_gradient_kernel(F: Filtering) -> Any:
-    """out[k, c] = GT (sum over jobs of du[job, f, c, k]) G. These jobs are those of `backward_kernel`.
+    """out[k, c] = GT (sum over units of du[unit, f, c, k]) G. The sum is a tree: du is overwritten.
 
-    A job of this kernel is one c. `spectrum` holds the sum, (n, n) vectors. `half` holds the first transform, (r, n)
+    A job is one c. `spectrum` holds the sum, (n, n) vectors. `half` holds the first transform, (r, n)
     vectors. `result` holds the second transform, (r, r) vectors.
     """
-    def transform_gradient(start, stop, du, jobs, padded_c, padded_k, out, spectrum, half, result):
+    def transform_gradient(start, stop, du, units, padded_c, padded_k, out, spectrum, half, result):
+        size = F.n * F.n * padded_c * padded_k          # of a unit
         for c in range(start, stop):
             for k in range(0, out.shape[0], F.lanes):
                 for f in range(F.n * F.n):
-                    tile = zeros(F.bits, 1, 1)
-                    for job in range(jobs):
-                        at = ((job * F.n * F.n + f) * padded_c + c) * padded_k + k
-                        tile = add(tile, column(F.bits, 1, du, at, 0))
-                    store_column(tile, 0, spectrum.ctypes.data, f * F.lanes, F.lanes)
+                    at, left = (f * padded_c + c) * padded_k + k, units
+                    while left > 1:
+                        part = left // 2
+                        for unit in range(part):
+                            store_column(column(F.bits, 1, du, at + (left - part + unit) * size, 0), 1, du,
+                                         at + unit * size, 0)
+                        left -= part
+                    store_column(column(F.bits, 1, du, at, 0), 0, spectrum.ctypes.data, f * F.lanes, F.lanes)
                 for j in range(F.n):
                     tile = transform("GT", F, column(F.bits, F.n, spectrum.ctypes.data, j * F.lanes, F.n * F.lanes))
                     store_column(tile, 0, half.ctypes.data, j * F.lanes, F.n * F.lanes)
@@ -114,7 +118,7 @@ def weight_gradient_kernel(F: Filtering) -> Any:
 
 
 def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.ndarray:
-    """The gradient of a weight of `shape` (K, C, r, r) from du (jobs, f, padded C, padded K)."""
+    """The gradient of a weight of `shape` (K, C, r, r) from du (units, f, padded C, padded K), which is overwritten."""
     K, C, r, _ = shape
     kernel, out = weight_gradient_kernel(F), np.empty((K, C, r * r), du.dtype)
 

@@ -160,9 +160,10 @@ def round_kernel() -> Any:
         _store(board, SIZE, size)
         _store(board, PARTS, parts)
         _store(board, FIRST + SCRATCH, scratch)
+        ranges = -(-jobs // size)
         for part in range(parts):
-            _store(board, FIRST + part * LINE + NEXT, jobs * part // parts)
-            _store(board, FIRST + part * LINE + END, jobs * (part + 1) // parts)
+            _store(board, FIRST + part * LINE + NEXT, ranges * part // parts * size)
+            _store(board, FIRST + part * LINE + END, min(ranges * (part + 1) // parts * size, jobs))
         _store(board, ROUND, number)
         _drain(board, 0)
         _store(board, ROUND, 0)

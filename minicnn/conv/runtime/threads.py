@@ -101,7 +101,8 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
         _crew().run(Call(work, jobs, size, threads))
 
 
-def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0, least: int = 1) -> None:
+def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0, least: int = 1,
+                    together: int = 1) -> None:
     """The same for a machine function f(start, stop, scratch, task) of integers that returns nothing.
 
     Awake threads take their jobs without Python: a call costs some microseconds less than `parallel_for`, with any
@@ -118,8 +119,11 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
         The third argument of f is the address of that many bytes of scratch memory, which each thread has for itself.
     least : int
         As for `parallel_for`.
+    together : int
+        So many neighbouring jobs take less time in one call than in several calls. The ranges are then multiples of
+        that number, if they are enough for all threads; otherwise multiples of its half, and so on.
     """
-    threads, size = _shares(jobs, least, 8)
+    threads, size = _shares(jobs, least, 8, together)
     memory, address = working_memory(scratch) if scratch else 0, task.ctypes.data
     crew = _crew()
     if threads > 1 and crew.playing.acquire(blocking=False):
@@ -131,12 +135,17 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
         crew.machine.alone_kernel()(function, jobs, memory, address)
 
 
-def _shares(jobs, least, ranges):
+def _shares(jobs, least, ranges, together=1):
     """The number of threads, and the number of jobs in a range if a thread gets that many `ranges`."""
     if jobs < 2 * least:
         return 1, jobs
     threads = min(get_num_threads(), jobs // max(least, 1), MOST)
-    return (threads, max(least, -(-jobs // (ranges * threads)))) if threads > 1 else (1, jobs)
+    if threads == 1:
+        return 1, jobs
+    size = max(least, -(-jobs // (ranges * threads)))
+    while together > 1 and (units := -(-jobs // together)) < 2 * threads and units % threads:
+        together = -(-together // 2)
+    return threads, max(1, size // together) * together
 
 
 def _crew():

@@ -1,5 +1,6 @@
 """Winograd against scipy, and its adjoints, with the fixture `few_kernels`."""
 
+import ctypes
 import math
 
 import numba
@@ -188,6 +189,25 @@ def test_nothing_beside_the_arrays_is_read_or_written(threads, monkeypatch):
                 before, after = sea[:start // 8 * 8].reshape(-1, 8), sea[-(-stop // 8) * 8:].reshape(-1, 8)
                 assert (before == untouched).all() and (after == untouched).all()
             kept.clear()
+
+
+@pytest.mark.parametrize("case", [PADDED, CUT, ((48, 40, 11, 9), (2, 40, 3, 3), {})], ids=str)
+def test_a_job_alone_gives_the_bits_of_many_together(case, monkeypatch):
+    """A thread computes neighbouring tiles, channels and frequencies together. No sum depends on that."""
+    operands = make(*case)
+    together = run(*operands, relu=True)
+
+    def one_by_one(jobs, function, task, scratch=0, least=1, together=1):
+        memory = runtime.threads.working_memory(scratch)
+        for job in range(jobs):
+            block(function, job, job + 1, memory, task.ctypes.data)
+
+    kind = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
+    block = lambda function, *arguments: kind(function)(*arguments)
+    for module in winograd_forward, winograd_backward:
+        monkeypatch.setattr(module, "parallel_kernel", one_by_one)
+    for a, b in zip(run(*operands, relu=True), together, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 # ReLU and NaN.

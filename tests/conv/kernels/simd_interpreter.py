@@ -125,7 +125,7 @@ class Interpreter:
             kernel(*[a.view(_Checked) if isinstance(a, np.ndarray) else a for a in arguments])
         return run
 
-    def parallel_kernel(self, jobs, function, task, scratch=0, least=1):
+    def parallel_kernel(self, jobs, function, task, scratch=0, least=1, together=1):
         """All jobs in one call. The task remains an array, which `unpack` reads."""
         memory = self.empty(scratch // 8, float).ctypes.data
         self.call(function, (0, jobs, memory, task))

@@ -104,7 +104,8 @@ def test_an_index_outside_of_an_array_is_noticed(index, access, interpreter):
 
 
 def test_what_a_kernel_unpacks_is_what_was_packed():
-    blocks, sizes = winograd_forward.ForwardBlocks(5, 4, 3, 2, 1), winograd_forward.Sizes(*range(12))
-    task = winograd_forward.ForwardTask(winograd_forward.ForwardArrays(7, 8, 9, 10), sizes, blocks,
-                                        winograd_forward.ForwardPlaces(*range(6)), 3, 4, True)
+    blocks, sizes = winograd_forward.ForwardBlocks(5, 4, 3, 2, 1, 6), winograd_forward.Sizes(*range(12))
+    task = winograd_forward.ForwardTask(winograd_forward.ForwardArrays(7, 8, 9, 10, 11), sizes, blocks,
+                                        winograd_forward.ForwardPlaces(*range(6)), winograd_forward.Products(*range(5)),
+                                        True)
     assert simd_interpreter.unpack(winograd_forward.ForwardTask, pack(task)) == task
