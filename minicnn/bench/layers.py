@@ -25,6 +25,7 @@ SECONDS = 0.03                                    # time of each pass in a turn
 BUDGET = 6.0                                      # seconds of all turns of a layer; there is at least one round
 LONG, SLOW_RATIO = 0.5, 2.0                       # seconds, and times the fastest's time: then there is no turn
 MANY_PRODUCTS, HOPELESS_RATIO = 1e9, 10.0         # multiply-adds, and times the predicted time of the fastest
+PATIENCE = 20.0                                   # seconds; the least time that a worker has for its turn
 WRONG = 1e-3                                      # error over the largest element: rounding errors are smaller
 LOADED = ("version", "instructions", "blas")       # what a row takes from `Worker.loaded`
 ORDINARY = Geometry.of((16, 16, 16, 16), (16, 16, 3, 3))      # "auto" never chooses an algorithm with cost inf here
@@ -123,8 +124,10 @@ def run(layer: NamedLayer, batch_size: int, crew: Crew, names: Sequence[str], ot
     _leave_out_slow(workers, seconds, rows, chosen)
     turn = _turn(seconds)
     rounds = max(1, min(rounds, int(BUDGET / max(turn, 1e-9))))
-    results, failures = round_robin.take_turns(workers, rounds, lambda worker: worker.ask("passes", seconds=SECONDS),
-                                               round_robin.remaining(progress, begun, rounds * turn))
+    patience = max(PATIENCE, 10 * turn)           # some kernels of other libraries hang now and then
+    results, failures = round_robin.take_turns(
+        workers, rounds, lambda worker: worker.ask("passes", patience, seconds=SECONDS),
+        round_robin.remaining(progress, begun, rounds * turn))
     for name, failure in failures.items():
         rows[name] |= _status(failure)
     base = results.get(f"minicnn {chosen}")

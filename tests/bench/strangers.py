@@ -60,3 +60,17 @@ def layer(variant, geometry, x, weight, grad):
         return (out if geometry.out_channels == 40 else out[:1]), None
     return LayerCalls(forward, lambda saved, needs: (x, weight), lambda array: array)
 """
+
+HANGING_LAYERS = HONEST + """
+import threading
+
+def layer(variant, geometry, x, weight, grad):
+    from minicnn.bench.libraries import minicnn
+    calls, done = minicnn.layer("im2col", geometry, x, weight, grad), []
+    def forward():
+        done.append(1)
+        if len(done) > 3:
+            threading.Event().wait()
+        return calls.forward()
+    return LayerCalls(forward, calls.backward, calls.array)
+"""

@@ -10,6 +10,7 @@ from minicnn import InputError
 from minicnn.bench import layers, libraries, network_layers, reference
 from minicnn.bench.worker_process import Worker
 from minicnn.conv import Geometry, algorithms, choose
+from tests.bench.strangers import HANGING_LAYERS
 
 
 @pytest.mark.parametrize("arguments", [((3, 4, 9, 8), (6, 4, 3, 2), (2, 1), (1, 2)),
@@ -87,3 +88,14 @@ def test_other_libraries_compute_the_same_layers(library, variant):
             answer = worker.ask("open_layer", variant=variant, geometry=asdict(layer.geometry(1)), seed=0)
             assert max(error[0] for error in answer["errors"].values()) < 10
         assert set(worker.ask("passes", seconds=0.001)) == set(layers.PASSES)
+
+
+def test_a_competitor_that_hangs_in_its_turn_is_ended(add_library, monkeypatch):
+    add_library("hanging", HANGING_LAYERS)
+    monkeypatch.setattr(layers, "PATIENCE", 1.5)
+    monkeypatch.setattr(layers, "_turn", lambda seconds: 0.0)
+    layer, other = network_layers.NAMED_LAYERS[3], libraries.competitors(["hanging"], layers=True)
+    with layers.Crew(1) as crew:
+        ours, theirs = layers.run(layer, 1, crew, ["auto", "im2col"], other, 1)["rows"][-2:]
+        assert ours["status"] == "ok" and (theirs["status"], theirs["reason"]) == ("failed", "no answer in 2 s")
+        assert crew.worker(other[0]).ask("memory")["peak_mb"] > 0           # a new process, for the next layer
