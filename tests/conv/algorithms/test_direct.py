@@ -29,6 +29,7 @@ GEOMETRIES = [
     ((2, 1, 4, 3), (1, 1, 2, 2), {"padding": 4, "stride": 3}),
     ((33, 2, 3, 40), (6, 2, 1, 7), {"padding": (0, 3)}),
     ((1, 3, 40, 2), (4, 3, 9, 2), {"dilation": (4, 1), "padding": (7, 0)}),
+    ((4, 2, 17, 15), (5, 2, 3, 1), {"padding": (3, 1)}),                    # all rows of the padded image are one
 ]
 
 
@@ -49,6 +50,20 @@ def test_equals_scipy_exactly_on_integers(case):
     g, x, weight, bias, grad = make(*case, integers=True)
     assert np.array_equal(direct.forward(x, weight, bias, g)[0], expected(g, x, weight, bias))
     assert np.array_equal(direct.forward(x, weight, None, g)[0], expected(g, x, weight))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_equals_im2col_exactly_on_integers_for_all_plans(seed):
+    """Images large enough for several jobs, panels, and blocks with a rest, at all shapes of kernels."""
+    rng = np.random.default_rng(seed)
+    draw = lambda least, most, size=None: rng.integers(least, most + 1, size).tolist()
+    for _ in range(80):
+        groups, kernel, step = draw(1, 3), draw(1, 5, 2), draw(1, 2, 2)
+        options = {"stride": step, "padding": draw(0, 3, 2), "dilation": draw(1, 2, 2), "groups": groups}
+        depth, channels, dtype = draw(1, 5), draw(1, 8) * groups, rng.choice(["float32", "float64"])
+        made = make((draw(1, 20), depth * groups, *draw(9, 30, 2)), (channels, depth, *kernel), options, dtype, True)
+        for a, b in zip(run(*made), geometries.run(choose("im2col", made[0]), *made), strict=True):
+            assert np.array_equal(a, b), made[0]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

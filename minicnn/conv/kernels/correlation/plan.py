@@ -201,7 +201,7 @@ def planned(s: Correlation) -> Planned:
     plans = [_plan(s, *shape, packed, rows, pixels) for shape in shapes() for packed in (False, True)
              if not packed or run == s.out[1] or rows == 1]
     image = image_places(s.rows, s.columns, s.batch, pixels < lanes)    # such a vector reaches beyond its row
-    if image.copied:
+    if image.copied and not merged:                     # a job makes whole rows
         plans += [own for plan in plans if not plan.packed and (own := _own(s, plan))]
     plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels))
     met_rows = s.rows._replace(out=plan.own_rows) if plan.own_rows else s.rows
