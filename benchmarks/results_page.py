@@ -97,7 +97,7 @@ def product_table(result):
 
 
 def layer_tables(result):
-    """The layers of one `minicnn bench conv`, and the layers for which auto does not take the fastest algorithm."""
+    """The layers of one `minicnn bench conv`, the choices of auto that are not the fastest, and what was wrong."""
     names = list(dict.fromkeys(row["name"] for run in result["runs"] for row in run["rows"]))
     rows = []
     for run in result["runs"]:
@@ -107,6 +107,10 @@ def layer_tables(result):
     yield from table((threads(result["runs"][0]["threads"]), *names), rows)
     yield ""
     yield from auto_lines([run for run in result["runs"] if run["auto"] and run["auto"]["ratio_to_best"]])
+    for run in result["runs"]:
+        for row in run["rows"]:
+            if row["status"] in ("wrong", "failed"):
+                yield f"{row['name']} in {run['network']} {run['case']}: {row['status']}, {row['reason']}."
 
 
 def auto_lines(runs):

@@ -87,7 +87,8 @@ def measure_all(work, repeats):
         if result is not None and target_of(result):
             path = store(name, {"command": " ".join(["minicnn", *arguments]), **result})
             results_page.write()
-            print(f"{path.parent.name}/{path.name} is written", file=sys.stderr)
+            print(f"{path.parent.name}/{path.name} is written" + (
+                "; a result in it is wrong or minicnn failed" if status == FAILED else ""), file=sys.stderr)
         else:
             print(f"{name} has no result (exit status {status})", file=sys.stderr)
         if status == INTERRUPTED:

@@ -102,7 +102,7 @@ def layer_lines(name, result):
             if ratios := found[one]:
                 yield (f"{ROWS[name].work}, {what}, against the fastest for each layer",
                        f"geometric mean {ratios['geometric_mean']:.2f} times as fast; least {ratios['least']:.2f}",
-                       f"{ratios['count']} layers; the least is {ratios['layer']}")
+                       f"{ratios['count']} of {found['layers']} layers; the least is {ratios['layer']}")
 
 
 def product_lines(name, result):

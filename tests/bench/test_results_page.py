@@ -171,6 +171,7 @@ def test_a_row_replaces_that_row_only_and_other_rows_go_on_after_a_failure(scrip
     assert ratios == {"step-1": 2.0, "step-64": 0.33333, "step-256": 5.0}
     told, seconds = capsys.readouterr().err, sum(scripts.rows.ROWS[name].seconds for name, _ in work)
     assert "product has no result (exit status 70)" in told
+    assert "avx2/step-64.json is written; a result in it is wrong or minicnn failed" in told
     assert f"1 of 3 (product), about {duration(seconds)} left: minicnn bench product" in told
     assert "minicnn bench train --batch-size 64 " in json.loads((folder / "avx2/step-64.json").read_text())["command"]
 
@@ -233,6 +234,17 @@ def test_a_prediction_is_marked_and_a_failure_is_told(scripts, bench):
     broken = {**result, "runs": [{**result["runs"][0], "rows": bad}]}
     assert list(found(scripts, fixed=broken).values()) == [("minicnn: failed", "it died")]
     assert "failed: it died" in "\n".join(scripts.page.fixed_table(broken))
+
+
+def test_a_wrong_result_of_a_layer_is_told(scripts):
+    result = layers(2.0, 8.0)
+    result["runs"][1]["rows"][1] |= {"status": "wrong", "reason": "it is off"}
+    for run in result["runs"]:
+        for each in run["rows"]:
+            each["errors"] = {"forward": 1.0}
+    assert list(scripts.page.layer_tables(result))[-1] == "torch in lenet conv1: wrong, it is off."
+    assert found(scripts, named=result)["27 layers of named networks, batch 16, forward and both gradients, "
+                                        "against the fastest for each layer (`named`)"][1].startswith("1 of 2 layers")
 
 
 def test_direct_is_a_part_of_a_product(scripts):
