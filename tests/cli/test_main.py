@@ -35,7 +35,7 @@ def test_help_has_an_example(command, columns, run, monkeypatch):
 
 def test_every_command_has_a_file():
     files = {path.stem for path in (ROOT / "minicnn" / "cli").glob("*.py")}
-    assert files == {*COMMANDS, "__init__", "main", "options", "output", "user_code"}
+    assert files == {*COMMANDS, "__init__", "bench_text", "main", "options", "output", "user_code"}
 
 
 def test_version(run):

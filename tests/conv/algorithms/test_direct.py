@@ -66,6 +66,20 @@ def test_equals_im2col_exactly_on_integers_for_all_plans(seed):
             assert np.array_equal(a, b), made[0]
 
 
+@pytest.mark.parametrize("channels, outputs", [(1, 20), (40, 40), (40, 5), (3, 64)])
+def test_an_output_does_not_depend_on_the_size_of_image_and_batch(channels, outputs):
+    """Each size has a plan of its own, with chunks of taps of its own. The bits of the result are the same."""
+    rng = np.random.default_rng(0)
+    whole, weight, bias = (rng.standard_normal(s, np.float32) for s in ((33, channels, 38, 38),
+                                                                        (outputs, channels, 5, 5), outputs))
+    wanted = None
+    for batch, size in (33, 38), (1, 38), (16, 24), (3, 9), (1, 5):
+        x = whole[:batch, :, :size, :size]
+        out = direct.forward(x, weight, bias, Geometry.of(x.shape, weight.shape))[0]
+        wanted = out if wanted is None else wanted
+        assert np.array_equal(out, wanted[:batch, :, :size - 4, :size - 4])
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("case", GEOMETRIES, ids=str)
 def test_error_in_units_of_the_last_place(case, dtype):

@@ -12,7 +12,8 @@ panel first: panel[q, column, lane]. A vector of the panel may consist of the en
 
 The taps are cut into chunks, so that what a tile meets stays in the first-level cache while all channels use it. The
 sums of a chunk are partial results. A chunk consists of chains, because the error of a chain of additions grows with
-its length. The order of summation is the same for every pixel, so a shifted image gives exactly the shifted map.
+its length. The sums of a chunk go on where those of the chunk before it ended. So the order of summation depends on the
+number of taps alone: a shifted image gives exactly the shifted map, whatever the size of the images and of the batch.
 """
 
 from __future__ import annotations
@@ -117,7 +118,10 @@ def sum_block(bits: int, rows: int, columns: int) -> int:
         for v in range(0, vectors, columns):
             row, pixel = place_vectors(columns, lanes, s, table, row, pixel, vectors - v)
             for k in range(k_first, k_stop, rows):
+                slot = (v // columns * s.channels + k) * columns * lanes
                 total, w = zeros(bits, rows, columns), group * s.w_group + k * s.w_channel
+                if q_first > 0:
+                    total = load_tile(bits, rows, columns, partial, slot, columns * lanes)
                 for begin in range(q_first, q_stop, s.chain):
                     tile = zeros(bits, rows, columns)
                     for q in range(begin, min(begin + s.chain, q_stop)):
@@ -125,9 +129,6 @@ def sum_block(bits: int, rows: int, columns: int) -> int:
                         tile = add_products(tile, rows, arrays.weight, w + entry(arrays.taps, 2 * q + 1), s.w_channel,
                                             numbers)
                     total = add(total, tile)
-                slot = (v // columns * s.channels + k) * columns * lanes
-                if q_first > 0:
-                    total = add(load_tile(bits, rows, columns, partial, slot, columns * lanes), total)
                 if q_stop < s.taps:
                     store_tile(total, columns, partial, slot, columns * lanes, rows, None)
                 else:
