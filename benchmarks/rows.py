@@ -47,22 +47,22 @@ class Row:
 
 STEP, FORWARD, LAYERS = ("torch", "tensorflow"), ("torch", "tensorflow", "jax"), ("torch", "tensorflow")
 ROWS = {
-    "step-1": Row("LeNet training step, batch 1", ("train", "--batch-size", "1"), STEP, 15, 30),
-    "step-64": Row("LeNet training step, batch 64", ("train", "--batch-size", "64"), STEP, 15, 40),
+    "step-1": Row("LeNet training step, batch 1", ("train", "--batch-size", "1"), STEP, 15, 25),
+    "step-64": Row("LeNet training step, batch 64", ("train", "--batch-size", "64"), STEP, 15, 35),
     "step-256": Row("LeNet training step, batch 256", ("train", "--batch-size", "256"), STEP, 9, 65),
     "step-64-one-thread": Row("LeNet training step, batch 64, one thread",
                               ("train", "--batch-size", "64", "--threads", "1"), STEP, 9, 40),
     "forward-1": Row("LeNet forward pass, batch 1", ("train", "--forward", "--batch-size", "1"), FORWARD, 15, 25),
     "forward-64": Row("LeNet forward pass, batch 64", ("train", "--forward", "--batch-size", "64"), FORWARD, 15, 30),
-    "forward-256": Row("LeNet forward pass, batch 256", ("train", "--forward", "--batch-size", "256"), FORWARD, 9, 40),
+    "forward-256": Row("LeNet forward pass, batch 256", ("train", "--forward", "--batch-size", "256"), FORWARD, 9, 35),
     "textbook": Row("LeNet training step, batch 64", ("train", "--batch-size", "64"), ("textbook", "mygrad", "jax"),
                     3, 20),
-    "fixed": Row("LeNet training step: its fixed part", ("train", "--fixed"), (), 15, 45),
-    "named": Row("27 layers of named networks, batch 16", ("conv",), LAYERS, 3, 330),
-    "random": Row("40 layers drawn at random", ("conv", "--set", "random"), LAYERS, 3, 160),
+    "fixed": Row("LeNet training step: its fixed part", ("train", "--fixed"), (), 15, 55),
+    "named": Row("27 layers of named networks, batch 16", ("conv",), LAYERS, 3, 310),
+    "random": Row("40 layers drawn at random", ("conv", "--set", "random"), LAYERS, 3, 180),
     "lenet": Row("the LeNet's layers, batch 1, 64 and 256",
                  ("conv", "--network", "lenet", "--batch-size", "1", "64", "256"), (), 3, 40),
-    "product": Row("`direct`, 3x3, 64 to 64 channels, 28x28, batch 16", ("product",), None, 9, 15),
+    "product": Row("`direct`, 3x3, 64 to 64 channels, 28x28, batch 16", ("product",), None, 9, 8),
 }
 SETS = {"avx-512": "AVX-512", "avx2": "AVX2"}     # the folders that have a section even if nothing was measured
 
