@@ -1,4 +1,4 @@
-"""More intrinsics in the manner of `simd`: tables of integers, runs of numbers, vectors that come from two places."""
+"""More intrinsics in the manner of `simd`: tables of integers, runs of numbers, vectors of two places, prefetching."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from llvmlite import ir
 from numba import types
 
 from .simd import intrinsic
-from .vector import I32, I64, INT, call_llvm, load, plus_times, splat, store
+from .vector import I32, I64, INT, VECTOR, call_llvm, load, plus_times, pointer_to, splat, store
 
 
 def _place(b, table, i):
@@ -93,3 +93,19 @@ def store_at(typing, tile, columns, base, index, step, table, count):
     return types.void(tile, columns, INT, INT, INT, INT, counted), generate
 
 
+@intrinsic(prefer_literal=True)
+def prefetch(typing, bits, n, base, index, step, writes):
+    """Ask the processor to fetch n cache lines, the i-th at element index + i * step, to be stored to if `writes` is 1.
+
+    The addresses may lie outside of every array.
+    """
+    vector, times = VECTOR[bits.literal_value], n.literal_value
+    options = [ir.Constant(I32, option) for option in (writes.literal_value, 2, 1)]     # 2: the second-level cache
+
+    def generate(context, b, signature, arguments):
+        base, index, step = arguments[2:5]
+        for i in range(times):
+            pointer = pointer_to(b, vector, base, plus_times(b, index, step, i), ir.IntType(8))
+            call_llvm(b, "llvm.prefetch.p0i8", [pointer, *options], ir.VoidType())
+        return context.get_dummy_value()
+    return types.void(bits, n, INT, INT, INT, writes), generate

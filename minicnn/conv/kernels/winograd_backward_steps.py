@@ -14,6 +14,7 @@ from numba import njit
 
 from .compile import call, compiled_block
 from .cook_toom_transform import Filtering, transform
+from .numbers import prefetch
 from .simd import (
     add,
     add_products,
@@ -147,6 +148,10 @@ def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rec
     """
     length, total = s.columns * F.m, zeros(F.bits, 1, 1)
     for j in range(length):
+        after = at + (s.OH * s.OW + row * s.OW + j) * s.N          # the next channel
+        prefetch(F.bits, F.m, arrays.dy, after, s.OW * s.N, 0)
+        if rectify:
+            prefetch(F.bits, F.m, arrays.y, after, s.OW * s.N, 0)
         for v in range(group):
             here = to + (j * group + v) * F.lanes
             if j < s.OW:
@@ -297,6 +302,8 @@ def store_input(F: Filtering, arrays: BackwardArrays, scratch: int, s: Sizes, pl
     row = ty * F.m - s.top
     for c in range(*channels):
         for j in range(s.left, min(s.left + s.W, places.width)):
+            after = ((c + 1) * s.H * s.W + row * s.W + j - s.left) * s.N + n0
+            prefetch(F.bits, F.n, arrays.dx, after, s.W * s.N, 1)
             for v in range(group):
                 half = places.d_half + ((c * F.n * places.width + j) * group + v) * F.lanes
                 tile = transform("B", F, column(F.bits, F.n, scratch, half, places.width * group * F.lanes))

@@ -20,6 +20,7 @@ from ..runtime.memory import empty
 from ..runtime.threads import parallel_kernel
 from .compile import call, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
+from .numbers import prefetch
 from .simd import (
     add,
     add_products,
@@ -147,9 +148,11 @@ def transform_down(F: Filtering, x: int, at: int, s: Sizes, row: int, left: int,
                    to: int) -> None:
     """to[i, j] = BT times the n pixels from `row` on of column j - left of the image x[at], for j < width.
 
-    x[at] is the first of `group` vectors of images, and to[i, j] has as many vectors.
+    x[at] is the first of `group` vectors of images, and to[i, j] has as many vectors. The same pixels of the
+    next channel are fetched into the cache for the next call.
     """
     for j in range(width):
+        prefetch(F.bits, F.n, x, at + (s.H * s.W + row * s.W + j - left) * s.N, s.W * s.N, 0)
         for v in range(group):
             here = to + (j * group + v) * F.lanes
             if 0 <= j - left < s.W:

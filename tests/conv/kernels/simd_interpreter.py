@@ -27,7 +27,7 @@ MODULES = [importlib.import_module(module.name)
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_products", "add_products_at", "add_vectors_at",
               "accumulate", "add_rows", "add", "add_up", "where_positive", "relu", "transpose", "transform",
-              "entry", "set_entry", "copy_numbers", "clear_numbers", "splice", "store_at")
+              "prefetch", "entry", "set_entry", "copy_numbers", "clear_numbers", "splice", "store_at")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
@@ -222,6 +222,9 @@ class Interpreter:
         for i, vector in enumerate(tile):
             place = index + i * step
             self._store(vector + self._load(8 * tile.itemsize, base, place) if i < added else vector, base, place)
+
+    def prefetch(self, bits, n, base, index, step, writes):
+        pass
 
     def store_within(self, tile, base, index, step, first, size):
         for i, vector in enumerate(tile, first):
