@@ -14,8 +14,8 @@ import psutil
 
 PACKAGES = ("numpy", "numba", "scipy", "torch", "tensorflow", "tensorflow_cpu", "jax", "mygrad")
 # the first letters of environment variables that can change a speed
-MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN_CONV", "XLA", "TF_ENABLE", "TF_NUM", "TORCH",
-           "ONEDNN", "DNNL", "ATEN", "NPY", "BLIS")
+MATTERS = ("OPENBLAS", "OMP", "MKL", "KMP", "NUMBA", "MINICNN_CONV", "MINICNN_CALIBRATION", "XLA", "TF_ENABLE",
+           "TF_NUM", "TORCH", "ONEDNN", "DNNL", "ATEN", "NPY", "BLIS")
 
 
 def facts() -> dict:

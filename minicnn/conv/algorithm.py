@@ -50,9 +50,11 @@ class Algorithm:
         return None
 
     def cost(self, geometry: Geometry) -> float:
-        """Predicted seconds of a forward pass on one core of a current processor; inf if "auto" never chooses it.
+        """Predicted seconds of a forward pass and both gradients, on all cores; inf if "auto" never chooses it.
 
-        Only the ratios between algorithms matter.
+        Forward and backward belong to one algorithm, and a network gives the same output with and without gradients,
+        so there is one choice for both. The prediction may use `speeds.speeds`. It must not depend on anything that
+        may change while a process runs, or from one run to the next: another algorithm gives other last bits.
         """
         raise NotImplementedError
 

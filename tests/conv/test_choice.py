@@ -1,14 +1,23 @@
 """The register of algorithms, the choice among them, and the messages for geometries that do not fit."""
 
+import importlib
+import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from minicnn import Tensor
 from minicnn import functional as F
 from minicnn.conv import Algorithm, Geometry, algorithms, choose
+from minicnn.conv import algorithm as choice
+from minicnn.conv import speeds as machine
 from minicnn.conv.algorithm import before_relu
+from minicnn.conv.runtime.target import target
+from tests.conv.geometries import geometries
 
 SQUARE = Geometry.of((1, 1, 5, 5), (1, 1, 3, 3))
 OBLONG = Geometry.of((3, 4, 11, 12), (6, 2, 3, 2), stride=(2, 3), padding=(3, 1), dilation=(2, 1), groups=2)
@@ -34,6 +43,67 @@ def test_auto_takes_the_least_predicted_cost_among_those_that_can(added):
     assert choose("auto", OBLONG).name != "square"
     with pytest.raises(ValueError, match="the algorithm 'square' cannot compute this convolution: 11 x 12"):
         choose("square", OBLONG)
+
+
+@pytest.fixture
+def speeds(monkeypatch):
+    """speeds(near=1e9, ...): the machine has these speeds instead of the target's."""
+    def have(**changed):
+        there = replace(machine.default_speeds(target()), **changed)
+        for name in ("direct", "fft", "im2col", "winograd"):
+            monkeypatch.setattr(importlib.import_module(f"minicnn.conv.algorithms.{name}"), "speeds", lambda: there)
+        choice._choose.cache_clear()
+    yield have
+    choice._choose.cache_clear()
+
+
+POINTWISE = Geometry.of((16, 256, 14, 14), (256, 256, 1, 1))
+LARGE_KERNEL = Geometry.of((16, 16, 64, 64), (16, 16, 31, 31), padding=15)
+TYPICAL = Geometry.of((16, 64, 28, 28), (64, 64, 3, 3), padding=1)
+
+
+def test_the_speeds_of_the_machine_decide(speeds):
+    """On every machine the fastest of its units wins where it can."""
+    speeds(matrix=1e15)
+    assert choose("auto", POINTWISE).name == "im2col"
+    speeds(matrix=1e6)
+    assert choose("auto", POINTWISE).name == "direct"
+    speeds(products=1e15)
+    assert choose("auto", LARGE_KERNEL).name == "direct"
+    speeds(products=1e6, matrix=1e8)
+    assert choose("auto", LARGE_KERNEL).name == "fft"
+    speeds()
+    assert choose("auto", TYPICAL).name == "winograd"
+
+
+def test_the_choice_does_not_depend_on_the_number_of_threads(threads):
+    chosen = []
+    for number in (1, 2, 7):
+        threads(number)
+        choice._choose.cache_clear()
+        chosen.append([choose("auto", g).name for g in (SQUARE, OBLONG, POINTWISE, LARGE_KERNEL, TYPICAL)])
+    assert chosen[0] == chosen[1] == chosen[2]
+
+
+def larger(g):
+    """Geometries with about twice the work. Batches that fill the lanes or do not are not comparable."""
+    yield replace(g, height=2 * g.height)
+    yield replace(g, width=2 * g.width)
+    yield replace(g, in_channels=2 * g.in_channels, out_channels=2 * g.out_channels)
+    yield replace(g, batch=2 * g.batch)
+    yield replace(g, dtype="float64")
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(geometry=geometries(), scale=st.integers(1, 16))
+def test_more_work_is_never_predicted_to_be_much_cheaper(geometry, scale):
+    g = replace(geometry, batch=16 * geometry.batch, in_channels=scale * geometry.in_channels,
+                out_channels=scale * geometry.out_channels, dtype="float32")
+    for one in algorithms().values():
+        seconds = one.cost(g)
+        for more in larger(g):
+            if one.unsupported(g) is None and one.unsupported(more) is None and seconds < math.inf:
+                assert one.cost(more) >= 0.8 * seconds > 0, (one.name, more)
 
 
 def test_the_environment_is_read_at_every_auto(added, monkeypatch):

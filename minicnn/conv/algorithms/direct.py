@@ -26,9 +26,13 @@ from ..kernels.correlation.merge import merge
 from ..kernels.correlation.plan import Correlation, planned, tap_places
 from ..kernels.relu_gradient import gate
 from ..kernels.vector import VECTOR
+from ..kernels.weight_plan import cost as predicted
+from ..kernels.weight_plan import plan_of, sizes_of
 from ..kernels.weight_products import weight_products
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
+from ..runtime.target import target
+from ..speeds import speeds
 
 # The convolution and its adjoint as sums over taps.
 
@@ -131,12 +135,20 @@ class Direct(Algorithm):
         return None
 
     def cost(self, geometry: Geometry) -> float:
-        g, lanes = geometry, VECTOR[8 * np.dtype(geometry.dtype).itemsize].lanes
-        s = forward_sum(g.padded_form if g.padding_mode == "circular" else g)
-        found = planned(s)
-        products = g.groups * g.out_channels // g.groups * s.taps * found.plan.vectors * lanes
-        copied = math.prod(g.in_shape) if found.image.copied else 0
-        return 30e-6 + products / 30e9 + copied / 2e9 + math.prod(g.out_shape) / 4e9
+        """The sums over taps as their plans predict them; copies of images; parts of the gradient to merge.
+
+        The factors are measured.
+        """
+        g, s = geometry.padded_form if geometry.padding_mode == "circular" else geometry, speeds()
+        forward, gradient = forward_sum(g), gradient_sums(g)
+        found, bits = planned(forward).image, forward.bits
+        sizes = sizes_of(g.groups, forward.channels, forward.taps, g.out_size[0], g.out_size[1] * g.batch,
+                         forward.depth * found.channel, found.row)
+        half_cycles = (planned(forward).half_cycles + sum(planned(phase.sum).half_cycles for phase in gradient.phases)
+                       + predicted(sizes, plan_of(sizes, bits), target().lanes(bits)))
+        moved = 1.8 * s.copy(math.prod(g.in_shape) + math.prod(g.out_shape)) + 2.8 * s.copy(gradient.size)
+        wide = bits // 32
+        return (2 if gradient.size else 1) * s.call + 1.1 * half_cycles * target().lanes(32) / s.products + wide * moved
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:

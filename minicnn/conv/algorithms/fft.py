@@ -23,6 +23,7 @@ from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
+from ..speeds import speeds
 
 PER_CALL = 100_000              # products: less work is not worth a call on another thread
 PER_WORKER = 500_000            # numbers: scipy takes as long to wake its threads as one thread to transform so many
@@ -132,11 +133,14 @@ class Fft(Algorithm):
     error_norm = "largest"
 
     def cost(self, geometry: Geometry) -> float:
-        g = geometry
+        """Transforms of images and kernels; products at each frequency; copies. The factors are measured."""
+        g, s = geometry, speeds()
         points, pairs = math.prod(torus(g)), g.out_channels * g.in_channels // g.groups
-        images = g.batch * (g.in_channels + g.out_channels) + pairs
+        transformed = points * (g.batch * (g.in_channels + g.out_channels) + pairs)
+        products = 6 * points * g.batch * pairs         # three passes; four real products at half of the points
         wide = 2 if g.dtype == "float64" else 1
-        return 150e-6 + wide * points * (images * math.log2(points + 1) / 2.4e9 + g.batch * pairs / 6.3e9)
+        return 2.3 * s.call + wide * (5.1 * transformed * math.log2(points + 1) / s.butterflies
+                                      + 7.4 * products / s.matrix + 8 * s.copy(points * pairs))
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:

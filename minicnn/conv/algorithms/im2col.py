@@ -8,6 +8,7 @@ take two to five times as long on two cores.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import empty
+from ..speeds import speeds
 
 BLOCK = 1 << 20                 # elements of the columns that are made at once, unless one row has more
 PIECE = 32                      # the fewest products in a piece of a sum
@@ -90,6 +92,11 @@ def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: 
         image[:, image_rows] += line[:, rows]
 
 
+def piece_of(terms: int) -> int:
+    """How many terms of a sum are added in one piece."""
+    return max(PIECE, int(4 * terms ** 0.5))
+
+
 def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, piece: int | None = None) -> np.ndarray:
     """a (..., M, T) @ b (..., T, P). The sum is cut into pieces of about 4 sqrt(T), added in pairs as in np.sum.
 
@@ -97,7 +104,7 @@ def product(a: np.ndarray, b: np.ndarray, out: np.ndarray | None = None, piece: 
     sum has an error of 2 or 3 units.
     """
     terms = a.shape[-1]
-    piece = piece or max(PIECE, int(4 * terms ** 0.5))
+    piece = piece or piece_of(terms)
     if terms <= piece:
         return np.matmul(a, b, out=out)
     half = -(-terms // piece) // 2 * piece
@@ -118,10 +125,23 @@ class Im2col(Algorithm):
     error_bound = 3.0
 
     def cost(self, geometry: Geometry) -> float:
-        g, taps = geometry, geometry.kernel[0] * geometry.kernel[1]
-        copied = 0 if is_its_own_columns(g) else g.batch * g.in_channels * taps * g.out_size[0] * g.out_size[1]
+        """Products, which the BLAS library computes slowly if a side of the matrices is short; copies; sums of pieces.
+
+        NumPy copies the numbers of a run, which lie one after the other, at once. The factors are measured.
+        """
+        g, s, taps = geometry, speeds(), geometry.kernel[0] * geometry.kernel[1]
+        outputs = g.out_channels // g.groups
+        terms = g.in_channels // g.groups * taps
+        pixels = g.out_size[0] * g.out_size[1] * g.batch
+        columns = 0 if is_its_own_columns(g) else g.in_channels * taps * pixels
+        run = g.batch * (g.out_size[1] if g.stride[1] == 1 else 1)
+        sums = lambda length: -(-length // piece_of(length)) - 1       # of pieces
+        added = pixels * (g.out_channels * sums(terms) + g.in_channels * taps * sums(outputs))
+        calls = 0.5 + 0.04 * len(blocks(g)) * taps + 8e-5 * columns / run
         wide = 2 if g.dtype == "float64" else 1
-        return 20e-6 + len(blocks(g)) * taps * 2.5e-6 + wide * (g.multiply_adds / 30e9 + copied / 3.2e9)
+        return s.call * calls + wide * (
+            3 * g.multiply_adds / s.matrix * (1.1 + 56 / min(outputs, terms)) + (6.3 * columns + 7 * added) / s.near
+            + s.copy(math.prod(g.in_shape)))
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:

@@ -10,6 +10,7 @@ of a larger batch: `kernels.winograd_small_batch`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
@@ -21,7 +22,6 @@ from ..algorithm import Algorithm, register
 from ..geometry import Geometry
 from ..kernels.cook_toom import predicted_error
 from ..kernels.cook_toom_transform import Filtering
-from ..kernels.vector import VECTOR
 from ..kernels.winograd_backward import UNITS, gradients
 from ..kernels.winograd_backward_steps import BackwardBlocks
 from ..kernels.winograd_forward import JOBS, ForwardBlocks, Sizes, convolve_tiles, jobs_of
@@ -30,6 +30,7 @@ from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import LINE
 from ..runtime.target import target
+from ..speeds import speeds
 
 SCRATCH = 2**20 * 3 // 4        # bytes of transformed tiles that stay in the second-level cache
 CHANNELS = 16                   # input channels of a job of the forward pass, at least
@@ -55,16 +56,22 @@ def tile_errors(geometry: Geometry) -> dict[int, float]:
 
 
 def predicted_seconds(geometry: Geometry, m: int) -> float:
-    """Predicted seconds of a forward pass with F(m x m, r x r), on one core."""
-    g, n, lanes = geometry, m + geometry.kernel[0] - 1, VECTOR[8 * np.dtype(geometry.dtype).itemsize].lanes
+    """Predicted seconds of the three passes with F(m x m, r x r), on all cores.
+
+    Products of tiles; transforms of tiles; transforms of the weight; copies of images, which are cut into tiles if the
+    batch does not fill the lanes. The factors are measured.
+    """
+    g, s, n, lanes = geometry, speeds(), m + geometry.kernel[0] - 1, target().lanes(32)
     rows, columns = (-(-size // m) for size in g.out_size)
-    tiles = -(-rows * columns * g.batch // lanes)
-    products = n * n * g.in_channels * (g.out_channels + 2)
-    transforms = 7 * n * (n + m) * (g.in_channels + g.out_channels)     # 7: measured; memory limits the transforms
-    moved = lambda numbers: numbers / (3e9 if numbers < 250_000 else 0.7e9)         # in the cache, or not
-    cut = 0 if g.batch % lanes == 0 else 10e-6 + moved(
-        tiles * lanes * (g.in_channels * n * n + g.out_channels * m * m))
-    return 30e-6 + cut + tiles * (products + transforms) / 3.5e9 + moved(n * n * g.in_channels * g.out_channels)
+    whole, channels = g.batch % lanes == 0, g.in_channels + g.out_channels
+    tiles = rows * columns * g.batch if whole else -(-rows * columns * g.batch // lanes) * lanes
+    products = 3 * tiles * n * n * g.in_channels * g.out_channels
+    transforms = 29 * tiles * n * (n + m) * channels
+    cut = 0.0 if whole else 40 * s.copy(tiles * (g.in_channels * n * n + g.out_channels * m * m))
+    moved = 25 * s.copy(n * n * g.in_channels * g.out_channels)
+    moved += 1.6 * s.copy(math.prod(g.in_shape) + math.prod(g.out_shape))
+    wide = 2 if g.dtype == "float64" else 1
+    return s.call + wide * ((products + transforms) / s.products + cut + moved)
 
 
 def cycles(rows: int, columns: int) -> float:

@@ -33,6 +33,17 @@ class Sizes(NamedTuple):
         return self.groups * self.channels * self.taps * self.rows * self.pixels
 
 
+def sizes_of(groups: int, channels: int, taps: int, rows: int, pixels: int, x_group: int, x_row: int) -> Sizes:
+    """The same, with rows that lie one after the other as one row.
+
+    >>> sizes_of(1, 8, 9, rows=5, pixels=7, x_group=100, x_row=7)[3:5]
+    (1, 35)
+    """
+    if x_row == pixels:
+        rows, pixels = 1, rows * pixels
+    return Sizes(groups, channels, taps, rows, pixels, x_group, x_row)
+
+
 class Plan(NamedTuple):
     """How the work is divided."""
 

@@ -43,7 +43,7 @@ from .simd import (
     zeros,
 )
 from .vector import INT, VECTOR
-from .weight_plan import Plan, Sizes, plan_of
+from .weight_plan import Plan, Sizes, plan_of, sizes_of
 
 CHAIN = 128                     # additions to a register of output channels before it is added to another one
 PER_CALL = 500_000              # products: less work is not worth a call on another thread
@@ -207,9 +207,7 @@ def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarra
     out : array (G, K, Q)
     """
     bits, rows, pixels = 8 * x.itemsize, grad.shape[1], grad[0, 0].size
-    if x_row == pixels:
-        rows, pixels = 1, rows * pixels                 # all rows are one
-    s = Sizes(groups, len(grad) // groups, taps.size, rows, pixels, x.size // groups, x_row)
+    s = sizes_of(groups, len(grad) // groups, taps.size, rows, pixels, x.size // groups, x_row)
     plan = plan_of(s, bits)
     lanes = VECTOR[bits].lanes
     width = plan.columns if plan.by_pixels else plan.columns * lanes

@@ -90,6 +90,7 @@ class Planned(NamedTuple):
     tables: np.ndarray
     places: np.ndarray          # (Q,) int64: where tap q begins in the image of a group
     taps: np.ndarray            # (Q, 2) int64: the same in the panel or the image, and in the weight
+    half_cycles: float          # the predicted time of one core
 
 
 def shapes() -> list[tuple[int, int]]:
@@ -204,6 +205,7 @@ def planned(s: Correlation) -> Planned:
     if image.copied and not merged:                     # a job makes whole rows
         plans += [own for plan in plans if not plan.packed and (own := _own(s, plan))]
     plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels))
+    half_cycles = s.groups * _cost(s, plan, lanes, pixels)
     met_rows = s.rows._replace(out=plan.own_rows) if plan.own_rows else s.rows
     image = image_places(met_rows, s.columns, s.batch, image.copied)
     flat = tap_places(s, image)
@@ -212,4 +214,5 @@ def planned(s: Correlation) -> Planned:
     sizes = Sizes(s.channels, s.depth, pixels, pixels * rows if plan.packed else pixels, s.taps, chain_of(s.taps),
                   s.depth * image.channel, image.row, s.weight[0], s.weight[1], *s.out)
     copy, tables = copy_plan(s.depth * s.groups, met_rows, s.columns, s.batch)
-    return Planned(sizes, plan, image, copy, tables, flat, np.ascontiguousarray(np.stack((met, weights.ravel()), 1)))
+    table = np.ascontiguousarray(np.stack((met, weights.ravel()), 1))
+    return Planned(sizes, plan, image, copy, tables, flat, table, half_cycles)
