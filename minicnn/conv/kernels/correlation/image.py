@@ -152,6 +152,29 @@ def clear(bits: int, lanes: int, to: int, place: int, count: int, exact: bool) -
 
 
 @njit(inline="always")
+def copy_pixels(bits: int, lanes: int, arrays: CopyArrays, place: int, source: int, sizes: tuple[int, int, int],
+                exact: bool) -> None:
+    """Copy pixels of n numbers that lie `step` numbers apart; sizes = (n, step, pixels).
+
+    A copy of a number of bytes that the compiler knows is one instruction.
+    """
+    n, step, pixels = sizes
+    to, x = arrays.image, arrays.x
+    if n == 1:
+        for i in range(pixels):
+            copy_numbers(bits, to, place + i, x, source + i * step, 1)
+    elif n == 2:
+        for i in range(pixels):
+            copy_numbers(bits, to, place + 2 * i, x, source + i * step, 2)
+    elif n == 4:
+        for i in range(pixels):
+            copy_numbers(bits, to, place + 4 * i, x, source + i * step, 4)
+    else:
+        for i in range(pixels):
+            move(bits, lanes, to, place + i * n, x, source + i * step, n, exact)
+
+
+@njit(inline="always")
 def copy_row(bits: int, lanes: int, arrays: CopyArrays, s: CopySizes, row: int, to: int, at: int, exact: bool) -> None:
     """Fill all column phases of one row of the image from element `to` on; row `row` of x begins at element `at`.
 
@@ -170,12 +193,8 @@ def copy_row(bits: int, lanes: int, arrays: CopyArrays, s: CopySizes, row: int, 
         clear(bits, lanes, image, place, first * n, exact)
         if step == 1:
             move(bits, lanes, image, place + first * n, arrays.x, source, (last - first) * n, exact)
-        elif n == 1:
-            for i in range(last - first):
-                copy_numbers(bits, image, place + first + i, arrays.x, source + i * step, 1)
         else:
-            for i in range(last - first):
-                move(bits, lanes, image, place + (first + i) * n, arrays.x, source + i * step * n, n, exact)
+            copy_pixels(bits, lanes, arrays, place + first * n, source, (n, step * n, last - first), exact)
         clear(bits, lanes, image, place + last * n, s.run - last * n, exact)
 
 

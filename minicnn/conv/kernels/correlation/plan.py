@@ -17,6 +17,8 @@ OWN = 2**18                     # bytes of the image of a job
 ADDRESSES = 8                   # rows and columns of a block: each takes a general register for its place
 NEAR = 2**14                    # bytes of x that stay in the cache for all channels: half of a small first-level cache
 PARTIAL = 2**17                 # bytes of the partial sums of a job: a part of a small second-level cache
+FAR = 2**17                     # numbers of an image that is larger than the second-level cache
+MISS = 8                        # half cycles of the first load of what a tap meets from such an image: measured
 LATENCY = 8                     # half cycles of a multiply-add
 
 
@@ -110,8 +112,9 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
     tiles, total = -(-plan.vectors // plan.columns), 0.0
     chunks = -(-s.taps // plan.chunk)
     image = image_places(s.rows, s.columns, s.batch, pixels < lanes)
-    far = not plan.packed and not plan.own_rows and image.channel * s.bits // 8 > 2048 \
-        and s.depth * len(s.rows.taps) > PAGES
+    apart = image.channel * s.bits // 8 > 2048 and s.depth * len(s.rows.taps) > PAGES
+    far = apart and not plan.packed and not plan.own_rows
+    missed = MISS * s.taps if apart and s.groups * s.depth * image.channel > FAR else 0
     for rows, blocks in ((plan.large, plan.large_blocks), (plan.large - 1, plan.small_blocks)):
         size = rows * plan.columns
         step = max(size + 1, rows + plan.columns + 2, LATENCY) + 2 * far
@@ -125,7 +128,7 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
         copied = 2 * numbers + 60 * rows
         if plan.own_rows:
             copied = plan.k_parts * plan.parts * (plan.image / 2 + 60 * plan.image / image.row * len(s.columns.phases))
-    return tiles * (total + packed + 20 + 10 * plan.columns) + copied
+    return tiles * (total + packed + missed + 20 + 10 * plan.columns) + copied
 
 
 def _plan(s: Correlation, most: int, columns: int, packed: bool, rows: int, pixels: int) -> Plan:
