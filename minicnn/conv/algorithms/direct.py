@@ -141,7 +141,7 @@ class Direct(Algorithm):
         """
         g, s = geometry.padded_form if geometry.padding_mode == "circular" else geometry, speeds()
         forward, gradient = forward_sum(g), gradient_sums(g)
-        found, bits = planned(forward).image, forward.bits
+        found, bits = image_places(forward.rows, forward.columns, g.batch, forward.columns.step > 1), forward.bits
         sizes = sizes_of(g.groups, forward.channels, forward.taps, g.out_size[0], g.out_size[1] * g.batch,
                          forward.depth * found.channel, found.row)
         half_cycles = (planned(forward).half_cycles + sum(planned(phase.sum).half_cycles for phase in gradient.phases)
@@ -172,7 +172,7 @@ class Direct(Algorithm):
             grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
         if needs[1]:
             s = forward_sum(g)
-            found = image_places(s.rows, s.columns, g.batch, image.ndim > 4)
+            found = image_places(s.rows, s.columns, g.batch, image.ndim > 4 or s.columns.step > 1)
             if image.ndim == 4:                         # x itself
                 image = image_of(image, s.rows, s.columns, found)
             grad_weight = weight_products(grad, image, found.row, tap_places(s, found), g.groups)

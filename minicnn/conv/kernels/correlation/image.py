@@ -6,7 +6,8 @@ any step into 1. `image_of` makes them, with the zeros around them, in the memor
 
     (C, row phases, H', column phases, W', N)
 
-Phases that no tap meets are left out. An image that needs no zeros and has a column step of 1 is used as it is.
+Phases that no tap meets are left out. An image that needs no zeros is used as it is if the column step is 1, or if the
+images of a batch fill whole vectors: then only the places of the vectors differ (`Image.skip`).
 """
 
 from __future__ import annotations
@@ -63,28 +64,29 @@ class Image(NamedTuple):
     copied: int         # whether the image is a copy
     channel: int        # from one channel to the next
     row: int            # from what an output row meets to what the next one meets
+    skip: int           # numbers between what an output meets and what the next one meets; 0 in a copy
     taps_y: tuple[int, ...]
     taps_x: tuple[int, ...]
 
 
 @functools.lru_cache(maxsize=1024)
 def image_places(rows: Axis, columns: Axis, batch: int, copied: bool = False) -> Image:
-    """Where `image_of` puts the pixels. `copied` asks for a copy where none is needed.
+    """Where `image_of` puts the pixels. `copied` asks for a copy even if all pixels are inside.
 
     >>> image_places(Axis(5, 5, 1, (-1, 0, 1)), Axis(6, 2, 3, (0, 1, 2)), 10)
-    Image(copied=True, channel=420, row=60, taps_y=(0, 60, 120), taps_x=(0, 20, 40))
+    Image(copied=True, channel=420, row=60, skip=0, taps_y=(0, 60, 120), taps_x=(0, 20, 40))
     """
-    if not (copied or columns.step > 1) and rows.inside and columns.inside:
+    if not copied and rows.inside and columns.inside:
         row = columns.size * batch
-        return Image(False, rows.size * row, rows.step * row, tuple(t * row for t in rows.taps),
-                     tuple(t * batch for t in columns.taps))
+        return Image(False, rows.size * row, rows.step * row, (columns.step - 1) * batch,
+                     tuple(t * row for t in rows.taps), tuple(t * batch for t in columns.taps))
     run = columns.length * batch
     row = len(columns.phases) * run
     plane = rows.length * row
     taps_y = tuple(rows.phases.index(t % rows.step) * plane + (t // rows.step - rows.low) * row for t in rows.taps)
     taps_x = tuple(columns.phases.index(t % columns.step) * run + (t // columns.step - columns.low) * batch
                    for t in columns.taps)
-    return Image(True, len(rows.phases) * plane, row, taps_y, taps_x)
+    return Image(True, len(rows.phases) * plane, row, 0, taps_y, taps_x)
 
 
 class CopySizes(NamedTuple):

@@ -95,7 +95,7 @@ def place_vectors(columns: int, lanes: int, s: Sizes, table: int, row: int, pixe
     last = max(s.pixels - lanes, 0)
     for j in range(columns):
         p = min(pixel, last)
-        set_entry(table, j, row * s.x_row + p)
+        set_entry(table, j, row * s.x_row + p + (p // s.batch * s.skip if s.skip > 0 else 0))
         set_entry(table, TABLE + j, row * s.out_row + p)
         if j + 1 < vectors:
             pixel += lanes
@@ -154,7 +154,8 @@ def fill_panel(bits: int, lanes: int, columns: int, x: int, t: Task, first: int,
         if j == 0 or first + j * lanes < s.pixels:
             start = max(min(first + j * lanes, s.pixels - lanes), 0)
             row, column = start // s.row_pixels, start % s.row_pixels
-            at, cut, end = row * s.x_row + column, s.row_pixels - column, min(lanes, s.pixels - start)
+            at = row * s.x_row + column + (column // s.batch * s.skip if s.skip > 0 else 0)
+            cut, end = s.row_pixels - column, min(lanes, s.pixels - start)
             for q in range(q_first, q_stop):
                 begin = at + entry(t.arrays.places, q)
                 vector = loads(bits, 1, x, begin, None)

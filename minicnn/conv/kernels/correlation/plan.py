@@ -52,6 +52,8 @@ class Sizes(NamedTuple):
     chain: int          # products in a chain of additions
     x_group: int        # from one group of x to the next
     x_row: int          # from what one output row meets to what the next one meets
+    batch: int
+    skip: int           # numbers of x between what an output meets and what the next one meets
     w_group: int
     w_channel: int
     out_channel: int
@@ -107,11 +109,17 @@ def shapes() -> list[tuple[int, int]]:
     return [(rows, columns) for columns, rows in most.items() if columns <= 7]
 
 
+def _image(s: Correlation, short: bool) -> Image:
+    """The image. It is a copy if rows are `short`: a vector reaches beyond its row; or if a vector meets a gap."""
+    gaps = s.columns.step > 1 and s.batch % target().lanes(s.bits) > 0
+    return image_places(s.rows, s.columns, s.batch, short or gaps)
+
+
 def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
     """The predicted time of a group, in half cycles: a processor adds two products or loads two vectors in a cycle."""
     tiles, total = -(-plan.vectors // plan.columns), 0.0
     chunks = -(-s.taps // plan.chunk)
-    image = image_places(s.rows, s.columns, s.batch, pixels < lanes)
+    image = _image(s, pixels < lanes)
     apart = image.channel * s.bits // 8 > 2048 and s.depth * len(s.rows.taps) > PAGES
     far = apart and not plan.packed and not plan.own_rows
     missed = MISS * s.taps if apart and s.groups * s.depth * image.channel > FAR else 0
@@ -199,12 +207,12 @@ def planned(s: Correlation) -> Planned:
     """The plan with the least predicted time."""
     lanes = target().lanes(s.bits)
     run = s.columns.out * s.batch
-    image = image_places(s.rows, s.columns, s.batch)
+    image = _image(s, False)
     merged = image.row == run == s.out[1]               # all rows are one
     rows, pixels = (1, s.rows.out * run) if merged else (s.rows.out, run)
     plans = [_plan(s, *shape, packed, rows, pixels) for shape in shapes() for packed in (False, True)
              if not packed or run == s.out[1] or rows == 1]
-    image = image_places(s.rows, s.columns, s.batch, pixels < lanes)    # such a vector reaches beyond its row
+    image = _image(s, pixels < lanes)
     if image.copied and not merged:                     # a job makes whole rows
         plans += [own for plan in plans if not plan.packed and (own := _own(s, plan))]
     plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels))
@@ -215,7 +223,7 @@ def planned(s: Correlation) -> Planned:
     weights = np.arange(s.depth)[:, None] * s.weight[2] + np.array(s.weight_taps)
     met = np.arange(s.taps) * (plan.columns * lanes) if plan.packed else flat
     sizes = Sizes(s.channels, s.depth, pixels, pixels * rows if plan.packed else pixels, s.taps, chain_of(s.taps),
-                  s.depth * image.channel, image.row, s.weight[0], s.weight[1], *s.out)
+                  s.depth * image.channel, image.row, s.batch, image.skip, s.weight[0], s.weight[1], *s.out)
     copy, tables = copy_plan(s.depth * s.groups, met_rows, s.columns, s.batch)
     table = np.ascontiguousarray(np.stack((met, weights.ravel()), 1))
     return Planned(sizes, plan, image, copy, tables, flat, table, half_cycles)
