@@ -120,9 +120,7 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
     tiles, total = -(-plan.vectors // plan.columns), 0.0
     chunks = -(-s.taps // plan.chunk)
     image = _image(s, pixels < lanes)
-    apart = image.channel * s.bits // 8 > 2048 and s.depth * len(s.rows.taps) > PAGES
-    far = apart and not plan.packed and not plan.own_rows
-    missed = MISS * s.taps if apart and s.groups * s.depth * image.channel > FAR else 0
+    far = _apart(s, image) and not plan.packed and not plan.own_rows
     for rows, blocks in ((plan.large, plan.large_blocks), (plan.large - 1, plan.small_blocks)):
         size = rows * plan.columns
         step = max(size + 1, rows + plan.columns + 2, LATENCY) + 2 * far
@@ -136,7 +134,18 @@ def _cost(s: Correlation, plan: Plan, lanes: int, pixels: int) -> float:
         copied = 2 * numbers + 60 * rows
         if plan.own_rows:
             copied = plan.k_parts * plan.parts * (plan.image / 2 + 60 * plan.image / image.row * len(s.columns.phases))
-    return tiles * (total + packed + missed + 20 + 10 * plan.columns) + copied
+    return tiles * (total + packed + 20 + 10 * plan.columns) + copied
+
+
+def _missed(s: Correlation, plan: Plan, image: Image) -> float:
+    """Half cycles of the first loads of what the tiles meet from a large image: few if tiles are wide."""
+    far = _apart(s, image) and s.groups * s.depth * image.channel > FAR
+    return MISS * s.taps * -(-plan.vectors // plan.columns) if far else 0
+
+
+def _apart(s: Correlation, image: Image) -> bool:
+    """Whether the taps meet more pages of memory than a processor remembers."""
+    return image.channel * s.bits // 8 > 2048 and s.depth * len(s.rows.taps) > PAGES
 
 
 def _plan(s: Correlation, most: int, columns: int, packed: bool, rows: int, pixels: int) -> Plan:
@@ -215,7 +224,7 @@ def planned(s: Correlation) -> Planned:
     image = _image(s, pixels < lanes)
     if image.copied and not merged:                     # a job makes whole rows
         plans += [own for plan in plans if not plan.packed and (own := _own(s, plan))]
-    plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels))
+    plan = min(plans, key=lambda one: _cost(s, one, lanes, pixels) + _missed(s, one, image))
     half_cycles = s.groups * _cost(s, plan, lanes, pixels)
     met_rows = s.rows._replace(out=plan.own_rows) if plan.own_rows else s.rows
     image = image_places(met_rows, s.columns, s.batch, image.copied)
