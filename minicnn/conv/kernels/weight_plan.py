@@ -67,7 +67,10 @@ class Plan(NamedTuple):
 
 def blocks() -> list[tuple[int, int]]:
     """The register blocks (rows, columns) that are used. They are few, because each is compiled."""
-    held = target().blocks()
+    here = target()
+    early = here.name == "NEON"             # LLVM loads all taps first: no multiply-add has an operand in memory
+    held = [(rows, columns) for rows, columns in here.blocks()
+            if rows * columns + columns + early * rows <= here.registers]
     most = {columns: max(rows for rows, other in held if other == columns and rows <= ROWS) for _, columns in held}
     return [(rows, columns) for columns, top in most.items() for rows in sorted({top, min(top, 9), min(top, 8)})
             if rows * columns >= 8 and columns <= 5]

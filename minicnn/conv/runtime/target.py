@@ -51,13 +51,15 @@ class Target:
         """Whether a register block of rows x columns sums stays in registers while products are added to it.
 
         Besides the sums it needs one row of operands and one broadcast number; without fused multiply-adds it also
-        needs the product. One register is spare, because LLVM loads some operands early.
+        needs the product. One register is spare, because LLVM loads some operands early; on Arm two, because it loads
+        operands in pairs.
 
         >>> avx2 = Target("AVX2", 256, 16, True)
         >>> avx2.holds(6, 2), avx2.holds(4, 3)
         (True, False)
         """
-        return rows * columns + columns + 1 + (not self.fused) < self.registers
+        spare = 2 if self.name == "NEON" else 1
+        return rows * columns + columns + 1 + (not self.fused) + spare <= self.registers
 
     def blocks(self) -> list[tuple[int, int]]:
         """The register blocks (rows, columns) that stay in registers.
