@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn.conv import Geometry, choose
+from minicnn.conv.kernels.correlation import plan
 from tests.conv import geometries
 from tests.conv.geometries import expected
 from tests.reference import ORDERS
@@ -64,6 +65,33 @@ def test_equals_im2col_exactly_on_integers_for_all_plans(seed):
         made = make((draw(1, 20), depth * groups, *draw(9, 30, 2)), (channels, depth, *kernel), options, dtype, True)
         for a, b in zip(run(*made), geometries.run(choose("im2col", made[0]), *made), strict=True):
             assert np.array_equal(a, b), made[0]
+
+
+@pytest.fixture
+def force(monkeypatch):
+    """force(wanted): `direct` takes this plan where it can. force(): the plans from which the next sum chooses."""
+    def choose_plan(wanted=None):
+        seen = []
+        monkeypatch.setattr(plan, "_cost", lambda s, one, *sizes: seen.append(one) or -1e9 * (one == wanted))
+        plan.planned.cache_clear()
+        return seen
+    yield choose_plan
+    plan.planned.cache_clear()
+
+
+@pytest.mark.parametrize("case", [
+    ((16, 24, 14, 14), (20, 24, 1, 1), {"stride": 2}), ((32, 7, 9, 13), (17, 7, 2, 3), {"stride": (1, 3)}),
+    ((17, 30, 9, 9), (21, 30, 3, 3), {"stride": 2, "padding": 1}), ((64, 8, 9, 9), (9, 8, 3, 1), {"stride": 2}),
+    ((2, 100, 9, 9), (15, 100, 3, 3), {"padding": 1}), ((5, 6, 12, 11), (6, 2, 3, 3), {"groups": 3})], ids=str)
+def test_every_plan_is_right(case, force):
+    """Also those that this machine does not take: panels, chunks of taps, jobs that make their part of the image."""
+    g, x, weight, bias, _ = make(*case, "float32", integers=True)
+    wanted, plans = expected(g, x, weight, bias), force()
+    direct.forward(x, weight, bias, g)
+    assert len(set(plans)) > 5
+    for one in sorted(set(plans)):
+        force(one)
+        assert np.array_equal(direct.forward(x, weight, bias, g)[0], wanted), one
 
 
 @pytest.mark.parametrize("channels, outputs", [(1, 20), (40, 40), (40, 5), (3, 64)])

@@ -85,17 +85,18 @@ class Tile(NamedTuple):
 
 
 @njit(inline="always")
-def place_vectors(columns: int, lanes: int, s: Sizes, table: int, row: int, pixel: int,
+def place_vectors(columns: int, lanes: int, t: Task, table: int, row: int, pixel: int,
                   vectors: int) -> tuple[int, int]:
     """Write the places of a tile's vectors in x and in the output. Returns the row and the pixel of the next vector.
 
     The last vector of a row ends with the row: it overlaps the vector before it. Beyond the last vector of the tile the
     last one comes again.
     """
-    last = max(s.pixels - lanes, 0)
+    s = t.sizes
+    last, skip = max(s.pixels - lanes, 0), 0 if t.plan.packed > 0 else s.skip       # a panel has no gaps
     for j in range(columns):
         p = min(pixel, last)
-        set_entry(table, j, row * s.x_row + p + (p // s.batch * s.skip if s.skip > 0 else 0))
+        set_entry(table, j, row * s.x_row + p + (p // s.batch * skip if skip > 0 else 0))
         set_entry(table, TABLE + j, row * s.out_row + p)
         if j + 1 < vectors:
             pixel += lanes
@@ -116,7 +117,7 @@ def sum_block(bits: int, rows: int, columns: int) -> int:
         t = unpack(Task, task)
         arrays, s = t.arrays, t.sizes
         for v in range(0, vectors, columns):
-            row, pixel = place_vectors(columns, lanes, s, table, row, pixel, vectors - v)
+            row, pixel = place_vectors(columns, lanes, t, table, row, pixel, vectors - v)
             for k in range(k_first, k_stop, rows):
                 slot = (v // columns * s.channels + k) * columns * lanes
                 total, w = zeros(bits, rows, columns), group * s.w_group + k * s.w_channel
