@@ -53,8 +53,7 @@ def print_layers(result: dict) -> None:
     _print_machine(result)
     tables = []
     for run in result["runs"]:
-        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}, {_count(run['rounds'], 'round')}; medians in ms")
+        print_text(f"\n{_layer_title(run)}, {_count(run['rounds'], 'round')}; medians in ms")
         tables.append(print_table(LAYER_COLUMNS, [_layer_row(row) for row in run["rows"] if row["status"] == "ok"]))
         if run["auto"]:
             ratio = run["auto"]["ratio_to_best"]
@@ -84,6 +83,11 @@ def _print_summary(summary):
                    f"{_count(auto['of'], 'layer')} ({auto['share']:.0%})")
 
 
+def _layer_title(run):
+    return (f"{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
+            f"{_count(run['threads'], 'thread')}")
+
+
 def _layer_row(row):
     from ..bench.layers import exceeds_bound
     both, beyond = row["both"], f" (> {row['error_bound']:g})" if exceeds_bound(row) else ""
@@ -108,8 +112,7 @@ def print_found(result: dict) -> None:
     """Print the result of `minicnn bench conv --find`."""
     _print_machine(result)
     for run in result["runs"]:
-        print_text(f"\n{run['network']} {run['case']}: {run['layer']}, batch {run['batch_size']}, "
-                   f"{_count(run['threads'], 'thread')}; auto chose {run['auto']}")
+        print_text(f"\n{_layer_title(run)}; auto chose {run['auto']}")
         print_table(FOUND_COLUMNS, [
             [record["algorithm"], _ms(record["forward"] * 1e3), _ms(record["backward"] * 1e3),
              f"{record['workspace'] / 1e6:.1f}",

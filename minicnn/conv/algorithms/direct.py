@@ -20,7 +20,7 @@ import numpy as np
 
 from ..algorithm import Algorithm, register
 from ..geometry import Geometry
-from ..kernels.correlation.image import Axis, image_of, image_places
+from ..kernels.correlation.image import Axis, Image, image_of, image_places
 from ..kernels.correlation.kernel import correlate
 from ..kernels.correlation.merge import merge
 from ..kernels.correlation.plan import Correlation, planned, tap_places
@@ -46,6 +46,11 @@ def forward_sum(g: Geometry) -> Correlation:
     channels = g.out_channels // g.groups
     return Correlation(8 * np.dtype(g.dtype).itemsize, g.groups, channels, depth, g.batch, rows, columns,
                        (channels * depth * taps, depth * taps, taps), tuple(range(taps)), (g.out_size[0] * row, row))
+
+
+def weight_image(s: Correlation, copied: bool = False) -> Image:
+    """Where the gradient of the weight finds the pixels: what a tap meets in an output row has no gaps."""
+    return image_places(s.rows, s.columns, s.batch, copied or s.columns.step > 1)
 
 
 class Phase(NamedTuple):
@@ -141,7 +146,7 @@ class Direct(Algorithm):
         """
         g, s = geometry.padded_form if geometry.padding_mode == "circular" else geometry, speeds()
         forward, gradient = forward_sum(g), gradient_sums(g)
-        found, bits = image_places(forward.rows, forward.columns, g.batch, forward.columns.step > 1), forward.bits
+        found, bits = weight_image(forward), forward.bits
         sizes = sizes_of(g.groups, forward.channels, forward.taps, g.out_size[0], g.out_size[1] * g.batch,
                          forward.depth * found.channel, found.row)
         half_cycles = (planned(forward).half_cycles + sum(planned(phase.sum).half_cycles for phase in gradient.phases)
@@ -172,7 +177,7 @@ class Direct(Algorithm):
             grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
         if needs[1]:
             s = forward_sum(g)
-            found = image_places(s.rows, s.columns, g.batch, image.ndim > 4 or s.columns.step > 1)
+            found = weight_image(s, image.ndim > 4)
             if image.ndim == 4:                         # x itself
                 image = image_of(image, s.rows, s.columns, found)
             grad_weight = weight_products(grad, image, found.row, tap_places(s, found), g.groups)
