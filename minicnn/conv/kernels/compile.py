@@ -72,11 +72,8 @@ def call(typing, address, arguments):
 
 # The arguments of kernels.
 
-PACKED = types.int64[::1]        # the type of the array that `pack` returns, for the signature of a kernel
-
-
 def pack(record: tuple) -> np.ndarray:
-    """The numbers of a NamedTuple of integers and NamedTuples of integers, in an array that `unpack` reads in a kernel.
+    """The numbers of a NamedTuple of integers and NamedTuples of integers, in an array. `unpack` reads it in a kernel.
 
     A kernel could get the NamedTuple itself. But numba would read it field by field at each call, and hold the GIL:
     that costs some microseconds on every thread.
@@ -100,8 +97,8 @@ def fields(cls: type) -> list[type]:
 
 
 @intrinsic
-def unpack(typing, cls, numbers):
-    """The NamedTuple of a class, from the array that `pack` returned or from its address."""
+def unpack(typing, cls, address):
+    """The NamedTuple of a class, from the address of the array that `pack` returned."""
     def kind(cls):
         inner = [INT if one is int else kind(one) for one in fields(cls)]
         same = all(one is INT for one in inner)
@@ -113,13 +110,10 @@ def unpack(typing, cls, numbers):
         return context.make_tuple(b, kind, [load(context, b, one, pointers) for one in kind.types])
 
     def generate(context, b, signature, arguments):
-        if numbers == INT:
-            start = b.inttoptr(arguments[1], I64.as_pointer())
-        else:
-            start = context.make_array(numbers)(context, b, arguments[1]).data
+        start = b.inttoptr(arguments[1], I64.as_pointer())
         pointers = (b.gep(start, [ir.Constant(I64, i)]) for i in itertools.count())
         return load(context, b, signature.return_type, pointers)
-    return kind(cls.instance_class)(cls, numbers), generate
+    return kind(cls.instance_class)(cls, INT), generate
 
 
 def constants(cls: type) -> type:

@@ -22,12 +22,42 @@ def entry(typing, table, i):
 
 
 @intrinsic
+def short_entry(typing, table, i):
+    """Number i of the int32 at the address `table`."""
+    def generate(context, b, signature, arguments):
+        return b.sext(b.load(b.gep(b.inttoptr(arguments[0], I32.as_pointer()), [arguments[1]])), I64)
+    return INT(INT, INT), generate
+
+
+@intrinsic
 def set_entry(typing, table, i, value):
     """Write number i of the int64 at the address `table`."""
     def generate(context, b, signature, arguments):
         b.store(arguments[2], _place(b, *arguments[:2]))
         return context.get_dummy_value()
     return types.void(INT, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def number(typing, bits, base, index):
+    """The number at element `index` of `base`."""
+    kind = VECTOR[bits.literal_value]
+
+    def generate(context, b, signature, arguments):
+        return b.load(pointer_to(b, kind, *arguments[1:], kind.element))
+    return types.Float(f"float{kind.bits}")(bits, INT, INT), generate
+
+
+@intrinsic(prefer_literal=True)
+def set_number(typing, bits, base, index, value):
+    """Write a float64, rounded to `bits` bits, to element `index` of `base`."""
+    kind = VECTOR[bits.literal_value]
+
+    def generate(context, b, signature, arguments):
+        value = arguments[3] if kind.bits == 64 else b.fptrunc(arguments[3], kind.element)
+        b.store(value, pointer_to(b, kind, *arguments[1:3], kind.element))
+        return context.get_dummy_value()
+    return types.void(bits, INT, INT, types.float64), generate
 
 
 @intrinsic(prefer_literal=True)

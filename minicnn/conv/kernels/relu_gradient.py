@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
 from ..runtime.memory import empty
-from ..runtime.threads import parallel_for
-from .compile import compiled
+from ..runtime.threads import parallel_kernel
+from .compile import compiled_block, pack, unpack
 from .simd import add_up, column, loads, store_column, store_tile, where_positive, zeros
-from .vector import INT, VECTOR
+from .vector import VECTOR
 
 PER_CALL = 100_000              # pixels: less work is not worth a call on another thread
 JOBS = 64                       # enough for as many cores
 LEAST = 8_000                   # pixels that are worth a job
 
 
+class GateTask(NamedTuple):
+    """What `gate_kernel` gets besides its range of jobs."""
+
+    grad: int           # the addresses of arrays (k, pixel)
+    out: int
+    gated: int
+    sums: int           # the address of an array (k, part, lane)
+    pixels: int         # of a channel
+    parts: int
+
+
 @functools.cache
-def gate_kernel(bits: int) -> Any:
+def gate_kernel(bits: int) -> int:
     """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k, part, lane] = the sum of gated over a lane.
 
     A job is one part of the pixels of one channel k.
     """
     lanes = VECTOR[bits].lanes
 
-    def gate(start, stop, grad, out, gated, pixels, parts, sums):
+    def gate(start, stop, scratch, task):
+        grad, out, gated, sums, pixels, parts = unpack(GateTask, task)
         vectors = -(-pixels // lanes)
         for job in range(start, stop):
             k, part = job // parts, job % parts
@@ -45,7 +56,7 @@ def gate_kernel(bits: int) -> Any:
                 store_tile(tile, 1, gated, whole, 0, 1, left)
             store_column(total, 0, sums, job * lanes, 0)
 
-    return compiled(types.void(*[INT] * 8), gate)
+    return compiled_block(4, gate)
 
 
 def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,11 +78,6 @@ def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kernel, gated = gate_kernel(bits), empty(grad.shape, grad.dtype)
     parts = max(1, min(-(-JOBS // channels), pixels // LEAST))
     sums = np.empty((channels, parts * VECTOR[bits].lanes), grad.dtype)
-    addresses = grad.ctypes.data, out.ctypes.data, gated.ctypes.data
-    sums_address = sums.ctypes.data
-
-    def work(start, stop):
-        kernel(start, stop, *addresses, pixels, parts, sums_address)
-
-    parallel_for(channels * parts, work, 1 + PER_CALL * parts // pixels)
+    task = pack(GateTask(grad.ctypes.data, out.ctypes.data, gated.ctypes.data, sums.ctypes.data, pixels, parts))
+    parallel_kernel(channels * parts, kernel, task, 0, 1 + PER_CALL * parts // pixels)
     return gated, sums.sum(1)

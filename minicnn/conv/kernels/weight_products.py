@@ -22,14 +22,14 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import njit
 
-from ..runtime.memory import empty
-from ..runtime.threads import parallel_for
-from .compile import PACKED, call, compiled, compiled_block, pack, unpack
+from ..runtime.threads import parallel_kernel
+from .compile import call, compiled_block, pack, unpack
+from .numbers import number, set_number
 from .simd import (
     accumulate,
     add,
@@ -42,7 +42,7 @@ from .simd import (
     transpose,
     zeros,
 )
-from .vector import INT, VECTOR
+from .vector import VECTOR
 from .weight_plan import Plan, Sizes, plan_of, sizes_of
 
 CHAIN = 128                     # additions to a register of output channels before it is added to another one
@@ -50,21 +50,23 @@ PER_CALL = 500_000              # products: less work is not worth a call on ano
 
 
 class Arrays(NamedTuple):
-    """The addresses of the arrays that only register blocks read."""
+    """The addresses of the arrays of `weight_kernel`."""
 
     grad: int           # (group, k, row, pixel)
     x: int              # (group, ...)
-    taps: int           # (q padded to whole blocks): the last tap is repeated
-    panel: int          # (k-block of a job, pixel of a chunk, k of a block)
+    taps: int           # (q padded to whole blocks) int64: the last tap is repeated
+    ks: int             # (k padded to whole blocks) int64: the places of the channels in grad; the last is repeated
+    out: int            # (range, group, k, q)
 
 
 class Task(NamedTuple):
-    """Everything that `weight_kernel` gets besides its range of jobs and its arrays."""
+    """Everything that `weight_kernel` gets besides its range of jobs and its scratch memory."""
 
     arrays: Arrays
     sizes: Sizes
     plan: Plan
     block: int          # the address of a `channel_block` or of a `pixel_block`
+    panel: int          # where the panel begins in scratch memory, in bytes
 
 
 @functools.cache
@@ -129,38 +131,39 @@ def fill_panel(bits: int, lanes: int, grad: int, at: int, ks: int, width: int, p
 
 
 @njit(inline="always")
-def store_sums(lanes: int, plan: Plan, totals: np.ndarray, out: np.ndarray, k_first: int, q_first: int) -> None:
-    """out[k, q] = the sums of a job, rounded once."""
+def store_sums(bits: int, lanes: int, s: Sizes, plan: Plan, totals: int, out: int, at: int, k_first: int,
+               q_first: int) -> None:
+    """out[k, q] = the sums of a job, rounded once; out[0, 0] is at element `at`."""
     for b in range(min(plan.k_some, plan.k_blocks - k_first)):
         for j in range(plan.columns):
             k = (k_first + b) * plan.columns + j
             for c in range(min(plan.q_some, plan.q_blocks - q_first)):
                 q = (q_first + c) * plan.rows
                 slot = (((b * plan.q_some + c) * plan.rows) * plan.columns + j) * lanes
-                for i in range(min(plan.rows, out.shape[1] - q)):
+                for i in range(min(plan.rows, s.taps - q)):
                     if not plan.by_pixels:
-                        for lane in range(min(lanes, out.shape[0] - k * lanes)):
-                            out[k * lanes + lane, q + i] = totals[slot + lane]
-                    elif k < out.shape[0]:
+                        for lane in range(min(lanes, s.channels - k * lanes)):
+                            place = at + (k * lanes + lane) * s.taps + q + i
+                            set_number(bits, out, place, number(64, totals, slot + lane))
+                    elif k < s.channels:
                         total = 0.0
                         for lane in range(slot, slot + lanes):
-                            total += totals[lane]
-                        out[k, q + i] = total
+                            total += number(64, totals, lane)
+                        set_number(bits, out, at + k * s.taps + q + i, total)
                     slot += plan.columns * lanes
 
 
 @functools.cache
-def weight_kernel(bits: int) -> Any:
+def weight_kernel(bits: int) -> int:
     """out[range, group, k, q] = the sum of the products of a range of chunks.
 
-    `ks` holds the places of the channels k in `grad`, padded to whole blocks with the last one. `totals` holds the sums
-    of a job: (k-block, q-block, row, column, lane).
+    The scratch memory holds the sums of a job in float64, (k-block, q-block, row, column, lane), and then the panel.
     """
     lanes = VECTOR[bits].lanes
 
-    def multiply(start, stop, task, out, ks, totals):
-        arrays, s, plan, block = unpack(Task, task)
-        width = plan.columns if plan.by_pixels else plan.columns * lanes
+    def multiply(start, stop, scratch, task):
+        arrays, s, plan, block, place_of_panel = unpack(Task, task)
+        width, panel = plan.columns if plan.by_pixels else plan.columns * lanes, scratch + place_of_panel
         k_parts, q_parts = -(-plan.k_blocks // plan.k_some), -(-plan.q_blocks // plan.q_some)
         pieces, size = -(-s.pixels // plan.chunk_pixels), plan.rows * plan.columns * lanes
         for job in range(start, stop):
@@ -174,19 +177,19 @@ def weight_kernel(bits: int) -> Any:
                 at = group * s.x_group + row * s.x_row + p
                 g = (group * s.channels * s.rows + row) * s.pixels + p
                 for k in range(k_first, min(k_first + plan.k_some, plan.k_blocks)):
-                    places = ks.ctypes.data + 8 * k * width
+                    places = arrays.ks + 8 * k * width
                     operand, place = arrays.grad, g
                     if not plan.by_pixels:
-                        fill_panel(bits, lanes, arrays.grad, g, places, width, count * length, arrays.panel)
-                        operand, place = arrays.panel, 0
+                        fill_panel(bits, lanes, arrays.grad, g, places, width, count * length, panel)
+                        operand, place = panel, 0
                     for q in range(q_first, min(q_first + plan.q_some, plan.q_blocks)):
                         to = ((k - k_first) * plan.q_some + q - q_first) * size
                         call(block, (arrays.x, at, s.x_row, arrays.taps + 8 * q * plan.rows, operand, place, places,
-                                     count, length, totals.ctypes.data, to, int(chunk == first)))
-            store_sums(lanes, plan, totals, out[part, group], k_first, q_first)
+                                     count, length, scratch, to, int(chunk == first)))
+            store_sums(bits, lanes, s, plan, scratch, arrays.out, (part * s.groups + group) * s.channels * s.taps,
+                       k_first, q_first)
 
-    element = types.Float(f"float{bits}")
-    return compiled(types.void(INT, INT, PACKED, element[:, :, :, ::1], types.int64[::1], types.float64[::1]), multiply)
+    return compiled_block(4, multiply)
 
 
 def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarray, groups: int) -> np.ndarray:
@@ -211,20 +214,15 @@ def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarra
     plan = plan_of(s, bits)
     lanes = VECTOR[bits].lanes
     width = plan.columns if plan.by_pixels else plan.columns * lanes
-    kernel, make = weight_kernel(bits), pixel_block if plan.by_pixels else channel_block
-    block = make(bits, plan.rows, plan.columns)
+    block = (pixel_block if plan.by_pixels else channel_block)(bits, plan.rows, plan.columns)
     places = np.ascontiguousarray(np.minimum(np.arange(plan.k_blocks * width), s.channels - 1) * (rows * pixels))
     padded = np.ascontiguousarray(taps[np.minimum(np.arange(plan.q_blocks * plan.rows), taps.size - 1)])
     out = np.empty((plan.ranges, groups, s.channels, taps.size), x.dtype)
-    sums = plan.k_some * plan.q_some * plan.rows * plan.columns * lanes
-
-    def work(start, stop):
-        panel = empty((1 if plan.by_pixels else plan.chunk_rows * plan.chunk_pixels * width,), x.dtype)
-        arrays = Arrays(grad.ctypes.data, x.ctypes.data, padded.ctypes.data, panel.ctypes.data)
-        kernel(start, stop, pack(Task(arrays, s, plan, block)), out, places, empty((sums,), np.float64))
-
+    sums = 8 * plan.k_some * plan.q_some * plan.rows * plan.columns * lanes
+    panel = 0 if plan.by_pixels else plan.chunk_rows * plan.chunk_pixels * width * x.itemsize
+    task = pack(Task(Arrays(*(a.ctypes.data for a in (grad, x, padded, places, out))), s, plan, block, sums))
     jobs = groups * plan.ranges * math.prod(plan.parts)
-    parallel_for(jobs, work, 1 + PER_CALL * jobs // s.products)
+    parallel_kernel(jobs, weight_kernel(bits), task, sums + panel, 1 + PER_CALL * jobs // s.products)
     left = plan.ranges
     while left > 1:                                     # a tree
         half = left // 2

@@ -3,40 +3,50 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
-from ..layout import readonly
 from ..runtime.memory import empty
-from ..runtime.threads import parallel_for
-from .compile import compiled
-from .vector import INT
+from ..runtime.threads import parallel_kernel
+from .compile import compiled_block, pack, unpack
+from .numbers import number, set_number, short_entry
 
 PER_CALL = 50_000               # numbers: less work is not worth a call on another thread
 
 
+class GatherTask(NamedTuple):
+    """What `gather_kernel` gets besides its range of jobs."""
+
+    source: int         # the address of an array (c, pixel)
+    target: int         # the address of an array (c, p)
+    table: int          # the address of an array (k, p) of int32
+    pixels: int
+    p: int
+    k: int
+
+
 @functools.cache
-def gather_kernel(bits: int) -> Any:
+def gather_kernel(bits: int) -> int:
     """target[c, p] = the sum of source[c, table[k, p]] over all k for which table[k, p] is not negative.
 
     A job is one channel c.
     """
-    def gather(start, stop, source, target, table):
+    def gather(start, stop, scratch, task):
+        g = unpack(GatherTask, task)
         for c in range(start, stop):
-            for p in range(target.shape[1]):
-                at = table[0, p]
-                target[c, p] = source[c, at] if at >= 0 else 0
-            for k in range(1, len(table)):
-                for p in range(target.shape[1]):
-                    at = table[k, p]
+            source, target = c * g.pixels, c * g.p
+            for p in range(g.p):
+                at = short_entry(g.table, p)
+                set_number(bits, g.target, target + p, number(bits, g.source, source + at) if at >= 0 else 0)
+            for k in range(1, g.k):
+                for p in range(g.p):
+                    at = short_entry(g.table, k * g.p + p)
                     if at >= 0:
-                        target[c, p] += source[c, at]
+                        total = number(bits, g.target, target + p) + number(bits, g.source, source + at)
+                        set_number(bits, g.target, target + p, total)
 
-    element = types.Float(f"float{bits}")
-    source = types.Array(element, 2, "C", readonly=True)
-    return compiled(types.void(INT, INT, source, element[:, ::1], types.int32[:, ::1]), gather)
+    return compiled_block(4, gather)
 
 
 class Grid:
@@ -112,8 +122,10 @@ def _adjoint(table, size):
 
 def _gather(source, shape, table):
     """`gather_kernel` on arrays (C, ...) -> (C, *shape)."""
-    C = len(source)
-    kernel, source = gather_kernel(8 * source.itemsize), readonly(source.reshape(C, -1))
-    target = empty((C, table.shape[1]), source.dtype)
-    parallel_for(C, lambda start, stop: kernel(start, stop, source, target, table), 1 + PER_CALL // table.size)
-    return target.reshape(C, *shape)
+    C, source, table = len(source), np.ascontiguousarray(source), np.ascontiguousarray(table)
+    target = empty((C, *shape), source.dtype)
+    kernel = gather_kernel(8 * source.itemsize)
+    (k, p), pixels = table.shape, source[0].size
+    task = pack(GatherTask(source.ctypes.data, target.ctypes.data, table.ctypes.data, pixels, p, k))
+    parallel_kernel(C, kernel, task, 0, 1 + PER_CALL // table.size)
+    return target

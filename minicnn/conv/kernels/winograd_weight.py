@@ -2,58 +2,86 @@
 
     U = G weight GT        dweight = GT dU G
 
-Lanes run over output channels. `spectra` and `weight_gradient` take arrays and call the kernels.
+Lanes run over pairs of channels. The r r weights of a pair lie one after the other, so they are transposed on the way.
+`spectra` and `weight_gradient` take arrays and call the kernels.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import types
 
-from ..layout import readonly
 from ..runtime.memory import empty
-from ..runtime.threads import parallel_for
-from .compile import compiled
+from ..runtime.threads import parallel_kernel
+from .compile import compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
-from .simd import column, store_column, store_tile
-from .vector import INT
+from .numbers import set_entry
+from .simd import column, gather, store_column, store_tile, transpose
 
-PER_CALL = 100_000              # numbers written: less work is not worth a call on another thread
+PER_CALL = 50_000               # numbers of tiles: less work is not worth a call on another thread
+
+
+class WeightTask(NamedTuple):
+    """What `weight_kernel` gets besides its range of jobs and its scratch memory."""
+
+    weight: int         # the address of the weights (a, b, q) of the pairs of channels, in any order
+    u: int              # the address of u (f, a / block, b, a % block)
+    a: int              # channels
+    b: int
+    a_step: int         # from the weights of one channel to those of the next
+    b_step: int
+    block: int
+
+
+class GradientTask(NamedTuple):
+    """What `weight_gradient_kernel` gets besides its range of jobs and its scratch memory."""
+
+    du: int             # the address of du (unit, f, c, k), with padded channels
+    out: int            # the address of the gradient (k, c, q)
+    units: int
+    padded_c: int
+    padded_k: int
+    c: int              # channels
+    k: int
+
+
+def padded_taps(F: Filtering) -> int:
+    """The r r weights of a pair of channels, padded to whole vectors."""
+    return -(-F.r * F.r // F.lanes) * F.lanes
 
 
 @functools.cache
-def weight_kernel(F: Filtering, block: int) -> Any:
-    """u[f, a / block, b, a % block] = (G w GT)[f] for w = weight[a, b], or for w = weight[b, a] if `swapped`.
+def weight_kernel(F: Filtering) -> int:
+    """u[f, a / block, b, a % block] = (G weight[a, b] GT)[f]. After the last a, its weights are repeated.
 
-    After the last a there are zeros. A job is one block of a. `planes` holds the weights of a block,
-    (r r, b, a % block). `half` holds the first transform, (n, r) vectors.
+    A job is one vector of the pairs (b, a % block) of a block. Its scratch memory holds the places of the weights of
+    the pairs, int64; the weights, (r r, lane); and the first transform, (n, r) vectors.
     """
-    def transform_weight(start, stop, weight, u, swapped, planes, half):
-        a_size, b_size = (weight.shape[1], weight.shape[0]) if swapped else weight.shape[:2]
-        blocks, plane, row = -(-a_size // block), b_size * block, planes.shape[1]
-        for job in range(start, stop):
-            for b in range(b_size):
-                for k in range(block):
-                    a = job * block + k
-                    for q in range(F.r * F.r):
-                        value = weight.dtype.type(0)
-                        if a < a_size:
-                            value = weight[b, a, q] if swapped else weight[a, b, q]
-                        planes[q, b * block + k] = value
-            for p in range(0, plane, F.lanes):
-                for j in range(F.r):
-                    tile = column(F.bits, F.r, planes.ctypes.data, j * row + p, F.r * row)
-                    store_column(transform("G", F, tile), 0, half.ctypes.data, j * F.lanes, F.r * F.lanes)
-                for i in range(F.n):
-                    tile = transform("G", F, column(F.bits, F.r, half.ctypes.data, i * F.r * F.lanes, F.lanes))
-                    store_tile(tile, 1, u, (i * F.n * blocks + job) * plane + p, blocks * plane, F.n, plane - p)
+    taps, padded, lanes = F.r * F.r, padded_taps(F), F.lanes
 
-    element = types.Float(f"float{F.bits}")
-    return compiled(types.void(INT, INT, types.Array(element, 3, "C", readonly=True), INT, types.boolean,
-                               element[:, ::1], element[::1]), transform_weight)
+    def transform_weight(start, stop, scratch, task):
+        w = unpack(WeightTask, task)
+        pairs, blocks, planes = w.b * w.block, -(-w.a // w.block), scratch + 8 * lanes
+        vectors, half = -(-pairs // lanes), padded * lanes
+        for job in range(start, stop):
+            block, first = job // vectors, job % vectors * lanes
+            for lane in range(lanes):
+                pair = min(first + lane, pairs - 1)
+                a = min(block * w.block + pair % w.block, w.a - 1)
+                set_entry(scratch, lane, a * w.a_step + pair // w.block * w.b_step)
+            for q in range(0, taps, lanes):
+                tile = transpose(gather(F.bits, lanes, w.weight, q, scratch, taps - q))
+                store_tile(tile, 1, planes, q * lanes, lanes, lanes, None)
+            for j in range(F.r):
+                tile = column(F.bits, F.r, planes, j * lanes, F.r * lanes)
+                store_column(transform("G", F, tile), 0, planes, half + j * lanes, F.r * lanes)
+            for i in range(F.n):
+                tile = transform("G", F, column(F.bits, F.r, planes, half + i * F.r * lanes, lanes))
+                store_tile(tile, 1, w.u, (i * F.n * blocks + block) * pairs + first, blocks * pairs, F.n, pairs - first)
+
+    return compiled_block(4, transform_weight)
 
 
 def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.ndarray:
@@ -66,65 +94,68 @@ def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.n
     Returns
     -------
     u : array (f, a / block, b, block)
-        Zeros after the last a.
+        After the last a, its numbers are repeated.
     """
     K, C, r, _ = weight.shape
-    a, b = (C, K) if swapped else (K, C)
-    kernel, blocks = weight_kernel(F, block), -(-a // block)
-    taps = readonly(np.ascontiguousarray(weight).reshape(K, C, r * r))
+    weight, steps = np.ascontiguousarray(weight), (C * r * r, r * r)
+    (a, b), (a_step, b_step) = ((C, K), steps[::-1]) if swapped else ((K, C), steps)
+    blocks = -(-a // block)
     u = empty((F.n * F.n, blocks, b, block), weight.dtype)
-
-    def work(start, stop):
-        planes = np.empty((r * r, -(-b * block // F.lanes) * F.lanes), weight.dtype)
-        kernel(start, stop, taps, u.ctypes.data, swapped, planes, np.empty(F.n * r * F.lanes, weight.dtype))
-
-    parallel_for(blocks, work, 1 + PER_CALL // (b * block * F.n * F.n))
+    task = pack(WeightTask(weight.ctypes.data, u.ctypes.data, a, b, a_step, b_step, block))
+    scratch = 8 * F.lanes + (padded_taps(F) + F.n * r) * F.lanes * weight.itemsize
+    parallel_kernel(blocks * -(-b * block // F.lanes), weight_kernel(F), task, scratch,
+                    1 + PER_CALL // (F.n * F.n * F.lanes))
     return u
 
 
 @functools.cache
-def weight_gradient_kernel(F: Filtering) -> Any:
-    """out[k, c] = GT (sum over units of du[unit, f, c, k]) G. The sum is a tree: du is overwritten.
+def weight_gradient_kernel(F: Filtering) -> int:
+    """out[k, c] = GT (sum over units of du[unit, f, c, k]) G. The sum is a tree.
 
-    A job is one c. `spectrum` holds the sum, (n, n) vectors. `half` holds the first transform, (r, n)
-    vectors. `result` holds the second transform, (r, r) vectors.
+    A job is one c and a vector of k. Its scratch memory holds one frequency of all units, (unit) vectors; their sum,
+    (n, n) vectors; the first transform, (r, n) vectors; and the second one, (r r) vectors.
     """
-    def transform_gradient(start, stop, du, units, padded_c, padded_k, out, spectrum, half, result):
-        size = F.n * F.n * padded_c * padded_k          # of a unit
-        for c in range(start, stop):
-            for k in range(0, out.shape[0], F.lanes):
-                for f in range(F.n * F.n):
-                    at, left = (f * padded_c + c) * padded_k + k, units
-                    while left > 1:
-                        part = left // 2
-                        for unit in range(part):
-                            store_column(column(F.bits, 1, du, at + (left - part + unit) * size, 0), 1, du,
-                                         at + unit * size, 0)
-                        left -= part
-                    store_column(column(F.bits, 1, du, at, 0), 0, spectrum.ctypes.data, f * F.lanes, F.lanes)
-                for j in range(F.n):
-                    tile = transform("GT", F, column(F.bits, F.n, spectrum.ctypes.data, j * F.lanes, F.n * F.lanes))
-                    store_column(tile, 0, half.ctypes.data, j * F.lanes, F.n * F.lanes)
-                for i in range(F.r):
-                    tile = transform("GT", F, column(F.bits, F.n, half.ctypes.data, i * F.n * F.lanes, F.lanes))
-                    store_column(tile, 0, result.ctypes.data, i * F.r * F.lanes, F.lanes)
-                for lane in range(min(F.lanes, out.shape[0] - k)):
-                    for q in range(F.r * F.r):
-                        out[k + lane, c, q] = result[q * F.lanes + lane]
+    taps, lanes = F.r * F.r, F.lanes
 
-    element = types.Float(f"float{F.bits}")
-    return compiled(types.void(*[INT] * 6, element[:, :, ::1], *[element[::1]] * 3),
-                    transform_gradient)
+    def transform_gradient(start, stop, scratch, task):
+        g = unpack(GradientTask, task)
+        spectrum, vectors = g.units * lanes, -(-g.k // lanes)
+        half = spectrum + F.n * F.n * lanes
+        result = half + F.r * F.n * lanes
+        for job in range(start, stop):
+            c, k = job // vectors, job % vectors * lanes
+            for f in range(F.n * F.n):
+                for unit in range(g.units):
+                    at = ((unit * F.n * F.n + f) * g.padded_c + c) * g.padded_k + k
+                    store_column(column(F.bits, 1, g.du, at, 0), 0, scratch, unit * lanes, 0)
+                left = g.units
+                while left > 1:
+                    part = left // 2
+                    for unit in range(part):
+                        other = column(F.bits, 1, scratch, (left - part + unit) * lanes, 0)
+                        store_column(other, 1, scratch, unit * lanes, 0)
+                    left -= part
+                store_column(column(F.bits, 1, scratch, 0, 0), 0, scratch, spectrum + f * lanes, 0)
+            for j in range(F.n):
+                tile = transform("GT", F, column(F.bits, F.n, scratch, spectrum + j * lanes, F.n * lanes))
+                store_column(tile, 0, scratch, half + j * lanes, F.n * lanes)
+            for i in range(F.r):
+                tile = transform("GT", F, column(F.bits, F.n, scratch, half + i * F.n * lanes, lanes))
+                store_column(tile, 0, scratch, result + i * F.r * lanes, lanes)
+            for q in range(0, taps, lanes):
+                tile = transpose(column(F.bits, lanes, scratch, result + q * lanes, lanes))
+                store_tile(tile, 1, g.out, (k * g.c + c) * taps + q, g.c * taps, g.k - k, taps - q)
+
+    return compiled_block(4, transform_gradient)
 
 
 def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.ndarray:
-    """The gradient of a weight of `shape` (K, C, r, r) from du (units, f, padded C, padded K), which is overwritten."""
+    """The gradient of a weight of `shape` (K, C, r, r) from du (units, f, padded C, padded K)."""
     K, C, r, _ = shape
-    kernel, out = weight_gradient_kernel(F), np.empty((K, C, r * r), du.dtype)
-
-    def work(start, stop):
-        buffers = (np.empty(size * F.lanes, du.dtype) for size in (F.n * F.n, F.n * r, r * r))
-        kernel(start, stop, du.ctypes.data, len(du), *du.shape[2:], out, *buffers)
-
-    parallel_for(C, work, 1 + PER_CALL // (du[0, :, 0].size * len(du)))
-    return out.reshape(shape)
+    out = empty(shape, du.dtype)
+    units, _, padded_c, padded_k = du.shape
+    task = pack(GradientTask(du.ctypes.data, out.ctypes.data, units, padded_c, padded_k, C, K))
+    scratch = (units + F.n * F.n + F.n * r + padded_taps(F)) * F.lanes * du.itemsize
+    parallel_kernel(C * -(-K // F.lanes), weight_gradient_kernel(F), task, scratch,
+                    1 + PER_CALL // (units * F.n * F.n * F.lanes))
+    return out

@@ -27,7 +27,8 @@ MODULES = [importlib.import_module(module.name)
 PRIMITIVES = ("zeros", "splats", "loads", "load_tile", "gather", "column", "column_within", "store_tile",
               "store_column", "store_within", "add_outer", "add_products", "add_products_at", "add_vectors_at",
               "accumulate", "add_rows", "add", "add_up", "where_positive", "relu", "transpose", "transform",
-              "prefetch", "entry", "set_entry", "copy_numbers", "clear_numbers", "splice", "store_at")
+              "prefetch", "entry", "set_entry", "short_entry", "number",
+              "set_number", "copy_numbers", "clear_numbers", "splice", "store_at")
 FACTORIES = {name: value for module in MODULES for name, value in vars(module).items()     # functions that make kernels
              if name.endswith(("_kernel", "_block")) and hasattr(value, "cache_clear")}
 
@@ -254,8 +255,17 @@ class Interpreter:
     def entry(self, table, i):
         return int(self._memory(np.int64, table, i, 1)[0])
 
+    def short_entry(self, table, i):
+        return int(self._memory(np.int32, table, i, 1)[0])
+
     def set_entry(self, table, i, value):
         self._memory(np.int64, table, i, 1, stores=True)[:] = value
+
+    def number(self, bits, base, index):
+        return self._memory(f"f{bits // 8}", base, index, 1)[0]
+
+    def set_number(self, bits, base, index, value):
+        self._memory(f"f{bits // 8}", base, index, 1, stores=True)[:] = value
 
     def copy_numbers(self, bits, to, to_index, base, index, count):
         if count:
