@@ -1,4 +1,4 @@
-"""Files: the cache directory, checks of a destination before long work, and atomic writing."""
+"""Files: the cache directory, checks of a destination before long work, atomic writing, and opening for reading."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from .errors import FileError, InputError
+from ..errors import FileError, InputError
+from .reading import open_to_read
+from .temporary import temporary_beside
+
+__all__ = ["cache_dir", "check_destination", "check_new_directory", "new_directory", "open_to_read", "replacing",
+           "takes_files", "write_atomically"]
 
 HINTS = {                           # for each error number of the operating system
     errno.ENOSPC: "the disk is full; free some space",
@@ -23,6 +27,8 @@ HINTS = {                           # for each error number of the operating sys
     errno.EROFS: "the file system is read-only; choose another directory",
     errno.EISDIR: "it is a directory; give the name of a file in it",
     errno.ENOTEMPTY: "it exists and is not empty; give the name of a new directory",
+    errno.ELOOP: "its links lead in a circle; give the name of a file",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
 
 
@@ -94,7 +100,7 @@ def check_new_directory(path: str | os.PathLike) -> Path:
     Parameters
     ----------
     path : path
-        A directory that does not exist or is empty. Its parent directory must exist.
+        A directory that does not exist or is empty, or a link to one. Its parent directory must exist.
 
     Returns
     -------
@@ -105,14 +111,8 @@ def check_new_directory(path: str | os.PathLike) -> Path:
     FileError
         The directory cannot be made, or it is not empty.
     """
-    path = Path(path)
-    if path.is_dir():
-        if any(path.iterdir()):
-            raise _error(path, errno.ENOTEMPTY)
-    elif path.exists():
-        raise FileError(f"{path} is a file; give the name of a new directory")
-    _check_parent(path, path.absolute())
-    return path
+    _new_directory(path)
+    return Path(path)
 
 
 def takes_files(folder: Path) -> bool:
@@ -124,7 +124,7 @@ def takes_files(folder: Path) -> bool:
     probe = Path(folder) / f".minicnn-{secrets.token_hex(8)}"
     try:
         os.close(os.open(probe, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        probe.unlink()
+        probe.unlink(missing_ok=True)                               # another process may have swept it
     except OSError as error:
         return error.errno in (errno.ENOSPC, errno.EDQUOT)          # a full disk may have space later
     return True
@@ -135,8 +135,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """Context manager: the path of a temporary file, which is renamed to `path` at the end of the block.
 
     The caller writes to the temporary file. At any moment `path` is either the old file or the whole new file. The new
-    file has the mode of the old one. If `path` is a link, its target is replaced. A device or a pipe is refused. The
-    temporary file has the ending of `path` and a name that nobody can predict.
+    file has the mode of the old one, and its owner and group if the process may set them. If `path` is a symbolic link,
+    its target is replaced, and the link stays. Another name of the same file (a hard link) keeps the old content. A
+    device, a pipe, or a file that the process may not write is refused. The temporary file has the ending of `path` and
+    a name that nobody can predict. Several processes may write to one path at once: each writes a whole file, and the
+    last one stays.
 
     Parameters
     ----------
@@ -162,13 +165,11 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     (['a.txt'], 'whole')
     """
     target = _target(path)
-    temporary = target.with_name(f".minicnn-{secrets.token_hex(8)}{target.suffix}")
-    with _whole_or_not(path, temporary):
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))       # O_EXCL follows no link
+    with _whole_or_not(path), temporary_beside(target) as temporary:
         if target.exists():
             if not _permitted(target, os.W_OK):
                 raise _error(path, errno.EACCES)
-            os.chmod(temporary, stat.S_IMODE(target.stat().st_mode))
+            _copy_mode(target, temporary)
         yield temporary
         descriptor = os.open(temporary, os.O_WRONLY)
         try:
@@ -206,14 +207,12 @@ def new_directory(path: str | os.PathLike) -> Iterator[Path]:
     ...     os.listdir(folder), os.listdir(folder + "/frames")
     (['frames'], ['0.txt'])
     """
-    target = check_new_directory(path)
-    temporary = target.absolute().with_name(f".minicnn-{secrets.token_hex(8)}")
-    with _whole_or_not(path, temporary):
-        temporary.mkdir()
+    target = _new_directory(path)
+    with _whole_or_not(path), temporary_beside(target, folder=True) as temporary:
+        if target.exists():
+            _copy_mode(target, temporary)
         yield temporary
-        if target.is_dir():
-            target.rmdir()                        # fails if the directory is not empty
-        os.replace(temporary, target)
+        os.replace(temporary, target)             # fails if the directory is not empty
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
@@ -229,29 +228,49 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _whole_or_not(path, temporary):
-    """Turn an OSError into a FileError about `path`. Always remove `temporary`, also after Ctrl-C."""
+def _whole_or_not(path):
+    """Turn an OSError into a FileError about `path`."""
     try:
         yield
     except FileError:
         raise
     except OSError as error:
         raise _error(path, error.errno, error) from error
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
 
 
 def _target(path):
     """The file that is written: `path`, or the target of a link. Raises FileError if it is not a regular file."""
-    target = Path(os.path.realpath(path))
+    target = _followed(path)
     if target.is_dir():
         raise _error(path, errno.EISDIR)
     if target.exists() and not target.is_file():
         raise FileError(f"{path} is not a regular file but a device, a pipe or a socket; give the name of a file")
+    return target
+
+
+def _new_directory(path):
+    """The directory that is made: `path`, or the target of a link. Raises FileError as `check_new_directory`."""
+    target = _followed(path)
+    if target.is_dir():
+        if any(target.iterdir()):
+            raise _error(path, errno.ENOTEMPTY)
+    elif target.exists():
+        raise FileError(f"{path} is a file; give the name of a new directory")
+    _check_parent(path, target)
+    return target
+
+
+def _followed(path):
+    """The absolute path without links. Raises FileError if the links lead in a circle, or the path is impossible."""
+    try:
+        target = Path(os.path.realpath(path))
+        os.stat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:                      # a circle of links, a name that is too long, no permission
+        raise _error(path, error.errno, error) from error
+    except ValueError as error:                   # a null byte
+        raise FileError(f"{os.fspath(path)!r} could not be written: {error}") from error
     return target
 
 
@@ -264,6 +283,15 @@ def _check_parent(path, target):
     if not takes_files(target.parent):
         raise FileError(f"{path} could not be written: no file can be made in {target.parent}; choose another "
                         "directory")
+
+
+def _copy_mode(old, new):
+    """Give `new` the owner and the group of `old`, if permitted, and then its mode."""
+    found = old.stat()
+    for owner in ((found.st_uid, -1), (-1, found.st_gid)):
+        with contextlib.suppress(OSError, AttributeError):          # Windows has no owners
+            os.chown(new, *owner)
+    os.chmod(new, stat.S_IMODE(found.st_mode))
 
 
 def _permitted(path, mode):

@@ -1,4 +1,4 @@
-"""files.py: a file is written whole or not at all, and only at the given path."""
+"""files/: a file is written whole or not at all, and only at the given path."""
 
 import errno
 import os
@@ -91,22 +91,41 @@ def test_the_temporary_name_is_another_each_time_and_no_link_is_followed(path, m
     assert victim.read_bytes() == b"precious"
 
 
+def test_a_long_ending_and_a_long_name_fit(tmp_path):
+    for name in ("a." + "b" * 250, "a" * 255):
+        write_atomically(tmp_path / name, b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to another user")
+def test_root_keeps_the_owner_of_a_file(path):
+    path.write_bytes(b"old")
+    os.chown(path, 65534, 65533)
+    path.chmod(0o600)
+    write_atomically(path, b"new")
+    assert (path.stat().st_uid, path.stat().st_gid, mode(path)) == (65534, 65533, 0o600)
+
+
 # Paths that are refused, before the work and after it.
 
 @pytest.mark.parametrize(("name", "message"), [
     ("no/a.bin", "no/a.bin could not be written: its directory does not exist; create it first"),
     ("file/a.bin", "file/a.bin could not be written: a part of the path is a file, not a directory"),
     (".", "could not be written: it is a directory; give the name of a file in it"),
+    ("circle", "circle could not be written: its links lead in a circle; give the name of a file"),
+    ("a" * 256, "could not be written: the name is too long; choose a shorter one"),
+    ("a\0b", "could not be written: .*null byte"),
     ("pipe", "pipe is not a regular file but a device, a pipe or a socket; give the name of a file"),
     ("link", "link is not a regular file but a device, a pipe or a socket")])
 def test_what_is_no_file(tmp_path, name, message):
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/null")
+    (tmp_path / "circle").symlink_to("circle")
     for write in (check_destination, lambda path: write_atomically(path, b"abc")):
         with pytest.raises(FileError, match=message):
             write(tmp_path / name)
-    assert sorted(os.listdir(tmp_path)) == ["file", "link", "pipe"] and (tmp_path / "pipe").is_fifo()
+    assert sorted(os.listdir(tmp_path)) == ["circle", "file", "link", "pipe"] and (tmp_path / "pipe").is_fifo()
 
 
 def test_a_directory_without_permission(folder):
@@ -226,6 +245,19 @@ def test_a_new_directory_is_there_when_it_is_whole(tmp_path, there):
     assert mode(path) == mode(tmp_path / "plain")
 
 
+def test_a_directory_keeps_its_mode_and_a_link_to_it_stays(tmp_path):
+    (tmp_path / "frames").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("frames")
+    with new_directory(tmp_path / "link") as temporary:
+        (temporary / "0.png").write_bytes(b"0")
+    assert (tmp_path / "link").is_symlink() and mode(tmp_path / "frames") == 0o700
+    assert os.listdir(tmp_path / "frames") == ["0.png"]
+    (tmp_path / "late").symlink_to("made")
+    with new_directory(tmp_path / "late"):
+        pass
+    assert (tmp_path / "made").is_dir() and (tmp_path / "late").is_symlink()
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, OSError(errno.ENOSPC, "No space left")])
 def test_a_failure_leaves_no_directory(tmp_path, error):
     expected = FileError if isinstance(error, OSError) else error
@@ -239,15 +271,17 @@ def test_a_failure_leaves_no_directory(tmp_path, error):
 @pytest.mark.parametrize(("name", "message"), [
     ("full", "full could not be written: it exists and is not empty; give the name of a new directory"),
     ("file", "file is a file; give the name of a new directory"),
+    ("circle", "circle could not be written: its links lead in a circle"),
     ("no/frames", "no/frames could not be written: its directory does not exist")])
 def test_directories_that_are_refused(tmp_path, name, message):
     (tmp_path / "full" / "inner").mkdir(parents=True)
     (tmp_path / "file").touch()
+    (tmp_path / "circle").symlink_to("circle")
     for make in (check_new_directory, lambda path: new_directory(path).__enter__()):
         with pytest.raises(FileError, match=message) as caught:
             make(tmp_path / name)
         assert isinstance(caught.value, MinicnnError) and isinstance(caught.value, OSError)
-    assert sorted(os.listdir(tmp_path)) == ["file", "full"] and os.listdir(tmp_path / "full") == ["inner"]
+    assert sorted(os.listdir(tmp_path)) == ["circle", "file", "full"] and os.listdir(tmp_path / "full") == ["inner"]
 
 
 def test_cache_dir(monkeypatch, tmp_path):
