@@ -208,3 +208,17 @@ def lenet(pretrained: bool = False, **options: Any) -> LeNet:
         from .checkpoint import load, load_into
         load_into(load(PRETRAINED), model)
     return model
+
+
+def name_of(model: Module) -> str:
+    """The name in `MODELS` of a network with these layers and sizes; for every other model the name of its class.
+
+    >>> name_of(LeNet(pool="blur")), name_of(MLP(32))
+    ('lenet-blur', 'MLP')
+    """
+    def layers(network):
+        shapes = {name: array.shape for name, array in network.state_dict().items()}
+        return [(name, type(module)) for name, module in network.named_modules()], shapes
+    found = layers(model)
+    return next((name for name, make in MODELS.items() if layers(make(rng=np.random.default_rng(0))) == found),
+                type(model).__name__)

@@ -1,8 +1,8 @@
 """The command line `minicnn COMMAND`. To add a command, write one file in this folder and add its name to COMMANDS.
 
 Results go to stdout, progress to stderr. Exit status: 0 done, 1 a check failed, 2 bad input or usage, 70 a bug in
-minicnn, 130 interrupted. Status 2 is for MinicnnError, OSError (such as a full disk) and MemoryError. Every other
-exception is a bug. MINICNN_VERBOSE=1 shows the traceback of an error.
+minicnn, 130 interrupted (143 by SIGTERM, 129 by SIGHUP). Status 2 is for MinicnnError, OSError (such as a full disk)
+and MemoryError. Every other exception is a bug. MINICNN_VERBOSE=1 shows the traceback of an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ COMMANDS = ("train", "eval", "info", "data", "gradcheck", "verify", "invariance"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    argv = sys.argv[1:] if argv is None else list(argv)
+    own_process, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     with lasting():
         try:
             from ..conv.runtime.threads import check_environment  # imports NumPy; Ctrl-C ends it well here
@@ -41,12 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except SystemExit as stop:                      # --help, --version, or wrong usage; argparse has printed it
             return stop.code if isinstance(stop.code, int) else OK
         except KeyboardInterrupt:
+            _ignore_signals(own_process)
             _print_error("\nminicnn: interrupted")
             return INTERRUPTED
         except MinicnnError as error:
             _print_error(f"minicnn: error: {error}")
             return WRONG_INPUT
-        return _run(arguments, argv)
+        return _run(arguments, argv, own_process)
 
 
 def make_parser() -> Parser:
@@ -61,13 +62,17 @@ def make_parser() -> Parser:
     return parser
 
 
-def _run(arguments, argv):
+def _run(arguments, argv, own_process):
+    from ..training.interrupts import AtOnce, handled
+    handler = AtOnce()
     try:
-        with apart(), replacements(arguments.destinations), _warning_lines(arguments.prog):
+        with handled(handler, not own_process), apart(), replacements(arguments.destinations), \
+                _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
-    except KeyboardInterrupt as stop:
+    except KeyboardInterrupt as stop:                   # also SIGTERM and SIGHUP
+        _ignore_signals(own_process)
         _print_error(f"\n{arguments.prog}: interrupted{f': {stop}' if str(stop) else ''}")
-        return INTERRUPTED
+        return 128 + getattr(stop, "signal", handler.number)
     except (MinicnnError, OSError, MemoryError) as error:
         if os.environ.get("MINICNN_VERBOSE"):
             traceback.print_exc()
@@ -83,6 +88,13 @@ def _run(arguments, argv):
                      f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
                      f"{shlex.join(['minicnn', *argv])}")
         return BUG
+
+
+def _ignore_signals(own_process):
+    """The rest of a burst of signals must not disturb the end of the process."""
+    if own_process:
+        from ..training.interrupts import ignore_signals
+        ignore_signals()
 
 
 @contextlib.contextmanager

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import platform
+import shlex
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, replace
@@ -13,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import FileError, InputError
-from ..files import takes_files
 from .options import (
     Parser,
     add_algorithm,
@@ -33,6 +34,7 @@ DRY_RUN = 256                           # images of a dry run
 AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
+PROCESSES = "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"     # how many processes mpiexec started
 WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
 
 
@@ -111,31 +113,44 @@ def _field(settings, name, kind):
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
+    _refuse_many_processes()
+    if arguments.threads is not None:
+        from ..conv.runtime.threads import set_num_threads
+        set_num_threads(arguments.threads)
+    if arguments.resume:
+        with _resumed_run(arguments) as plan:
+            _train(plan, arguments)
+        return
+    from ..training import claimed_new
+    plan = _new_run(arguments)
+    with claimed_new(plan.out, numbered=arguments.out is None) as out:
+        _train(plan._replace(out=out), arguments)
+
+
+def _train(plan, arguments):
+    """Train, write the files of the run and print the result. This process has claimed the directory."""
     from .. import training
     from ..checkpoint import load
     from ..files import write_atomically
     from ..progress import on_stderr
-    if arguments.threads is not None:
-        from ..conv.runtime.threads import set_num_threads
-        set_num_threads(arguments.threads)
-    plan = _resumed_run(arguments) if arguments.resume else _new_run(arguments)
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
-    existed = plan.out.exists() and arguments.out is not None
-    plan = plan if plan.saved else plan._replace(out=_claim(plan.out, arguments.out is None))
     data, out = plan.data, plan.out
+    if data.test_labels is not None and len(data.test_labels):
+        training.check_part(model, "test", data.test_images, data.test_labels)
     note_stderr(f"data: {data.name}, {data.source}: {len(data.train_images):,} images to train, "
                 f"{len(data.val_images):,} to validate; run: {out}", arguments.quiet)
     start = time.perf_counter()
     meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
     try:
-        made = [] if plan.saved or existed else [out] if arguments.out else [out, out.parent]
-        with _removed_if_empty(made), on_stderr("train", arguments.quiet) as progress:
+        with on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
                                    extra_meta=meta)
     except training.Interrupted as stop:
-        raise KeyboardInterrupt(f"{stop}; go on with: minicnn train --resume {out}") from None
+        hint = f"; go on with: minicnn train --resume {shlex.quote(str(out))}"
+        stop.args = (f"{stop}{hint}",)
+        raise
     complete = plan.saved is not None and len(history) == len(plan.saved.meta["history"])
     seconds = sum(record["seconds"] for record in history) if complete else time.perf_counter() - start
     result = _result(plan, model, history, algorithms, seconds)
@@ -149,10 +164,20 @@ def run(arguments: argparse.Namespace) -> None:
     _draw(history, out / "learning_curve.png")
 
 
+def _refuse_many_processes():
+    """Raise InputError if `mpiexec -n 2 minicnn train` or the like started this process."""
+    for name in PROCESSES:
+        if (count := os.environ.get(name, "")).isdigit() and int(count) > 1:
+            raise InputError(f"{count} processes of minicnn train were started (the environment variable {name} is "
+                             f"{count}). A run is trained by one process, on several threads: start it without "
+                             "mpiexec, and give --threads")
+
+
 def _new_run(arguments):
     from ..data import load
+    from ..training import check_writable
     if arguments.out is None:
-        _check_writable(Path("runs"))
+        check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                  # raises for wrong values, before a download
     data = load(arguments.dataset, arguments.data)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
@@ -171,26 +196,28 @@ def _given_settings(arguments, epochs):
     return Settings(**values)
 
 
-def _resumed_run(arguments):
+@contextlib.contextmanager
+def _resumed_run(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
+    """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
     from ..checkpoint import load
     from ..data import load as load_data
-    from ..files import check_destination
-    from ..training import LAST
+    from ..training import LAST, claimed
     out = Path(arguments.resume)
     if out.is_file():
         raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
     if not (out / LAST).is_file():
         raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
-    check_destination(out / LAST)
-    saved = load(out / LAST)
-    if saved.optimizer is None or not saved.meta.keys() >= RUN:
-        raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
-    meta, settings = saved.meta, _settings_of(saved)
-    if arguments.data is not None and meta["dataset"] == "mnist5k":
-        raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
-    data = load_data(meta["dataset"], arguments.data)
-    return TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
-                        saved, meta["dry_run"])
+    with claimed(out):                                  # before the file is read: another process may replace it
+        saved = load(out / LAST)
+        if saved.optimizer is None or not saved.meta.keys() >= RUN:
+            raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
+        meta, settings = saved.meta, _settings_of(saved)
+        if arguments.data is not None and meta["dataset"] == "mnist5k":
+            raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
+                             "out")
+        data = load_data(meta["dataset"], arguments.data)
+        yield TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
+                           saved, meta["dry_run"])
 
 
 def _settings_of(saved):
@@ -239,52 +266,15 @@ def _use(algorithms, model):
 
 def _new_directory(text):
     """Type of --out: a directory that is empty or can be made."""
+    from ..training import check_empty, check_writable
     path = Path(given_path(text))
-    if path.is_file():
-        raise argparse.ArgumentTypeError(f"{path} is a file; give the name of a new directory")
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise argparse.ArgumentTypeError(f"{path} exists and is not empty: choose another directory, or go on with "
-                                         f"that run by --resume {path}")
     try:
-        _check_writable(path)
+        check_empty(path)
+        check_writable(path)
     except FileError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+        hint = f", or go on with that run by --resume {path}" if (path / "last.safetensors").is_file() else ""
+        raise argparse.ArgumentTypeError(f"{error}{hint}") from error
     return path
-
-
-def _check_writable(path):
-    """Raise FileError if a directory cannot be made."""
-    above = next(one for one in (path, *path.absolute().parents) if one.exists())
-    if not above.is_dir() or not takes_files(above):
-        raise FileError(f"{path} cannot be made: {above} is not a writable directory")
-
-
-def _claim(path, default):
-    """Make the directory. With `default`, take the first free name of path, path-2, path-3, ..."""
-    if not default:
-        path.mkdir(parents=True, exist_ok=True)
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for number in range(1, 1_000_000):
-        claimed = path if number == 1 else path.with_name(f"{path.name}-{number}")
-        try:
-            claimed.mkdir()                             # two runs that start at once get two directories
-            return claimed
-        except FileExistsError:
-            continue
-    raise FileError(f"{path}: a million runs have this name; give another one with --out")
-
-
-@contextlib.contextmanager
-def _removed_if_empty(paths: Sequence[Path]) -> Iterator[None]:
-    """Context manager: if the block fails before it writes a file, remove the directories that were made for it."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):              # a directory is not empty
-            for path in paths:
-                path.rmdir()
-        raise
 
 
 def _small(data):

@@ -164,8 +164,7 @@ def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
     (["--model", "mlp", "--algo", "fft"], "--algo has no effect with --model mlp: it has no convolution"),
     (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k"),
     (["--dataset", "mnist", "--data", "nowhere"], "error: nowhere: there is no such directory"),
-    (["--out", "full"], "argument --out: full exists and is not empty: choose another directory, or go on with that "
-                        "run by --resume full"),
+    (["--out", "full"], "argument --out: full exists and is not empty: choose another directory"),
     (["--out", "full/file"], "argument --out: full/file is a file; give the name of a new directory"),
     (["--out", ""], "argument --out: the path is empty"),
     (["--out", "/proc/run"], "argument --out: /proc/run cannot be made: /proc is not a writable directory"),
@@ -199,13 +198,6 @@ def test_damaged_metadata_are_told(wrong, run, refused):
     saved = load("run/last.safetensors")
     save("run/last.safetensors", saved.model, saved.optimizer, {**saved.meta, **wrong})
     assert "run/last.safetensors: its metadata are damaged" in refused("train", "--resume", "run")
-
-
-def test_two_runs_that_start_at_once_get_two_directories(run, monkeypatch):
-    from minicnn.cli import train
-    Path("runs").mkdir()
-    first, second = (train._claim(Path("runs/mnist5k-seed1"), True) for _ in range(2))
-    assert (str(first), str(second)) == ("runs/mnist5k-seed1", "runs/mnist5k-seed1-2")
 
 
 @pytest.mark.parametrize("model", ["lenet-global", "lenet-average"])

@@ -1,0 +1,11 @@
+"""Train a classifier: `fit`, `evaluate`, and runs that can be stopped and resumed with the same bits as a result."""
+
+from .directory import BEST, HISTORY, LAST, check_empty, check_writable, claimed, claimed_new, weights_file
+from .evaluation import Evaluation, evaluate
+from .interrupts import Interrupted, Terminated
+from .run import fit
+from .settings import Settings, TrainingError
+from .start import check_part
+
+__all__ = ["BEST", "HISTORY", "LAST", "Evaluation", "Interrupted", "Settings", "Terminated", "TrainingError",
+           "check_empty", "check_part", "check_writable", "claimed", "claimed_new", "evaluate", "fit", "weights_file"]

@@ -1,0 +1,224 @@
+"""What a resumed run needs from a checkpoint, and the checks that it is there and belongs to this run."""
+
+from __future__ import annotations
+
+import dataclasses
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import checkpoint
+from ..checkpoint import Checkpoint, CheckpointError
+from ..checks import is_integer
+from ..errors import InputError
+from ..nn import Module
+from ..optim import AdamW, OneCycleLR
+from .directory import BEST, LAST
+from .settings import Settings
+from .start import check_finite
+
+RESUMED = ("schedule", "history", "epoch", "batch", "sums", "settings", "best", "generators")
+SUMS = ("loss", "wrong", "images", "seconds")
+RECORD = ("epoch", "train_loss", "train_error", "val_loss", "val_error", "lr", "seconds", "images_per_s")
+ADAM = {"step", "exp_avg", "exp_avg_sq"}
+
+
+def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, settings: Settings | None) -> Settings:
+    """The settings of the run that goes on. `name` is the name of the model, as a checkpoint records it.
+
+    Raises
+    ------
+    CheckpointError
+        The checkpoint is not the last one of a run, is damaged, or is of a run with another model or other data or
+        settings. Nothing is changed.
+    """
+    lacking = [key for key in RESUMED if key not in saved.meta] + ["the optimiser's state"] * (saved.optimizer is None)
+    if lacking:
+        raise CheckpointError(f"{_file(saved)} cannot be resumed: it lacks {', '.join(lacking)}. Give the {LAST} of a "
+                              "run")
+    own = _settings_of(saved)
+    _check_numbers(saved, own)
+    if settings is not None and settings != own:
+        differ = [f"{field.name} {getattr(settings, field.name)!r} instead of {getattr(own, field.name)!r}"
+                  for field in dataclasses.fields(own) if getattr(settings, field.name) != getattr(own, field.name)]
+        raise CheckpointError(f"{_file(saved)}: a run goes on with its own settings, but these have "
+                              f"{', '.join(differ)}. Leave out `settings`; or start a new run from these weights: load "
+                              "them into the model, and leave out `resume`")
+    _check_data(saved, own, data)
+    _check_model(saved, model, name)
+    _check_optimizer(saved, own, model)
+    best_of(saved)
+    return own
+
+
+def restore(saved: Checkpoint, model: Module, optimizer: AdamW, schedule: OneCycleLR) -> Checkpoint | None:
+    """Put the state of a checkpoint that `check_resume` found fit into these objects. Return the best weights."""
+    best = best_of(saved)
+    checkpoint.load_into(saved, model)
+    optimizer.load_state_dict(saved.optimizer or {})
+    schedule.load_state_dict(saved.meta["schedule"])
+    for key, generator in _generators(model):
+        if key in saved.meta["generators"]:
+            generator.bit_generator.state = _with_arrays(saved.meta["generators"][key])
+    return best
+
+
+def best_of(saved: Checkpoint) -> Checkpoint | None:
+    """The best weights of the run so far, from the file beside the checkpoint. None if no epoch has ended."""
+    best = saved.meta["best"]
+    if best is None:
+        return None
+    if saved.path is None:
+        raise CheckpointError(f"this checkpoint has no path, so that its {BEST} cannot be found: use "
+                              "minicnn.checkpoint.load")
+    path = Path(saved.path).parent / BEST
+    found = checkpoint.load(path)
+    history, epoch = found.meta.get("history"), best["epoch"]
+    if not isinstance(history, list) or history[:epoch] != saved.meta["history"][:epoch]:
+        raise CheckpointError(f"{path} is of another run than {_file(saved)}")
+    if _shapes(found.model) != _shapes(saved.model):
+        raise CheckpointError(f"{path} is of another model than {_file(saved)}")
+    return found
+
+
+def data_checksum(data: Any) -> int:
+    """A checksum (CRC-32) of the images and labels for training and validation."""
+    found = 0
+    for part in (data.train_images, data.train_labels, data.val_images, data.val_labels):
+        array: Any = np.ascontiguousarray(part)   # Any: type checkers do not know that an array is a buffer
+        found = zlib.crc32(array, zlib.crc32(f"{array.shape}{array.dtype}".encode(), found))
+    return found
+
+
+def generator_states(model: Module) -> dict[str, Any]:
+    """The state of every random generator of the model, as values that JSON can store."""
+    return {key: _without_arrays(generator.bit_generator.state) for key, generator in _generators(model)}
+
+
+def _generators(model):
+    """(key, generator) for each attribute of a module that is a numpy.random.Generator.
+
+    The key is the module's name if the attribute is `rng`, else "name.attribute".
+    """
+    for name, module in model.named_modules():
+        for attribute, value in vars(module).items():
+            if isinstance(value, np.random.Generator):
+                yield name if attribute == "rng" else f"{name}.{attribute}", value
+
+
+def _without_arrays(state):
+    if isinstance(state, dict):
+        return {key: _without_arrays(value) for key, value in state.items()}
+    if isinstance(state, np.ndarray):
+        return {"array": state.tolist(), "dtype": state.dtype.name}
+    return state.item() if isinstance(state, np.generic) else state
+
+
+def _with_arrays(state):
+    if isinstance(state, dict) and state.keys() == {"array", "dtype"}:
+        return np.array(state["array"], state["dtype"])
+    return {key: _with_arrays(value) for key, value in state.items()} if isinstance(state, dict) else state
+
+
+def _file(saved):
+    return saved.path or "this checkpoint"
+
+
+def _damaged(saved, what):
+    return CheckpointError(f"{_file(saved)}: its metadata are damaged: {what}. Take an earlier checkpoint, or start a "
+                           "new run")
+
+
+def _settings_of(saved):
+    given = saved.meta["settings"]
+    try:
+        return Settings(**given)
+    except (TypeError, InputError) as error:
+        raise _damaged(saved, f"settings {given!r} ({error})") from error
+
+
+def _check_numbers(saved, settings):
+    """Raise CheckpointError if the metadata are not those that `fit` writes."""
+    meta = saved.meta
+    epoch, batch, sums, history, best = (meta[name] for name in ("epoch", "batch", "sums", "history", "best"))
+    for name, fits in {
+            "epoch": is_integer(epoch) and 0 <= epoch <= settings.epochs,
+            "batch": is_integer(batch) and batch >= 0,
+            "sums": isinstance(sums, dict) and sums.keys() == set(SUMS) and all(map(_is_number, sums.values())),
+            "history": isinstance(history, list) and all(map(_is_record, history)) and len(history) == epoch,
+            "best": best is None if not history else isinstance(best, dict) and _is_number(best.get("val_error"))
+            and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= epoch,
+            "schedule": isinstance(meta["schedule"], dict), "generators": isinstance(meta["generators"], dict)}.items():
+        if not fits:
+            raise _damaged(saved, f"{name} is {str(meta[name])[:80]}")
+
+
+def _is_number(value):
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _is_record(record):
+    return isinstance(record, dict) and all(_is_number(record.get(name)) for name in RECORD)
+
+
+def _check_data(saved, settings, data):
+    meta, images = saved.meta, len(data.train_images)
+    steps, batches = meta["schedule"].get("total_steps"), -(-images // settings.batch_size)
+    other = meta.get("data_checksum", None)
+    if steps != settings.epochs * batches or meta["batch"] > batches or other not in (None, data_checksum(data)):
+        raise CheckpointError(f"{_file(saved)}: its run used other data than these ({images} images to train, "
+                              f"{data.name}). It used the dataset {meta.get('dataset')!r}")
+
+
+def _check_model(saved, model, name):
+    own, found = model.state_dict(), saved.model
+    if "data_checksum" in saved.meta and saved.meta.get("model", name) != name:       # 0.1 wrote "lenet" for any model
+        raise CheckpointError(f"{_file(saved)} is of the model {saved.meta['model']}, not of {name}")
+    if _shapes(own) != _shapes(found):
+        problems = [f"missing: {key}" for key in own if key not in found]
+        problems += [f"unexpected: {key}" for key in found if key not in own]
+        problems += [f"{key} is {_shape(found[key])} but must be {_shape(own[key])}" for key in own
+                     if key in found and _shape(own[key]) != _shape(found[key])]
+        raise CheckpointError(f"{_file(saved)} is of another model than this {type(model).__name__}: "
+                              f"{'; '.join(problems)}")
+    try:
+        check_finite(str(_file(saved)), found)
+    except InputError as error:
+        raise CheckpointError(str(error)) from error
+    states, lacking = saved.meta["generators"], []
+    for key, generator in _generators(model):
+        if key not in states:
+            lacking.append(key or "the model")
+            continue
+        try:
+            type(generator.bit_generator)().state = _with_arrays(states[key])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise _damaged(saved, f"the random generator of {key or 'the model'} ({error})") from error
+    if lacking:
+        raise CheckpointError(f"{_file(saved)} has no state for the random generator of {', '.join(lacking)}: it is of "
+                              "another model")
+
+
+def _check_optimizer(saved, settings, model):
+    """Load the state into a second optimiser and a second schedule."""
+    optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = OneCycleLR(optimizer, settings.lr, total_steps=max(1, saved.meta["schedule"]["total_steps"]))
+    try:
+        optimizer.load_state_dict(saved.optimizer)
+        schedule.load_state_dict(saved.meta["schedule"])
+    except (InputError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+        raise CheckpointError(f"{_file(saved)}: the state of its optimiser does not fit: {error}") from error
+    for i, state in enumerate(optimizer.state):
+        if state and (state.keys() != ADAM or not is_integer(state["step"]) or not all(
+                isinstance(state[name], np.ndarray) and np.isfinite(state[name]).all() for name in ADAM - {"step"})):
+            raise CheckpointError(f"{_file(saved)}: the state of its optimiser is damaged at parameter {i}")
+
+
+def _shape(array):
+    return array.shape if array.dtype == np.float32 else (array.shape, array.dtype.name)
+
+
+def _shapes(state):
+    return {name: (array.shape, array.dtype) for name, array in state.items()}

@@ -1,0 +1,232 @@
+"""`fit`: the loop of a training, what it saves, and how it stops."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import checkpoint
+from .. import functional as F
+from ..checkpoint import Checkpoint
+from ..data import DataLoader, Dataset
+from ..files import write_atomically
+from ..models import name_of
+from ..nn import Module
+from ..optim import AdamW, OneCycleLR
+from ..progress import SILENT, Progress
+from ..tensor import Tensor
+from .directory import BEST, HISTORY, LAST, claimed
+from .evaluation import evaluate
+from .interrupts import deferred
+from .resume import check_resume, data_checksum, generator_states, restore
+from .settings import Settings, TrainingError
+from .start import check_arguments, check_model_on_data, check_storable
+
+
+def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: str | Path | None = None,
+        resume: Checkpoint | None = None, progress: Progress = SILENT,
+        extra_meta: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    """Train `model` on `data` and leave in it the weights with the least validation error.
+
+    All that would stop the training later is checked before its first step.
+
+    Parameters
+    ----------
+    model : Module
+        (N, C, H, W) -> logits (N, classes).
+    data : minicnn.data.Dataset
+    settings : Settings, optional
+        By default `Settings()`; with `resume` the settings of that run, and no others.
+    out : path, optional
+        A directory for three files: `last.safetensors` (the state for resuming, written after each epoch and when a
+        signal stops the training), `best.safetensors` (the weights with the least validation error) and
+        `history.jsonl`. The directory is made if it does not exist. Files of an earlier run in it are replaced.
+    resume : Checkpoint, optional
+        `checkpoint.load(out / "last.safetensors")`. The run goes on and gives the same bits as without a stop. The best
+        weights so far must lie beside that file.
+    progress : Progress
+        `fit` updates it after each step and gives it a note at the end of each epoch.
+    extra_meta : dict, optional
+        Further entries in the metadata of the checkpoints.
+
+    Returns
+    -------
+    list of dict
+        The history, one record for each epoch: epoch, train_loss, train_error, val_loss, val_error (fractions), lr,
+        seconds, images_per_s.
+
+    Raises
+    ------
+    InputError, InputTypeError
+        An argument has the wrong type; the model does not fit the data; a label is not the number of a class; the model
+        has no parameters that can be trained, or NaN in its parameters; the state cannot be stored.
+    TrainingError
+        The loss became NaN or infinite.
+    CheckpointError, FileError
+        `resume` is not the last checkpoint of a run with this model, these data and these settings. A file in `out`
+        cannot be written, or another training writes into `out`.
+    Interrupted
+        At Ctrl-C, after the state was saved. A second Ctrl-C, more than a second later, stops at once.
+    Terminated
+        At SIGTERM or SIGHUP, likewise.
+
+    Examples
+    --------
+    >>> from minicnn.data import load
+    >>> from minicnn.models import MLP
+    >>> history = fit(MLP(32, rng=np.random.default_rng(0)), load("mnist5k"), Settings(epochs=2))
+    >>> [record["epoch"] for record in history], history[-1]["val_error"] < 0.2
+    ([1, 2], True)
+    """
+    check_arguments(model, data, settings, out, resume, progress, extra_meta)
+    name = (extra_meta or {}).get("model", name_of(model))
+    if resume is not None:
+        settings = check_resume(resume, model, name, data, settings)
+    with contextlib.nullcontext() if out is None else claimed(out):
+        run = _Run(model, data, settings or Settings(), out, progress, {"model": name, **(extra_meta or {})})
+        run.check(fresh=resume is None)
+        if resume is not None:
+            run.restore(resume)
+        with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked
+            history = run.train(stop)
+    if stop.number:                               # it came after the last look
+        raise stop.error(f"stopped after epoch {len(history)} of {run.settings.epochs}")
+    return history
+
+
+class _Run:
+    def __init__(self, model, data, settings, out, progress, extra_meta):
+        self.model, self.data, self.settings, self.progress = model, data, settings, progress
+        self.out = None if out is None else Path(out)
+        self.meta = {**extra_meta, "settings": asdict(settings), "dataset": data.name}
+        self.batches = -(-len(data.train_images) // settings.batch_size)
+        self.optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self.schedule = OneCycleLR(self.optimizer, settings.lr, total_steps=settings.epochs * self.batches)
+        self.history, self.epoch, self.batch = [], 0, 0
+        self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
+        self.best = None                          # (validation error, epoch, state) of the best epoch so far
+
+    def check(self, fresh):
+        """Raise what the training would raise later. If the model is not `fresh`, its weights are replaced yet."""
+        check_model_on_data(self.model, self.data, self._loader(), fresh)
+        if self.out is not None:
+            self.meta["data_checksum"] = data_checksum(self.data)
+            check_storable(self.out, *self._state(LAST))
+
+    def train(self, stop):
+        self.model.train()
+        while self.epoch < self.settings.epochs and not self._out_of_patience():
+            self._epoch(stop)
+        if self.best is not None:
+            self.model.load_state_dict(self.best[2])
+        return self.history
+
+    def _loader(self):
+        return DataLoader(self.data.train_images, self.data.train_labels, self.settings.batch_size, shuffle=True,
+                          max_shift=self.settings.max_shift,
+                          rng=np.random.default_rng([self.settings.seed, self.epoch]))
+
+    def _epoch(self, stop):
+        self._report()
+        clock = time.perf_counter()
+        for images, labels in self._loader().batches(self.batch):
+            self._step(images, labels)
+            self.batch += 1
+            now = time.perf_counter()
+            self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
+            self._report(_numbers(self._running()))
+            if stop.number:
+                self._save(LAST)
+                raise stop.error(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
+        self._epoch_ends()
+        if stop.number:
+            raise stop.error(f"stopped after epoch {self.epoch} of {self.settings.epochs}")
+
+    def _step(self, images, labels):
+        self.optimizer.zero_grad()
+        logits = self.model(Tensor(images))
+        loss = F.cross_entropy(logits, labels)
+        value = loss.item()
+        if not np.isfinite(value):
+            self._diverged(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}")
+        loss.backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.sums["loss"] += value * len(labels)
+        self.sums["wrong"] += int((logits.data.argmax(1) != labels).sum())
+        self.sums["images"] += len(labels)
+
+    def _diverged(self, what):
+        kept = "The checkpoint of the last epoch is unchanged" if self.history else "There is no checkpoint yet"
+        raise TrainingError(f"{what}: try a smaller learning rate. {kept if self.out else ''}".rstrip())
+
+    def _report(self, numbers=""):
+        steps = self.epoch * self.batches + self.batch
+        self.progress.update(steps, self.settings.epochs * self.batches,
+                             f"epoch {self.epoch + 1}/{self.settings.epochs}  {numbers}".rstrip())
+
+    def _running(self):
+        images, seconds = self.sums["images"], self.sums["seconds"]
+        return {"train_loss": self.sums["loss"] / images, "train_error": self.sums["wrong"] / images,
+                "images_per_s": images / max(seconds, 1e-9)}
+
+    def _epoch_ends(self):
+        result = evaluate(self.model, self.data.val_images, self.data.val_labels)
+        if not np.isfinite(result.loss):
+            self._diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}")
+        if not self.history:                      # before BEST: a run with weights can always be resumed
+            self._save(LAST)
+        running = self._running()
+        record = {"epoch": self.epoch + 1, **running, "val_loss": result.loss, "val_error": result.error,
+                  "lr": self.optimizer.lr, "seconds": self.sums["seconds"]}
+        self.history.append(record)
+        self.epoch, self.batch = self.epoch + 1, 0
+        self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
+        if self.best is None or result.error < self.best[0]:
+            self.best = result.error, record["epoch"], self.model.state_dict()
+            self._save(BEST)
+        self._save(LAST)
+        self.progress.note(f"epoch {record['epoch']}/{self.settings.epochs}  {_numbers(record)}  "
+                           f"validation error {record['val_error']:.2%}")
+
+    def _out_of_patience(self):
+        patience = self.settings.patience
+        return patience is not None and self.best is not None and self.epoch - self.best[1] >= patience
+
+    def _state(self, name):
+        """What a checkpoint holds: the model's arrays, the optimiser's state (None for the best weights), the rest."""
+        best = None if self.best is None else {"val_error": self.best[0], "epoch": self.best[1]}
+        meta = {**self.meta, "epoch": self.epoch, "batch": self.batch, "sums": self.sums, "history": self.history,
+                "best": best, "schedule": self.schedule.state_dict(), "generators": generator_states(self.model)}
+        return self.model.state_dict(), self.optimizer.state_dict() if name == LAST else None, meta
+
+    def _save(self, name):
+        """Write the state that `restore` needs, and beside it the history for other programs."""
+        if self.out is None:
+            return
+        checkpoint.save(self.out / name, *self._state(name))
+        lines = "".join(json.dumps(record) + "\n" for record in self.history)
+        write_atomically(self.out / HISTORY, lines.encode())
+
+    def restore(self, saved):
+        """Go on where the checkpoint was saved. `check_resume` has found it fit."""
+        best = restore(saved, self.model, self.optimizer, self.schedule)
+        meta = saved.meta
+        self.history, self.epoch, self.batch = list(meta["history"]), meta["epoch"], meta["batch"]
+        self.sums = dict(meta["sums"])
+        if best is not None:
+            self.best = meta["best"]["val_error"], meta["best"]["epoch"], best.model
+            if self.out is not None and best.path.resolve() != (self.out / BEST).resolve():
+                checkpoint.save(self.out / BEST, best.model, None, best.meta)
+                self._save(LAST)
+
+
+def _numbers(record):
+    return (f"loss {record['train_loss']:.4f}  accuracy {1 - record['train_error']:.2%}  "
+            f"{record['images_per_s']:,.0f} images/s")
