@@ -15,7 +15,7 @@ from ..errors import FileError, InputError
 from ..progress import NOTES, Progress
 from . import mnist
 from .download import UnavailableError
-from .idx import DataError, read_bytes
+from .idx import DataError, opened
 from .mnist import SOURCES
 
 DATASETS = ("auto", *SOURCES, "mnist5k")
@@ -219,7 +219,8 @@ def _load_embedded():
 
 
 def _embedded_bytes(path):
-    content = read_bytes(path)
+    with opened(path) as file:
+        content = file.file.read()
     found = hashlib.sha256(content).hexdigest()
     if found != EMBEDDED_SHA256:
         raise DataError(f"{path}: damaged: SHA-256 {found}, expected {EMBEDDED_SHA256}. Install minicnn again.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from . import idx
 from .download import UnavailableError, fetch
 from .idx import DataError
 
+CLASSES = 10
 ORIGINS = {"data_dir": "the directory was named explicitly", "MINICNN_DATA": "the directory was named by MINICNN_DATA",
            "cache": "the cache directory of minicnn"}
 
@@ -200,17 +202,26 @@ def read(path: Path, file: IdxFile) -> tuple[np.ndarray, bool]:
     DataError
         The file is not the official one. It is not changed.
     """
-    packed = idx.read_bytes(path)
-    expected = file.sha256 if packed.startswith(idx.GZIP) else file.raw_sha256
-    found = hashlib.sha256(packed).hexdigest()
-    if expected and found != expected:
-        raise DataError(f"{path}: not the official file, or damaged: {len(packed):,} bytes with SHA-256 {found}, "
-                        f"expected {expected} ({file.size:,} bytes if gzipped). {idx.REPLACE} If it lies in the cache "
-                        "directory, delete it.")
-    array = idx.decode(idx.gunzip(packed, path), path)
-    if array.shape != file.shape:
-        raise DataError(f"{path}: array of shape {array.shape}, expected {file.shape}. {idx.REPLACE}")
-    return (idx.check_labels(array, path) if array.ndim == 1 else array), expected is not None
+    with idx.opened(path) as content:
+        expected = file.sha256 if content.packed else file.raw_sha256
+        if expected:
+            _check_official(path, content, file, expected)
+        array = idx.read_array(content, path, file.shape)
+    return (idx.check_labels(array, path, CLASSES) if array.ndim == 1 else array), expected is not None
+
+
+def _check_official(path, content, file, expected):
+    """Raise DataError if the size or the checksum of a file is not the official one."""
+    size = file.size if content.packed else 4 + 4 * len(file.shape) + math.prod(file.shape)
+    found = f"{content.size:,} bytes"
+    if content.size == size:
+        digest = hashlib.file_digest(content.file, "sha256").hexdigest()
+        content.file.seek(0)
+        if digest == expected:
+            return
+        found += f" with SHA-256 {digest}"
+    raise DataError(f"{path}: not the official file, or damaged: {found}, expected {size:,} bytes with SHA-256 "
+                    f"{expected}. {idx.REPLACE} If it lies in the cache directory, delete it.")
 
 
 def _download(source, files, folder, patience, progress):
