@@ -63,6 +63,94 @@ def number(name: str, value: Any, *, least: float | None = None, above: float | 
     return float(value)
 
 
+def fraction(name: str, value: Any) -> float:
+    """Return `value` as a float. It must be a number from 0 to 1.
+
+    >>> fraction("p", 1.5)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: p must be between 0 and 1, not 1.5
+    """
+    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not real or not 0 <= value <= 1:
+        raise InputError(f"{name} must be between 0 and 1, not {value!r}")
+    return float(value)
+
+
+def boolean(name: str, value: Any) -> bool:
+    """Return `value` as a bool. It must be True or False, of Python or NumPy.
+
+    >>> boolean("ceil_mode", 1)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: ceil_mode must be True or False, not 1
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise InputTypeError(f"{name} must be True or False, not {value!r}")
+    return bool(value)
+
+
+def float_dtype(name: str, value: Any) -> np.dtype:
+    """Return `value` as a dtype. It must be float32 or float64, or None for float32.
+
+    >>> float_dtype("dtype", int)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: dtype must be float32 or float64, not <class 'int'>
+    """
+    try:
+        dtype = np.dtype(np.float32 if value is None else value)
+    except (TypeError, ValueError, SyntaxError):
+        dtype = None
+    if dtype not in (np.float32, np.float64):
+        raise InputTypeError(f"{name} must be float32 or float64, not {value!r}")
+    return dtype
+
+
+def cpu(name: str, value: Any) -> None:
+    """Raise InputError unless `value` is None or "cpu": minicnn computes on the CPU.
+
+    >>> cpu("device", "cuda")
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: device must be None or 'cpu', not 'cuda': minicnn computes on the CPU
+    """
+    if value is not None and not (isinstance(value, str) and value == "cpu"):
+        raise InputError(f"{name} must be None or 'cpu', not {value!r}: minicnn computes on the CPU")
+
+
+def axis(name: str, value: Any, ndim: int) -> int:
+    """Return the number of an axis of an array with `ndim` axes, counted from 0. Negative numbers count from the end.
+
+    As in NumPy and PyTorch, an array without axes has the axes 0 and -1 too.
+
+    >>> axis("log_softmax: dim", -1, 3)
+    2
+    >>> axis("log_softmax: dim", 3, 3)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: log_softmax: dim must be from -3 to 2 for 3 axes, not 3
+    """
+    axes = max(ndim, 1)
+    if not -axes <= integer(name, value) < axes:
+        raise InputError(f"{name} must be from {-axes} to {axes - 1} for {ndim} axes, not {value!r}")
+    return operator.index(value) % axes
+
+
+def image_shape(name: str, shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `shape` is (N, C, H, W) or (C, H, W), with a channel and a pixel at least. N may be 0.
+
+    >>> image_shape("max_pool2d", (1, 1, 3, 0))
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: max_pool2d: an image needs at least one channel and one pixel; the input has shape (1, 1, 3, 0)
+    """
+    if len(shape) not in (3, 4):
+        raise InputError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {shape}")
+    if 0 in shape[-3:]:
+        raise InputError(f"{name}: an image needs at least one channel and one pixel; the input has shape {shape}")
+
+
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """Return an integer, or a tuple or list of two integers, as a pair of ints. Each must be at least `least`.
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ..checks import boolean, image_shape
 from ..conv import Geometry, choose
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
@@ -40,12 +41,14 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     Returns
     -------
     Tensor, shape (N, C_out, OH, OW), OH = floor((H + 2 py - dy (kH - 1) - 1) / sy) + 1
-        In any memory order. Rows that are left over at the bottom are not read.
+        In any memory order. Rows that are left over at the bottom are not read. A batch of zero images gives an empty
+        result, and gradients of zeros.
 
     Raises
     ------
     InputError
-        The shapes do not fit, the kernel is larger than the padded image, or the algorithm cannot compute this.
+        The shapes do not fit, an image has no channel or no pixel, the kernel is larger than the padded image, or the
+        algorithm cannot compute this.
     InputTypeError
         Input and weight have different dtypes.
 
@@ -62,10 +65,13 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     x, w = input.data, weight.data
     single = x.ndim == 3
     x = x[None] if single else x
+    if x.ndim == 4 and 0 in x.shape[1:]:
+        image_shape("conv2d", input.shape)
     if x.dtype != w.dtype:
         raise InputTypeError(f"conv2d: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
     try:
-        geometry = Geometry.of(x.shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
+        shape = (1, *x.shape[1:]) if x.shape[:1] == (0,) else x.shape       # no image: checked as if there were one
+        geometry = Geometry.of(shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
     except InputError as error:
         raise InputError(f"conv2d: {error}") from None
     tensors: tuple[Tensor, ...] = (input, weight) if bias is None else (input, weight, as_tensor(bias))
@@ -73,10 +79,13 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if b is not None and (b.shape != (w.shape[0],) or b.dtype != x.dtype):
         raise InputError(f"conv2d: the bias must have shape ({w.shape[0]},) and dtype {x.dtype}, "
                          f"not {b.shape} and {b.dtype}")
-    chosen = choose(algorithm, geometry)
+    chosen, out_shape = choose(algorithm, geometry), (len(x), *geometry.out_shape[1:])
     if getattr(_state, "shapes_only", False):
-        return Tensor(np.zeros(geometry.out_shape[single:], x.dtype))
-    out, saved = chosen.forward(x, w, b, geometry, relu)
+        return Tensor(np.zeros(out_shape[single:], x.dtype))
+    if len(x) == 0:
+        return record(np.zeros(out_shape, x.dtype), tensors, lambda grad: tuple(np.zeros_like(a) for a in (x, w, b))[
+            :len(tensors)])
+    out, saved = chosen.forward(x, w, b, geometry, boolean("conv2d: relu", relu))
     needs = input.requires_grad, weight.requires_grad, b is not None and tensors[2].requires_grad
 
     def vjp(grad):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from ..checks import generator
+from ..checks import axis, boolean, fraction, generator
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
+
+PIECE = 4096                    # terms of a sum that BLAS adds in the dtype of the operands
 
 
 def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor | np.ndarray | None = None) -> Tensor:
@@ -25,7 +29,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     Raises
     ------
     InputError
-        The last length of the input is not in_features.
+        The last length of the input is not in_features, or the bias does not have one number for each output.
 
     Examples
     --------
@@ -37,31 +41,39 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
                          "the last length of the input must be in_features")
-    out = x @ w.T
+    out = _product(x, w.T)
     tensors: tuple[Tensor, ...] = (input, weight)
     if bias is not None:
         bias = as_tensor(bias)
+        if bias.shape != w.shape[:1]:
+            raise InputError(f"linear: the bias must have shape {w.shape[:1]}, one number for each output, not "
+                             f"{bias.shape}")
         out, tensors = out + bias.data, (input, weight, bias)
 
     def vjp(grad):
-        rows = grad.reshape(-1, w.shape[0])                             # (all leading axes, out_features)
-        return (grad @ w, rows.T @ x.reshape(-1, w.shape[1]), rows.sum(0))[:len(tensors)]
+        count = math.prod(grad.shape[:-1])
+        rows = grad.reshape(count, w.shape[0])                          # (all leading axes, out_features)
+        total = rows.sum(0, np.float64).astype(grad.dtype)
+        return (_product(grad, w), _product(rows.T, x.reshape(count, w.shape[1])), total)[:len(tensors)]
     return record(out, tensors, vjp)
 
 
 def flatten(input: Tensor | np.ndarray, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Join the axes from start_dim to end_dim into one, in C order: channel, row, column for an image.
 
-    Axes that do not exist, or an end before the start, raise InputError.
+    A number without axes becomes an array of one element. Axes that do not exist, or an end before the start, raise
+    InputError.
 
     >>> flatten(Tensor(np.zeros((2, 3, 4, 5))), 1).shape
     (2, 60)
     """
     input = as_tensor(input)
-    start, end = (d + input.ndim if d < 0 else d for d in (start_dim, end_dim))
-    if not 0 <= start <= end < input.ndim:
+    start, end = (axis(f"flatten: {name}", dim, input.ndim) for name, dim in (
+        ("start_dim", start_dim), ("end_dim", end_dim)))
+    if start > end:
         raise InputError(f"flatten: cannot join the axes {start_dim} to {end_dim} of shape {input.shape}")
-    return input.reshape(*input.shape[:start], -1, *input.shape[end + 1:])
+    joined = math.prod(input.shape[start:end + 1])                      # -1 would be ambiguous for an empty array
+    return input.reshape(*input.shape[:start], joined, *input.shape[end + 1:])
 
 
 def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *,
@@ -90,11 +102,24 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
     Tensor([2., 0., 0.])
     """
     input = as_tensor(input)
-    if not 0 <= p <= 1:
-        raise InputError(f"dropout: p must be between 0 and 1, not {p}")
-    if not training or p == 0:
+    p = fraction("dropout: p", p)
+    if not boolean("dropout: training", training) or p == 0:
         return input
     if rng is None:
         raise InputError("dropout: give rng=np.random.default_rng(seed); there is no global random state")
-    scale = ((generator("dropout: rng", rng).random(input.shape) >= p) / (1 - p if p < 1 else 1)).astype(input.dtype)
-    return record(input.data * scale, (input,), lambda grad: (grad * scale,))
+    kept, scale = generator("dropout: rng", rng).random(input.shape) >= p, 1 / (1 - p) if p < 1 else 1.0
+
+    def scaled(values):             # a mask selects: what is dropped is 0, also if it is inf or NaN
+        return np.multiply(values, scale, out=np.zeros_like(values), where=kept)
+    return record(scaled(input.data), (input,), lambda grad: (scaled(grad),))
+
+
+def _product(a, b):
+    """a (..., T) @ b (T, P). A long sum is cut into pieces, which are added in float64: the error does not grow with T."""
+    terms = a.shape[-1]
+    if terms <= PIECE:
+        return a @ b
+    out = np.zeros((*a.shape[:-1], b.shape[1]))
+    for start in range(0, terms, PIECE):
+        out += a[..., start:start + PIECE] @ b[start:start + PIECE]
+    return out.astype(np.result_type(a, b))

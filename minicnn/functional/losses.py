@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ..checks import one_of
-from ..errors import InputError
+from ..checks import fraction, integer, one_of
+from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
-from .activations import log_softmax_of_array
+from .activations import log_softmax_of_array, softmax_difference
 
 REDUCTIONS = ("mean", "sum", "none")
 
@@ -16,18 +18,24 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
                   ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0) -> Tensor:
     """-sum over classes of weight * q * log_softmax(input). q is the target distribution of each sample.
 
+    A class with weight * q = 0 contributes nothing, even if its logit is -inf or NaN. In particular, a sample that is
+    ignored has loss 0 and gradient 0.
+
     Parameters
     ----------
     input : Tensor, shape (N, classes) or (classes,) or (N, classes, d1, ...)
         Logits.
-    target : array
+    target : array, or Tensor of probabilities
         Class indices: integers, with the input's shape without the class axis. Or probabilities: floating-point
-        numbers, with the input's shape.
+        numbers, with the input's shape. A Tensor of probabilities that requires a gradient gets one.
     weight : array, shape (classes,), optional
+        Has no gradient.
     ignore_index : int
-        A sample with this class index has loss 0 and weight 0.
+        A sample with this class index has loss 0 and weight 0. It means nothing for probabilities, so they refuse an
+        index of 0 or more.
     reduction : {"mean", "sum", "none"}
-        "mean" divides by the sum of the weights of the targets (class indices) or by N (probabilities).
+        "mean" divides by the sum of the weights of the targets (class indices) or by N (probabilities). If this is 0,
+        the mean is NaN.
     label_smoothing : float
         q becomes (1 - s) q + s / classes.
 
@@ -40,6 +48,8 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     ------
     InputError
         The shapes do not fit, or a label is not in 0..classes-1. The message names the label.
+    InputTypeError
+        The weight requires a gradient.
 
     Examples
     --------
@@ -48,30 +58,37 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     """
     input = as_tensor(input)
     x = input.data
+    if x.ndim == 0:
+        raise InputError("cross_entropy: the input must have shape (classes,) or (N, classes, ...), not ()")
     axis = 0 if x.ndim == 1 else 1
-    target = target.data if isinstance(target, Tensor) else np.asarray(target)
-    w = None if weight is None else np.asarray(getattr(weight, "data", weight), x.dtype)
-    if w is not None and w.shape != (x.shape[axis],):
-        raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
+    target = target if isinstance(target, Tensor) else np.asarray(target)
+    w = None if weight is None else _class_weight(weight, x, axis)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
-    if not 0 <= label_smoothing <= 1:
-        raise InputError(f"cross_entropy: label_smoothing must be between 0 and 1, not {label_smoothing}")
-    q, divisor = _target_distribution(x, target, axis, w, ignore_index, label_smoothing)
+    smoothing = fraction("cross_entropy: label_smoothing", label_smoothing)
+    q, divisor, slope = _target_distribution(target, x, axis, w, integer("cross_entropy: ignore_index", ignore_index),
+                                             smoothing)
     log_p = log_softmax_of_array(x, axis)
-    losses = -(q * log_p).sum(axis)
-    scale = x.dtype.type(1 / divisor if divisor else np.nan) if reduction == "mean" else x.dtype.type(1)
+    counted = q != 0
+    losses = -_products(log_p, q, counted).sum(axis) + 0.0                  # what has no weight adds no 0 inf
+    scale = (1 / divisor if divisor else np.nan) if reduction == "mean" else 1.0
     out = losses if reduction == "none" else losses.sum() * scale
+    inputs = (input, target) if isinstance(target, Tensor) else (input,)
 
-    def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q
-        g = np.expand_dims(grad, axis) if reduction == "none" else grad * scale
-        return (g * (np.exp(log_p) * q.sum(axis, keepdims=True) - q),)
-    return record(out, (input,), vjp)
+    def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q;   d loss / d target = -slope * log(p)
+        g = np.expand_dims(grad, axis) if reduction == "none" else grad.astype(np.float64) * scale
+        parts = [_products(softmax_difference(log_p, q.sum(axis, keepdims=True), q), g,
+                           counted.any(axis, keepdims=True)).astype(x.dtype)]
+        if isinstance(target, Tensor) and target.requires_grad:
+            factor = np.broadcast_to(-g * slope, x.shape)
+            parts.append(_products(log_p, factor, factor != 0).astype(target.dtype))
+        return *parts, *[None] * (len(inputs) - len(parts))
+    return record(np.asarray(out, x.dtype), inputs, vjp)
 
 
 def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction: str = "mean") -> Tensor:
     """(input - target)^2, averaged over all elements ("mean"), summed ("sum") or for each element ("none").
 
-    Different shapes of input and target, and another reduction, raise InputError.
+    Different shapes of input and target, and another reduction, raise InputError. The mean of no elements is NaN.
 
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])).item()
     2.0
@@ -82,13 +99,31 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
     one_of("mse_loss: reduction", reduction, REDUCTIONS)
     difference = input - target
     squares = difference * difference
+    if reduction == "mean" and squares.size == 0:
+        return squares.sum() * np.nan
     return {"mean": squares.mean, "sum": squares.sum, "none": lambda: squares}[reduction]()
 
 
-def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
-    """The weighted target distribution, in the shape of x, and the divisor of "mean"."""
+class _Target(NamedTuple):
+    """The weighted target distribution of each sample."""
+
+    q: np.ndarray                   # in the shape of the input
+    divisor: float                  # of "mean"
+    slope: np.ndarray | float       # the derivative of q with respect to given probabilities
+
+
+def _class_weight(weight, x, axis):
+    if isinstance(weight, Tensor) and weight.requires_grad:
+        raise InputTypeError("cross_entropy: weight requires a gradient, but has none: give weight.detach()")
+    w = np.asarray(getattr(weight, "data", weight) if isinstance(weight, Tensor) else weight, x.dtype)
+    if w.shape != (x.shape[axis],):
+        raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
+    return w
+
+
+def _target_distribution(target, x, axis, weight, ignore_index, smoothing):
     if target.dtype.kind == "f":
-        return _probabilities(x, target, axis, weight, smoothing)
+        return _probabilities(target, x, axis, weight, ignore_index, smoothing)
     classes = x.shape[axis]
     labels_shape = x.shape[:axis] + x.shape[axis + 1:]
     if target.shape != labels_shape or target.dtype.kind not in "iu":
@@ -99,9 +134,10 @@ def _target_distribution(x, target, axis, weight, ignore_index, smoothing):
     one_hot = np.expand_dims(labels, axis) == _column(np.arange(classes), x, axis)
     q = ((1 - smoothing) * one_hot + smoothing / classes if smoothing else one_hot).astype(x.dtype)
     if plain and weight is None:
-        return q, labels.size
+        return _Target(q, labels.size, 0.0)
     counted, weight = target != ignore_index, np.ones(classes, x.dtype) if weight is None else weight
-    return q * _column(weight, x, axis) * np.expand_dims(counted, axis), float((weight[labels] * counted).sum())
+    q = np.where(np.expand_dims(counted, axis), q * _column(weight, x, axis), 0)
+    return _Target(q, float(weight[labels[counted]].sum(dtype=np.float64)), 0.0)
 
 
 def _valid_labels(target, classes, ignore_index):
@@ -115,16 +151,27 @@ def _valid_labels(target, classes, ignore_index):
     return np.where(counted, target, 0)
 
 
-def _probabilities(x, target, axis, weight, smoothing):
+def _probabilities(target, x, axis, weight, ignore_index, smoothing):
     """The same as `_target_distribution`, for a target that is a distribution."""
     if target.shape == x.shape[:axis] + x.shape[axis + 1:]:
         raise InputError("cross_entropy: the target has the shape of class indices but is floating, as every Tensor "
                          "is: give the indices as an array of integers, not as a Tensor")
     if target.shape != x.shape:
         raise InputError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
+    if ignore_index >= 0:
+        raise InputError(f"cross_entropy: ignore_index={ignore_index} ignores samples of this class index, but the "
+                         "target holds probabilities: leave ignore_index out, or give class indices")
     classes = x.shape[axis]
-    q = ((1 - smoothing) * target + smoothing / classes).astype(x.dtype)
-    return q if weight is None else q * _column(weight, x, axis), x.size // classes
+    slope = np.asarray(1 - smoothing, x.dtype) * (1 if weight is None else _column(weight, x, axis))
+    data = target.data if isinstance(target, Tensor) else target
+    q = ((1 - smoothing) * data + (smoothing / classes if smoothing else 0)).astype(x.dtype)
+    q = q if weight is None else _products(q, _column(weight, x, axis), _column(weight != 0, x, axis))
+    return _Target(q, x.size // classes if classes else 0, slope)
+
+
+def _products(a, b, where):
+    """a * b where `where` is true, 0 elsewhere; b broadcasts to the shape of a."""
+    return np.multiply(a, b, out=np.zeros_like(a), where=where)
 
 
 def _column(values, x, axis):

@@ -1,4 +1,4 @@
-"""Pooling: the maximum, the mean or a binomial blur of windows.
+"""Pooling: the maximum or the mean of windows.
 
 Images have shape (N, C, H, W) or (C, H, W). Each tap of a window is one strided slice of the whole batch. Thus the work
 is plain array arithmetic, and the result keeps the memory order of the input.
@@ -7,22 +7,24 @@ is plain array arithmetic, and the result keeps the memory order of the input.
 from __future__ import annotations
 
 import functools
-from math import comb
+from collections.abc import Sequence
 
 import numpy as np
 
-from ..checks import pair
+from ..checks import boolean, image_shape, integer, pair
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
+
+OutputSize = int | Sequence[int | None] | None          # of an adaptive pool
 
 
 def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                stride: int | tuple[int, int] | None = None, padding: int | tuple[int, int] = 0,
-               dilation: int | tuple[int, int] = 1, ceil_mode: bool = False) -> Tensor:
+               dilation: int | tuple[int, int] = 1, ceil_mode: bool = False, return_indices: bool = False) -> Tensor:
     """The largest element of each window: out[y, x] = max over i, j of input[y sy + i dy - py, x sx + j dx - px].
 
-    Padding counts as -inf. The gradient goes to the first maximum of a window in row-major order. The maximum of a
-    window with a NaN is NaN.
+    Padding counts as -inf. The gradient goes to the first maximum of a window in row-major order, never to the padding.
+    The maximum of a window with a NaN is NaN, and the first NaN gets the gradient.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         The stride is the kernel size by default; padding is at most half the kernel.
     ceil_mode : bool
         Also keep a last window that starts inside the padded image but ends outside.
+    return_indices : bool
+        Must be False. It has its place in PyTorch's order of arguments.
 
     Returns
     -------
@@ -39,8 +43,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     Raises
     ------
     InputError
-        The input has another number of axes, the window is larger than the padded image, the padding is more than half
-        the kernel, or a size is below 1.
+        The input has another number of axes, or no channel or pixel; the window is larger than the padded image; the
+        padding is more than half the kernel; a size is below 1.
 
     Examples
     --------
@@ -48,20 +52,26 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     Tensor([[[4.]]])
     """
     input = as_tensor(input)
+    refuse_indices("max_pool2d", return_indices)
     pool = _windows("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
-    padded = pool.pad(input.data, -np.inf)
+    padded, input_shape = pool.pad(input.data, -np.inf), input.shape
     out = functools.reduce(np.maximum, (padded[view] for view in pool.slices))
     if len(pool.slices) == 1:
         out = out.copy(order="K")                                       # a window of one pixel: not a view of the input
 
     def vjp(grad):
         full, nans, unclaimed = np.zeros_like(padded), np.isnan(out).any(), np.ones_like(out, bool)
+        inside = None                                                   # needed if -inf could be a pixel or padding
+        if padded.shape != input_shape and np.isneginf(out).any():
+            inside = pool.pad(np.ones(input_shape, bool), False)
         part = np.empty_like(out)
         part[...] = grad                                                # in the memory order of the image
         for view in pool.slices[:-1]:
             first = padded[view] == out
             if nans:
                 first |= np.isnan(padded[view])
+            if inside is not None:
+                first &= inside[view]
             first &= unclaimed
             unclaimed ^= first
             pool.add(full, view, np.where(first, part, 0))
@@ -75,8 +85,8 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None) -> Tensor:
     """The mean of each window. Zeros of the padding count, unless `count_include_pad` is False.
 
-    Parameters, shapes and errors are those of `max_pool2d`. With `divisor_override` the sum of a window is divided by
-    this number instead of the number of its pixels.
+    Parameters, shapes and errors are those of `max_pool2d`. With `divisor_override`, an integer but not 0, the sum of a
+    window is divided by this number instead of the number of its pixels. Sums are computed in float64.
 
     >>> avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
     Tensor([[[2.5]]])
@@ -84,13 +94,18 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     input = as_tensor(input)
     x = input.data
     pool = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
-    total = lambda image: sum(image[view] for view in pool.slices)
-    counted = np.ones(x.shape[-2:], x.dtype) if not count_include_pad else np.ones(pool.declared, x.dtype)
-    inverse = 1 / total(pool.pad(counted, 0)) if divisor_override is None else x.dtype.type(1 / divisor_override)
-    out = total(pool.pad(x, 0)) * inverse
+    counted = np.ones(x.shape[-2:] if not boolean("avg_pool2d: count_include_pad", count_include_pad) else pool.declared)
+    if divisor_override is None:
+        divisor = pool.total(pool.pad(counted, 0))                          # (OH, OW)
+    elif (number := integer("avg_pool2d: divisor_override", divisor_override)) != 0:
+        divisor = np.float64(number)
+    else:
+        raise InputError("avg_pool2d: divisor_override must not be 0: every sum is divided by it")
+    total = pool.total(pool.pad(x, 0))
+    out = np.divide(total, divisor, out=np.empty_like(total, x.dtype), casting="same_kind")
 
     def vjp(grad):
-        scaled = grad * inverse
+        scaled = (grad / divisor).astype(grad.dtype)
         full = np.zeros(scaled.shape[:-2] + pool.padded, scaled.dtype)
         for view in pool.slices:
             pool.add(full, view, scaled)
@@ -98,22 +113,23 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     return record(out, (input,), vjp)
 
 
-def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int, int]) -> Tensor:
+def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: OutputSize) -> Tensor:
     """The mean over windows such that the output has `output_size`. Size 1 is global average pooling.
 
-    Window o of O over length L goes from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch. An input with another
-    number of axes and a size below 1 raise InputError.
+    Window o of O over length L goes from floor(o L / O) to ceil((o + 1) L / O), as in PyTorch. None in place of a size
+    keeps the size of the input. An input with another number of axes, or without a channel or pixel, and a size below 1
+    raise InputError. Sums are computed in float64.
 
     >>> adaptive_avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
     Tensor([[[2.5]]])
     """
     input = as_tensor(input)
     x = input.data
-    windows = _adaptive_windows(x, output_size)
+    windows = _adaptive_windows("adaptive_avg_pool2d", x, output_size)
     shape = x.shape[:-2] + tuple(windows.shape)
     out = np.empty(shape, x.dtype)
     for cell in np.ndindex(*windows.shape):
-        out[(..., *cell)] = x[(..., *windows[cell])].mean((-2, -1))
+        out[(..., *cell)] = x[(..., *windows[cell])].mean((-2, -1), np.float64)
 
     def vjp(grad):
         full = np.zeros(x.shape, x.dtype)
@@ -124,17 +140,18 @@ def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int
     return record(out, (input,), vjp)
 
 
-def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int, int]) -> Tensor:
+def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: OutputSize, return_indices: bool = False) -> Tensor:
     """The maximum over the windows of `adaptive_avg_pool2d`. Size 1 is global max pooling.
 
-    If several elements are largest, the first one gets the gradient.
+    If several elements are largest, the first one gets the gradient. `return_indices` must be False.
 
     >>> adaptive_max_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 1)
     Tensor([[[4.]]])
     """
     input = as_tensor(input)
     x = input.data
-    windows = _adaptive_windows(x, output_size)
+    refuse_indices("adaptive_max_pool2d", return_indices)
+    windows = _adaptive_windows("adaptive_max_pool2d", x, output_size)
     flat = lambda array, cell: array[(..., *windows[cell])].reshape(*x.shape[:-2], -1)
     out = np.empty(x.shape[:-2] + tuple(windows.shape), x.dtype)
     for cell in np.ndindex(*windows.shape):
@@ -145,74 +162,18 @@ def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: int | tuple[int
         for cell in np.ndindex(*windows.shape):
             values, part = flat(x, cell), full[(..., *windows[cell])]
             first = np.arange(values.shape[-1]) == values.argmax(-1)[..., None]
-            part += (first * grad[(..., *cell)][..., None]).reshape(part.shape)
+            part += np.where(first, grad[(..., *cell)][..., None], 0).reshape(part.shape)
         return (full,)
-    return record(out, (input,), vjp)
-
-
-def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] = 4,
-                stride: int | tuple[int, int] = 2) -> Tensor:
-    """Each channel is blurred with a binomial kernel; every stride-th pixel of the result is kept.
-
-        out[y, x] = sum over i, j of a[i] a[j] x[stride y + i - p, stride x + j - p],   p = (k - 1) // 2
-
-    The k taps are a[i] = C(k - 1, i) / 2^(k - 1): the numbers 1; 1 1; 1 2 1; 1 3 3 1; 1 4 6 4 1; ... divided by their
-    sum. The image is reflected at its edge: ... x[2] x[1] | x[0] x[1] x[2] ... p pixels are added at the top and left,
-    k // 2 at the bottom and right. The output has ceil(H / stride) rows.
-
-    Parameters
-    ----------
-    input : Tensor, shape (N, C, H, W) or (C, H, W)
-    kernel_size : int or (int, int)
-        Taps down and across. Even sizes move the image by half a pixel, as an even max-pool does.
-    stride : int or (int, int)
-
-    Returns
-    -------
-    Tensor, shape (N, C, ceil(H / stride), ceil(W / stride)), dtype of the input
-
-    Raises
-    ------
-    InputError
-        The input has another number of axes; a size or stride is below 1; the image has at most k // 2 pixels in a
-        direction, too few to reflect.
-
-    References
-    ----------
-    Zhang 2019, "Making Convolutional Networks Shift-Invariant Again", section 3.3.
-
-    Examples
-    --------
-    >>> blur_pool2d(Tensor([[[0.0, 0.0, 4.0, 0.0]]]), (1, 3))
-    Tensor([[[0., 2.]]])
-    >>> blur_pool2d(Tensor(np.ones((1, 7, 6)))).shape
-    (1, 4, 3)
-    """
-    input = as_tensor(input)
-    x = input.data
-    if x.ndim not in (3, 4):
-        raise InputError(f"blur_pool2d: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
-    (ky, kx), (sy, sx) = pair("blur_pool2d: kernel_size", kernel_size, 1), pair("blur_pool2d: stride", stride, 1)
-    height, width = x.shape[-2:]
-    if ky // 2 >= height or kx // 2 >= width:
-        raise InputError(f"blur_pool2d: a kernel of {ky} x {kx} reflects {ky // 2} rows and {kx // 2} columns, but the "
-                         f"image has only {height} x {width}: use a larger image or a smaller kernel")
-    down = _blur(x.swapaxes(-1, -2), ky, sy).swapaxes(-1, -2)               # (N, C, ceil(H / sy), W)
-    out = _blur(down, kx, sx)
-
-    def vjp(grad):                  # the adjoints of the two directions, in reverse order
-        across = _blur_adjoint(grad, kx, sx, width)
-        return (_blur_adjoint(across.swapaxes(-1, -2), ky, sy, height).swapaxes(-1, -2),)
     return record(out, (input,), vjp)
 
 
 def _windows(name, x, kernel_size, stride, padding, dilation, ceil_mode):
     """The `_Windows` of an array, with checked arguments."""
-    if x.ndim not in (3, 4):
-        raise InputError(f"{name}: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
+    image_shape(name, x.shape)
     kernel, dilation = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: dilation", dilation, 1)
     stride = kernel if stride is None else pair(f"{name}: stride", stride, 1)
-    return _Windows(name, x.shape[-2:], kernel, stride, pair(f"{name}: padding", padding, 0), dilation, bool(ceil_mode))
+    return _Windows(name, x.shape[-2:], kernel, stride, pair(f"{name}: padding", padding, 0), dilation,
+                    boolean(f"{name}: ceil_mode", ceil_mode))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -244,6 +205,13 @@ class _Windows:
         widths = [(0, 0)] * (image.ndim - 2) + [(top, bottom), (left, right)]
         return np.pad(image, widths, constant_values=value)
 
+    def total(self, padded):
+        """The sum of each window, in float64."""
+        total = padded[self.slices[0]].astype(np.float64)
+        for view in self.slices[1:]:
+            total += padded[view]
+        return total
+
     def add(self, full, view, part):
         """full[view] += part, where `full` began as zeros and gets each view once."""
         if self.disjoint:
@@ -262,39 +230,33 @@ def _length(padded, span, stride, padding, size, ceil_mode):
     return length + bool(extra)
 
 
-def _adaptive_windows(x, output_size):
+def refuse_indices(name: str, return_indices: bool) -> None:
+    """Raise InputError if a max pool is to return indices, as PyTorch's can."""
+    if boolean(f"{name}: return_indices", return_indices):
+        raise InputError(f"{name}: return_indices=True is not possible: the indices of the maxima are not computed "
+                         "(ceil_mode is another argument)")
+
+
+def adaptive_size(name: str, output_size: OutputSize, size: tuple[int, int]) -> tuple[int, int]:
+    """The output size of an adaptive pool for images of `size`. None stands for the size of the image.
+
+    >>> adaptive_size("pool", (None, 3), (5, 6))
+    (5, 3)
+    """
+    both = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if None in both and len(both) == 2:
+        both = size[0] if both[0] is None else both[0], size[1] if both[1] is None else both[1]
+        output_size = both
+    return pair(f"{name}: output_size", output_size, 1)
+
+
+def _adaptive_windows(name, x, output_size):
     """An object array (O_y, O_x) of (row slice, column slice)."""
-    if x.ndim not in (3, 4):
-        raise InputError(f"adaptive pooling: the input must have shape (N, C, H, W) or (C, H, W), not {x.shape}")
-    size = pair("adaptive pooling: output_size", output_size, 1)
+    image_shape(name, x.shape)
+    size = adaptive_size(name, output_size, x.shape[-2:])
     rows, columns = ([slice(o * n // count, -(-(o + 1) * n // count)) for o in range(count)]
                      for n, count in zip(x.shape[-2:], size, strict=True))
     windows = np.empty(size, object)
     for cell in np.ndindex(*size):
         windows[cell] = rows[cell[0]], columns[cell[1]]
     return windows
-
-
-def _taps(k):
-    """The binomial coefficients divided by their sum. They are exact in floats, and their sum is 1."""
-    return [comb(k - 1, i) / 2 ** (k - 1) for i in range(k)]
-
-
-def _blur(x, k, stride):
-    """Along the last axis, n -> ceil(n / stride): reflect at the edges, blur, keep every stride-th pixel."""
-    before, n = (k - 1) // 2, x.shape[-1]
-    after = k // 2
-    padded = np.concatenate([x[..., 1:before + 1][..., ::-1], x, x[..., ::-1][..., 1:after + 1]], -1)
-    return sum(tap * padded[..., i:i + n:stride] for i, tap in enumerate(_taps(k)))
-
-
-def _blur_adjoint(grad, k, stride, n):
-    """Along the last axis, ceil(n / stride) -> n: add the part of each tap, then add the margins to the edges."""
-    before, after = (k - 1) // 2, k // 2
-    full = np.zeros_like(grad, shape=(*grad.shape[:-1], n + k - 1))
-    for i, tap in enumerate(_taps(k)):
-        full[..., i:i + n:stride] += tap * grad
-    inside = full[..., before:before + n]
-    inside[..., 1:before + 1] += full[..., :before][..., ::-1]
-    inside[..., n - 1 - after:n - 1] += full[..., before + n:][..., ::-1]
-    return inside
