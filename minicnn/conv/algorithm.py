@@ -71,21 +71,21 @@ class Algorithm:
         """grad_input, grad_weight, grad_bias for the cotangent `grad` (N, K, OH, OW).
 
         `needs` is three booleans. The result is None for a gradient that is not needed. After a `forward` with `relu`,
-        `backward` sets the cotangent to 0 where the output is not positive (`before_relu`). `backward` may be called
+        `backward` sets the cotangent to 0 where the output is 0 (`before_relu`). `backward` may be called
         twice with the same `saved`, and must not modify `saved`.
         """
         raise NotImplementedError
 
 
 def before_relu(grad: np.ndarray, out: np.ndarray | None) -> np.ndarray:
-    """The cotangent of a ReLU's input: `grad` where the output `out` is positive, 0 elsewhere.
+    """The cotangent of a ReLU's input: `grad` where the output `out` is positive or NaN, 0 where it is 0.
 
-    Without a ReLU `out` is None and the result is `grad` itself.
+    Without a ReLU `out` is None and the result is `grad` itself. What is hidden becomes 0, also if it is inf or NaN.
 
     >>> before_relu(np.array([1.0, 2.0, np.inf]), np.array([0.0, 3.0, 0.0]))
     array([0., 2., 0.])
     """
-    return grad if out is None else np.where(out > 0, grad, 0)
+    return grad if out is None else np.where(out <= 0, 0, grad)
 
 
 def register(cls: type[Algorithm]) -> type[Algorithm]:

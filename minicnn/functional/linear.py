@@ -115,7 +115,7 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
 
 
 def _product(a, b):
-    """a (..., T) @ b (T, P). A long sum is cut into pieces, which are added in float64: the error does not grow with T."""
+    """a (..., T) @ b (T, P). A long sum is cut into pieces, added in float64: its error does not grow with T."""
     terms = a.shape[-1]
     if terms <= PIECE:
         return a @ b

@@ -94,7 +94,7 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     input = as_tensor(input)
     x = input.data
     pool = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
-    counted = np.ones(x.shape[-2:] if not boolean("avg_pool2d: count_include_pad", count_include_pad) else pool.declared)
+    counted = np.ones(pool.declared if boolean("avg_pool2d: count_include_pad", count_include_pad) else x.shape[-2:])
     if divisor_override is None:
         divisor = pool.total(pool.pad(counted, 0))                          # (OH, OW)
     elif (number := integer("avg_pool2d: divisor_override", divisor_override)) != 0:

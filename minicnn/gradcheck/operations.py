@@ -174,6 +174,7 @@ def _activations(rng):
     yield "log", "", lambda x: (x * x).log(), (a,), SMOOTH
     yield "tanh", "", F.tanh, (a,), SMOOTH
     yield "sigmoid", "", F.sigmoid, (a,), SMOOTH
+    yield "logsigmoid", "", F.logsigmoid, (a,), SMOOTH
     yield "relu", "", F.relu, (a,), SMOOTH
     yield "leaky_relu", "", F.leaky_relu, (a,), SMOOTH
     yield "leaky_relu", "negative_slope=0.3", lambda x: F.leaky_relu(x, 0.3), (a,), SMOOTH
@@ -228,6 +229,8 @@ def _losses(rng):
 
     yield "cross_entropy", "", loss(labels), (logits,), SMOOTH
     yield "cross_entropy", "probabilities", loss(probabilities, weight), (logits,), SMOOTH
+    yield ("cross_entropy", "gradient of the probabilities",
+           lambda x, q: F.cross_entropy(x, q, weight, label_smoothing=0.1), (logits, logits), SMOOTH)
     yield "cross_entropy", "weight", loss(labels, weight), (logits,), SMOOTH
     yield "cross_entropy", "ignore_index", loss(ignoring), (logits,), SMOOTH
     yield "cross_entropy", "label_smoothing", loss(ignoring, weight, label_smoothing=0.2), (logits,), SMOOTH

@@ -28,12 +28,13 @@ from ..kernels.winograd_forward import JOBS, ForwardBlocks, Sizes, convolve_tile
 from ..kernels.winograd_small_batch import Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
-from ..runtime.memory import LINE
+from ..runtime.memory import LINE, BoundedCache
 from ..runtime.target import target
 from ..speeds import speeds
 
 SCRATCH = 2**20 * 3 // 4        # bytes of transformed tiles that stay in the second-level cache
 CHANNELS = 16                   # input channels of a job of the forward pass, at least
+TABLES = 2**28                  # bytes of tables that are kept for later calls
 MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
 
 
@@ -157,6 +158,11 @@ class Tiling:
         self.sizes = Sizes(C=g.in_channels, H=F.n, W=beside * F.n, N=batch, K=g.out_channels, OH=F.m, OW=beside * F.m,
                            top=0, left=0, pitch=F.n, rows=1, columns=beside)
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the tables; at least those of an object."""
+        return 4096 + sum(grid.table.nbytes + grid.adjoint.nbytes for grid in (self.inputs, self.outputs) if grid)
+
     def cut_input(self, x: np.ndarray) -> np.ndarray:
         return x if self.inputs is None else self.inputs.cut(x)
 
@@ -164,7 +170,8 @@ class Tiling:
         return y if self.outputs is None else self.outputs.cut(y)
 
 
-tiling_of = lru_cache(maxsize=128)(Tiling)      # the tables of a cut are as large as one channel of the batch
+# The tables of a cut are several times as large as one channel of the batch.
+tiling_of = BoundedCache(Tiling, lambda tiling: tiling.bytes, TABLES)
 
 
 @register

@@ -31,7 +31,7 @@ class GateTask(NamedTuple):
 
 @functools.cache
 def gate_kernel(bits: int) -> int:
-    """gated[k, p] = grad[k, p] where out[k, p] > 0, else 0; sums[k, part, lane] = the sum of gated over a lane.
+    """gated[k, p] = grad[k, p], but 0 where out[k, p] is 0; sums[k, part, lane] = the sum of gated over a lane.
 
     A job is one part of the pixels of one channel k.
     """

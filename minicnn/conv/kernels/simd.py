@@ -310,11 +310,11 @@ def add_up(typing, total, tile):
 
 @intrinsic
 def where_positive(typing, sign, tile):
-    """tile[i] in the lanes in which sign[i] > 0, else 0."""
+    """tile[i] in the lanes in which sign[i] is positive or nan, else 0."""
     def generate(context, b, signature, arguments):
         zero = zero_vector(tile.dtype)
         lanes = [(b.extract_value(arguments[0], i), b.extract_value(arguments[1], i)) for i in range(tile.count)]
-        return context.make_tuple(b, tile, [b.select(b.fcmp_ordered(">", s, zero), v, zero) for s, v in lanes])
+        return context.make_tuple(b, tile, [b.select(b.fcmp_ordered("<=", s, zero), zero, v) for s, v in lanes])
     return tile(sign, tile), generate
 
 

@@ -82,7 +82,7 @@ class BackwardSetup(NamedTuple):
 
     units: int          # of images
     parts: int          # of the work for a unit: jobs
-    rectify: int        # whether to set dy to 0 where y is not positive
+    rectify: int        # whether to set dy to 0 where y is 0
     needs_x: int        # whether dx is wanted
     needs_w: int        # whether dU is wanted
     add_products: int   # the address of a `weight_block` of u x k vectors
@@ -144,7 +144,7 @@ def transform_cotangent_down(F: Filtering, arrays: BackwardArrays, s: Sizes, rec
 
     dy[at] is the first of `group` vectors of images, and to[i, j] has as many vectors.
 
-    With `rectify`, pixels at which y is not positive are 0.
+    With `rectify`, pixels at which y is 0 are 0.
     """
     length, total = s.columns * F.m, zeros(F.bits, 1, 1)
     for j in range(length):

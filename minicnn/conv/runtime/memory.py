@@ -1,4 +1,4 @@
-"""Memory for the arrays of a convolution: aligned, and reused within the process."""
+"""Memory for the arrays of a convolution: aligned, and reused within the process; a cache that is bounded in bytes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,62 @@ import mmap
 import os
 import sys
 import threading
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 LINE = 64                       # bytes of a cache line
 HUGE_PAGE, RESERVED = 2**21, 2**28
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3             # numbers of glibc's mallopt, from its malloc.h
 
 _local = threading.local()
+
+
+class BoundedCache(Generic[Key, Value]):
+    """make(key) for each key, kept while all values together have at most `most` bytes. The newest is always kept.
+
+    Parameters
+    ----------
+    make : callable
+    size : callable
+        The bytes of a value.
+    most : int
+
+    Examples
+    --------
+    >>> cache = BoundedCache(bytes, len, 10)
+    >>> [len(cache(n)) for n in (4, 6, 4, 3)], cache.bytes
+    ([4, 6, 4, 3], 7)
+    """
+
+    def __init__(self, make: Callable[[Key], Value], size: Callable[[Value], int], most: int) -> None:
+        self.make, self.size, self.most, self.bytes = make, size, most, 0
+        self.kept: dict[Key, Value] = {}                # the one that was used last stands last
+        self.lock = threading.Lock()
+
+    def __call__(self, key: Key) -> Value:
+        with self.lock:
+            value = self.kept.pop(key, None)
+            if value is not None:
+                self.kept[key] = value
+                return value
+        value = self.make(key)
+        with self.lock:
+            if key not in self.kept:                    # another thread may have made it in the meantime
+                self.kept[key] = value
+                self.bytes += self.size(value)
+            while self.bytes > self.most and len(self.kept) > 1:
+                self.bytes -= self.size(self.kept.pop(next(iter(self.kept))))
+        return value
+
+    def cache_clear(self) -> None:
+        """Forget all values."""
+        with self.lock:
+            self.kept, self.bytes = {}, 0
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:

@@ -295,7 +295,7 @@ class Interpreter:
         return total + tile.sum(0)
 
     def where_positive(self, sign, tile):
-        return np.where(sign > 0, tile, tile.dtype.type(0))
+        return np.where(sign <= 0, tile.dtype.type(0), tile)
 
     def relu(self, tile):
         return np.maximum(tile, 0)
