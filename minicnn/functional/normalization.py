@@ -72,7 +72,7 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
 
     def vjp(grad):
         total, product = (a.sum(axes, np.float64) for a in (grad, grad * normal))
-        g: np.ndarray = grad
+        g = grad
         if training and x.size:     # mean and var depend on x too: subtract their part
             count = x.size // x.shape[1]
             g = grad - column(total / count) - normal * column(product / count)
