@@ -39,7 +39,7 @@ from .simd import (
 
 JOBS = 64                       # enough for as many cores
 CHAIN = 64                      # products in a chain of additions; a longer sum consists of several chains
-PER_CALL = 2_000_000            # products: less work is not worth a call on another thread
+PER_CALL = 600_000              # products: less work is not worth a call on another thread
 
 
 class Sizes(NamedTuple):

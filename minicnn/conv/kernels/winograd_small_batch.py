@@ -12,7 +12,7 @@ from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .numbers import number, set_number, short_entry
 
-PER_CALL = 50_000               # numbers: less work is not worth a call on another thread
+PER_CALL = 15_000               # numbers: less work is not worth a call on another thread
 
 
 class GatherTask(NamedTuple):

@@ -20,7 +20,7 @@ from .cook_toom_transform import Filtering, transform
 from .numbers import set_entry
 from .simd import column, gather, store_column, store_tile, transpose
 
-PER_CALL = 50_000               # numbers of tiles: less work is not worth a call on another thread
+PER_CALL = 10_000               # numbers of tiles: less work is not worth a call on another thread
 
 
 class WeightTask(NamedTuple):
@@ -79,7 +79,11 @@ def weight_kernel(F: Filtering) -> int:
                 store_column(transform("G", F, tile), 0, planes, half + j * lanes, F.r * lanes)
             for i in range(F.n):
                 tile = transform("G", F, column(F.bits, F.r, planes, half + i * F.r * lanes, lanes))
-                store_tile(tile, 1, w.u, (i * F.n * blocks + block) * pairs + first, blocks * pairs, F.n, pairs - first)
+                to = (i * F.n * blocks + block) * pairs + first
+                if first + lanes <= pairs:              # many processors store a part of a vector slowly
+                    store_column(tile, 0, w.u, to, blocks * pairs)
+                else:
+                    store_tile(tile, 1, w.u, to, blocks * pairs, F.n, pairs - first)
 
     return compiled_block(4, transform_weight)
 
