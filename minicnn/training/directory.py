@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,10 @@ except ImportError:                               # Windows: there is no lock
 
 from ..errors import FileError
 from ..files import check_destination, takes_files
+from ..files.temporary import NAME, sweep
 from ..models import PRETRAINED
 
 LAST, BEST, HISTORY = "last.safetensors", "best.safetensors", "history.jsonl"
-TEMPORARY = re.compile(r"\.minicnn-[0-9a-f]{16}(\.\w+)?")       # the names of `files.replacing`
 
 _held: dict[tuple[int, int], tuple[int, int]] = {}      # (device, inode) of a directory: the thread that claimed it
 
@@ -51,7 +50,7 @@ def check_empty(path: Path) -> None:
     """Raise FileError if a directory is not empty. The temporary files of a killed process do not count."""
     if path.is_file():
         raise FileError(f"{path} is a file; give the name of a new directory")
-    if path.exists() and (not path.is_dir() or any(not TEMPORARY.fullmatch(file.name) for file in path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(not NAME.fullmatch(file.name) for file in path.iterdir())):
         raise FileError(f"{path} exists and is not empty: choose another directory")
 
 
@@ -133,7 +132,7 @@ def _locked(path: Path, made: list[Path]) -> Iterator[None]:
                 if not _is_still(path, key):      # it was removed before it was locked
                     continue
                 _held[key] = owner
-                _sweep(path)
+                sweep(path)
             try:
                 yield
             finally:
@@ -188,11 +187,3 @@ def _is_still(path, key):
         return os.name == "nt" or _key(os.stat(path)) == key
     except OSError:
         return False
-
-
-def _sweep(path):
-    """Remove the temporary files of a process that was killed. No other training has files here: see `_lock`."""
-    for file in path.iterdir():
-        if TEMPORARY.fullmatch(file.name) and file.is_file() and not file.is_symlink():
-            with contextlib.suppress(OSError):
-                file.unlink()

@@ -149,7 +149,7 @@ def _check_numbers(saved, settings):
             "sums": isinstance(sums, dict) and sums.keys() == set(SUMS) and all(map(_is_number, sums.values())),
             "history": isinstance(history, list) and all(map(_is_record, history)) and len(history) == epoch,
             "best": best is None if not history else isinstance(best, dict) and _is_number(best.get("val_error"))
-            and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= epoch,
+            and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= len(history),
             "schedule": isinstance(meta["schedule"], dict), "generators": isinstance(meta["generators"], dict)}.items():
         if not fits:
             raise _damaged(saved, f"{name} is {str(meta[name])[:80]}")
@@ -202,14 +202,21 @@ def _check_model(saved, model, name):
 
 
 def _check_optimizer(saved, settings, model):
-    """Load the state into a second optimiser and a second schedule."""
-    optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = OneCycleLR(optimizer, settings.lr, total_steps=max(1, saved.meta["schedule"]["total_steps"]))
+    """Load the state into a second optimiser and a second schedule, and compare it with what the settings make."""
+    meta, optimizer = saved.meta, AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = OneCycleLR(optimizer, settings.lr, total_steps=meta["schedule"]["total_steps"])
+    steps = schedule.total_steps // settings.epochs * meta["epoch"] + meta["batch"]
+    fresh, numbers = vars(optimizer).copy(), {**schedule.state_dict(), "last_epoch": steps}
     try:
         optimizer.load_state_dict(saved.optimizer)
-        schedule.load_state_dict(saved.meta["schedule"])
+        schedule.load_state_dict(meta["schedule"])
     except (InputError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(f"{_file(saved)}: the state of its optimiser does not fit: {error}") from error
+    changed = [name for name in ("weight_decay", "eps") if getattr(optimizer, name) != fresh[name]]
+    changed += [name for name, value in schedule.state_dict().items() if value != numbers[name]]
+    if changed or not _is_number(saved.optimizer["lr"]):
+        raise CheckpointError(f"{_file(saved)}: its optimiser has another {', '.join(changed) or 'lr'} than its "
+                              "settings")
     for i, state in enumerate(optimizer.state):
         if state and (state.keys() != ADAM or not is_integer(state["step"]) or not all(
                 isinstance(state[name], np.ndarray) and np.isfinite(state[name]).all() for name in ADAM - {"step"})):

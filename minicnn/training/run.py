@@ -88,9 +88,10 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     name = (extra_meta or {}).get("model", name_of(model))
     if resume is not None:
         settings = check_resume(resume, model, name, data, settings)
+    settings = settings or Settings()
+    check_model_on_data(model, data, _loader(data, settings, 0), fresh=resume is None)
     with contextlib.nullcontext() if out is None else claimed(out):
-        run = _Run(model, data, settings or Settings(), out, progress, {"model": name, **(extra_meta or {})})
-        run.check(fresh=resume is None)
+        run = _Run(model, data, settings, out, progress, {"model": name, **(extra_meta or {})})
         if resume is not None:
             run.restore(resume)
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked
@@ -111,12 +112,8 @@ class _Run:
         self.history, self.epoch, self.batch = [], 0, 0
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
         self.best = None                          # (validation error, epoch, state) of the best epoch so far
-
-    def check(self, fresh):
-        """Raise what the training would raise later. If the model is not `fresh`, its weights are replaced yet."""
-        check_model_on_data(self.model, self.data, self._loader(), fresh)
-        if self.out is not None:
-            self.meta["data_checksum"] = data_checksum(self.data)
+        if out is not None:
+            self.meta["data_checksum"] = data_checksum(data)
             check_storable(self.out, *self._state(LAST))
 
     def train(self, stop):
@@ -127,15 +124,10 @@ class _Run:
             self.model.load_state_dict(self.best[2])
         return self.history
 
-    def _loader(self):
-        return DataLoader(self.data.train_images, self.data.train_labels, self.settings.batch_size, shuffle=True,
-                          max_shift=self.settings.max_shift,
-                          rng=np.random.default_rng([self.settings.seed, self.epoch]))
-
     def _epoch(self, stop):
         self._report()
         clock = time.perf_counter()
-        for images, labels in self._loader().batches(self.batch):
+        for images, labels in _loader(self.data, self.settings, self.epoch).batches(self.batch):
             self._step(images, labels)
             self.batch += 1
             now = time.perf_counter()
@@ -225,6 +217,11 @@ class _Run:
             if self.out is not None and best.path.resolve() != (self.out / BEST).resolve():
                 checkpoint.save(self.out / BEST, best.model, None, best.meta)
                 self._save(LAST)
+
+
+def _loader(data, settings, epoch):
+    return DataLoader(data.train_images, data.train_labels, settings.batch_size, shuffle=True,
+                      max_shift=settings.max_shift, rng=np.random.default_rng([settings.seed, epoch]))
 
 
 def _numbers(record):
