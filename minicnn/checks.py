@@ -151,6 +151,26 @@ def image_shape(name: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"{name}: an image needs at least one channel and one pixel; the input has shape {shape}")
 
 
+def why_not_stored(values: np.ndarray, dtype: np.dtype) -> str | None:
+    """Why an array cannot be stored as `dtype` without becoming something else, or None. Rounding is no reason.
+
+    >>> why_not_stored(np.array([1e300]), np.dtype("float32"))
+    'has 1.0e+300, which is too large for float32'
+    >>> why_not_stored(np.array([1 + 2j]), np.dtype("float32"))
+    'holds complex128 but must hold float32'
+    """
+    whole = dtype.kind in "iu" and values.dtype.kind in "iu"
+    if values.dtype.kind != dtype.kind and not whole:
+        return f"holds {values.dtype} but must hold {dtype}"
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype)
+    if whole and (stored != values).any():
+        return f"has integers that {dtype} cannot hold"
+    if dtype.kind == "f" and (np.isinf(stored) & np.isfinite(values)).any():
+        return f"has {np.abs(values[np.isfinite(values)]).max():.1e}, which is too large for {dtype}"
+    return None
+
+
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """Return an integer, or a tuple or list of two integers, as a pair of ints. Each must be at least `least`.
 

@@ -95,12 +95,7 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     x = input.data
     pool = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
     counted = np.ones(pool.declared if boolean("avg_pool2d: count_include_pad", count_include_pad) else x.shape[-2:])
-    if divisor_override is None:
-        divisor = pool.total(pool.pad(counted, 0))                          # (OH, OW)
-    elif (number := integer("avg_pool2d: divisor_override", divisor_override)) != 0:
-        divisor = np.float64(number)
-    else:
-        raise InputError("avg_pool2d: divisor_override must not be 0: every sum is divided by it")
+    divisor = check_divisor("avg_pool2d", divisor_override) or pool.total(pool.pad(counted, 0))     # (OH, OW)
     total = pool.total(pool.pad(x, 0))
     out = np.divide(total, divisor, out=np.empty_like(total, x.dtype), casting="same_kind")
 
@@ -182,8 +177,7 @@ class _Windows:
 
     def __init__(self, name, size, kernel, stride, padding, dilation, ceil_mode):
         (sy, sx), (dy, dx), self.size, self.padding = stride, dilation, size, padding
-        if any(2 * p > k for p, k in zip(self.padding, kernel, strict=True)):
-            raise InputError(f"{name}: padding {self.padding} must be at most half the kernel {kernel}")
+        check_padding(name, kernel, padding)
         span = dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1
         self.declared = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
         if any(s > n for s, n in zip(span, self.declared, strict=True)):
@@ -235,6 +229,19 @@ def refuse_indices(name: str, return_indices: bool) -> None:
     if boolean(f"{name}: return_indices", return_indices):
         raise InputError(f"{name}: return_indices=True is not possible: the indices of the maxima are not computed "
                          "(ceil_mode is another argument)")
+
+
+def check_divisor(name: str, divisor: int | None) -> int | None:
+    """Return the `divisor_override` of an average pool. It must be an integer but not 0, or None."""
+    if divisor is not None and (divisor := integer(f"{name}: divisor_override", divisor)) == 0:
+        raise InputError(f"{name}: divisor_override must not be 0: every sum is divided by it")
+    return divisor
+
+
+def check_padding(name: str, kernel: tuple[int, int], padding: tuple[int, int]) -> None:
+    """Raise InputError if the padding of a pool is more than half of its kernel: a window could see nothing else."""
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise InputError(f"{name}: padding {padding} must be at most half the kernel {kernel}")
 
 
 def adaptive_size(name: str, output_size: OutputSize, size: tuple[int, int]) -> tuple[int, int]:

@@ -1,26 +1,14 @@
 """Layers: modules that own parameters. Names, argument order, defaults and initialisation are PyTorch's."""
 
 from . import init
-from .layers import (
-    BatchNorm2d,
-    Conv2d,
-    CrossEntropyLoss,
-    Dropout,
-    Flatten,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    MSELoss,
-    ReLU,
-    Sigmoid,
-    Tanh,
-    conv_relu,
-)
+from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
+from .layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, conv_relu
+from .losses import CrossEntropyLoss, MSELoss
 from .module import Module, Parameter, Sequential
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, MaxPool2d
 
 __all__ = [
     "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "BlurPool2d", "Conv2d", "CrossEntropyLoss",
-    "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module", "Parameter", "ReLU",
-    "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
+    "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
+    "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
 ]

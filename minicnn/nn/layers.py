@@ -1,4 +1,4 @@
-"""Layers with parameters, activations and losses. Names, argument order, defaults and initialisation are PyTorch's."""
+"""Layers with parameters, Dropout and Flatten. Names, argument order, defaults and initialisation are PyTorch's."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 
 from .. import functional as F
 from ..autograd import no_grad
-from ..checks import integer, optional_generator, pair
+from ..checks import boolean, cpu, float_dtype, fraction, integer, number, one_of, optional_generator, pair
 from ..conv import Geometry
+from ..conv.geometry import parse_padding
 from ..errors import InputError
 from ..tensor import Tensor
 from . import init
+from .activations import ReLU
 from .module import Module, Parameter
 
 
@@ -30,7 +32,10 @@ class Conv2d(Module):
     padding : int, (int, int), "same" or "valid"
     bias : bool
     padding_mode : {"zeros", "circular"}
-    dtype : float32 or float64
+    device : None or "cpu"
+        Has its place in PyTorch's order of arguments.
+    dtype : float32 or float64, optional
+        By default float32.
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator
@@ -50,28 +55,31 @@ class Conv2d(Module):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int],
                  stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] | str = 0,
                  dilation: int | tuple[int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
-                 dtype: Any = np.float32, *, algorithm: str = "auto", rng: np.random.Generator | None = None) -> None:
-        for name, value in (("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)):
-            integer(f"Conv2d: {name}", value, 1)
+                 device: str | None = None, dtype: Any = None, *, algorithm: str = "auto",
+                 rng: np.random.Generator | None = None) -> None:
+        in_channels, out_channels, groups = (integer(f"Conv2d: {name}", value, 1) for name, value in (
+            ("in_channels", in_channels), ("out_channels", out_channels), ("groups", groups)))
         if in_channels % groups or out_channels % groups:
             raise InputError(f"Conv2d: groups={groups} must divide in_channels={in_channels} and "
                              f"out_channels={out_channels}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size, self.stride = pair("kernel_size", kernel_size, 1), pair("stride", stride, 1)
-        self.padding, self.dilation = padding, pair("dilation", dilation, 1)
-        self.padding_mode, self.algorithm = padding_mode, algorithm
+        self.kernel_size, self.stride = pair("Conv2d: kernel_size", kernel_size, 1), pair("Conv2d: stride", stride, 1)
+        self.padding, self.dilation = padding, pair("Conv2d: dilation", dilation, 1)
+        self.padding_mode = one_of("Conv2d: padding_mode", padding_mode, ("zeros", "circular"))
+        self.algorithm = algorithm
+        parse_padding(padding, (1, 1), self.stride)             # raises what every call would raise
         self.weight, self.bias = _weight_and_bias(
-            (out_channels, in_channels // groups, *self.kernel_size), bias, dtype, rng)
+            "Conv2d", (out_channels, in_channels // groups, *self.kernel_size), bias, device, dtype, rng)
 
-    def forward(self, x: Tensor, relu: bool = False) -> Tensor:
+    def forward(self, input: Tensor, relu: bool = False) -> Tensor:
         """The convolution; with `relu` the ReLU of the convolution, computed in one pass."""
-        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
+        return F.conv2d(input, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups,
                         padding_mode=self.padding_mode, algorithm=self.algorithm, relu=relu)
 
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
         """A call with `relu` has two steps: the convolution, which is computed once more, and its ReLU."""
-        def arguments(x, relu=False):                 # the arguments of `forward`
-            return x, relu
+        def arguments(input, relu=False):             # the arguments of `forward`
+            return input, relu
         x, relu = arguments(*inputs, **options)
         if not relu:
             return super().steps(inputs, options, output)
@@ -110,19 +118,21 @@ def conv_relu(conv: Conv2d, relu: ReLU, x: Tensor) -> Tensor:
 class Linear(Module):
     """`functional.linear` with a learned weight (out_features, in_features) and bias, drawn from +-1/sqrt(in_features).
 
+    Arguments are those of `Conv2d`.
+
     >>> Linear(180, 10)
     Linear(180, 10)
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, dtype: Any = np.float32, *,
-                 rng: np.random.Generator | None = None) -> None:
-        integer("Linear: in_features", in_features, 1)
-        integer("Linear: out_features", out_features, 1)
-        self.in_features, self.out_features = in_features, out_features
-        self.weight, self.bias = _weight_and_bias((out_features, in_features), bias, dtype, rng)
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: str | None = None,
+                 dtype: Any = None, *, rng: np.random.Generator | None = None) -> None:
+        self.in_features = integer("Linear: in_features", in_features, 1)
+        self.out_features = integer("Linear: out_features", out_features, 1)
+        self.weight, self.bias = _weight_and_bias("Linear", (self.out_features, self.in_features), bias, device, dtype,
+                                                  rng)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight, self.bias)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.weight, self.bias)
 
     def window(self, in_shape: tuple[int, ...]) -> None:
         """None: every output sees the whole input."""
@@ -136,81 +146,90 @@ class Linear(Module):
 
 
 class BatchNorm2d(Module):
-    """`functional.batch_norm` of images, with running mean and variance. The weight starts at 1, the bias at 0."""
+    """`functional.batch_norm` of images, with running mean and variance. The weight starts at 1, the bias at 0.
 
-    buffers = ("running_mean", "running_var")
+    Parameters
+    ----------
+    num_features : int
+    eps : float
+        Above 0.
+    momentum : float or None
+        None: the running statistics are the mean of the statistics of all batches so far. The buffer
+        `num_batches_tracked` counts them.
+    affine : bool
+        Without it there are no weight and bias.
+    track_running_stats : bool
+        Without it evaluation uses the statistics of the batch too.
+    device, dtype
+        As in `Conv2d`.
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: Any = np.float32) -> None:
-        integer("BatchNorm2d: num_features", num_features, 1)
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight, self.bias = Parameter(np.ones(num_features, dtype)), Parameter(np.zeros(num_features, dtype))
-        self.running_mean, self.running_var = np.zeros(num_features, dtype), np.ones(num_features, dtype)
+    Notes
+    -----
+    A PyTorch state always has "num_batches_tracked". With a number as momentum, `load_state_dict` ignores this entry.
 
-    def forward(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or x.shape[1] != self.num_features:
-            raise InputError(f"BatchNorm2d: the input must have shape (N, {self.num_features}, H, W), not {x.shape}")
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, self.training,
-                            self.momentum, self.eps)
+    Examples
+    --------
+    >>> norm = BatchNorm2d(1, momentum=None)
+    >>> for value in 1.0, 2.0, 6.0:
+    ...     _ = norm(Tensor(np.full((2, 1, 1, 1), value)))
+    >>> norm.running_mean
+    array([3.], dtype=float32)
+    """
+
+    buffers: tuple[str, ...] = ("running_mean", "running_var")
+    ignored_state = ("num_batches_tracked",)
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+                 track_running_stats: bool = True, device: str | None = None, dtype: Any = None) -> None:
+        n = self.num_features = integer("BatchNorm2d: num_features", num_features, 1)
+        self.eps = number("BatchNorm2d: eps", eps, above=0)
+        self.momentum = None if momentum is None else number("BatchNorm2d: momentum", momentum)
+        self.affine = boolean("BatchNorm2d: affine", affine)
+        self.track_running_stats = boolean("BatchNorm2d: track_running_stats", track_running_stats)
+        cpu("BatchNorm2d: device", device)
+        dtype = float_dtype("BatchNorm2d: dtype", dtype)
+        self.weight = Parameter(np.ones(n, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(n, dtype)) if affine else None
+        self.running_mean: np.ndarray | None = None
+        self.running_var: np.ndarray | None = None
+        if not track_running_stats:
+            self.buffers = ()
+            return
+        self.running_mean, self.running_var = np.zeros(n, dtype), np.ones(n, dtype)
+        if momentum is None:
+            self.buffers = (*self.buffers, "num_batches_tracked")
+            self.num_batches_tracked = np.zeros((), np.int64)
+
+    def forward(self, input: Tensor) -> Tensor:
+        shape = np.shape(input)
+        if len(shape) != 4 or shape[1] != self.num_features:
+            raise InputError(f"BatchNorm2d: the input must have shape (N, {self.num_features}, H, W), not {shape}")
+        momentum, training = self.momentum, self.training
+        if self.track_running_stats and training and momentum is None:
+            momentum = 1 / (float(self.num_batches_tracked) + 1)
+        out = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
+                           training or not self.track_running_stats, 0.0 if momentum is None else momentum, self.eps)
+        if "num_batches_tracked" in self.buffers and training and out.size:
+            self.num_batches_tracked += 1
+        return out
 
     def extra_repr(self) -> str:
-        return str(self.num_features)
+        defaults = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}
+        return ", ".join([str(self.num_features), *(f"{name}={value}" for name, default in defaults.items()
+                                                    if (value := getattr(self, name)) != default)])
 
 
 class Dropout(Module):
     """`functional.dropout` while training. The generator `rng` belongs to the layer."""
 
     def __init__(self, p: float = 0.5, *, rng: np.random.Generator | None = None) -> None:
-        self.p, self.rng = p, optional_generator("Dropout: rng", rng)
+        self.p, self.rng = fraction("Dropout: p", p), optional_generator("Dropout: rng", rng)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training, rng=self.rng)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.dropout(input, self.p, self.training, rng=self.rng)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
-
-
-class ReLU(Module):
-    """`functional.relu`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x)
-
-
-class LeakyReLU(Module):
-    """`functional.leaky_relu`."""
-
-    def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.leaky_relu(x, self.negative_slope)
-
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}"
-
-
-class Tanh(Module):
-    """`functional.tanh`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.tanh(x)
-
-
-class Sigmoid(Module):
-    """`functional.sigmoid`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.sigmoid(x)
-
-
-class LogSoftmax(Module):
-    """`functional.log_softmax`."""
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.log_softmax(x, self.dim)
 
 
 class Flatten(Module):
@@ -219,36 +238,15 @@ class Flatten(Module):
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.flatten(x, self.start_dim, self.end_dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.flatten(input, self.start_dim, self.end_dim)
 
 
-class CrossEntropyLoss(Module):
-    """`functional.cross_entropy` of (logits, target)."""
-
-    def __init__(self, weight: np.ndarray | Tensor | None = None, *, ignore_index: int = -100, reduction: str = "mean",
-                 label_smoothing: float = 0.0) -> None:
-        self.weight, self.ignore_index = weight, ignore_index
-        self.reduction, self.label_smoothing = reduction, label_smoothing
-
-    def forward(self, input: Tensor, target: np.ndarray | Tensor) -> Tensor:
-        return F.cross_entropy(input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction,
-                               label_smoothing=self.label_smoothing)
-
-
-class MSELoss(Module):
-    """`functional.mse_loss` of (input, target)."""
-
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = reduction
-
-    def forward(self, input: Tensor, target: np.ndarray | Tensor) -> Tensor:
-        return F.mse_loss(input, target, self.reduction)
-
-
-def _weight_and_bias(shape, bias, dtype, rng):
+def _weight_and_bias(layer, shape, bias, device, dtype, rng):
     """A weight (out, ...) and a bias (out,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first."""
-    rng = optional_generator("rng", rng)
+    cpu(f"{layer}: device", device)
+    bias, dtype = boolean(f"{layer}: bias", bias), float_dtype(f"{layer}: dtype", dtype)
+    rng = optional_generator(f"{layer}: rng", rng)
     bound = init.default_bound(int(np.prod(shape[1:])))
     draw = lambda shape: Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
     return draw(shape), draw(shape[:1]) if bias else None

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..conv import Geometry
-from ..errors import InputError, InputTypeError
+from ..errors import InputTypeError
 from ..tensor import Tensor
+from .state import load_arrays
 
 
 class Parameter(Tensor):
@@ -53,8 +54,10 @@ class RemovableHandle:
 class Module:
     """A function with parameters and sub-modules. They are its attributes, in the order in which they were set.
 
-    A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. `buffers` names the arrays that
-    belong to the state but are not learned (running means).
+    A subclass sets its parameters and sub-modules in `__init__` and defines `forward`. An attribute may also be a list,
+    tuple or dict of them: `self.layers = [Conv2d(1, 8, 3)]` has the parameters "layers.0.weight" and "layers.0.bias".
+    `buffers` names the arrays that belong to the state but are not learned (running means). `ignored_state` names what
+    `load_state_dict` accepts and forgets.
 
     A layer that sees more than one pixel also defines `window`. A layer that multiplies also defines `multiply_adds`.
     A convolution defines `geometry`, from which the other two follow. `nn.summary` uses these methods.
@@ -79,6 +82,7 @@ class Module:
 
     training = True
     buffers: tuple[str, ...] = ()
+    ignored_state: tuple[str, ...] = ()
     _forward_hooks: dict[RemovableHandle, tuple[Callable, bool]] = {}      # empty; a module with hooks has its own
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
@@ -175,17 +179,17 @@ class Module:
             if id(module) not in seen:
                 seen.add(id(module))
                 yield name, module
-                children = [(f"{name}.{own}" if name else own, child) for own, child in module._children()]
+                children = [(prefixed(name, own), child) for own, child in module._children()]
                 stack.extend(reversed(children))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """(dotted name, Parameter) of all parameters, each once."""
         seen = set()
         for prefix, module in self.named_modules():
-            for name, value in vars(module).items():
+            for name, value in module._members():
                 if isinstance(value, Parameter) and id(value) not in seen:
                     seen.add(id(value))
-                    yield f"{prefix}.{name}" if prefix else name, value
+                    yield prefixed(prefix, name), value
 
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order of `named_parameters`."""
@@ -213,6 +217,13 @@ class Module:
     def load_state_dict(self, state: dict[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
         """Copy arrays into the parameters and buffers of the same names.
 
+        Parameters
+        ----------
+        state : dict
+            Arrays or Tensors of floating-point numbers, by name; they are rounded to the parameter's dtype.
+        strict : bool
+            Whether all names must be the same.
+
         Returns
         -------
         (missing_keys, unexpected_keys)
@@ -220,8 +231,10 @@ class Module:
         Raises
         ------
         InputError
-            A shape differs, or `strict` is true and names are missing or unexpected. The message lists all of them,
-            and nothing is changed.
+            A shape differs; values are no floating-point numbers or too large for the parameter's dtype; `strict` is
+            true and names are missing or unexpected. The message lists all of them, and nothing is changed.
+        InputTypeError
+            The state is not a dict.
 
         Examples
         --------
@@ -231,20 +244,8 @@ class Module:
             ...
         minicnn.InputError: the state does not fit Linear: missing: bias; wrong shape: weight is (1, 3) but must be (1, 2)
         """  # noqa: E501
-        own = dict(self._state())
-        state = {name: np.asarray(getattr(value, "data", value) if isinstance(value, Tensor) else value)
-                 for name, value in state.items()}
-        missing, unexpected = [n for n in own if n not in state], [n for n in state if n not in own]
-        shapes = [f"{n} is {state[n].shape} but must be {own[n].shape}" for n in own
-                  if n in state and state[n].shape != own[n].shape]
-        found = {"missing": missing * strict, "unexpected": unexpected * strict, "wrong shape": shapes}
-        problems = [f"{title}: {', '.join(names)}" for title, names in found.items() if names]
-        if problems:
-            raise InputError(f"the state does not fit {type(self).__name__}: {'; '.join(problems)}")
-        for name, array in own.items():
-            if name in state:
-                array[...] = state[name]
-        return missing, unexpected
+        ignored = [prefixed(prefix, name) for prefix, module in self.named_modules() for name in module.ignored_state]
+        return load_arrays(dict(self._state()), state, strict, type(self).__name__, ignored)
 
     def extra_repr(self) -> str:
         """The arguments shown between the parentheses of the repr."""
@@ -260,24 +261,47 @@ class Module:
         counts[0] = counts[0][0], f"{total:,} parameter{'s' * (total != 1)}"
         return "\n".join(f"{text:<{width}}{count}".rstrip() for text, count in counts)
 
-    def _lines(self, label):
-        """(text, number of parameters) for each line of the repr."""
-        children = list(self._children())
+    def _lines(self, label, outer=()):
+        """(text, number of parameters) for each line of the repr. `outer` are the modules that this one lies in."""
+        outer = (*outer, self)
+        children = [(name, child) for name, child in self._children() if child not in outer]
         count = sum(p.size for p in self.parameters())
         if not children:
             return [(f"{label}{type(self).__name__}({self.extra_repr()})", count)]
-        inner = [(f"  {text}", n) for name, child in children for text, n in child._lines(f"({name}): ")]
+        inner = [(f"  {text}", n) for name, child in children for text, n in child._lines(f"({name}): ", outer)]
         return [(f"{label}{type(self).__name__}({self.extra_repr()}", count), *inner, (")", 0)]
 
     def _children(self):
-        return ((name, value) for name, value in vars(self).items() if isinstance(value, Module))
+        return ((name, value) for name, value in self._members() if isinstance(value, Module))
+
+    def _members(self):
+        """(name, value) of the attributes, and of the elements of lists, tuples and dicts."""
+        inside = set()                                  # containers, by id: a list may contain itself
+        stack = [(name, value) for name, value in reversed(vars(self).items()) if name != "_forward_hooks"]
+        while stack:
+            name, value = stack.pop()
+            if not isinstance(value, (list, tuple, dict)):
+                yield name, value
+            elif id(value) not in inside:
+                inside.add(id(value))
+                items = value.items() if isinstance(value, dict) else enumerate(value)
+                stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
 
     def _state(self):
         for name, parameter in self.named_parameters():
             yield name, parameter.data
         for prefix, module in self.named_modules():
             for name in module.buffers:
-                yield f"{prefix}.{name}" if prefix else name, getattr(module, name)
+                yield prefixed(prefix, name), getattr(module, name)
+
+
+def prefixed(prefix: str, name: str) -> str:
+    """The dotted name of a member of the module that is named `prefix`. The outermost module has the name "".
+
+    >>> prefixed("conv1", "weight"), prefixed("", "weight")
+    ('conv1.weight', 'weight')
+    """
+    return f"{prefix}.{name}" if prefix else name
 
 
 class Sequential(Module):

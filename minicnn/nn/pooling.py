@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .. import functional as F
-from ..checks import pair
+from ..checks import boolean, pair
+from ..functional.pooling import OutputSize, adaptive_size, check_divisor, check_padding, refuse_indices
 from ..tensor import Tensor
 from .module import Module, Window
 
@@ -13,6 +14,7 @@ class _WindowPool(Module):
 
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int]
+    padding: int | tuple[int, int]
     dilation: int | tuple[int, int] = 1
 
     def window(self, in_shape: tuple[int, ...]) -> Window:
@@ -22,8 +24,17 @@ class _WindowPool(Module):
         return Window(span, pair("stride", self.stride, 1))
 
     def extra_repr(self) -> str:
-        padding = f", padding={self.padding}" if hasattr(self, "padding") else ""
+        padding = "" if isinstance(self, BlurPool2d) else f", padding={self.padding}"
         return f"kernel_size={self.kernel_size}, stride={self.stride}{padding}"
+
+    def _set_windows(self, kernel_size, stride, padding):
+        """Keep the sizes as they were given, once they are checked: each call would refuse what is wrong."""
+        name = type(self).__name__
+        stride = kernel_size if stride is None else stride
+        sizes = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: padding", padding, 0)
+        pair(f"{name}: stride", stride, 1)
+        check_padding(name, *sizes)
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
 
 
 class MaxPool2d(_WindowPool):
@@ -31,12 +42,14 @@ class MaxPool2d(_WindowPool):
 
     def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
                  padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
-                 ceil_mode: bool = False) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
-        self.dilation, self.ceil_mode = dilation, ceil_mode
+                 return_indices: bool = False, ceil_mode: bool = False) -> None:
+        refuse_indices("MaxPool2d", return_indices)
+        self._set_windows(kernel_size, stride, padding)
+        pair("MaxPool2d: dilation", dilation, 1)
+        self.dilation, self.ceil_mode = dilation, boolean("MaxPool2d: ceil_mode", ceil_mode)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.max_pool2d(x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
 
 
 class AvgPool2d(_WindowPool):
@@ -45,11 +58,13 @@ class AvgPool2d(_WindowPool):
     def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
                  padding: int | tuple[int, int] = 0, ceil_mode: bool = False, count_include_pad: bool = True,
                  divisor_override: int | None = None) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, kernel_size if stride is None else stride, padding
-        self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
+        self._set_windows(kernel_size, stride, padding)
+        self.ceil_mode = boolean("AvgPool2d: ceil_mode", ceil_mode)
+        self.count_include_pad = boolean("AvgPool2d: count_include_pad", count_include_pad)
+        self.divisor_override = check_divisor("AvgPool2d", divisor_override)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
                             self.divisor_override)
 
 
@@ -61,30 +76,31 @@ class BlurPool2d(_WindowPool):
     """
 
     def __init__(self, kernel_size: int | tuple[int, int] = 4, stride: int | tuple[int, int] = 2) -> None:
-        self.kernel_size, self.stride = kernel_size, stride
+        self._set_windows(kernel_size, stride, 0)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.blur_pool2d(x, self.kernel_size, self.stride)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.blur_pool2d(input, self.kernel_size, self.stride)
 
 
 class AdaptiveAvgPool2d(Module):
     """`functional.adaptive_avg_pool2d`; output_size 1 is global average pooling."""
 
-    def __init__(self, output_size: int | tuple[int, int]) -> None:
+    def __init__(self, output_size: OutputSize) -> None:
+        adaptive_size(type(self).__name__, output_size, (1, 1))         # raises what every call would raise
         self.output_size = output_size
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, self.output_size)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(input, self.output_size)
 
     def window(self, in_shape: tuple[int, ...]) -> Window | None:
         """For output_size 1: None, the whole map. Else the largest window, and the stride rounded up.
 
         If output_size divides the size of the map, all windows have this size and the stride is exact.
         """
-        counts = pair("output_size", self.output_size, 1)
+        rows, columns = in_shape[-2:]
+        counts = down, across = adaptive_size("window", self.output_size, (rows, columns))
         if counts == (1, 1):
             return None
-        (rows, columns), (down, across) = in_shape[-2:], counts
         return Window((_largest_window(rows, down), _largest_window(columns, across)),
                       (-(-rows // down), -(-columns // across)))
 
@@ -95,8 +111,12 @@ class AdaptiveAvgPool2d(Module):
 class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
     """`functional.adaptive_max_pool2d`; output_size 1 is global max pooling."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_max_pool2d(x, self.output_size)
+    def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
+        refuse_indices("AdaptiveMaxPool2d", return_indices)
+        super().__init__(output_size)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_max_pool2d(input, self.output_size)
 
 
 def _largest_window(size: int, count: int) -> int:

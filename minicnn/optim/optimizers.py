@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import number
+from ..checks import boolean, fraction, number, why_not_stored
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -16,7 +16,8 @@ from ..tensor import Tensor
 class Optimizer:
     """The base class of all optimisers. A subclass defines `update`, and `settings`: the names of its numbers.
 
-    The settings are attributes and may be changed at any time.
+    The settings are attributes and may be changed at any time; `checked` then checks them. `state_names` are the keys
+    of the state of a parameter; None stands for any keys.
 
     Parameters
     ----------
@@ -45,6 +46,7 @@ class Optimizer:
     """
 
     settings: tuple[str, ...] = ("lr", "weight_decay")
+    state_names: tuple[str, ...] | None = None
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         name = type(self).__name__
@@ -63,10 +65,17 @@ class Optimizer:
                 raise InputError(f"{name}: params[{i}] is the result of an operation; only leaves can be optimised")
         if len({id(param) for param in self.params}) != len(self.params):
             raise InputError(f"{name}: a parameter was given twice; it would be moved twice in each step")
-        number(f"{name}: lr", lr, least=0)
-        number(f"{name}: weight_decay", weight_decay, least=0)
         self.lr, self.weight_decay = lr, weight_decay
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value of a setting, checked. A number becomes one of Python, which changes the dtype of no array."""
+        if name in ("lr", "weight_decay"):
+            return number(f"{type(self).__name__}: {name}", value, least=0)
+        return value.item() if isinstance(value, np.generic) else value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, self.checked(name, value) if name in self.settings else value)
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={getattr(self, name)}" for name in self.settings)
@@ -81,9 +90,7 @@ class Optimizer:
         """Change every parameter that has a gradient, in place."""
         for i, (param, state) in enumerate(zip(self.params, self.state, strict=True)):
             if param.grad is not None:
-                if param.grad.shape != param.shape:
-                    raise InputError(f"step: params[{i}] has shape {param.shape}, its gradient {param.grad.shape}")
-                self.update(param.data, param.grad, state)
+                self.update(param.data, _gradient(i, param), state)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
         """Change the array `param` in place. `state` is a dict of this parameter, kept for all steps."""
@@ -103,7 +110,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a result of `state_dict` with its settings. Arrays are copied in their parameter's dtype.
 
-        The state of another optimiser or of other parameters raises InputError and changes nothing.
+        The state of another optimiser or of other parameters raises InputError and changes nothing. So do values that
+        are wrong, such as a complex number, or one that is too large for the dtype.
         """
         for name, ours in (("optimizer", type(self).__name__), ("params", len(self.params))):
             if state_dict.get(name) != ours:
@@ -112,21 +120,20 @@ class Optimizer:
         missing = [name for name in self.settings if name not in state_dict]
         if missing:
             raise InputError(f"load_state_dict: the state lacks {', '.join(missing)}")
+        settings = {name: self.checked(name, tuple(value) if isinstance(value, list) else value)    # JSON has no tuples
+                    for name in self.settings for value in (state_dict[name],)}
         loaded: list[dict[str, Any]] = [{} for _ in self.params]
         for key in (key for key in state_dict if "." in key):
-            value, (index, name) = state_dict[key], key.split(".", 1)
+            index, name = key.split(".", 1)
             if not index.isdecimal() or int(index) >= len(self.params):
                 raise InputError(f"load_state_dict: {key} belongs to none of the {len(self.params)} parameters")
-            param = self.params[int(index)]
-            if isinstance(value, np.ndarray):
-                if value.shape != param.shape:
-                    raise InputError(f"load_state_dict: {key} has shape {value.shape}, the parameter {param.shape}")
-                array, value = value, np.empty_like(param.data)           # the parameter's dtype and memory order
-                value[...] = array
-            loaded[int(index)][name] = value
-        for name in self.settings:
-            value = state_dict[name]
-            setattr(self, name, tuple(value) if isinstance(value, list) else value)        # JSON knows no tuples
+            loaded[int(index)][name] = _kept(key, state_dict[key], self.params[int(index)].data)
+        for i, state in enumerate(loaded):
+            if state and self.state_names is not None and state.keys() != set(self.state_names):
+                raise InputError(f"load_state_dict: the state of params[{i}] has {', '.join(sorted(state))} instead of "
+                                 f"{', '.join(self.state_names)}")
+        for name, value in settings.items():
+            setattr(self, name, value)
         self.state = loaded
 
 
@@ -149,15 +156,22 @@ class SGD(Optimizer):
     """
 
     settings = ("lr", "momentum", "dampening", "weight_decay", "nesterov", "maximize")
+    state_names = ("momentum_buffer",)
 
     def __init__(self, params: Iterable[Tensor], lr: float = 0.001, momentum: float = 0, dampening: float = 0,
                  weight_decay: float = 0, nesterov: bool = False, *, maximize: bool = False) -> None:
         super().__init__(params, lr, weight_decay)
-        number("SGD: momentum", momentum, least=0)
+        self.momentum, self.dampening, self.nesterov, self.maximize = momentum, dampening, nesterov, maximize
         if nesterov and (momentum == 0 or dampening != 0):
             raise InputError("SGD: nesterov needs a momentum above 0 and a dampening of 0, not "
                              f"momentum={momentum}, dampening={dampening}")
-        self.momentum, self.dampening, self.nesterov, self.maximize = momentum, dampening, nesterov, maximize
+
+    def checked(self, name: str, value: Any) -> Any:
+        if name in ("nesterov", "maximize"):
+            return boolean(f"SGD: {name}", value)
+        if name in ("momentum", "dampening"):
+            return number(f"SGD: {name}", value, least=0)
+        return super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
         if self.maximize:
@@ -193,14 +207,18 @@ class Adam(Optimizer):
     """
 
     settings = ("lr", "betas", "eps", "weight_decay")
+    state_names = ("step", "exp_avg", "exp_avg_sq")
 
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
                  eps: float = 1e-8, weight_decay: float = 0) -> None:
         super().__init__(params, lr, weight_decay)
-        number(f"{type(self).__name__}: eps", eps, least=0)
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise InputError(f"{type(self).__name__}: betas must be two numbers from 0 to below 1, not {betas}")
-        self.betas, self.eps = tuple(betas), eps
+        self.betas, self.eps = betas, eps
+
+    def checked(self, name: str, value: Any) -> Any:
+        title = f"{type(self).__name__}: {name}"
+        if name == "betas":
+            return _betas(title, value)
+        return number(title, value, least=0) if name == "eps" else super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
         self._adam(param, grad + self.weight_decay * param if self.weight_decay else grad, state)
@@ -238,3 +256,43 @@ class AdamW(Adam):
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
         param *= 1 - self.lr * self.weight_decay
         self._adam(param, grad, state)
+
+
+def _betas(name, betas):
+    """The two betas as floats."""
+    try:
+        first, second = (fraction(name, beta) for beta in betas)
+        if max(first, second) < 1:
+            return first, second
+    except (TypeError, ValueError):               # no two elements, or one that is no number from 0 to 1
+        pass
+    raise InputError(f"{name} must be two numbers from 0 to below 1, not {betas!r}")
+
+
+def _gradient(i, param):
+    """The gradient of params[i], in the dtype of the parameter."""
+    grad = param.grad
+    if type(grad) is not np.ndarray or grad.dtype != param.dtype:
+        reason = why_not_stored(np.asarray(grad), param.dtype) if isinstance(grad, (np.ndarray, np.generic)) else (
+            f"is a {type(grad).__name__}")
+        if reason:
+            raise InputTypeError(f"step: the gradient of params[{i}] {reason}: it must be an array of {param.dtype}")
+        grad = np.asarray(grad, param.dtype)
+    if grad.shape != param.shape:
+        raise InputError(f"step: params[{i}] has shape {param.shape}, its gradient {grad.shape}")
+    return grad
+
+
+def _kept(key, value, param):
+    """A number or array of a state that is loaded, checked; an array in the dtype and memory order of the parameter."""
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        return value.item() if isinstance(value, np.generic) else value
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"load_state_dict: {key} must be a number or an array, not {value!r}")
+    if value.shape != param.shape:
+        raise InputError(f"load_state_dict: {key} has shape {value.shape}, the parameter {param.shape}")
+    if reason := why_not_stored(value, param.dtype):
+        raise InputError(f"load_state_dict: {key} {reason}")
+    copied = np.empty_like(param)
+    copied[...] = value
+    return copied

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
-from ..checks import integer, number, one_of
+from ..checks import boolean, fraction, integer, number, one_of
 from ..errors import InputError, InputTypeError
 from .optimizers import Optimizer
 
@@ -71,13 +72,22 @@ class LRScheduler:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a result of `state_dict` with its settings, and set the optimiser's rate.
 
-        The state of another schedule raises InputError and changes nothing.
+        The state of another schedule, and wrong values, raise InputError and change nothing.
         """
         ours, theirs = self.state_dict(), dict(state_dict)
         if theirs.keys() != ours.keys() or theirs["scheduler"] != ours["scheduler"]:
             raise InputError(f"load_state_dict: this state is not of {ours['scheduler']!r} but of "
                              f"{theirs.get('scheduler')!r}, with the keys {', '.join(map(str, theirs))}")
         del theirs["scheduler"]
+        for name, value in theirs.items():
+            if not isinstance(ours[name], (str, bool)):
+                number(f"load_state_dict: {name}", value)
+            elif type(value) is not type(ours[name]):
+                raise InputError(f"load_state_dict: {name} must be of the kind of {ours[name]!r}, not {value!r}")
+        integer("load_state_dict: last_epoch", theirs["last_epoch"], 0)
+        trial = copy.copy(self)                         # with a copy of the optimiser: wrong values change nothing
+        vars(trial).update(theirs, optimizer=copy.copy(self.optimizer))
+        trial._set(theirs["last_epoch"])
         vars(self).update(theirs)
         self._set(self.last_epoch)
 
@@ -97,7 +107,8 @@ class StepLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
-        self.step_size, self.gamma = integer("StepLR: step_size", step_size, 1), gamma
+        self.step_size = integer("StepLR: step_size", step_size, 1)
+        self.gamma = number("StepLR: gamma", gamma, least=0)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int) -> float:
@@ -117,7 +128,8 @@ class CosineAnnealingLR(LRScheduler):
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
-        self.T_max, self.eta_min = integer("CosineAnnealingLR: T_max", T_max, 1), eta_min
+        self.T_max = integer("CosineAnnealingLR: T_max", T_max, 1)
+        self.eta_min = number("CosineAnnealingLR: eta_min", eta_min, least=0)
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int) -> float:
@@ -131,6 +143,8 @@ class OneCycleLR(LRScheduler):
     max_lr / (div_factor * final_div_factor) at step total_steps - 1. Each part is half a cosine, as in fast.ai and
     PyTorch, or "linear", as in the paper. With cycle_momentum, SGD's momentum or Adam's beta1 goes from max_momentum to
     base_momentum and back. The optimiser's own value is replaced: even SGD(momentum=0) gets momentum, as in PyTorch.
+
+    A cycle of one step has the rate max_lr. (In PyTorch it has the last and least one, which trains nothing.)
 
     `total_steps` is the number of batches in the whole run, and `step()` is called after each batch. The call after the
     last batch does not change the rate. (In PyTorch it does, and "linear" then falls below 0.) One more call raises
@@ -150,18 +164,19 @@ class OneCycleLR(LRScheduler):
     def __init__(self, optimizer: Optimizer, max_lr: float, total_steps: int, *, pct_start: float = 0.3,
                  anneal_strategy: str = "cos", cycle_momentum: bool = True, base_momentum: float = 0.85,
                  max_momentum: float = 0.95, div_factor: float = 25.0, final_div_factor: float = 1e4) -> None:
-        if not 0 <= pct_start <= 1:
+        if not 0 <= number("OneCycleLR: pct_start", pct_start) <= 1:
             raise InputError(f"OneCycleLR: pct_start is a part of the run, from 0 to 1, not {pct_start}")
-        one_of("OneCycleLR: anneal_strategy", anneal_strategy, ("cos", "linear"))
-        for name, value in (("max_lr", max_lr), ("div_factor", div_factor), ("final_div_factor", final_div_factor)):
-            number(f"OneCycleLR: {name}", value, above=0)
+        self.max_lr, self.div_factor, self.final_div_factor = (
+            number(f"OneCycleLR: {name}", value, above=0) for name, value in (
+                ("max_lr", max_lr), ("div_factor", div_factor), ("final_div_factor", final_div_factor)))
+        self.total_steps, self.pct_start = integer("OneCycleLR: total_steps", total_steps, 1), float(pct_start)
+        self.anneal_strategy = one_of("OneCycleLR: anneal_strategy", anneal_strategy, ("cos", "linear"))
+        self.cycle_momentum = boolean("OneCycleLR: cycle_momentum", cycle_momentum)
+        self.base_momentum = fraction("OneCycleLR: base_momentum", base_momentum)
+        self.max_momentum = fraction("OneCycleLR: max_momentum", max_momentum)
         if cycle_momentum and not hasattr(optimizer, "momentum") and not hasattr(optimizer, "betas"):
             raise InputError(f"OneCycleLR: {type(optimizer).__name__} has no momentum to cycle; give "
                              "cycle_momentum=False")
-        self.max_lr, self.div_factor, self.final_div_factor = max_lr, div_factor, final_div_factor
-        self.total_steps, self.pct_start = integer("OneCycleLR: total_steps", total_steps, 1), pct_start
-        self.anneal_strategy = anneal_strategy
-        self.cycle_momentum, self.base_momentum, self.max_momentum = cycle_momentum, base_momentum, max_momentum
         super().__init__(optimizer)
 
     def lr_at(self, epoch: int) -> float:
@@ -172,6 +187,8 @@ class OneCycleLR(LRScheduler):
         if step > self.total_steps:
             raise InputError(f"OneCycleLR: step {step} of a cycle of total_steps = {self.total_steps}; make the "
                              "scheduler with the number of batches of the whole run")
+        if self.total_steps == 1:
+            return peak
         turn = self.pct_start * self.total_steps - 1
         if step <= turn:
             before, after, done, length = start, peak, step, turn

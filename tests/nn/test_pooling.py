@@ -8,7 +8,7 @@ from tests.reference import assert_same_function
 
 
 @pytest.mark.parametrize(("layer", "function"), [
-    (nn.MaxPool2d(3, 2, 1, 2, True), lambda x: F.max_pool2d(x, 3, 2, 1, 2, True)),
+    (nn.MaxPool2d(3, 2, 1, 2, False, True), lambda x: F.max_pool2d(x, 3, 2, 1, 2, True)),
     (nn.MaxPool2d(2), lambda x: F.max_pool2d(x, 2)),
     (nn.AvgPool2d(3, 2, 1, True, False), lambda x: F.avg_pool2d(x, 3, 2, 1, True, False)),
     (nn.AvgPool2d(2, divisor_override=3), lambda x: F.avg_pool2d(x, 2, divisor_override=3)),
