@@ -8,13 +8,13 @@ from . import moved
 if TYPE_CHECKING:
     from . import functional, models, nn, optim
     from .autograd import no_grad
-    from .errors import FileError, InputError, InputTypeError, MinicnnError, StateError
+    from .errors import FileError, InputError, InputIndexError, InputTypeError, MinicnnError, StateError
     from .nn import init
     from .tensor import Tensor, as_tensor, record
 
 __version__ = "0.2.0"
-__all__ = ["FileError", "InputError", "InputTypeError", "MinicnnError", "StateError", "Tensor", "as_tensor",
-           "functional", "init", "models", "nn", "no_grad", "optim", "record"]
+__all__ = ["FileError", "InputError", "InputIndexError", "InputTypeError", "MinicnnError", "StateError", "Tensor",
+           "as_tensor", "functional", "init", "models", "nn", "no_grad", "optim", "record"]
 _HOMES = {"no_grad": "autograd", "init": "nn", "Tensor": "tensor", "as_tensor": "tensor", "record": "tensor"}
 
 moved.install()

@@ -5,17 +5,16 @@ The tape knows arrays only. Gradients are computed for leaves; any object that i
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 
+from .arithmetic import sum_over
 from .errors import InputError, InputTypeError, StateError
-
-_state = threading.local()
+from .grad_mode import grad_enabled as grad_enabled
+from .grad_mode import no_grad as no_grad
 
 
 class Node:
@@ -63,13 +62,15 @@ class Watched:
 
 
 BLOCK = 1024                    # words of 8 bytes that are multiplied by one set of keys
+EXACT = 2**18                   # bytes: up to here a copy is faster than a hash
 
 
 def fingerprint(array: np.ndarray) -> tuple[bytes, ...]:
-    """A value that another content of the array does not have: the bytes of a small array, a hash of a large one.
+    """A value that another content of the array does not have: the bytes of an array up to EXACT, else a hash.
 
-    The hash of a block of 64-bit words is sum over i of word[i] key[i], modulo 2^64, with fixed random keys. It takes
-    one multiply-add for 8 bytes. The fingerprint contains the hash of each block and the bytes after the last block.
+    The hash of a block of 64-bit words is sum over i of v[i] key[i], modulo 2^64, with fixed random odd keys and
+    v = w xor (w >> 29). Without the shift, a changed sign (the highest bit of a word) would change the sum by 2^63, and
+    two of them by nothing. The fingerprint contains the hash of each block and the bytes after the last block.
 
     References
     ----------
@@ -83,40 +84,23 @@ def fingerprint(array: np.ndarray) -> tuple[bytes, ...]:
     >>> fingerprint(x) == before
     False
     """
-    if array.nbytes < 8 * BLOCK:
-        return (array.tobytes("A"),)
-    flat = array.ravel(order="K").view(np.uint8)    # a copy only where the array has gaps
+    flat = array.ravel(order="K")                 # a copy only where the array has gaps
+    if array.nbytes <= EXACT:
+        return (flat.tobytes(),)
+    flat = flat.view(np.uint8)
     end = flat.size // (8 * BLOCK) * (8 * BLOCK)
-    blocks = flat[:end].view(np.uint64).reshape(-1, BLOCK)
-    return (blocks @ _keys()).tobytes(), flat[end:].tobytes()
+    words = flat[:end].view(np.uint64).reshape(-1, BLOCK)
+    sums = np.empty(len(words), np.uint64)
+    for i in range(0, len(words), 32):            # 256 KB at a time, which stay in the cache
+        mixed = words[i:i + 32] >> np.uint64(29)
+        mixed ^= words[i:i + 32]
+        np.matmul(mixed, _keys(), out=sums[i:i + 32])
+    return sums.tobytes(), flat[end:].tobytes()
 
 
 @functools.cache
 def _keys():
-    return np.random.default_rng(0).integers(0, 2**64, BLOCK, np.uint64)
-
-
-def grad_enabled() -> bool:
-    """Whether operations are recorded in this thread."""
-    return getattr(_state, "enabled", True)
-
-
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Context manager and decorator: operations inside are not recorded and keep no arrays alive.
-
-    >>> import minicnn
-    >>> x = minicnn.Tensor([1.0], requires_grad=True)
-    >>> with minicnn.no_grad():
-    ...     (x * 2).requires_grad
-    False
-    """
-    before = grad_enabled()
-    _state.enabled = False
-    try:
-        yield
-    finally:
-        _state.enabled = before
+    return np.random.default_rng(0).integers(0, 2**64, BLOCK, np.uint64) | np.uint64(1)
 
 
 def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -128,9 +112,9 @@ def unbroadcast(grad: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """
     if grad.shape == tuple(shape):
         return grad
-    grad = grad.sum(tuple(range(grad.ndim - len(shape))))
-    repeated = tuple(i for i, n in enumerate(shape) if n == 1 and grad.shape[i] != 1)
-    return grad.sum(repeated, keepdims=True) if repeated else grad
+    new = grad.ndim - len(shape)
+    repeated = tuple(i + new for i, n in enumerate(shape) if n == 1 and grad.shape[i + new] != 1)
+    return sum_over(grad, (*range(new), *repeated), keepdims=True).reshape(shape)
 
 
 def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
@@ -163,8 +147,8 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
             leaves[node.keep] = grad
         for parent, part in zip(node.parents, _vjp(node, grad), strict=True):
             if parent is not None:
-                # a new array, never +=: the vjp may have returned one array for two inputs
-                gradients[parent] = gradients[parent] + part if parent in gradients else part
+                # a new array, never +=: the vjp may have returned one array for two inputs; 0-d sums are no arrays
+                gradients[parent] = np.asarray(gradients[parent] + part) if parent in gradients else part
         node.vjp, node.parents, node.inputs = None, (), ()
     return list(leaves.items())
 
@@ -235,5 +219,5 @@ def _checked(node, i, part):
     if part.dtype != array.dtype:
         if array.dtype == node.dtype:
             raise InputTypeError(f"{node.name}: vjp returned dtype {part.dtype} for an input of dtype {array.dtype}")
-        part = part.astype(array.dtype)           # the operation mixed float32 and float64
+        return unbroadcast(part, array.shape).astype(array.dtype)         # the operation mixed float32 and float64
     return unbroadcast(part, array.shape)

@@ -36,6 +36,12 @@ class InputTypeError(MinicnnError, TypeError):
     __module__ = "minicnn"
 
 
+class InputIndexError(MinicnnError, IndexError):
+    """An index that does not exist, or that is no index."""
+
+    __module__ = "minicnn"
+
+
 class StateError(MinicnnError, RuntimeError):
     """A call at the wrong time: a second backward pass, an array that was changed in place, a run that diverged."""
 

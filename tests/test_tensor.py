@@ -67,7 +67,10 @@ def test_forward_is_numpys(name, dtype, rng):
     arrays = [positive(rng, *shape).astype(dtype) for shape in shapes]
     before = [a.copy() for a in arrays]
     out = operation(*map(Tensor, arrays))
-    np.testing.assert_array_equal(out.data, operation(*arrays))
+    if name.startswith(("sum", "mean")):          # added in float64
+        np.testing.assert_array_equal(out.data, operation(*[a.astype(np.float64) for a in arrays]).astype(dtype))
+    else:
+        np.testing.assert_array_equal(out.data, operation(*arrays))
     assert out.dtype == dtype
     for array, old in zip(arrays, before, strict=True):
         np.testing.assert_array_equal(array, old)

@@ -1,5 +1,6 @@
 """The operators and methods of a Tensor."""
 
+import numpy as np
 import pytest
 
 from minicnn import Tensor
@@ -22,12 +23,40 @@ def reduction(method):
     return adapter
 
 
+def join(tensors, dim=0):
+    if any(t.shape == (0,) for t in tensors) and any(t.ndim > 1 for t in tensors):
+        raise NotCompared("an empty vector among matrices, which PyTorch ignores")
+    return np.concatenate(tensors, dim)
+
+
+def squeeze(x, dim=None):
+    if dim is not None and x.ndim and x.shape[dim] != 1:
+        raise NotCompared("an axis longer than 1, which PyTorch leaves")
+    return np.squeeze(x, dim)
+
+
 OPERATIONS = {
     "add": of_alpha(lambda x, y: x + y),
     "sub": of_alpha(lambda x, y: x - y),
     "mul": lambda x, y: x * y,
     "div/no_rounding_mode": lambda x, y: x / y,
     "true_divide": lambda x, y: x / y,
+    "pow": lambda x, y: x ** y,
+    "__rpow__": lambda x, y: y ** x,
+    "sqrt": np.sqrt,
+    "square": np.square,
+    "tanh": np.tanh,
+    "abs": abs,
+    "positive": lambda x: +x,
+    "reciprocal": np.reciprocal,
+    "cat": join,
+    "stack": lambda tensors, dim=0: np.stack(tensors, dim),
+    "where": lambda x, condition, y: np.where(condition, x, y),
+    "squeeze": squeeze,
+    "unsqueeze": lambda x, dim: np.expand_dims(x, dim),
+    "movedim": np.moveaxis,
+    "sum": reduction(Tensor.sum),
+    "mean": reduction(Tensor.mean),
     "__radd__": lambda x, y: y + x,
     "__rsub__": lambda x, y: y - x,
     "__rmul__": lambda x, y: y * x,
@@ -45,6 +74,7 @@ OPERATIONS = {
     "max/reduction_no_dim": lambda x: x.max(),
     "reshape": lambda x, shape: x.reshape(shape),
     "view": lambda x, shape: x.reshape(shape),
+    "transpose": lambda x, dim0, dim1: np.swapaxes(x, dim0, dim1) if x.ndim else x,
     "permute": lambda x, dims: x.transpose(dims),
     "T": lambda x: x.T,
     "__getitem__": lambda x, index: x[index],

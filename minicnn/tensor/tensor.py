@@ -1,26 +1,30 @@
-"""Tensor, an array that knows the operation that made it, and `record`, which puts an operation on the tape."""
+"""Tensor and `record`."""
 
 from __future__ import annotations
 
 import sys
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from . import arithmetic, autograd
-from .errors import InputError, InputTypeError, StateError
+from .. import arithmetic, autograd
+from ..errors import InputError, InputTypeError, StateError
+from . import numpy_functions
+from .conversions import Conversions, data_of
+from .in_place import InPlace
 
 
-class Tensor:
+class Tensor(InPlace):
     """A NumPy array with a gradient.
 
     Parameters
     ----------
     data : array_like
-        float32 and float64 arrays are used without a copy. All other data (Python numbers, lists, integers, booleans)
-        become float32, or `dtype`.
+        float32 and float64 arrays are used without a copy. All other data (Python numbers, lists of numbers, integers,
+        booleans) become float32, or `dtype`.
     requires_grad : bool
         Whether `backward` computes the gradient with respect to this tensor.
     dtype : float32 or float64, optional
@@ -28,19 +32,23 @@ class Tensor:
     Raises
     ------
     InputTypeError
-        The data is a Tensor, or does not hold real numbers.
+        The data is a Tensor, holds a Tensor that requires a gradient, or does not hold real numbers.
 
     Attributes
     ----------
     data : ndarray
     grad : ndarray or None
-        `backward` sets it or adds to it. It has the shape and dtype of `data`.
+        `backward` sets it or adds to it. It is an array with the shape and dtype of `data`.
 
     Notes
     -----
     The result of a recorded operation is read-only, because `backward` may need it. To change it, make a copy,
     `x.data.copy()`.
+    The other operand of an operator may be a number, a list or an array. Numbers take the tensor's dtype, and so do
+    arrays of integers and booleans if that dtype holds their values exactly (else they become float64).
     Comparisons give NumPy arrays of booleans. Gradients are of first order only.
+    NumPy's functions of Tensors are recorded where minicnn has the operation (np.exp, np.where, np.concatenate, ...).
+    Any other function that would drop a gradient raises InputTypeError.
 
     Examples
     --------
@@ -51,10 +59,8 @@ class Tensor:
     array([2., 4., 6.], dtype=float32)
     """
 
-    __slots__ = ("data", "grad", "requires_grad", "_node", "__weakref__")
+    __slots__ = ()
     __array_priority__ = 1000
-    __array_ufunc__ = None                        # ndarray + Tensor then asks Tensor.__radd__
-    __hash__ = object.__hash__
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         if isinstance(data, Tensor):
@@ -94,32 +100,6 @@ class Tensor:
     def is_leaf(self) -> bool:
         """True unless a recorded operation made this tensor."""
         return self._node is None
-
-    def __repr__(self) -> str:
-        body = np.array2string(self.data, separator=", ", prefix="Tensor(")
-        dtype = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        made_by = f", made by {self._node.name}" if self._node else ", requires_grad=True" if self.requires_grad else ""
-        return f"Tensor({body}{dtype}{made_by})"
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype, copy=copy)
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __bool__(self) -> bool:
-        return bool(self.data)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise InputTypeError("a Tensor cannot be assigned to: recorded gradients would silently be wrong. Build a new "
-                             "Tensor, or change x.data[...] where no backward pass still needs it.")
-
-    def item(self) -> float:
-        """The value of a tensor with one element as a Python float."""
-        return self.data.item()
 
     def numpy(self) -> np.ndarray:
         """The array itself, not a copy."""
@@ -162,14 +142,27 @@ class Tensor:
                 raise StateError(f"backward: a tensor of shape {self.shape} has no single gradient; give the "
                                  "cotangent, backward(gradient), or reduce it to a number first, as in x.sum()")
             gradient = np.ones_like(self.data)
-        gradient = np.asarray(gradient.data if isinstance(gradient, Tensor) else gradient, self.dtype)
+        gradient = arithmetic.as_float_array(data_of(gradient), self.dtype)
         if gradient.shape != self.shape:
             raise InputError(f"backward: the gradient has shape {gradient.shape}, the tensor {self.shape}")
+        tensors, grads = [], []
         for leaf, grad in autograd.backward(self if self._node is None else self._node, gradient):
             tensor = leaf() if isinstance(leaf, weakref.ref) else leaf
             if tensor is not None:
                 # a new array: a later += must not change an array that a vjp returned or received
-                tensor.grad = grad.copy(order="K") if tensor.grad is None else tensor.grad + grad
+                tensors.append(tensor)
+                grads.append(np.array(grad, order="K") if tensor.grad is None else np.asarray(tensor.grad + grad))
+        deque(map(_SET_GRAD, tensors, grads), maxlen=0)      # all or none: Ctrl-C cannot come in between
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """np.exp(x), array * x: see `numpy_functions`."""
+        plain = method == "__call__"
+        return numpy_functions.call(ufunc if plain else getattr(ufunc, method),
+                                    f"np.{ufunc.__name__}{'' if plain else '.' + method}", inputs, kwargs, _apply)
+
+    def __array_function__(self, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
+        """np.concatenate([x, y]): see `numpy_functions`."""
+        return numpy_functions.call(function, f"np.{function.__name__}", args, kwargs, _apply)
 
     # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
 
@@ -202,6 +195,12 @@ class Tensor:
     def __matmul__(self, other: Any) -> Tensor:
         return self._binary(other, arithmetic.matmul, "matmul")
 
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return self._unary(arithmetic.absolute, "abs")
+
     def __neg__(self) -> Tensor:
         return self._unary(arithmetic.negative, "neg")
 
@@ -219,27 +218,9 @@ class Tensor:
     def __rmatmul__(self, other: Any) -> Tensor:
         return as_tensor(other, self.dtype) @ self
 
-    def __lt__(self, other: Any) -> np.ndarray:
-        return self.data < _data(other)
-
-    def __le__(self, other: Any) -> np.ndarray:
-        return self.data <= _data(other)
-
-    def __gt__(self, other: Any) -> np.ndarray:
-        return self.data > _data(other)
-
-    def __ge__(self, other: Any) -> np.ndarray:
-        return self.data >= _data(other)
-
-    def __eq__(self, other: Any) -> np.ndarray:  # type: ignore[override]
-        return self.data == _data(other)
-
-    def __ne__(self, other: Any) -> np.ndarray:  # type: ignore[override]
-        return self.data != _data(other)
-
     def __getitem__(self, index: Any) -> Tensor:
         """x[index] with NumPy's indices and slices. An element that is taken twice gets both gradients."""
-        return self._unary(arithmetic.getitem, "getitem", index)
+        return self._unary(arithmetic.getitem, "getitem", data_of(index))
 
     # Methods.
 
@@ -329,15 +310,22 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
     return result
 
 
+_SET_GRAD = vars(Conversions)["grad"].__set__
+
+
 def as_tensor(value: Any, dtype: Any = None) -> Tensor:
-    """`value` if it is a Tensor, else a Tensor of it. Python numbers get `dtype` (float32 if None)."""
+    """`value` if it is a Tensor, else a Tensor of it: of `dtype` as `arithmetic.as_operand` says, if it is given."""
     if isinstance(value, Tensor):
         return value
-    return Tensor(value, dtype=dtype if isinstance(value, (int, float)) else None)
+    return Tensor(value if dtype is None else arithmetic.as_operand(value, np.dtype(dtype)))
 
 
-def _data(value):
-    return value.data if isinstance(value, Tensor) else value
+def _apply(name, operation, operands):
+    """Record an operation on operands of which at least one is a Tensor."""
+    dtype = np.result_type(*[t.dtype for t in operands if isinstance(t, Tensor)])
+    tensors = tuple([as_tensor(value, dtype) for value in operands])
+    out, vjp = operation(*[t.data for t in tensors])
+    return record(out, tensors, vjp, name)
 
 
 def _one_sequence(arguments):
