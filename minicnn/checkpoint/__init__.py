@@ -3,35 +3,31 @@
 The file has the model's arrays under their own names, so every reader of safetensors can use them. The optimiser's
 arrays have the prefix "optim.". All other values are JSON in the header, under the key "minicnn". `FORMAT` is the
 version of this JSON. Files of minicnn 0.1 have no version number; their format is 1.
+
+Every file has a checksum of all its bytes, so that `load` finds any flipped bit. A file of another program has none;
+`load` reads it and logs that damage could not be seen.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
-from .errors import FileError, InputError, InputTypeError
-from .files import write_atomically
+from ..errors import InputError, InputTypeError
+from .tensor_file import CHECKED, CODES, METADATA, CheckpointError, parsed, read, write
 
 __all__ = ["FORMAT", "Checkpoint", "CheckpointError", "load", "load_into", "save"]
 
+LOG = logging.getLogger("minicnn")
 FORMAT = 2
 PREFIX = "optim."
 WRAPPERS = ("module.", "_orig_mod.")              # of PyTorch's DataParallel and torch.compile
-DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-          "bool")
-
-
-class CheckpointError(InputError):
-    """A checkpoint that cannot be written, read or used. The message says which file and what to do."""
-
 
 @dataclass
 class Checkpoint:
@@ -88,6 +84,9 @@ def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: 
     (array([[1., 0.],
            [0., 1.]]), {'epoch': 3})
     """
+    names = [*model_state, *(optimizer_state or {})]
+    if wrong := [name for name in names if not isinstance(name, str) or name == METADATA]:
+        raise InputError(f"save: an array or value has the name {wrong[0]!r}; give it another text as its name")
     taken = [name for name in model_state if name.startswith(PREFIX)]
     if taken:
         raise InputError(f"save: the model's {taken[0]!r} begins with {PREFIX!r}, which marks the optimiser's arrays")
@@ -101,18 +100,16 @@ def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: 
             else:
                 ours["optimizer"][name] = value
     tensors = {name: _storable(name, array) for name, array in tensors.items()}
-    header = {"format": "pt", "minicnn": json.dumps(ours, default=_number)}
-    try:
-        write_atomically(path, safetensors.numpy.save(tensors, header))
-    except FileError as error:
-        raise CheckpointError(str(error)) from error.__cause__
+    text = _as_json(ours)
+    write(path, tensors, {"format": "pt", "minicnn": text})
 
 
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint, or a safetensors file of another program.
 
     PyTorch's wrappers of models put "module." or "_orig_mod." before each name. `load` removes this prefix and warns.
-    It converts the metadata of format 1 to format 2.
+    It converts the metadata of format 1 to format 2. It logs a warning (logger "minicnn") if a weight is NaN or
+    infinite, and if the file has no checksum.
 
     Parameters
     ----------
@@ -125,43 +122,36 @@ def load(path: str | Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        The file does not exist, is cut off, is of another kind, has damaged metadata, or comes from a newer version of
-        minicnn.
+        The file does not exist, is cut off, is damaged, is of another kind, or comes from a newer version of minicnn.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         what = "is a directory" if path.is_dir() else "there is no such file"
         raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
                               "directory of a run")
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: _array(file, name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    except safetensors.SafetensorError as error:
-        raise CheckpointError(f"{path} is not a complete safetensors file ({error}): it was cut off, damaged, or is of "
-                              "another kind. Take an earlier checkpoint or copy it again. If torch.save wrote the "
-                              "file, save the weights with safetensors.torch.save_file instead") from error
-    except (OSError, TypeError, KeyError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    tensors, metadata = read(path)
+    if CHECKED[0] not in metadata:
+        LOG.warning(f"{path} has no checksum of minicnn: damage to its numbers would not be seen")
     if "minicnn" not in metadata:
-        return Checkpoint(_unwrapped(tensors, path), path=path)
+        return Checkpoint(_finite(_unwrapped(tensors, path), path), path=path)
     try:
-        ours = json.loads(metadata["minicnn"])
-        written_as = int(ours.get("format", 1))
+        ours = parsed(metadata["minicnn"])
+        written_as = ours.get("format", 1)
+        if not isinstance(written_as, int) or isinstance(written_as, bool) or written_as < 1:
+            raise ValueError(f"the format is {str(written_as)[:80]}")
         if written_as > FORMAT:
             raise CheckpointError(f"{path}: this checkpoint has format {written_as}; this version of minicnn reads up "
                                   f"to {FORMAT}: install a newer minicnn")
-        meta, optimizer = dict(ours["meta"]), dict(ours["optimizer"]) if "optimizer" in ours else None
+        meta, optimizer = _dict(ours, "meta"), _dict(ours, "optimizer") if "optimizer" in ours else None
     except CheckpointError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{path}: its metadata are damaged ({type(error).__name__}: {error}). Take an earlier "
-                              "checkpoint") from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its metadata are damaged ({error}). Take an earlier checkpoint") from error
     meta = _from_format_1(meta) if written_as == 1 else meta
     model = {name: array for name, array in tensors.items() if not name.startswith(PREFIX)}
     if optimizer is not None:
         optimizer |= {name.removeprefix(PREFIX): array for name, array in tensors.items() if name not in model}
-    return Checkpoint(model, optimizer, meta, path)
+    return Checkpoint(_finite(model, path), optimizer, meta, path)
 
 
 def load_into(checkpoint: Checkpoint, model: Any) -> Any:
@@ -182,12 +172,18 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     ------
     CheckpointError
         The weights are those of another model. The message lists the missing weights, those that `model` does not have,
-        and those of another shape.
+        and those of another shape or kind of dtype, such as the integers of a quantised file.
     """
+    where = checkpoint.path or "this checkpoint"
+    own: dict[str, np.ndarray] = getattr(model, "state_dict", dict)()
+    for name, array in checkpoint.model.items():
+        if name in own and own[name].dtype.kind == "f" and array.dtype.kind != "f":
+            raise CheckpointError(f"{where}: {name} is {array.dtype}, but the {type(model).__name__} has "
+                                  f"{own[name].dtype}: the file is quantised, or of another model. Save floating-point "
+                                  "weights")
     try:
         return model.load_state_dict(checkpoint.model, strict=True)
     except ValueError as error:
-        where = checkpoint.path or "this checkpoint"
         raise CheckpointError(f"{where} is of another model than this {type(model).__name__}: {error}") from error
 
 
@@ -201,12 +197,26 @@ def _from_format_1(meta):
 
 
 def _storable(name, array):
-    """The array in C order and the machine's byte order. safetensors assumes both and does not check them."""
+    """The array, if a file can store it."""
     if not isinstance(array, np.ndarray):
         raise InputTypeError(f"save: {name} is a {type(array).__name__}, not an array")
-    if array.dtype.name not in DTYPES:
+    if array.dtype.name not in CODES:
         raise InputTypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint cannot store")
-    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
+    return array
+
+
+def _as_json(ours):
+    """The text from which `load` gets these values. InputError if there is none."""
+    try:
+        text = json.dumps(ours, default=_number)
+        parsed(text)
+    except InputTypeError:
+        raise
+    except (ValueError, RecursionError) as error:         # a circle; too deep; keys that differ only in their type
+        raise InputError(f"save: the metadata cannot be stored as JSON: {error}") from None
+    except TypeError as error:
+        raise InputTypeError(f"save: the metadata cannot be stored as JSON: {error}") from None
+    return text
 
 
 def _number(value):
@@ -216,11 +226,19 @@ def _number(value):
     raise InputTypeError(f"save: the metadata hold a {type(value).__name__}, which JSON does not{hint}")
 
 
-def _array(file, name):
-    try:
-        return file.get_tensor(name)
-    except (TypeError, KeyError) as error:        # bfloat16 and smaller
-        raise InputTypeError(f"{name} has a dtype that NumPy does not have ({error}); save it as float32") from error
+def _dict(ours, name):
+    if not isinstance(ours.get(name), dict):
+        raise ValueError(f"{name!r} is not a dict")
+    return ours[name]
+
+
+def _finite(model, path):
+    """The arrays of a model. Logs if numbers are not finite."""
+    for name, array in model.items():
+        if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+            LOG.warning(f"{path}: {name} has NaN or infinity in {array.size - np.count_nonzero(finite):,} of "
+                        f"{array.size:,} numbers")
+    return model
 
 
 def _unwrapped(tensors, path):
