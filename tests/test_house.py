@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path.relative_to(ROOT) for path in (ROOT / "minicnn").rglob("*.py"))
 LINES, FUNCTION_LINES, FOLDER, PARAMETERS = 350, 60, 15, 12
 ONLY = {                        # library: the files that may import it
-    "matplotlib": r"minicnn/viz/", "argparse": r"minicnn/cli/", "rich": r"minicnn/progress\.py",
+    "matplotlib": r"minicnn/viz/", "argparse": r"minicnn/cli/", "rich": r"minicnn/progress/",
     "llvmlite": r"minicnn/conv/(kernels|runtime)/", "pooch": r"minicnn/data/",
 }
 

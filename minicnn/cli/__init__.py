@@ -4,4 +4,3 @@ OK = 0
 FAILED = 1              # a check failed: the command did its work, and its result is "no"
 WRONG_INPUT = 2
 BUG = 70
-INTERRUPTED = 130

@@ -12,6 +12,7 @@ import importlib
 import os
 import platform
 import shlex
+import signal
 import sys
 import traceback
 import warnings
@@ -19,7 +20,8 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import MinicnnError, own_place
-from . import BUG, INTERRUPTED, OK, WRONG_INPUT
+from ..progress.interrupts import AtOnce, handled, ignore_signals
+from . import BUG, OK, WRONG_INPUT
 from .options import Parser
 from .output import apart, lasting, replacements
 
@@ -29,25 +31,36 @@ COMMANDS = ("train", "eval", "info", "data", "gradcheck", "verify", "invariance"
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     own_process, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
-    with lasting():
+    handler = AtOnce()
+    with lasting(), handled(handler, restore=not own_process):
         try:
-            from ..conv.runtime.threads import check_environment  # imports NumPy; Ctrl-C ends it well here
-            check_environment()                         # before numba is imported
-            parser = make_parser()
-            if not argv:
-                parser.print_help(sys.stderr)
-                return WRONG_INPUT
-            arguments = parser.parse_args(argv)
-        except SystemExit as stop:                      # --help, --version, or wrong usage; argparse has printed it
-            return stop.code if isinstance(stop.code, int) else OK
-        except KeyboardInterrupt:
-            _ignore_signals(own_process)
-            _print_error("\nminicnn: interrupted")
-            return INTERRUPTED
-        except MinicnnError as error:
-            _print_error(f"minicnn: error: {error}")
+            status = _parsed_and_run(argv)
+            status = 128 + handler.number if handler.number else status     # Python has lost the exception
+        except KeyboardInterrupt as stop:               # also SIGTERM and SIGHUP
+            _print_error(f"\n{getattr(stop, 'prog', 'minicnn')}: interrupted{f': {stop}' if str(stop) else ''}")
+            status = 128 + getattr(stop, "signal", handler.number or signal.SIGINT)
+            exec("pass")            # resets Python's note of a KeyboardInterrupt inside of exec, which changes the status
+        finally:
+            if own_process:
+                ignore_signals()                        # the rest of a burst must not disturb the end
+        return status
+
+
+def _parsed_and_run(argv):
+    try:
+        from ..conv.runtime.threads import check_environment  # imports NumPy; Ctrl-C ends it well here
+        check_environment()                             # before numba is imported
+        parser = make_parser()
+        if not argv:
+            parser.print_help(sys.stderr)
             return WRONG_INPUT
-        return _run(arguments, argv, own_process)
+        arguments = parser.parse_args(argv)
+    except SystemExit as stop:                          # --help, --version, or wrong usage; argparse has printed it
+        return stop.code if isinstance(stop.code, int) else OK
+    except MinicnnError as error:
+        _print_error(f"minicnn: error: {error}")
+        return WRONG_INPUT
+    return _run(arguments, argv)
 
 
 def make_parser() -> Parser:
@@ -62,17 +75,13 @@ def make_parser() -> Parser:
     return parser
 
 
-def _run(arguments, argv, own_process):
-    from ..training.interrupts import AtOnce, handled
-    handler = AtOnce()
+def _run(arguments, argv):
     try:
-        with handled(handler, not own_process), apart(), replacements(arguments.destinations), \
-                _warning_lines(arguments.prog):
+        with apart(), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
-    except KeyboardInterrupt as stop:                   # also SIGTERM and SIGHUP
-        _ignore_signals(own_process)
-        _print_error(f"\n{arguments.prog}: interrupted{f': {stop}' if str(stop) else ''}")
-        return 128 + getattr(stop, "signal", handler.number)
+    except KeyboardInterrupt as stop:                   # first, because `Terminated` is a SystemExit too
+        stop.prog = arguments.prog                      # type: ignore[attr-defined]
+        raise
     except (MinicnnError, OSError, MemoryError) as error:
         if os.environ.get("MINICNN_VERBOSE"):
             traceback.print_exc()
@@ -88,13 +97,6 @@ def _run(arguments, argv, own_process):
                      f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
                      f"{shlex.join(['minicnn', *argv])}")
         return BUG
-
-
-def _ignore_signals(own_process):
-    """The rest of a burst of signals must not disturb the end of the process."""
-    if own_process:
-        from ..training.interrupts import ignore_signals
-        ignore_signals()
 
 
 @contextlib.contextmanager

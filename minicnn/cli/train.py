@@ -158,10 +158,11 @@ def _train(plan, arguments):
     if complete:
         note_stderr(f"{out}: this run is complete: nothing to do")
     print_result(arguments, result, lambda: _print(result))
-    if complete and (out / "result.json").is_file():
-        return
-    write_atomically(out / "result.json", as_json(result).encode() + b"\n")
-    _draw(history, out / "learning_curve.png")
+    missing = lambda name: not complete or not (out / name).is_file()   # the run may have been killed before that
+    if missing("result.json"):
+        write_atomically(out / "result.json", as_json(result).encode() + b"\n")
+    if missing("learning_curve.png"):
+        _draw(history, out / "learning_curve.png")
 
 
 def _refuse_many_processes():

@@ -1,8 +1,8 @@
 """Train a classifier: `fit`, `evaluate`, and runs that can be stopped and resumed with the same bits as a result."""
 
+from ..progress.interrupts import Interrupted, Terminated
 from .directory import BEST, HISTORY, LAST, check_empty, check_writable, claimed, claimed_new, weights_file
 from .evaluation import Evaluation, evaluate
-from .interrupts import Interrupted, Terminated
 from .run import fit
 from .settings import Settings, TrainingError
 from .start import check_part

@@ -20,10 +20,10 @@ from ..models import name_of
 from ..nn import Module
 from ..optim import AdamW, OneCycleLR
 from ..progress import SILENT, Progress
+from ..progress.interrupts import deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate
-from .interrupts import deferred
 from .resume import check_resume, data_checksum, generator_states, restore
 from .settings import Settings, TrainingError
 from .start import check_arguments, check_model_on_data, check_storable

@@ -167,3 +167,25 @@ def test_import_is_light():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_ten_signals_at_once_end_a_command_once(name, status):
+    code = "import os, signal, sys\nfrom minicnn.cli import info, main\n" \
+           "def run(arguments):\n" \
+           f"    exec('for _ in range(10): os.kill(os.getpid(), signal.{name})', globals())\n" \
+           "    print('not stopped', file=sys.stderr)\n" \
+           "info.run, sys.argv = run, ['minicnn', 'info']\nsys.exit(main.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert (done.returncode, done.stderr) == (status, "\nminicnn info: interrupted\n")
+
+
+def test_an_interrupt_that_python_loses_still_counts():
+    """Python prints and forgets an exception in a finaliser."""
+    code = "import os, signal, sys\nfrom minicnn.cli import info, main\n" \
+           "class Lost:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGINT)\n        [0] * 1000\n" \
+           "info.run, sys.argv = (lambda arguments: Lost() and None), ['minicnn', 'info']\nsys.exit(main.main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.returncode == 130 and "Exception ignored" in done.stderr

@@ -112,7 +112,9 @@ def test_a_complete_run_is_not_trained_again(run):
         assert found == status and err == "run: this run is complete: nothing to do\n"
         assert {path.name: path.read_bytes() for path in Path("run").iterdir()} == kept
     assert json.loads(run("train", "--resume", "run", "--quiet", "--json")[1])["val_error"] == first["val_error"]
-    Path("run/result.json").unlink()                    # the run ended before it wrote its result
+    Path("run/learning_curve.png").unlink()             # the run was killed before it wrote these
+    assert run("train", "--resume", "run", "--quiet")[0] == 0 and Path("run/learning_curve.png").is_file()
+    Path("run/result.json").unlink()
     assert run("train", "--resume", "run", "--quiet")[0] == 0
     assert json.loads(Path("run/result.json").read_text())["val_error"] == first["val_error"]
 

@@ -13,9 +13,9 @@ import pytest
 from minicnn import nn
 from minicnn.checkpoint import load
 from minicnn.data import load as load_data
-from minicnn.progress import Progress
-from minicnn.training import Interrupted, Settings, Terminated, fit, interrupts
-from minicnn.training.interrupts import AtOnce, Deferred, deferred, handled
+from minicnn.progress import Progress, interrupts
+from minicnn.progress.interrupts import AtOnce, Deferred, deferred, handled
+from minicnn.training import Interrupted, Settings, Terminated, fit
 from tests.training.test_fit import digits, network  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Signals during a training: Ctrl-C, the end of the session and SIGTERM stop it after the present step.
+"""Signals that stop long work: Ctrl-C, the end of the session, SIGTERM. A training stops after the present step.
 
 The handlers only set numbers. Python runs a handler between two lines of the main thread, also inside of a lock that
 the same thread holds; so a handler that takes a lock, such as `threading.Event.set`, can wait for itself for ever.
@@ -62,19 +62,19 @@ class Deferred:
 
 
 class AtOnce:
-    """A handler that raises KeyboardInterrupt for the first signal of a burst. `number` is this signal.
+    """A handler that raises KeyboardInterrupt for the first signal of a burst. `number` is this signal, or 0.
 
     A burst that began while `deferred` was open goes on here, and raises nothing more.
     """
 
     def __init__(self) -> None:
-        self.number, self.since = int(signal.SIGINT), time.monotonic()
+        self.number, self.since = 0, time.monotonic()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now, before = time.monotonic(), _latest[0]
         _latest[0] = now
         if before < self.since or now - before >= BURST:
-            self.number = number
+            self.number = int(number)
             raise KeyboardInterrupt
 
 
@@ -109,6 +109,9 @@ def deferred() -> Iterator[Deferred]:
 
     Signals within a second after the first are a burst, which counts as one signal. A later one stops at once.
     """
+    outer = signal.getsignal(signal.SIGINT)
+    if isinstance(outer, AtOnce) and outer.number:      # Python loses an exception that is raised in some callbacks
+        raise KeyboardInterrupt
     handler = Deferred()
     with handled(handler):
         yield handler
