@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputTypeError
+from ..errors import InputError, InputTypeError
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -16,7 +16,7 @@ def as_float_array(data: Any, dtype: Any = None) -> np.ndarray:
 
     With `dtype` the array is converted to it. Without, float32 and float64 arrays are returned unchanged, and so are
     lists of such arrays; all other data become float32. Complex numbers, strings, objects, other floats and another
-    `dtype` raise InputTypeError.
+    `dtype` raise InputTypeError. Integers that float32 does not hold exactly raise InputError: choose the dtype.
 
     >>> as_float_array([1, 2]).dtype, as_float_array(np.ones(2)).dtype
     (dtype('float32'), dtype('float64'))
@@ -36,7 +36,11 @@ def as_float_array(data: Any, dtype: Any = None) -> np.ndarray:
         raise InputTypeError(
             f"a Tensor holds float32 or float64, not {array.dtype if wanted in FLOATS else dtype}"
             ": convert the data first, for example with np.asarray(data, np.float32)")
-    return array.astype(wanted, copy=False)
+    converted = array.astype(wanted, copy=False)
+    if dtype is None and array.dtype.kind in "iu" and array.dtype.itemsize > 2 and not np.array_equal(converted, array):
+        raise InputError("a Tensor of integers has dtype float32, and float32 does not hold these integers exactly: "
+                         "choose dtype=np.float64 or dtype=np.float32")
+    return converted
 
 
 def as_operand(value: Any, dtype: np.dtype) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 
 import numpy as np
@@ -49,7 +50,7 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
     x^0 is 1 also where x is 0 or infinite, so its derivative dx is 0. 0^y is 0 for y > 0, so its derivative dy is 0; at
     y = 0 the derivative from the right, 0, counts.
     """
-    out = _broadcast("pow", np.power, x, y)
+    out = _broadcast("pow", operator.pow, x, y)
 
     def vjp(grad):
         with np.errstate(all="ignore"):

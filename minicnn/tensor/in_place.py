@@ -47,6 +47,8 @@ class InPlace(Conversions):
         self._must_be_writeable(f"x {symbol}= y", f"x = x {symbol} y")
         y = other.data if isinstance(other, Conversions) else as_operand(other, self.data.dtype)
         try:
+            if ufunc is np.matmul and y.ndim < 2:
+                raise ValueError                  # NumPy would repeat the result
             ufunc(self.data, y, out=self.data, casting="same_kind")
         except ValueError:
             raise InputError(f"x {symbol}= y: the result of shapes {self.data.shape} and {y.shape} does not have the "

@@ -52,6 +52,8 @@ def call(function: Callable, name: str, args: tuple, kwargs: dict[str, Any], rec
     InputTypeError
         A gradient would be dropped.
     """
+    if any(True for _ in _tensors(kwargs.get("out"))):
+        raise InputTypeError(f"{name}: out must be an array, and is a Tensor: use the result, or x[...] = result")
     adapter = RECORDED.get(function)
     if adapter is not None and _fits(adapter, args, kwargs):
         return record(*adapter(*args, **kwargs))
@@ -66,7 +68,7 @@ def _refusal(function, name, adapter, kwargs):
         return (f"{name}: the result requires a gradient, which an array cannot hold: write a = a + x in place of "
                 "a += x, and leave out=... away")
     if adapter is not None:
-        return f"{name} of a Tensor takes the arguments {inspect.signature(adapter)}; see minicnn.Tensor"
+        return f"{name} of a Tensor takes only the arguments {', '.join(inspect.signature(adapter).parameters)}"
     instead = INSTEAD.get(getattr(function, "__name__", ""), "an operation of minicnn.Tensor or minicnn.functional, or "
                           "write one with minicnn.record")
     return (f"{name} of a Tensor that requires a gradient would drop the gradient: use {instead}. If no gradient shall "

@@ -33,6 +33,8 @@ class Tensor(InPlace):
     ------
     InputTypeError
         The data is a Tensor, holds a Tensor that requires a gradient, or does not hold real numbers.
+    InputError
+        There are integers that float32 does not hold exactly, and no dtype is given.
 
     Attributes
     ----------
@@ -162,7 +164,8 @@ class Tensor(InPlace):
 
     def __array_function__(self, function: Callable, types: Any, args: Any, kwargs: Any) -> Any:
         """np.concatenate([x, y]): see `numpy_functions`."""
-        return numpy_functions.call(function, f"np.{function.__name__}", args, kwargs, _apply)
+        name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
+        return numpy_functions.call(function, name, args, kwargs, _apply)
 
     # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
 
