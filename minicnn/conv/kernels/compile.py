@@ -24,7 +24,7 @@ from numba.extending import (
     typeof_impl,
 )
 
-from ..runtime.kernel_cache import compile_or_load, is_writable, kernel_folder
+from ..runtime.kernel_cache import compile_or_load, why_not_kept
 from .simd import intrinsic
 from .vector import I64, INT
 
@@ -167,6 +167,6 @@ class _Announcement(event.Listener):
 
 @functools.cache
 def _announce():
-    when = "once: later runs load them" if is_writable(kernel_folder()) else \
-        f"in every process, because {kernel_folder()} cannot be written"
+    reason = why_not_kept()
+    when = f"in every process, because {reason}" if reason else "once: later runs load them"
     logging.getLogger("minicnn").warning(f"minicnn: compiling convolution kernels ({when})")

@@ -2,11 +2,16 @@
 
 A file that numba puts into site-packages/minicnn survives `pip uninstall`. The folder then stays and hides an editable
 install. Two checkouts have two folders here, because numba names a folder after the path of the source.
+
+Machine code that is damaged may compute anything or end the process. Therefore each file has a checksum, and a kernel
+whose file is damaged is compiled again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import os
 import pickle
 import tempfile
@@ -15,12 +20,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numba
 from numba import config, njit
 from numba.core import sigutils
+from numba.core.caching import IndexDataCacheFile
 from numba.core.ccallback import CFunc
 
-from ...files import cache_dir
+from ...errors import FileError
+from ...files import cache_dir, open_to_read, write_atomically
 
+LOG = logging.getLogger("minicnn")
 _lock = threading.Lock()
 
 
@@ -37,14 +46,14 @@ def kernel_folder() -> Path:
 def compile_or_load(signature: Any, kernel: Callable, block: bool = False) -> Any:
     """Compile a kernel for one signature, or load it from disk. It runs without the GIL.
 
-    `block` makes a C function with an address instead of a function that Python calls. If the folder cannot be written
-    or holds a damaged file, the kernel is compiled without it.
+    `block` makes a C function with an address instead of a function that Python calls. If the folder cannot be written,
+    the kernel is compiled without it.
     """
     function = _function(signature, kernel, block)
     if _enable_caching(function):
         try:
             return _compile(function, signature)
-        except (OSError, EOFError, pickle.UnpicklingError):     # a full disk, a file cut short
+        except Exception:                               # of the cache; an error of the compiler comes again
             function = _function(signature, kernel, block)
     return _compile(function, signature)
 
@@ -64,23 +73,81 @@ def _compile(function, signature):
 
 
 def _enable_caching(function):
-    """Let numba keep the function in `kernel_folder()`. Returns False if the folder cannot be written.
+    """Let numba keep the function in `kernel_folder()`. Returns False if that is not possible.
 
     Without the check numba would use the folder of the source. numba reads the folder from its configuration only
     now, in `enable_caching`. The configuration belongs to the user, so it is restored at once.
     """
-    folder = kernel_folder()
-    if not is_writable(folder):
+    if why_not_kept():
         return False
     with _lock:
-        before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
+        before, config.CACHE_DIR = config.CACHE_DIR, str(kernel_folder())
         try:
             function.enable_caching()
-        except RuntimeError:                            # numba finds no folder for this source file
+            function._cache._cache_file = _SealedFiles(function._cache._cache_file)
+        except (RuntimeError, AttributeError):          # numba finds no folder for this source file; another numba
             return False
         finally:
             config.CACHE_DIR = before
     return True
+
+
+class _SealedFiles(IndexDataCacheFile):
+    """numba's index and data file of a function. Each begins with numba's version and the SHA-256 of the rest."""
+
+    def __init__(self, plain):
+        vars(self).update(vars(plain))
+        self._line = f"{numba.__version__}\n".encode()
+
+    def _load_index(self):
+        found = self._read(self._index_path)
+        return found[1] if found and found[0] == self._source_stamp else {}
+
+    def _save_index(self, overloads):
+        self._write(self._index_path, (self._source_stamp, overloads))
+
+    def _load_data(self, name):
+        return self._read(self._data_path(name))
+
+    def _save_data(self, name, data):
+        self._write(self._data_path(name), data)
+
+    def _read(self, path):
+        """The value in a file. None if there is no such file, if it is of another numba, or damaged."""
+        if not os.path.exists(path):
+            return None
+        try:
+            with open_to_read(path) as file:
+                content = file.read()
+            start = len(self._line) + hashlib.sha256().digest_size
+            if not content.startswith(self._line):
+                return None
+            if content[len(self._line):start] != hashlib.sha256(content[start:]).digest():
+                raise ValueError("its checksum does not fit")
+            return pickle.loads(content[start:])
+        except Exception as error:
+            LOG.warning(f"minicnn: {path} is damaged, so its kernel is compiled again ({error})")
+            return None
+
+    def _write(self, path, value):
+        data = self._dump(value)
+        try:
+            write_atomically(path, self._line + hashlib.sha256(data).digest() + data)
+        except OSError as error:
+            LOG.warning(f"minicnn: a compiled kernel is not kept: {error}")
+
+
+def why_not_kept() -> str:
+    """Why compiled kernels cannot be kept on disk, in words; "" if they can.
+
+    >>> why_not_kept()
+    ''
+    """
+    try:
+        folder = kernel_folder()
+    except FileError as error:                          # no home directory
+        return str(error)
+    return "" if is_writable(folder) else f"{folder} cannot be written"
 
 
 def is_writable(folder: Path) -> bool:

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numba import config
 
 import minicnn
+from minicnn.conv.kernels import compile
 from minicnn.conv.kernels.relu_gradient import gate, gate_kernel
+from minicnn.conv.runtime import kernel_cache
+from minicnn.errors import FileError
 
 PACKAGE = Path(minicnn.__file__).parent
 SCRIPT = """
@@ -57,20 +61,61 @@ def test_kernels_are_kept_in_minicnns_cache_directory(copy, tmp_path):
     assert len(kernels(other)) == 1 and len(kernels(home)) == 2
 
 
-def test_a_cache_that_cannot_be_written_or_read_is_no_error(copy, tmp_path):
+def test_a_cache_that_cannot_be_written_is_no_error(copy, tmp_path):
     (tmp_path / "file").write_text("")
     for name in ("MINICNN_HOME", "NUMBA_CACHE_DIR"):
         places = {"MINICNN_HOME": str(tmp_path / "home"), name: str(tmp_path / "file" / "home")}
         assert run(copy, stays_out=True, **places)[0] == 0
         assert not kernels(copy) and not kernels(tmp_path)
-    home = tmp_path / "home"
-    run(copy, MINICNN_HOME=str(home))
-    for path in home.rglob("*.nbc"):
-        path.write_bytes(path.read_bytes()[:100])
-    assert run(copy, MINICNN_HOME=str(home))[0] == 0
-    for path in home.rglob("*.nbi"):
-        path.write_bytes(b"")
-    assert run(copy, MINICNN_HOME=str(home))[0] == 0
+
+
+@pytest.fixture
+def loads(monkeypatch, tmp_path):
+    """A function that compiles or loads one kernel and returns whether it was loaded."""
+    monkeypatch.setenv("MINICNN_HOME", str(tmp_path))
+    monkeypatch.setattr(config, "CACHE_DIR", "")
+
+    def once():
+        gate_kernel.cache_clear()
+        gate_kernel(32)
+        return compile._blocks.pop().cache_hits == 1
+    yield once
+    gate_kernel.cache_clear()
+
+
+@pytest.mark.parametrize("ending", ["nbi", "nbc"])
+def test_a_damaged_file_is_compiled_again_with_a_word(loads, tmp_path, caplog, ending):
+    assert not loads() and loads()
+    (path,) = tmp_path.rglob(f"*.{ending}")
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    for content in (whole[:100], whole[:-1], b"", whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1:],
+                    bytes(5000), whole.replace(whole[:7], b"0.0.0.0", 1)):
+        path.write_bytes(content)
+        caplog.clear()
+        assert not loads() and path.stat().st_size == len(whole)
+        damaged = f"{path} is damaged, so its kernel is compiled again" in caplog.text
+        assert damaged == content.startswith(whole[:7])         # else it seems to be of another version of numba
+        assert loads()
+    path.unlink()
+    path.mkdir()
+    assert not loads() and "a compiled kernel is not kept: " in caplog.text
+
+
+def test_a_full_disk_compiles_with_a_word(monkeypatch, caplog, loads):
+    def full(path, data):
+        raise FileError(f"{path} could not be written: the disk is full")
+    monkeypatch.setattr(kernel_cache, "write_atomically", full)
+    assert not loads() and not loads()
+    assert "a compiled kernel is not kept: " in caplog.text and "the disk is full" in caplog.text
+
+
+def test_without_a_home_directory(monkeypatch, loads):
+    for name in ("MINICNN_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)        # no HOME, and a user without a name
+    assert not loads() and not loads()
+    assert kernel_cache.why_not_kept() == "there is no home directory for the cache: set MINICNN_HOME to a directory"
 
 
 def test_a_source_file_for_which_numba_has_no_place(monkeypatch, rng):
