@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt as stop:               # also SIGTERM and SIGHUP
             _print_error(f"\n{getattr(stop, 'prog', 'minicnn')}: interrupted{f': {stop}' if str(stop) else ''}")
             status = 128 + getattr(stop, "signal", handler.number or signal.SIGINT)
-            exec("pass")            # resets Python's note of a KeyboardInterrupt inside of exec, which changes the status
+            exec("pass")        # resets Python's note of a KeyboardInterrupt inside of exec, which changes the status
         finally:
             if own_process:
                 ignore_signals()                        # the rest of a burst must not disturb the end
