@@ -107,7 +107,7 @@ def log_softmax_of_array(x: np.ndarray, axis: int) -> np.ndarray:
 
 def softmax_difference(log_p: np.ndarray, total: np.ndarray, q: np.ndarray) -> np.ndarray:
     """exp(log_p) * total - q, in float64. A probability of 0 contributes 0, whatever `total` is."""
-    p = np.exp(log_p)
+    p = np.exp(log_p, out=np.empty_like(log_p))         # an array, even without axes
     return np.multiply(p, total, out=p, where=p != 0) - q
 
 

@@ -158,6 +158,8 @@ class BatchNorm2d(Module):
         `num_batches_tracked` counts them.
     affine : bool
         Without it there are no weight and bias.
+    bias : bool
+        Whether there is a bias beside the weight.
     track_running_stats : bool
         Without it evaluation uses the statistics of the batch too.
     device, dtype
@@ -180,7 +182,8 @@ class BatchNorm2d(Module):
     ignored_state = ("num_batches_tracked",)
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
-                 track_running_stats: bool = True, device: str | None = None, dtype: Any = None) -> None:
+                 track_running_stats: bool = True, device: str | None = None, dtype: Any = None, *,
+                 bias: bool = True) -> None:
         n = self.num_features = integer("BatchNorm2d: num_features", num_features, 1)
         self.eps = number("BatchNorm2d: eps", eps, above=0)
         self.momentum = None if momentum is None else number("BatchNorm2d: momentum", momentum)
@@ -189,7 +192,7 @@ class BatchNorm2d(Module):
         cpu("BatchNorm2d: device", device)
         dtype = float_dtype("BatchNorm2d: dtype", dtype)
         self.weight = Parameter(np.ones(n, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(n, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(n, dtype)) if affine and boolean("BatchNorm2d: bias", bias) else None
         self.running_mean: np.ndarray | None = None
         self.running_var: np.ndarray | None = None
         if not track_running_stats:

@@ -52,7 +52,7 @@ def test_agrees_with_torch_step_by_step(kind, options, dtype):
     ours = parameters(dtype)
     theirs = [torch.nn.Parameter(torch.tensor(p.data)) for p in ours]
     optimizer, reference = kind(ours, **options), getattr(torch.optim, kind.__name__)(theirs, **options)
-    for grads in gradients(20):
+    for grads in gradients(50):
         run(optimizer, [grads])
         for param, grad in zip(theirs, grads, strict=True):
             param.grad = None if grad is None else torch.tensor(np.asarray(grad, dtype))

@@ -44,15 +44,15 @@ def compare_samples(name, adapter):
     op, counts = OPS[name], Counter()
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
-    for inputs in (op.sample_inputs, op.reference_inputs) if name != "where" else (op.sample_inputs,):
-        for sample in inputs("cpu", torch.float64, requires_grad=True):
-            try:
-                compare(op.op, adapter, sample, rng)
-                counts["compared"] += 1
-            except NotCompared as reason:
-                counts[str(reason)] += 1
-            except Exception as error:
-                raise AssertionError(f"{name}: {type(error).__name__}: {error}\n{sample.summary()}") from error
+    inputs = op.sample_inputs if name == "where" else op.reference_inputs       # which contain op.sample_inputs
+    for sample in inputs("cpu", torch.float64, requires_grad=True):
+        try:
+            compare(op.op, adapter, sample, rng)
+            counts["compared"] += 1
+        except NotCompared as reason:
+            counts[str(reason)] += 1
+        except Exception as error:
+            raise AssertionError(f"{name}: {type(error).__name__}: {error}\n{sample.summary()}") from error
     return counts
 
 
@@ -64,8 +64,8 @@ def compare(function, adapter, sample, rng):
     call = bind(adapter, args, kwargs)
     if not pairs:
         raise NotCompared("no input is a Tensor")
-    before = [ours.data.copy() for _, ours in pairs]
     expected = function(*theirs[0], **theirs[1])
+    before = [ours.data.copy() for _, ours in pairs]        # PyTorch's batch norm has changed its running statistics
     if expected is NotImplemented:
         raise NotCompared("PyTorch leaves it to the other operand")
     with np.errstate(all="ignore"):               # the samples contain infinite numbers and zeros
