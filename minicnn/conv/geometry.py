@@ -17,6 +17,9 @@ from ..checks import integer, is_integer, pair
 from ..errors import InputError
 
 
+LARGEST = 2**31 - 1             # rows or columns of a padded image; the kernels count in 64 bits
+
+
 @dataclass(frozen=True)
 class Geometry:
     """Everything that determines the shape and the cost of a convolution. `Geometry.of` makes and validates one.
@@ -115,6 +118,9 @@ class Geometry:
             raise InputError(f"the kernel spans {self.span[0]} x {self.span[1]} pixels but the padded image has only "
                              f"{self.padded[0]} x {self.padded[1]}: use a larger image, more padding or a smaller "
                              "kernel")
+        if max(self.padded) > LARGEST:
+            raise InputError(f"the padded image would have {self.padded[0]} x {self.padded[1]} pixels, more than "
+                             f"{LARGEST} in a direction: use less padding")
         if self.padding_mode == "circular" and any(
                 max(p) > size for p, size in zip(self.padding, (self.height, self.width), strict=True)):
             raise InputError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
@@ -158,6 +164,20 @@ class Geometry:
         """
         height, width = self.padded
         return replace(self, height=height, width=width, padding=((0, 0), (0, 0)), padding_mode="zeros")
+
+    @cached_property
+    def least_steps(self) -> Geometry:
+        """The same convolution, with the least stride and dilation that have a meaning.
+
+        A stride beyond the padded image is as good as its size. The dilation of one tap is 1.
+
+        >>> Geometry.of((1, 1, 4, 4), (1, 1, 1, 3), stride=10**9, dilation=(10**9, 1)).least_steps.dilation
+        (1, 1)
+        """
+        sy, sx = (min(step, size) for step, size in zip(self.stride, self.padded, strict=True))
+        dy, dx = (1 if taps == 1 else step for taps, step in zip(self.kernel, self.dilation, strict=True))
+        same = (sy, sx, dy, dx) == (*self.stride, *self.dilation)
+        return self if same else replace(self, stride=(sy, sx), dilation=(dy, dx))
 
     @cached_property
     def input_rows(self) -> np.ndarray:

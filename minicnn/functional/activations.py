@@ -41,14 +41,19 @@ def leaky_relu(input: Tensor | np.ndarray, negative_slope: float = 0.01) -> Tens
 
 
 def tanh(input: Tensor | np.ndarray) -> Tensor:
-    """The hyperbolic tangent of each element; d tanh(x) = 4 e / (1 + e)^2 dx with e = exp(-2 |x|).
+    """The hyperbolic tangent of each element; d tanh(x) = (2 e / (1 + e^2))^2 dx with e = exp(-|x|).
 
     >>> tanh(np.zeros(2))
     Tensor([0., 0.], dtype=float64)
     """
     input = as_tensor(input)
     x = input.data
-    return record(np.tanh(x), (input,), lambda grad: (grad * (4 * _bell(2 * np.abs(x))),))
+
+    def vjp(grad):
+        tail = np.exp(-np.abs(x))
+        root = 2 * tail / (1 + tail * tail)                     # 1 / cosh(x)
+        return (grad * (root * root),)
+    return record(np.tanh(x), (input,), vjp)
 
 
 def sigmoid(input: Tensor | np.ndarray) -> Tensor:

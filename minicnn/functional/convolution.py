@@ -72,6 +72,7 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     try:
         shape = (1, *x.shape[1:]) if x.shape[:1] == (0,) else x.shape       # no image: checked as if there were one
         geometry = Geometry.of(shape, w.shape, stride, padding, dilation, groups, padding_mode, x.dtype)
+        geometry = geometry.least_steps
     except InputError as error:
         raise InputError(f"conv2d: {error}") from None
     tensors: tuple[Tensor, ...] = (input, weight) if bias is None else (input, weight, as_tensor(bias))

@@ -7,6 +7,7 @@ is plain array arithmetic, and the result keeps the memory order of the input.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..checks import boolean, image_shape, integer, pair
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
 
+MOST_TAPS = 2**24               # of a window; each is one slice
 OutputSize = int | Sequence[int | None] | None          # of an adaptive pool
 
 
@@ -147,7 +149,9 @@ def adaptive_max_pool2d(input: Tensor | np.ndarray, output_size: OutputSize, ret
     x = input.data
     refuse_indices("adaptive_max_pool2d", return_indices)
     windows = _adaptive_windows("adaptive_max_pool2d", x, output_size)
-    flat = lambda array, cell: array[(..., *windows[cell])].reshape(*x.shape[:-2], -1)
+    def flat(array, cell):
+        part = array[(..., *windows[cell])]
+        return part.reshape(*x.shape[:-2], math.prod(part.shape[-2:]))
     out = np.empty(x.shape[:-2] + tuple(windows.shape), x.dtype)
     for cell in np.ndindex(*windows.shape):
         out[(..., *cell)] = flat(x, cell).max(-1)
@@ -182,6 +186,9 @@ class _Windows:
         self.declared = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
         if any(s > n for s, n in zip(span, self.declared, strict=True)):
             raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
+        if kernel[0] * kernel[1] > MOST_TAPS:
+            raise InputError(f"{name}: a window of {kernel[0]} x {kernel[1]} pixels has more than {MOST_TAPS} taps: use a "
+                             "smaller kernel")
         oh, ow = (_length(*a, ceil_mode) for a in zip(self.declared, span, stride, padding, size, strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), stride, span,
                                                                          strict=True))
