@@ -16,7 +16,6 @@ import numpy as np
 from ..checks import integer, is_integer, pair
 from ..errors import InputError
 
-
 LARGEST = 2**31 - 1             # rows or columns of a padded image; the kernels count in 64 bits
 
 
