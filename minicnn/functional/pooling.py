@@ -187,8 +187,8 @@ class _Windows:
         if any(s > n for s, n in zip(span, self.declared, strict=True)):
             raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
         if kernel[0] * kernel[1] > MOST_TAPS:
-            raise InputError(f"{name}: a window of {kernel[0]} x {kernel[1]} pixels has more than {MOST_TAPS} taps: use "
-                             "a smaller kernel")
+            raise InputError(f"{name}: a window of {kernel[0]} x {kernel[1]} pixels has more than {MOST_TAPS} taps: "
+                             "use a smaller kernel")
         oh, ow = (_length(*a, ceil_mode) for a in zip(self.declared, span, stride, padding, size, strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), stride, span,
                                                                          strict=True))
