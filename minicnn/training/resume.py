@@ -143,11 +143,13 @@ def _check_numbers(saved, settings):
     """Raise CheckpointError if the metadata are not those that `fit` writes."""
     meta = saved.meta
     epoch, batch, sums, history, best = (meta[name] for name in ("epoch", "batch", "sums", "history", "best"))
+    if not isinstance(history, list):
+        raise _damaged(saved, f"history is {str(history)[:80]}")
     for name, fits in {
             "epoch": is_integer(epoch) and 0 <= epoch <= settings.epochs,
             "batch": is_integer(batch) and batch >= 0,
             "sums": isinstance(sums, dict) and sums.keys() == set(SUMS) and all(map(_is_number, sums.values())),
-            "history": isinstance(history, list) and all(map(_is_record, history)) and len(history) == epoch,
+            "history": all(map(_is_record, history)) and len(history) == epoch,
             "best": best is None if not history else isinstance(best, dict) and _is_number(best.get("val_error"))
             and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= len(history),
             "schedule": isinstance(meta["schedule"], dict), "generators": isinstance(meta["generators"], dict)}.items():
@@ -204,10 +206,11 @@ def _check_model(saved, model, name):
 def _check_optimizer(saved, settings, model):
     """Load the state into a second optimiser and a second schedule, and compare it with what the settings make."""
     meta, optimizer = saved.meta, AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = OneCycleLR(optimizer, settings.lr, total_steps=meta["schedule"]["total_steps"])
-    steps = schedule.total_steps // settings.epochs * meta["epoch"] + meta["batch"]
-    fresh, numbers = vars(optimizer).copy(), {**schedule.state_dict(), "last_epoch": steps}
+    fresh = vars(optimizer).copy()
     try:
+        schedule = OneCycleLR(optimizer, settings.lr, total_steps=meta["schedule"]["total_steps"])
+        steps = schedule.total_steps // settings.epochs * meta["epoch"] + meta["batch"]
+        numbers = {**schedule.state_dict(), "last_epoch": steps}
         optimizer.load_state_dict(saved.optimizer)
         schedule.load_state_dict(meta["schedule"])
     except (InputError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
