@@ -115,7 +115,8 @@ def _read(file, path):
     try:
         start = _start(file, size)
         header = parsed(start[8:])
-        metadata = header.pop(METADATA, None) or {}
+        metadata = header.pop(METADATA, None)
+        metadata = {} if metadata is None else metadata
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
             raise ValueError("its metadata are not texts")
         found = sorted(_entries(header), key=lambda entry: (entry.begin, entry.end))

@@ -70,8 +70,10 @@ def shift_images(images: np.ndarray, shifts: np.ndarray) -> np.ndarray:
                          "and (n, 2)")
     if shifts.dtype.kind not in "iu":
         raise InputError(f"shift_images: shifts of dtype {shifts.dtype}, expected integers")
-    shifts = shifts.astype(np.intp)               # -128 has no absolute value in int8
     n, height, width = images.shape
+    most = max(height, width)                     # a larger shift leaves nothing either, and would need memory
+    shifts = np.minimum(shifts, most if most <= np.iinfo(shifts.dtype).max else np.iinfo(shifts.dtype).max)
+    shifts = np.maximum(shifts.astype(np.intp), -most)              # no -128 of int8, which has no absolute value
     margin = int(np.abs(shifts).max(initial=0))
     padded = np.zeros((n, height + 2 * margin, width + 2 * margin), images.dtype)
     padded[:, margin:margin + height, margin:margin + width] = images

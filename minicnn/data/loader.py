@@ -104,7 +104,7 @@ class DataLoader:
         >>> [y.tolist() for x, y in loader.batches(start=1)]
         [[4, 5, 6, 7], [8, 9]]
         """
-        if not 0 <= start <= len(self):
+        if not 0 <= integer("DataLoader: start", start) <= len(self):
             raise InputError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
         n, m = len(self.images), self.max_shift
         rng: Any = self.rng
@@ -135,7 +135,7 @@ def _check_images(images):
         if not finite.all():
             raise InputError(f"DataLoader: NaN or infinity in {np.sum(~finite)} of {len(images)} images, first at "
                              f"index {np.argmin(finite)}; repair or remove them")
-    return images
+    return images if images.dtype.isnative else images.astype(images.dtype.newbyteorder("="))
 
 
 def _check_labels(labels, n):
@@ -145,6 +145,8 @@ def _check_labels(labels, n):
         raise InputError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
     if labels.dtype.kind not in "iu":
         raise InputError(f"DataLoader: labels of dtype {labels.dtype}, expected integers")
+    if labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max:
+        raise InputError(f"DataLoader: label {labels.max()} at index {labels.argmax()} is larger than every int64")
     return labels.astype(np.int64)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..checks import pair
+from ..checks import integer, pair
 from ..errors import InputError
 
 
@@ -17,7 +17,7 @@ def placements(digit: int = 28, canvas: int = 38) -> np.ndarray:
     >>> len(offsets), offsets[0].tolist(), offsets[-1].tolist()
     (121, [0, 0], [10, 10])
     """
-    if not 1 <= digit <= canvas:
+    if not 1 <= integer("placements: digit", digit) <= integer("placements: canvas", canvas):
         raise InputError(f"placements: a digit of {digit} pixels does not fit on a canvas of {canvas}: give "
                          "1 <= digit <= canvas")
     count = canvas - digit + 1
@@ -56,12 +56,13 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
     if offsets.shape not in ((2,), (len(images), 2)) or offsets.dtype.kind not in "iu":
         raise InputError(f"place: the offsets must be integers of shape (2,) or {(len(images), 2)}, not "
                          f"{offsets.dtype} of shape {offsets.shape}")
-    each = np.broadcast_to(offsets, (len(images), 2))
     most = np.subtract(size, images.shape[1:])
-    wrong = each[((each < 0) | (each > most)).any(1)]
+    outside = ((offsets < 0) | (offsets > most)).reshape(-1, 2).any(1)
+    wrong = np.broadcast_to(offsets, (len(images), 2))[np.broadcast_to(outside, len(images))]
     if len(wrong):
         raise InputError(f"place: a digit of shape {images.shape[1:]} at {tuple(wrong[0].tolist())} does not lie on a "
                          f"canvas of shape {size}: offsets go from 0 to {tuple(most.tolist())}")
+    each = np.broadcast_to(offsets.astype(np.intp), (len(images), 2))       # NumPy takes no index of float or uint64
     out = np.zeros((len(images), *size), images.dtype)
     rows, columns = (each[:, axis, None] + np.arange(images.shape[1 + axis]) for axis in (0, 1))        # (n, H), (n, W)
     out[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]] = images
@@ -104,6 +105,8 @@ class Shifts:
     digit: int = 28
 
     def __post_init__(self) -> None:
+        for name in ("reach", "view", "digit"):
+            integer(f"Shifts: {name}", getattr(self, name))
         if self.reach < 0 or self.digit < 1 or self.view < self.digit or (self.view - self.digit) % 2:
             raise InputError(f"Shifts: reach {self.reach}, view {self.view}, digit {self.digit}: the reach must be at "
                              "least 0, and the view the digit's size plus an even number, so that it can be centred")
@@ -151,6 +154,10 @@ class Shifts:
         return placed[:, edge:edge + self.view, edge:edge + self.view]
 
     def ink_lost(self, images: np.ndarray) -> np.ndarray:
-        """The fraction of the sum of all pixels that lies outside of the view, for every place: shape (size, size)."""
+        """The fraction of the sum of all pixels that lies outside of the view, for every place: shape (size, size).
+
+        It is 0 for images without ink.
+        """
         seen = [[self.images(images, dy, dx).sum(dtype=np.float64) for dx in self.steps] for dy in self.steps]
-        return 1 - np.array(seen) / np.asarray(images).sum(dtype=np.float64)
+        total = np.asarray(images).sum(dtype=np.float64)
+        return 1 - np.array(seen) / total if total else np.zeros((self.size, self.size))

@@ -127,8 +127,8 @@ DATA = bytes(8)
     (file_of({"w": entry()}, bytes(9)), "its arrays need 8 bytes, and there are 9"),
     (file_of(b'{"w":%s,"w":%s}' % ((json.dumps(entry()).encode(),) * 2), DATA), "the key 'w' stands twice"),
     (file_of({"__metadata__": {"a": 1}}), "its metadata are not texts"),
-    (file_of({"__metadata__": []}) + b"x", "its arrays need 0 bytes, and there are 1"),
-    (file_of({"__metadata__": [1]}), "its metadata are not texts"),
+    (file_of({"__metadata__": None}) + b"x", "its arrays need 0 bytes, and there are 1"),
+    *((file_of({"__metadata__": wrong}), "its metadata are not texts") for wrong in ([1], [], 0, "", False)),
     (struct.pack("<Q", 2 ** 63) + b"{}", "it has 10 bytes, and its header would have 9,223,372,036,854,775,808"),
     (struct.pack("<Q", HEADER_LIMIT + 8) + b" " * (HEADER_LIMIT + 8), "its header has 16,777,224 bytes, more than")])
 def test_structures_that_are_refused(path, content, message):

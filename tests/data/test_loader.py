@@ -63,6 +63,14 @@ def test_shift_by_the_least_int8(images):
     assert not shift_images(images, np.full((23, 2), -128, np.int8)).any()
 
 
+@pytest.mark.parametrize("shift", [2 ** 62, -2 ** 63, np.uint64(2 ** 64 - 1), np.int8(127)])
+def test_huge_shifts_leave_nothing_and_take_no_memory(images, shift):
+    shifts = np.full((23, 2), shift)
+    assert not shift_images(images, shifts).any()
+    shifts[:, 1] = 0
+    assert not shift_images(images, shifts).any()
+
+
 def test_shift_errors(images):
     with pytest.raises(ValueError, match=r"shift_images: images \(23, 7, 9\) and shifts \(2,\)"):
         shift_images(images, np.array([1, 2]))
@@ -190,3 +198,48 @@ def test_floating_images_cannot_be_shifted():
 def test_starting_outside_the_pass(images, start):
     with pytest.raises(ValueError, match=f"start is {start}, expected 0 to 5"):
         loader(images).batches(start)
+
+
+# Zero and one, and what does not belong together.
+
+@pytest.mark.parametrize("shape", [(0, 7, 9), (3, 0, 9), (3, 7, 0)])
+def test_no_images_or_no_pixels_are_refused(shape):
+    with pytest.raises(ValueError, match=r"DataLoader: the dataset is empty: images of shape"):
+        DataLoader(np.zeros(shape, np.uint8), np.zeros(shape[0], int))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_one_image_is_one_batch(images, batch_size):
+    ((x, y),) = DataLoader(images[:1], [4], batch_size, shuffle=True, max_shift=1, rng=np.random.default_rng(0))
+    assert x.shape == (1, 1, 7, 9) and y.tolist() == [4]
+
+
+def test_one_pixel(images):
+    ((x, _),) = DataLoader(images[:5, :1, :1], LABELS[:5], 8)
+    np.testing.assert_array_equal(x, normalize(images[:5, :1, :1]))
+
+
+@pytest.mark.parametrize("count", [0, 22, 24])
+def test_one_label_for_each_image(images, count):
+    with pytest.raises(ValueError, match=rf"DataLoader: labels of shape \({count},\) for 23 images, expected \(23,\)"):
+        DataLoader(images, np.zeros(count, int))
+
+
+def test_labels_that_int64_does_not_have(images):
+    labels = np.zeros(23, np.uint64)
+    assert DataLoader(images, labels).labels.dtype == np.int64
+    labels[7] = 2 ** 63
+    with pytest.raises(ValueError, match="label 9223372036854775808 at index 7 is larger than every int64"):
+        DataLoader(images, labels)
+
+
+def test_images_of_another_byte_order(rng):
+    images = rng.normal(size=(4, 1, 3, 3))
+    ((x, _),) = DataLoader(images.astype(">f8"), np.arange(4))
+    assert x.dtype.isnative
+    np.testing.assert_array_equal(x, images)
+
+
+def test_a_start_that_is_no_integer(images):
+    with pytest.raises(ValueError, match="DataLoader: start must be an integer, not 0.5"):
+        DataLoader(images, LABELS).batches(0.5)

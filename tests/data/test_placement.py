@@ -86,3 +86,25 @@ IMAGES = np.zeros((2, 28, 28), np.uint8)
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [np.uint64, np.int8, np.uint8])
+def test_offsets_of_every_integer_dtype(dtype):
+    images = np.ones((2, 1, 2), np.uint8)
+    out = place(images, 3, np.array([[0, 1], [2, 0]], dtype))
+    assert out.sum(axis=(1, 2)).tolist() == [2, 2] and out[0, 0].tolist() == [0, 1, 1]
+    with pytest.raises(ValueError, match="place: a digit of shape .* does not lie on a canvas"):
+        place(images, 3, np.array([[0, 1], [np.iinfo(dtype).max, 0]], dtype))
+
+
+def test_no_images_and_no_ink():
+    assert place(np.zeros((0, 2, 2)), 5, (1, 1)).shape == (0, 5, 5)
+    for images in (np.zeros((2, 28, 28), np.uint8), np.zeros((0, 28, 28), np.uint8)):
+        assert not Shifts(view=28, reach=1).ink_lost(images).any()
+
+
+def test_sizes_that_are_no_integers():
+    with pytest.raises(ValueError, match="placements: digit must be an integer, not 2.5"):
+        placements(2.5, 5)
+    with pytest.raises(ValueError, match="Shifts: reach must be an integer, not 1.5"):
+        Shifts(reach=1.5)

@@ -149,11 +149,11 @@ def test_damaged_metadata(key, value, refused, run):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda o: o.clear(), "the state of its optimiser does not fit"),
     (lambda o: o.update(params=7), "the state of its optimiser does not fit"),
-    (lambda o: o.update(betas=3), "the state of its optimiser does not fit: 'int' object"),
+    (lambda o: o.update(betas=3), "the state of its optimiser does not fit: .*betas must be two numbers"),
     (lambda o: o.update(weight_decay=0.5), "its optimiser has another weight_decay than its settings"),
-    (lambda o: o.update(lr="fast"), "its optimiser has another lr than its settings"),
-    (lambda o: o.pop("1.exp_avg"), "the state of its optimiser is damaged at parameter 1"),
-    (lambda o: o.update({"0.step": "two"}), "the state of its optimiser is damaged at parameter 0"),
+    (lambda o: o.update(lr="fast"), "the state of its optimiser does not fit: .*lr must be a number"),
+    (lambda o: o.pop("1.exp_avg"), r"the state of its optimiser does not fit: .*params\[1\] has exp_avg_sq, step"),
+    (lambda o: o.update({"0.step": "two"}), "the state of its optimiser does not fit: .*0.step must be"),
     (lambda o: o["2.exp_avg_sq"].fill(np.nan), "the state of its optimiser is damaged at parameter 2"),
     (lambda o: o.update({"9.step": 2}), "the state of its optimiser does not fit")])
 def test_a_damaged_optimiser(change, message, refused, run):
