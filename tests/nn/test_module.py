@@ -90,3 +90,65 @@ def test_a_module_without_forward_says_so():
 def test_a_shared_module_keeps_its_buffers_once():
     model = nn.Sequential(norm := nn.BatchNorm2d(2), norm)
     assert list(model.state_dict()) == ["0.weight", "0.bias", "0.running_mean", "0.running_var"]
+
+
+class Listed(nn.Module):
+    def __init__(self, rng):
+        self.layers, self.named = [], {"last": nn.Linear(2, 1, rng=rng)}
+        for _ in range(2):
+            self.layers.append(nn.Linear(2, 2, rng=rng))
+        self.scale = (nn.Parameter(np.ones(2, np.float32)), 3)
+        self.itself = [self, self.layers]
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.named["last"](x * self.scale[0])
+
+
+def test_modules_and_parameters_in_lists_tuples_and_dicts_belong_to_the_module(rng):
+    model = Listed(rng)
+    names = ["scale.0", "named.last.weight", "named.last.bias", "layers.0.weight", "layers.0.bias", "layers.1.weight",
+             "layers.1.bias"]
+    assert sorted(name for name, _ in model.named_parameters()) == sorted(names)
+    assert not model.eval().layers[1].training and "(layers.1): Linear(2, 2)" in repr(model)
+    other = Listed(np.random.default_rng(5))
+    other.load_state_dict(model.state_dict())
+    x = Tensor(np.ones((3, 2), np.float32))
+    np.testing.assert_array_equal(model(x).data, other(x).data)
+    model(x).sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(("value", "message"), [
+    (np.array(["a"]), "wrong values: bias holds <U1 but must hold float32"),
+    (np.array([1j]), "bias holds complex128"), (np.array([1]), "bias holds int64"),
+    (np.array([True]), "bias holds bool"),
+    (np.array([None]), "bias holds object"), (np.array([1e300]), r"bias has 1.0e\+300, which is too large for float32"),
+    (np.ones(()), r"wrong shape: bias is \(\) but must be \(1,\)"), ([[1.0], [1.0, 2.0]], "wrong shape"),
+])
+def test_a_state_is_loaded_whole_or_not_at_all(value, message, rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    before = layer.state_dict()
+    for strict in (True, False):
+        with pytest.raises(ValueError, match=message):
+            layer.load_state_dict({"weight": np.zeros((1, 2)), "bias": value}, strict)
+    np.testing.assert_equal(layer.state_dict(), before)
+
+
+def test_a_state_may_hold_tensors_other_floats_and_nan(rng):
+    layer = nn.Linear(2, 1, rng=rng)
+    layer.load_state_dict({"weight": Tensor([[np.nan, 2.0]]), "bias": np.array([0.5], np.float16)})
+    np.testing.assert_array_equal(layer.weight.data, [[np.nan, 2]])
+    assert layer.bias.data.tolist() == [0.5] and layer.bias.dtype == np.float32
+    with pytest.raises(TypeError, match="load_state_dict: the state must be a dict of arrays by name, not a list"):
+        layer.load_state_dict([1, 2])
+
+
+def test_the_counter_of_pytorchs_batch_norm_is_accepted():
+    model = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2, momentum=None))
+    state = model.state_dict() | {f"{i}.num_batches_tracked": np.array(7) for i in (0, 1)}
+    assert model.load_state_dict(state) == ([], [])
+    assert model[1].num_batches_tracked == 7
+    with pytest.raises(ValueError, match="unexpected: num_batches_tracked"):
+        model.load_state_dict(state | {"num_batches_tracked": np.array(7)})

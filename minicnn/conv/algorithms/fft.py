@@ -12,6 +12,7 @@ stride 1 are computed and some are left out.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -79,7 +80,21 @@ def tap_index(geometry: Geometry) -> tuple:
 
 def workers(numbers: int) -> int:
     """The threads that transform so many numbers. The result does not depend on it."""
-    return get_num_threads() if numbers >= PER_WORKER else 1
+    return get_num_threads() if numbers >= PER_WORKER and threads_start() else 1
+
+
+@functools.cache
+def threads_start() -> bool:
+    """Whether scipy can start its threads. A limit of the system or of a container may forbid it.
+
+    >>> threads_start()
+    True
+    """
+    try:
+        fft.rfft(np.zeros((256, 64)), workers=2)        # starts them; enough rows for two threads
+    except RuntimeError:
+        return False
+    return True
 
 
 def spectrum_of(x: np.ndarray, geometry: Geometry) -> np.ndarray:

@@ -39,6 +39,7 @@ class Crew:
         self.numbers = itertools.count(1)               # of calls and rounds; next() of a count is atomic
         self.growing, self.playing = threading.Lock(), threading.Lock()
         self.core, self.kept, self.turns = -1, 0, 1     # see `_keep_apart`
+        self.full = False                               # whether the system has refused to start a thread
         self.serve = (lambda *numbers: None) if board.SWITCHED_OFF else board.serve_kernel()
 
     def play(self, jobs: int, size: int, threads: int, function: int, task: int, scratch: tuple[int, int]) -> None:
@@ -47,6 +48,7 @@ class Crew:
         Only one thread at a time may call this: the one that holds the lock `playing`.
         """
         helpers = self._first(threads - 1)
+        threads = len(helpers) + 1
         for helper in helpers:
             if helper.memory.size < scratch[1]:
                 helper.memory = huge_pages(scratch[1])
@@ -72,11 +74,14 @@ class Crew:
             raise call.errors[0]
 
     def _first(self, n):
-        """The first n helpers. They are started on first use and kept."""
-        if len(self.helpers) < n:
+        """The first n helpers, or fewer if the system starts no more threads. They are kept once they are started."""
+        if len(self.helpers) < n and not self.full:
             with self.growing:
-                while len(self.helpers) < n:
-                    self.helpers.append(Helper(self, len(self.helpers) + 1))
+                while len(self.helpers) < n and not self.full:
+                    try:
+                        self.helpers.append(Helper(self, len(self.helpers) + 1))
+                    except RuntimeError:                # "can't start new thread": a limit of the system or container
+                        self.full = True
         if _core is not None and (self.core != _core() or self.kept < n):
             self._keep_apart(n)
         return self.helpers[:n]
@@ -88,10 +93,15 @@ class Crew:
         has nothing to do. If there is a core for each thread, the helpers may also wait awake. Many helpers stay where
         they are: to move each would take the caller longer than the work that it has for them.
         """
-        allowed, self.core, self.kept = os.sched_getaffinity(0), _core(), n
+        self.core, self.kept = _core(), n
+        try:
+            allowed = os.sched_getaffinity(0)
+        except OSError:                                 # a sandbox may forbid it: the system then places the helpers
+            return
         self.turns = AWAKE if n < len(allowed) else 1
         for helper in self.helpers[:n if n <= FEW else 0]:
-            os.sched_setaffinity(helper.thread.native_id, allowed - {self.core} or allowed)
+            with contextlib.suppress(OSError):
+                os.sched_setaffinity(helper.thread.native_id, allowed - {self.core} or allowed)
 
     def _wake(self, helpers):
         if self.asleep:

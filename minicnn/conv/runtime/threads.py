@@ -40,7 +40,10 @@ def get_num_threads() -> int:
     number = next(filter(None, map(_from_environment, VARIABLES)), 0)
     if number:
         return number
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return len(os.sched_getaffinity(0))
+    except (AttributeError, OSError):             # another system than Linux; a sandbox may forbid it
+        return os.cpu_count() or 1
 
 
 def check_environment() -> None:

@@ -1,0 +1,127 @@
+"""PyTorch's order of arguments, arguments by keyword, arrays instead of Tensors, and what a layer refuses by name."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, nn
+from minicnn import functional as F
+
+LAYERS = {
+    "Conv2d": lambda: nn.Conv2d(2, 3, 3), "BatchNorm2d": lambda: nn.BatchNorm2d(2), "Linear": lambda: nn.Linear(6, 3),
+    "MaxPool2d": lambda: nn.MaxPool2d(2), "AvgPool2d": lambda: nn.AvgPool2d(2), "BlurPool2d": lambda: nn.BlurPool2d(3),
+    "AdaptiveAvgPool2d": lambda: nn.AdaptiveAvgPool2d(2), "AdaptiveMaxPool2d": lambda: nn.AdaptiveMaxPool2d(2),
+    "Flatten": nn.Flatten, "Dropout": lambda: nn.Dropout().eval(), "LeakyReLU": nn.LeakyReLU,
+    "LogSoftmax": nn.LogSoftmax, "ReLU": nn.ReLU, "Sigmoid": nn.Sigmoid, "LogSigmoid": nn.LogSigmoid, "Tanh": nn.Tanh,
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_arrays_and_keywords(name, rng):
+    layer, x = LAYERS[name](), rng.standard_normal((2, 2, 5, 6)).astype(np.float32)
+    expected = layer(Tensor(x)).data
+    for out in layer(x), layer(input=x), layer(input=Tensor(x)):
+        assert isinstance(out, Tensor)
+        np.testing.assert_array_equal(out.data, expected)
+
+
+@pytest.mark.parametrize("name", [name for name in nn.__all__ if isinstance(getattr(nn, name), type)
+                                  and name not in ("Module", "Parameter", "Sequential", "BlurPool2d")])
+def test_the_order_of_arguments_is_pytorchs(name):
+    torch = pytest.importorskip("torch")
+    ours, theirs = (inspect.signature(getattr(package, name).__init__) for package in (nn, torch.nn))
+    left = [p.name for p in ours.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    right = [name for name in theirs.parameters if name not in ("inplace", "size_average", "reduce")]
+    assert left == right[:len(left)]
+
+
+@pytest.mark.parametrize(("make", "message"), [
+    (lambda: nn.MaxPool2d(3, 2, 0, 1, True), "MaxPool2d: return_indices=True is not possible"),
+    (lambda: nn.AdaptiveMaxPool2d(2, True), "AdaptiveMaxPool2d: return_indices=True"),
+    (lambda: F.max_pool2d(np.ones((1, 2, 2)), 2, return_indices=True), "max_pool2d: return_indices=True"),
+    (lambda: nn.MaxPool2d(2, padding=2), "MaxPool2d: padding .* must be at most half the kernel"),
+    (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size must be an integer or a pair"),
+    (lambda: nn.AvgPool2d(2, divisor_override=0), "AvgPool2d: divisor_override must not be 0"),
+    (lambda: F.avg_pool2d(np.ones((1, 2, 2)), 2, divisor_override=0), "avg_pool2d: divisor_override must not be 0"),
+    (lambda: F.avg_pool2d(np.ones((1, 2, 2)), 2, divisor_override=1.5), "divisor_override must be an integer"),
+    (lambda: nn.AdaptiveAvgPool2d((2, 2, 2)), "AdaptiveAvgPool2d: output_size must be an integer or a pair"),
+    (lambda: nn.Linear(2, 3, True, np.float64), "Linear: device must be None or 'cpu', not <class 'numpy.float64'>"),
+    (lambda: nn.Linear(2, 3, dtype=np.int32), "Linear: dtype must be float32 or float64"),
+    (lambda: nn.Conv2d(2, 3, 3, dtype="float16"), "Conv2d: dtype must be float32 or float64, not 'float16'"),
+    (lambda: nn.Conv2d(2, 3, 3, bias=None), "Conv2d: bias must be True or False"),
+    (lambda: nn.Conv2d(2, 3, 3, padding=-1), "padding must be an integer or a pair"),
+    (lambda: nn.Conv2d(2, 3, 3, padding_mode="reflect"), "Conv2d: padding_mode must be one of"),
+    (lambda: nn.BatchNorm2d(2, 0), "BatchNorm2d: eps must be a number above 0, not 0"),
+    (lambda: nn.BatchNorm2d(2, momentum=np.nan), "BatchNorm2d: momentum must be a number, not nan"),
+    (lambda: nn.BatchNorm2d(2, momentum=True), "BatchNorm2d: momentum must be a number, not True"),
+    (lambda: nn.BatchNorm2d(2, 1e-5, 0.1, np.float64), "BatchNorm2d: affine must be True or False"),
+    (lambda: nn.LeakyReLU(None), "LeakyReLU: negative_slope must be a number, not None"),
+    (lambda: F.leaky_relu(np.ones(2), 1j), "leaky_relu: negative_slope must be a number, not 1j"),
+    (lambda: nn.Dropout(np.nan), "Dropout: p must be between 0 and 1, not nan"),
+    (lambda: nn.CrossEntropyLoss(label_smoothing=-0.1), "CrossEntropyLoss: label_smoothing must be between 0 and 1"),
+    (lambda: nn.CrossEntropyLoss(ignore_index=1.0), "CrossEntropyLoss: ignore_index must be an integer"),
+    (lambda: nn.MSELoss("max"), "MSELoss: reduction must be one of"),
+    (lambda: F.cross_entropy(np.ones((1, 2)), np.ones((1, 2)), ignore_index=0), "ignore_index=0 ignores samples"),
+    (lambda: F.cross_entropy(np.ones((1, 2)), [0], Tensor(np.ones(2), True)), "weight requires a gradient, but has"),
+    (lambda: F.log_softmax(np.ones((1, 2)), 2), "log_softmax: dim must be from -2 to 1 for 2 axes, not 2"),
+    (lambda: F.linear(np.ones((1, 2)), np.ones((3, 2)), np.ones(1)), r"linear: the bias must have shape \(3,\)"),
+])
+def test_what_is_refused(make, message):
+    with pytest.raises((ValueError, TypeError), match=message) as caught:
+        make()
+    assert type(caught.value).__module__ == "minicnn"
+
+
+@pytest.mark.parametrize(("mean", "var", "message"), [
+    (np.zeros(1), np.ones(1), r"running_mean must have shape \(2,\), one number for each channel, not \(1,\)"),
+    (np.zeros(2), None, "running_var is missing: give running_mean and running_var, or None for both"),
+    (np.zeros(2, int), np.ones(2), "running_mean must be an array or a Tensor of float32 or float64, not int64"),
+    ([0.0, 0.0], np.ones(2), "running_mean must be an array or a Tensor of float32 or float64, not list"),
+    (Tensor(np.zeros(2), requires_grad=True), np.ones(2), "running_mean must not require a gradient"),
+])
+def test_running_statistics_that_do_not_fit(mean, var, message):
+    for training in (True, False):
+        with pytest.raises((ValueError, TypeError), match=message):
+            F.batch_norm(np.ones((3, 2)), mean, var, training=training)
+
+
+def test_running_statistics_that_are_read_only():
+    mean = np.zeros(2)
+    mean.flags.writeable = False
+    with pytest.raises(TypeError, match="training changes running_mean in place, but the array is read-only"):
+        F.batch_norm(np.ones((3, 2)), mean, np.ones(2), training=True)
+    assert F.batch_norm(np.ones((3, 2)), mean, np.ones(2)).shape == (3, 2)
+
+
+def test_running_statistics_may_be_tensors(rng):
+    x, arrays = rng.standard_normal((6, 2)), [np.zeros(2), np.ones(2)]
+    tensors = [Tensor(array.copy()) for array in arrays]
+    for running in (arrays, tensors):
+        F.batch_norm(x, *running, training=True, momentum=0.3)
+    for array, tensor in zip(arrays, tensors, strict=True):
+        np.testing.assert_array_equal(array, tensor.data)
+    np.testing.assert_allclose(tensors[0].data, 0.3 * x.mean(0))
+    np.testing.assert_array_equal(F.batch_norm(x, *tensors).data, F.batch_norm(x, *arrays).data)
+
+
+def test_batch_norm_with_the_average_of_all_batches(rng):
+    norm, batches = nn.BatchNorm2d(2, momentum=None, dtype=np.float64), rng.standard_normal((4, 5, 2, 3, 3))
+    for i, batch in enumerate(batches):
+        norm(batch)
+        np.testing.assert_allclose(norm.running_mean, batches[:i + 1].mean((0, 1, 3, 4)), rtol=1e-12)
+    np.testing.assert_allclose(norm.running_var, batches.var((1, 3, 4), ddof=1).mean(0), rtol=1e-12)
+    other = nn.BatchNorm2d(2, momentum=None, dtype=np.float64)
+    other.load_state_dict(norm.state_dict())
+    assert other.num_batches_tracked == 4
+    for one in (norm, other):
+        one(batches[0])
+    np.testing.assert_array_equal(norm.running_mean, other.running_mean)
+
+
+def test_batch_norm_without_weight_or_statistics(rng):
+    x = rng.standard_normal((3, 2, 4, 4))
+    norm = nn.BatchNorm2d(2, 1e-5, 0.1, False, False).eval()
+    assert norm.state_dict() == {} and norm.parameters() == [] and "affine=False" in repr(norm)
+    np.testing.assert_array_equal(norm(x).data, F.batch_norm(x, None, None, training=True).data)
+    assert list(nn.BatchNorm2d(2, bias=False).state_dict()) == ["weight", "running_mean", "running_var"]
