@@ -85,7 +85,7 @@ def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: 
            [0., 1.]]), {'epoch': 3})
     """
     names = [*model_state, *(optimizer_state or {})]
-    if wrong := [name for name in names if not isinstance(name, str) or name == METADATA]:
+    if wrong := [name for name in names if not isinstance(name, str) or name == METADATA or not _is_unicode(name)]:
         raise InputError(f"save: an array or value has the name {wrong[0]!r}; give it another text as its name")
     taken = [name for name in model_state if name.startswith(PREFIX)]
     if taken:
@@ -203,6 +203,11 @@ def _storable(name, array):
     if array.dtype.name not in CODES:
         raise InputTypeError(f"save: {name} has dtype {array.dtype}, which a checkpoint cannot store")
     return array
+
+
+def _is_unicode(text):
+    """Whether a text can be encoded: it has no half of a surrogate pair, as names of files may have."""
+    return text == text.encode(errors="ignore").decode()
 
 
 def _as_json(ours):

@@ -115,6 +115,8 @@ def _read(file, path):
     try:
         start = _start(file, size)
         header = parsed(start[8:])
+        if b"\\u" in start:
+            json.dumps(header, ensure_ascii=False).encode()             # a half of a surrogate pair is a ValueError
         metadata = header.pop(METADATA, None)
         metadata = {} if metadata is None else metadata
         if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from ..errors import InputError, MinicnnError
+from ..errors import MinicnnError
 from .options import PICTURES, add_command, add_data, add_json, destination, given_path
 from .output import Column, note_stderr, print_result, print_table, print_text, replacements, width
 
@@ -32,17 +32,17 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn eval."""
     from .. import training
-    from ..checkpoint import load, load_into
+    from ..checkpoint import CheckpointError, load, load_into
     from ..models import MODELS
     path = training.weights_file(arguments.checkpoint)
     saved = load(path)
     name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
     if not isinstance(name, str) or name not in MODELS:
-        raise InputError(f"{path}: its model is {name!r}; minicnn eval knows {', '.join(MODELS)}")
+        raise CheckpointError(f"{path}: its model is {repr(name)[:80]}; minicnn eval knows {', '.join(MODELS)}")
     model = MODELS[name]()
     load_into(saved, model)
     picture = arguments.picture or _beside(path)
-    data = _data(arguments, trained_on)
+    data = _data(arguments, trained_on, path)
     part, images, labels = (("validation", data.val_images, data.val_labels) if data.test_images is None
                             else ("test", data.test_images, data.test_labels))
     found = training.evaluate(model, images, labels)
@@ -72,10 +72,14 @@ def _beside(path):
         return None
 
 
-def _data(arguments, trained_on):
+def _data(arguments, trained_on, path):
     """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
-    from ..data import load
+    from ..checkpoint import CheckpointError
+    from ..data import DATASETS, load
     asked = arguments.data or arguments.dataset != "auto"
+    if not asked and trained_on is not None and (not isinstance(trained_on, str) or trained_on not in DATASETS):
+        raise CheckpointError(f"{path}: it was trained on {repr(trained_on)[:80]}, which minicnn cannot load. Name "
+                              "the test data by --dataset or --data")
     return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
 
 

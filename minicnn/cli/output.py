@@ -6,8 +6,6 @@ Tables fit the width of the terminal. A stream that is closed, or loses its read
 from __future__ import annotations
 
 import contextlib
-import json
-import math
 import os
 import sys
 import textwrap
@@ -15,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ..files.json_text import as_json
 
 GAP = 2                                                 # spaces between two columns
 HIDDEN = "columns that do not fit"
@@ -122,21 +122,6 @@ def note_stderr(text: str, quiet: bool = False) -> None:
     """Print a line on stderr, or nothing if `quiet`."""
     if not quiet:
         print(text, file=sys.stderr, flush=True)
-
-
-def as_json(result: Any) -> str:
-    """One line of JSON. NaN and the infinities become null, because JSON does not have them.
-
-    >>> as_json({"loss": float("nan"), "errors": (1.5,)})
-    '{"loss": null, "errors": [1.5]}'
-    """
-    def finite(value):
-        if isinstance(value, dict):
-            return {key: finite(one) for key, one in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [finite(one) for one in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-    return json.dumps(finite(result), allow_nan=False)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +15,7 @@ from .. import functional as F
 from ..checkpoint import Checkpoint
 from ..data import DataLoader, Dataset
 from ..files import write_atomically
+from ..files.json_text import as_json
 from ..models import name_of
 from ..nn import Module
 from ..optim import AdamW, OneCycleLR
@@ -203,7 +203,7 @@ class _Run:
         if self.out is None:
             return
         checkpoint.save(self.out / name, *self._state(name))
-        lines = "".join(json.dumps(record) + "\n" for record in self.history)
+        lines = "".join(as_json(record, warn=record is self.history[-1]) + "\n" for record in self.history)
         write_atomically(self.out / HISTORY, lines.encode())
 
     def restore(self, saved):

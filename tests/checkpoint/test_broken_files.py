@@ -110,6 +110,7 @@ DATA = bytes(8)
     (file_of(b"[" * 100_000), "its JSON is too deep"),
     (file_of(b"[1]"), "its JSON is a list, not a dict"),
     (file_of(b"\xff\xfe{}"), "can't decode byte"),
+    (file_of({"w\ud800": entry()}, DATA), "surrogates not allowed"),
     (file_of({"w": 3}), "'w' has no dtype, shape and data_offsets"),
     (file_of({"w": {"dtype": "F32"}}), "'w' has no dtype, shape and data_offsets"),
     (file_of({"w": entry(shape=(2.0,))}, DATA), "'w' has a wrong dtype, shape or data_offsets"),
@@ -223,8 +224,8 @@ def test_metadata_and_names_that_cannot_be_stored(path):
                           ({1: 2, "1": 3}, "'1' stands twice"), ({(1, 2): 3}, "keys must be str")):
         with pytest.raises((InputError, InputTypeError), match=f"save: the metadata cannot be stored .*: .*{message}"):
             save(path, {}, meta=meta)
-    for name in (3, "__metadata__"):
-        with pytest.raises(InputError, match=f"save: an array or value has the name {name!r}; give it another text"):
+    for name in (3, "__metadata__", "\ud800"):
+        with pytest.raises(InputError, match="save: an array or value has the name .*; give it another text"):
             save(path, {name: np.ones(2)})
     assert not path.exists()
 

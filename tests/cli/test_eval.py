@@ -1,6 +1,7 @@
 """`minicnn eval` as a user calls it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,3 +98,13 @@ def test_a_run_that_is_read_only_gets_no_picture(run, trained, monkeypatch):
     monkeypatch.setattr("minicnn.files.check_destination", refuse)
     status, out, err = run("eval", "run")
     assert status == 0 and "confident" not in out and "no picture: run/mistakes.png: no permission" in err
+
+
+@pytest.mark.parametrize(("meta", "message"), [
+    ({"model": "vgg"}, "its model is 'vgg'; minicnn eval knows lenet"), ({"model": 3}, "its model is 3; minicnn eval"),
+    ({"model": "mlp", "dataset": "digits"}, "it was trained on 'digits', which minicnn cannot load. Name the"),
+    ({"model": "mlp", "dataset": [1]}, "it was trained on .1."), ({"model": "mlp", "dataset": {}}, "trained on {}")])
+def test_metadata_that_do_not_fit_are_the_checkpoints_error(run, meta, message):
+    save("a.safetensors", MLP(rng=np.random.default_rng(0)).state_dict(), meta=meta)
+    status, out, err = run("eval", "a.safetensors")
+    assert status == 2 and out == "" and re.search(message, err) and "a.safetensors: " in err

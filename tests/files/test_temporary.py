@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import minicnn
 from minicnn.errors import FileError
 from minicnn.files import new_directory, open_to_read, replacing, temporary, write_atomically
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(minicnn.__file__).parents[1])}
 WRITER = """
 import sys
 from minicnn.files import write_atomically
@@ -28,7 +31,7 @@ with replacing("a.png") as file, new_directory("frames") as folder:
 
 def test_several_writers_to_one_path_at_once(tmp_path):
     path = tmp_path / "a.txt"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter]) for letter in "abc"]
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, letter], env=ENVIRONMENT) for letter in "abc"]
     found = set()
     while any(writer.poll() is None for writer in writers):
         found |= {path.read_bytes()} if path.exists() else set()
@@ -37,7 +40,7 @@ def test_several_writers_to_one_path_at_once(tmp_path):
 
 
 def test_what_a_killed_process_leaves_is_swept_by_the_next_writer(tmp_path):
-    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path)
+    killed = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, env=ENVIRONMENT)
     assert killed.returncode == -signal.SIGKILL and len(os.listdir(tmp_path)) == 2
     write_atomically(tmp_path / "b.txt", b"new")
     assert os.listdir(tmp_path) == ["b.txt"]
