@@ -4,18 +4,54 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import threading
 from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from typing import Any
 
 from .errors import InputTypeError
 
-_enabled: ContextVar[bool] = ContextVar("enabled", default=True)      # each thread and each asyncio task has its own
+# The innermost with block of this thread or asyncio task: its lock, which is locked inside of the block, and the block
+# around it. A lock is acquired and released in C, where Python handles no signal: Ctrl-C cannot leave a block open.
+_block: ContextVar[Any] = ContextVar("block", default=None)
+_EXIT_FIRST = sys.version_info >= (3, 14)         # the order in which `with` looks up __enter__ and __exit__
 
 
 def grad_enabled() -> bool:
     """Whether operations are recorded in this thread or asyncio task."""
-    return _enabled.get()
+    return _block.get() is None or _open_block() is None
+
+
+def _open_block():
+    block = _block.get()
+    while block is not None and not block[0].locked():
+        block = block[1]
+    return block
+
+
+class _Enter:
+    """`with` looks the method up, which makes the lock, and then calls it, which acquires the lock."""
+
+    def __get__(self, context: no_grad | None, owner: type) -> Callable[..., Any]:
+        if context is None:                       # contextlib.ExitStack takes it from the class
+            return lambda context: context.__enter__()
+        lock = context._lock
+        return (lock if _EXIT_FIRST and lock is not None and not lock.locked() else _new_lock(context)).__enter__
+
+
+class _Exit:
+    def __get__(self, context: no_grad | None, owner: type) -> Callable[..., Any]:
+        if context is None:
+            return lambda context, *error: context.__exit__(*error)
+        lock = context._lock
+        return (_new_lock(context) if lock is None or _EXIT_FIRST and not lock.locked() else lock).__exit__
+
+
+def _new_lock(context):
+    context._lock = lock = threading.Lock()
+    _block.set((lock, _open_block()))
+    return lock
 
 
 class no_grad:
@@ -54,19 +90,9 @@ class no_grad:
         return new if function is None else new(function)
 
     def __init__(self, function: None = None) -> None:
-        self._before: list[bool] = []             # one for each with block that this context is in
+        self._lock: threading.Lock | None = None
 
-    def __enter__(self) -> None:
-        self._before.append(_enabled.get())
-        try:
-            _enabled.set(False)
-        except BaseException:                     # a KeyboardInterrupt that arrives here must not leave it off
-            _enabled.set(self._before.pop())
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        _enabled.set(self._before[-1])
-        self._before.pop()
+    __enter__, __exit__ = _Enter(), _Exit()
 
     def __call__(self, function: Callable) -> Callable:
         """The function with the same signature, inside of no_grad."""

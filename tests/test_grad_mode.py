@@ -1,6 +1,7 @@
 """no_grad as a context and as a decorator; threads and asyncio tasks of their own."""
 
 import asyncio
+import contextlib
 import inspect
 import threading
 
@@ -17,6 +18,14 @@ def test_context_can_be_nested_and_used_again():
             assert not grad_enabled()
         assert not grad_enabled()
     assert grad_enabled()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(no_grad())
+        stack.enter_context(context)
+        assert not grad_enabled()
+    assert grad_enabled()
+    context.__enter__()
+    assert not grad_enabled()
+    context.__exit__(None, None, None)
     with pytest.raises(KeyError), context:
         raise KeyError
     assert grad_enabled()

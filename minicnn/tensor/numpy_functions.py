@@ -5,6 +5,7 @@ A function that is given no Tensor that requires a gradient, or is called inside
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -75,9 +76,12 @@ def _refusal(function, name, adapter, kwargs):
             "flow, use x.data or x.detach().")
 
 
+_signature = functools.cache(inspect.signature)
+
+
 def _fits(adapter, args, kwargs):
     try:
-        inspect.signature(adapter).bind(*args, **kwargs)
+        _signature(adapter).bind(*args, **kwargs)
     except TypeError:
         return False
     return True
