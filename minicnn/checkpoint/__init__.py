@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,8 +126,8 @@ def load(path: str | Path) -> Checkpoint:
         The file does not exist, is cut off, is damaged, is of another kind, or comes from a newer version of minicnn.
     """
     path = Path(path)
-    if not path.exists() or path.is_dir():
-        what = "is a directory" if path.is_dir() else "there is no such file"
+    if not os.path.exists(path) or os.path.isdir(path):         # they raise nothing, whatever the name is
+        what = "is a directory" if os.path.isdir(path) else "there is no such file"
         raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
                               "directory of a run")
     tensors, metadata = read(path)

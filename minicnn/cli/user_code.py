@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -64,15 +65,15 @@ def _import(name):
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        hint = f". For the file {name}.py write {name}.py:FUNCTION" if Path(f"{name}.py").is_file() else ""
+        hint = f". For the file {name}.py write {name}.py:FUNCTION" if os.path.isfile(f"{name}.py") else ""
         raise InputError(f"the module {name} cannot be imported: {type(error).__name__}: {error}{hint}") from error
 
 
 def _run_file(path):
     """Run a file and return its module. The code can import files beside it, at once or later inside of a function."""
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a directory, not a file")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise InputError(f"{path}: there is no such file")
     path, given = path.resolve(), path
     spec = importlib.util.spec_from_file_location(f"user_{path.stem}", path)

@@ -133,7 +133,7 @@ def find_files(source: Source, directory: Path) -> dict[str, Path]:
     for file in source.files:
         for name in (f"{file.name}.gz", file.name):
             for folder in (directory, raw_folder(source, directory)):
-                if file.name not in found and (folder / name).is_file():
+                if file.name not in found and os.path.isfile(folder / name):
                     found[file.name] = folder / name
     return found
 
@@ -172,7 +172,7 @@ def locate(source: Source, data_dir: str | Path | None = None, download: bool = 
     if origin == "cache" and download:
         return paths | _download(source, missing, raw_folder(source, directory), patience, progress)
     names = ", ".join(file.name for file in missing)
-    if origin != "cache" and not directory.is_dir():
+    if origin != "cache" and not os.path.isdir(directory):
         raise DataError(f"{directory}: there is no such directory; {ORIGINS[origin]}. Make it, and put these files "
                         f"there: {names}")
     lack = f"{source.name}: {names} (or .gz) not found in {directory} nor in {raw_folder(source, directory)}"

@@ -83,8 +83,9 @@ def test_the_library_of_the_format_reads_ours(path):
 # Files that cannot be read.
 
 def test_a_missing_file_a_directory_and_a_pipe(tmp_path):
-    with pytest.raises(CheckpointError, match="no.safetensors: there is no such file; give the name of a checkpoint"):
-        load(tmp_path / "no.safetensors")
+    for name in ("no.safetensors", "a" * 300, "a\0b"):
+        with pytest.raises(CheckpointError, match=f"{name}: there is no such file; give the name of a checkpoint"):
+            load(tmp_path / name)
     with pytest.raises(CheckpointError, match="is a directory; give the name of a checkpoint"):
         load(tmp_path)
     os.mkfifo(tmp_path / "pipe")

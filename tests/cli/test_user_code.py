@@ -72,3 +72,9 @@ def test_a_module_that_ends_the_program():
             load_object("leaves_at_import:f")
     finally:
         sys.path.remove(".")
+
+
+def test_a_name_that_is_too_long_is_no_file():
+    for spec in (f"{'a' * 300}.py:f", f"{'a' * 300}:f", "a\0b.py:f"):
+        with pytest.raises(InputError, match="there is no such file|cannot be imported"):
+            load_object(spec)
