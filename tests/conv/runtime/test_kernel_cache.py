@@ -93,7 +93,7 @@ def test_a_damaged_file_is_compiled_again_with_a_word(loads, tmp_path, caplog, e
                     bytes(5000), whole.replace(whole[:7], b"0.0.0.0", 1)):
         path.write_bytes(content)
         caplog.clear()
-        assert not loads() and path.stat().st_size == len(whole)
+        assert not loads()
         damaged = f"{path} is damaged, so its kernel is compiled again" in caplog.text
         assert damaged == content.startswith(whole[:7])         # else it seems to be of another version of numba
         assert loads()
