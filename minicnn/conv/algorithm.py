@@ -16,11 +16,14 @@ import numpy as np
 
 from ..errors import InputError, InputTypeError
 from .geometry import Geometry
+from .runtime.exclusive import Exclusive
 
 FOLDER = f"{__package__}.algorithms"
 VARIABLE = "MINICNN_CONV_ALGO"
 
 _registered: dict[str, Algorithm] = {}
+_imported: list[bool] = []
+_importing = Exclusive("the convolution algorithms are imported")
 
 
 class Algorithm:
@@ -136,10 +139,15 @@ def algorithms() -> dict[str, Algorithm]:
     return dict(sorted(_registered.items()))
 
 
-@lru_cache(maxsize=1)
 def _import_all():
+    if not _imported:
+        _importing(_import_files)
+
+
+def _import_files():
     for module in pkgutil.iter_modules(importlib.import_module(FOLDER).__path__):
         importlib.import_module(f"{FOLDER}.{module.name}")
+    _imported.append(True)
 
 
 def choose(algorithm: str, geometry: Geometry) -> Algorithm:

@@ -17,11 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from .exclusive import Turn
 from .memory import huge_pages
 
 MOST = 256                      # threads
 FEW = 8                         # helpers that the caller keeps off its core
 AWAKE = 20_000                  # loops of `serve`: about a millisecond
+PAUSE = 5.0                     # seconds after which a sleeping helper says again that it sleeps
+NOTHING = np.empty(0, np.uint8)
 
 _core = getattr(ctypes.CDLL(None), "sched_getcpu", None) if sys.platform == "linux" else None
 
@@ -34,57 +37,67 @@ class Crew:
         self.machine, self.board = board, board.new_board(MOST)
         self.address, self.newest = self.board.ctypes.data, self.board[board.CALLS:board.CALLS + 1]
         self.helpers: list[Helper] = []
+        self.started, self.full = 0, False              # helpers; whether the system allows no more threads
         self.asleep: dict[Helper, bool] = {}
         self.calls: list[Call] = []                     # those that helpers may join
         self.numbers = itertools.count(1)               # of calls and rounds; next() of a count is atomic
-        self.growing, self.playing = threading.Lock(), threading.Lock()
+        self.growing, self.playing = Turn(), Turn()
         self.core, self.kept, self.turns = -1, 0, 1     # see `_keep_apart`
-        self.full = False                               # whether the system has refused to start a thread
         self.serve = (lambda *numbers: None) if board.SWITCHED_OFF else board.serve_kernel()
 
     def play(self, jobs: int, size: int, threads: int, function: int, task: int, scratch: tuple[int, int]) -> None:
         """A round on the board: see `board`. `scratch` is the caller's scratch memory: its address and its size.
 
-        Only one thread at a time may call this: the one that holds the lock `playing`.
+        Only one call at a time may play: the one whose turn `playing` it is.
         """
         helpers = self._first(threads - 1)
         threads = len(helpers) + 1
         for helper in helpers:
             if helper.memory.size < scratch[1]:
-                helper.memory = huge_pages(scratch[1])
-                self.board[self.machine.scratch_place(helper.number)] = helper.memory.ctypes.data
+                helper.memory = NOTHING                 # until the board has the new address
+                memory = huge_pages(scratch[1])
+                self.board[self.machine.scratch_place(helper.number)] = memory.ctypes.data
+                helper.memory = memory
         self._wake(helpers)
         self.machine.round_kernel()(self.address, next(self.numbers), function, task, scratch[0], jobs, size, threads)
 
     def run(self, call: Call) -> None:
         """Work on a call, with as many helpers as come; return when all have left it."""
         helpers = self._first(call.threads - 1)
-        self.calls.append(call)
-        self.newest[0] = next(self.numbers)
-        self._wake(helpers)
         try:
+            self.calls.append(call)
+            self.newest[0] = next(self.numbers)
+            self._wake(helpers)
             call.drain(0)
         except BaseException:
             call.stopped = True                         # the helpers then take no more ranges
             raise
         finally:
-            self.calls.remove(call)
+            with contextlib.suppress(ValueError):
+                self.calls.remove(call)
             call.wait(self.machine, self.turns)
         if call.errors:
             raise call.errors[0]
 
     def _first(self, n):
-        """The first n helpers, or fewer if the system starts no more threads. They are kept once they are started."""
-        if len(self.helpers) < n and not self.full:
-            with self.growing:
-                while len(self.helpers) < n and not self.full:
-                    try:
-                        self.helpers.append(Helper(self, len(self.helpers) + 1))
-                    except RuntimeError:                # "can't start new thread": a limit of the system or container
-                        self.full = True
+        """The first n helpers, or fewer if no more can be started. They are started on first use and kept."""
+        if self.started < n and not self.full:
+            self.growing(lambda: self._grow(n))
+        n = min(n, self.started)
         if _core is not None and (self.core != _core() or self.kept < n):
             self._keep_apart(n)
         return self.helpers[:n]
+
+    def _grow(self, n):
+        while self.started < n:
+            if len(self.helpers) == self.started:       # else an exception came while the newest helper was started
+                self.helpers.append(Helper(self, self.started + 1))
+            try:
+                self.helpers[self.started].start()
+            except RuntimeError:                        # the system allows no more threads
+                self.full = True
+                return
+            self.started += 1
 
     def _keep_apart(self, n):
         """Keep n helpers off the core on which the caller runs. This works on Linux only.
@@ -94,14 +107,12 @@ class Crew:
         they are: to move each would take the caller longer than the work that it has for them.
         """
         self.core, self.kept = _core(), n
-        try:
+        with contextlib.suppress(OSError):              # a sandbox may forbid it: the helpers stay where they are
             allowed = os.sched_getaffinity(0)
-        except OSError:                                 # a sandbox may forbid it: the system then places the helpers
-            return
-        self.turns = AWAKE if n < len(allowed) else 1
-        for helper in self.helpers[:n if n <= FEW else 0]:
-            with contextlib.suppress(OSError):
-                os.sched_setaffinity(helper.thread.native_id, allowed - {self.core} or allowed)
+            self.turns = AWAKE if n < len(allowed) else 1
+            for helper in self.helpers[:n if n <= FEW else 0]:
+                if helper.native:                       # 0 would be the calling thread
+                    os.sched_setaffinity(helper.native, allowed - {self.core} or allowed)
 
     def _wake(self, helpers):
         if self.asleep:
@@ -113,14 +124,24 @@ class Helper:
 
     def __init__(self, crew: Crew, number: int) -> None:
         self.crew, self.number = crew, number
-        self.memory = np.empty(0, np.uint8)             # scratch memory for rounds
+        self.runs, self.native = False, 0               # native: the system's number of the thread
+        self.memory = NOTHING                           # scratch memory for rounds
         self.bell = threading.Lock()                    # the bell rings when the lock is released
         self.others: Sequence[Helper] = []              # those that this helper wakes
         self.bell.acquire()
-        self.thread = threading.Thread(target=self._run, name="minicnn", daemon=True)
-        self.thread.start()
+
+    def start(self) -> None:
+        """Start the thread. RuntimeError if the system allows no more threads."""
+        if not self.runs:
+            thread = threading.Thread(target=self._run, name="minicnn", daemon=True)
+            thread.start()
+            self.native = self.native or thread.native_id or 0
 
     def _run(self):
+        native = threading.get_native_id()
+        if self.runs:                                   # a start that was interrupted has started another thread
+            return
+        self.runs, self.native = True, native
         crew, seen, left = self.crew, 0, None
         while True:
             self._serve(seen, crew.turns, left)
@@ -140,7 +161,8 @@ class Helper:
         asleep[self] = True
         self._serve(seen, 1)                            # a last look: who came before has seen nobody asleep
         if self.crew.newest[0] == seen or not asleep.pop(self, False):
-            self.bell.acquire()
+            while not self.bell.acquire(timeout=PAUSE):
+                asleep[self] = True                     # an exception may have come before the bell rang
             _ring(self.others)
 
 
@@ -149,7 +171,8 @@ def _ring(helpers: Sequence[Helper]) -> None:
     for half in helpers[::2], helpers[1::2]:
         if half:
             half[0].others = half[1:]
-            half[0].bell.release()
+            with contextlib.suppress(RuntimeError):     # it rings already
+                half[0].bell.release()
 
 
 class Call:

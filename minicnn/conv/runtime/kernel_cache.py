@@ -15,7 +15,6 @@ import logging
 import os
 import pickle
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ from numba.core.ccallback import CFunc
 
 from ...errors import FileError
 from ...files import cache_dir, open_to_read, write_atomically
+from .exclusive import Exclusive
 
 LOG = logging.getLogger("minicnn")
-_lock = threading.Lock()
+_compiling = Exclusive("a convolution kernel is compiled")
 
 
 def kernel_folder() -> Path:
@@ -48,7 +48,16 @@ def compile_or_load(signature: Any, kernel: Callable, block: bool = False) -> An
 
     `block` makes a C function with an address instead of a function that Python calls. If the folder cannot be written,
     the kernel is compiled without it.
+
+    Raises
+    ------
+    StateError
+        This thread compiles a kernel already, and a signal handler has interrupted it.
     """
+    return _compiling(lambda: _compile_or_load(signature, kernel, block))
+
+
+def _compile_or_load(signature, kernel, block):
     function = _function(signature, kernel, block)
     if _enable_caching(function):
         try:
@@ -80,15 +89,14 @@ def _enable_caching(function):
     """
     if why_not_kept():
         return False
-    with _lock:
-        before, config.CACHE_DIR = config.CACHE_DIR, str(kernel_folder())
-        try:
-            function.enable_caching()
-            function._cache._cache_file = _SealedFiles(function._cache._cache_file)
-        except (RuntimeError, AttributeError):          # numba finds no folder for this source file; another numba
-            return False
-        finally:
-            config.CACHE_DIR = before
+    before, config.CACHE_DIR = config.CACHE_DIR, str(kernel_folder())
+    try:
+        function.enable_caching()
+        function._cache._cache_file = _SealedFiles(function._cache._cache_file)
+    except (RuntimeError, AttributeError):              # numba finds no folder for this source file; another numba
+        return False
+    finally:
+        config.CACHE_DIR = before
     return True
 
 

@@ -21,6 +21,17 @@ Value = TypeVar("Value")
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3             # numbers of glibc's mallopt, from its malloc.h
 
 _local = threading.local()
+_caches: list[BoundedCache] = []
+
+
+def _unlock_caches():
+    """A forked child has the locks that other threads of its parent held, but not these threads."""
+    for one in _caches:
+        one.lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock_caches)
 
 
 class BoundedCache(Generic[Key, Value]):
@@ -43,7 +54,8 @@ class BoundedCache(Generic[Key, Value]):
     def __init__(self, make: Callable[[Key], Value], size: Callable[[Value], int], most: int) -> None:
         self.make, self.size, self.most, self.bytes = make, size, most, 0
         self.kept: dict[Key, Value] = {}                # the one that was used last stands last
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()                   # a signal handler may come while this thread holds the lock
+        _caches.append(self)
 
     def __call__(self, key: Key) -> Value:
         with self.lock:
@@ -80,15 +92,15 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     return np.ndarray(shape, dtype, memory, -address % LINE)
 
 
-def working_memory(size: int) -> int:
-    """The address of at least `size` bytes of scratch memory of the calling thread, at the start of a huge page.
+def working_memory(size: int) -> np.ndarray:
+    """At least `size` bytes of scratch memory of the calling thread, at the start of a huge page.
 
     Each call returns the same memory, so it stays in the cache.
     """
     memory = getattr(_local, "memory", None)
     if memory is None or memory.size < size:
         memory = _local.memory = huge_pages(size)
-    return memory.ctypes.data
+    return memory
 
 
 def huge_pages(size: int) -> np.ndarray:

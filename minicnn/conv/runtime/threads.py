@@ -7,7 +7,6 @@ at the same time, and its parallel functions are slow to compile.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -15,13 +14,14 @@ import numpy as np
 from ...checks import integer
 from ...errors import InputError
 from .crew import MOST, Call, Crew
+from .exclusive import Turn
 from .memory import working_memory
 
 VARIABLES = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"
 
 _threads: int | None = None
 _helpers: Crew | None = None
-_lock = threading.Lock()
+_making = Turn()
 
 
 def get_num_threads() -> int:
@@ -98,10 +98,11 @@ def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) ->
     of Python, and two threads cannot run Python at once: `parallel_kernel` costs less.
     """
     threads, size = _shares(jobs, least, 4)
-    if threads == 1:
+    crew = _crew() if threads > 1 else None
+    if crew is None:
         work(0, jobs)
     else:
-        _crew().run(Call(work, jobs, size, threads))
+        crew.run(Call(work, jobs, size, threads))
 
 
 def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0, least: int = 1,
@@ -127,15 +128,13 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
         that number, if they are enough for all threads; otherwise multiples of its half, and so on.
     """
     threads, size = _shares(jobs, least, 8, together)
-    memory, address = working_memory(scratch) if scratch else 0, task.ctypes.data
+    memory = working_memory(scratch) if scratch else None       # kept here: a signal handler may need a larger one
+    address, place = task.ctypes.data, 0 if memory is None else memory.ctypes.data
     crew = _crew()
-    if threads > 1 and crew.playing.acquire(blocking=False):
-        try:
-            crew.play(jobs, size, threads, function, address, (memory, scratch))
-        finally:
-            crew.playing.release()
-    else:                                               # little work, or another thread has the helpers
-        crew.machine.alone_kernel()(function, jobs, memory, address)
+    if threads == 1 or crew is None or not crew.playing(crew.play, jobs, size, threads, function, address,
+                                                        (place, scratch)):
+        from .board import alone_kernel  # imported here because it imports numba
+        alone_kernel()(function, jobs, place, address)         # little work, or another thread has the helpers
 
 
 def _shares(jobs, least, ranges, together=1):
@@ -152,18 +151,21 @@ def _shares(jobs, least, ranges, together=1):
 
 
 def _crew():
-    """The helpers of this process."""
-    global _helpers
+    """The helpers of this process. None while they are made, by another thread or by this one before a signal."""
     if _helpers is None:
-        with _lock:
-            _helpers = _helpers or Crew()
+        _making(_make_crew)
     return _helpers
+
+
+def _make_crew():
+    global _helpers
+    _helpers = _helpers or Crew()
 
 
 def _forget_helpers():
     """A forked child has the record of the helpers but not their threads, so it starts without helpers."""
-    global _helpers, _lock
-    _helpers, _lock = None, threading.Lock()
+    global _helpers, _making
+    _helpers, _making = None, Turn()
 
 
 if hasattr(os, "register_at_fork"):
