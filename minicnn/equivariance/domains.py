@@ -166,10 +166,10 @@ def reduced(a: int, b: int) -> Pair:
     return a // math.gcd(a, b), b // math.gcd(a, b)
 
 
-def border(failing: np.ndarray) -> tuple[int, int, int, int] | None:
+def border(failing: np.ndarray, most: float = 0.5) -> tuple[int, int, int, int] | None:
     """(top, bottom, left, right): the widths of a border that contains all failing pixels (H, W), or None.
 
-    A border consists of whole rows and columns that fail, and is narrower than half of the image.
+    A border consists of whole rows and columns that fail, and is narrower than the fraction `most` of the image.
 
     >>> border(np.array([[1, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 1]], bool))
     (1, 0, 0, 1)
@@ -181,5 +181,5 @@ def border(failing: np.ndarray) -> tuple[int, int, int, int] | None:
     top, bottom, left, right = (leading(f) for f in (rows, rows[::-1], columns, columns[::-1]))
     height, width = failing.shape
     inside = failing[top:height - bottom, left:width - right]
-    is_border = top + bottom < height / 2 and left + right < width / 2 and not inside.any()
+    is_border = top + bottom < most * height and left + right < most * width and not inside.any()
     return (top, bottom, left, right) if is_border else None

@@ -1,4 +1,7 @@
-"""The impulse response: the operator's output for an image with a single bright pixel."""
+"""The impulse response h, the output for an image with a single bright pixel; and h * f, without `minicnn.conv`.
+
+The verifier compares operators with h * f, a plain float64 sum.
+"""
 
 from __future__ import annotations
 
@@ -151,13 +154,14 @@ def rounding_error(operator: Operator, h: np.ndarray) -> float:
 
 
 def responses(operator: Operator, offset: np.ndarray, axes: tuple[GridAxis, GridAxis], moved: int = 0,
-              one: bool = False) -> np.ndarray:
+              one: bool = False, height: float = 1.0) -> np.ndarray:
     """h for every displacement, (C_out, C_in, Dy, Dx), from impulses at the places of the axes.
 
-    All impulses are moved by `moved` pixels down and to the right. With `one`, only the first place is used. A
-    displacement that the impulses do not show has the value nan.
+    The impulses have a `height`; a large one makes the rounding of a large op(0) small. All impulses are moved by
+    `moved` pixels down and to the right. With `one`, only the first place is used. A displacement that the impulses do
+    not show has the value nan.
     """
-    (y, x), (channels, height, width) = axes, operator.in_shape
+    (y, x), (channels, *size) = axes, operator.in_shape
     places = [axis.places[:1] if one else axis.places for axis in axes]
     seen = []
     for axis, own in zip(axes, places, strict=True):
@@ -167,10 +171,77 @@ def responses(operator: Operator, offset: np.ndarray, axes: tuple[GridAxis, Grid
             found[:, axis.displacements(p)] = [np.full(axis.out, i), np.arange(axis.out)]
         seen.append(found)
     spots = [((py + moved) % y.size, (px + moved) % x.size) for py in places[0] for px in places[1]]
-    images = np.concatenate([dirac((height, width), at, channels=channels, channel=c)
+    images = np.concatenate([dirac((size[0], size[1]), at, channels=channels, channel=c, height=height)
                              for at in spots for c in range(channels)])
-    answers = (operator(images) - offset).reshape(len(places[0]), len(places[1]), channels, *operator.out_shape)
+    answers = (operator(images) - offset) / height
+    answers = answers.reshape(len(places[0]), len(places[1]), channels, *operator.out_shape)
     (iy, oy), (ix, ox) = seen
     h = answers[iy[:, None], ix[None, :], :, :, oy[:, None], ox[None, :]]               # (Dy, Dx, C_in, C_out)
     h[(iy < 0)[:, None] | (ix < 0)[None, :]] = np.nan
     return h.transpose(3, 2, 0, 1)
+
+
+def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[GridAxis, GridAxis], margin: Pair = (0, 0)) -> np.ndarray:
+    """sum over i and p of h[o, i, alpha y - beta p] f[i, p] in float64, tap by tap. For integers it is exact.
+
+    Parameters
+    ----------
+    f : ndarray, shape (N, C_in, H + 2 my, W + 2 mx)
+    h : ndarray, shape (C_out, C_in, Dy, Dx)
+        The response for each displacement of the two axes.
+    axes : (GridAxis, GridAxis)
+    margin : (int, int)
+        (my, mx): the number of pixels of f outside of the operator's input, on each side.
+
+    Returns
+    -------
+    ndarray, shape (N, C_out, out_y, out_x)
+
+    References
+    ----------
+    Oppenheim & Schafer 2010, section 2.3, in two dimensions and with rates.
+    """
+    y, x = axes
+    fine = np.zeros((*f.shape[:2], *(axis.beta * (n - 1) + 1 for axis, n in zip(axes, f.shape[2:], strict=True))))
+    fine[:, :, ::y.beta, ::x.beta] = f
+    pads = [_pad(axis, m) for axis, m in zip(axes, margin, strict=True)]
+    if y.periodic:
+        fine = np.pad(fine, ((0, 0), (0, 0), (0, y.beta - 1), (0, x.beta - 1)))         # the whole torus
+        fine = np.pad(fine, ((0, 0), (0, 0), *pads), mode="wrap")
+    else:
+        fine = np.pad(fine, ((0, 0), (0, 0), *pads))
+    out = np.zeros((len(f), len(h), y.out, x.out))
+    for dy, dx in zip(*np.nonzero(np.any(h, (0, 1))), strict=True):
+        taps = fine[(..., *(_slice(axis, d, m, pad[0]) for axis, d, m, pad in
+                            zip(axes, (dy, dx), margin, pads, strict=True)))]           # (N, C_in, out_y, out_x)
+        out += np.tensordot(h[:, :, dy, dx], taps, (1, 1)).swapaxes(0, 1)
+    return out
+
+
+def _pad(axis, margin):
+    """The numbers of pixels to pad before and after the image, so that no displacement leaves the array."""
+    if axis.periodic:
+        return axis.fine, 0
+    last, start = axis.first + axis.count - 1, axis.beta * margin
+    length = axis.beta * (axis.size + 2 * margin - 1) + 1
+    return max(0, last - start), max(0, start + axis.alpha * (axis.out - 1) - axis.first - length + 1)
+
+
+def _slice(axis, d, margin, pad):
+    start = pad + axis.beta * margin - (axis.first + d)
+    return slice(start, start + axis.alpha * (axis.out - 1) + 1, axis.alpha)
+
+
+def convolve_basis_row(h: np.ndarray, axes: tuple[GridAxis, GridAxis], margin: Pair, size: Pair, channel: int,
+                       y: int) -> np.ndarray:
+    """h * e for the basis vectors e of one row: 1 at (channel, y, x), for all x; (W, C_out, out_y, out_x).
+
+    `size` is (H, W) of the basis vectors, with the margin.
+    """
+    indices, known = [], []
+    for axis, m, length in zip(axes, margin, size, strict=True):
+        d = np.stack([axis.displacements(p - m) for p in range(length)])                # (length, out)
+        known.append((d >= 0) & (d < axis.count))
+        indices.append(np.clip(d, 0, axis.count - 1))
+    answer = h[:, channel][:, indices[0][y]][:, :, indices[1]]                          # (C_out, out_y, W, out_x)
+    return np.where(known[0][y][:, None, None] & known[1], answer, 0).transpose(2, 0, 1, 3)

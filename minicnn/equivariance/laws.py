@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .convolution import convolve
 from .domains import GridAxis, Pair, Rates, ShiftedPair, axes_of, compare, visible
-from .impulse import responses
+from .impulse import convolve, responses
 from .operator import Operator
+from .rounding import Rounding, density_of
+from .signals import shift
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,24 @@ class Context:
     offset : ndarray, shape (C', H', W')
         op(0).
     gain : ndarray, shape (C',)
-        The largest |L(f)| of each channel, for images f with pixels up to 1. Some algorithms (fft, winograd) round
-        relative to the largest pixel, so this scale is used everywhere.
+        The largest |L(f)| of each channel, for images f with pixels up to 1.
+    rounding : Rounding
+        What the operator may round.
     rates : pair of (alpha, beta)
+    h : ndarray or None
+        The response to an impulse, for each displacement of `axes`.
+    affine : bool
+        Whether L is linear. Then |h| * |f| is the sum of the magnitudes of a pixel's terms.
     """
 
     operator: Operator
     domain: str
     offset: np.ndarray
     gain: np.ndarray
+    rounding: Rounding
     rates: Rates = ((1, 1), (1, 1))
+    h: np.ndarray | None = None
+    affine: bool = False
 
     @property
     def margin(self) -> Pair:
@@ -55,6 +64,21 @@ class Context:
         """L(f) = op(f) - op(0)."""
         return self.operator(images) - self.offset
 
+    def terms(self, images: np.ndarray) -> np.ndarray:
+        """|h| * |f| for images with the margin: the sum of the magnitudes of the terms of each output pixel."""
+        return convolve(np.abs(images), np.abs(np.asarray(self.h)), self.axes, self.margin)
+
+    def seen_terms(self, images: np.ndarray) -> np.ndarray | None:
+        """|h| * |f| for images without the margin; None if h is not known."""
+        return None if self.h is None else convolve(np.abs(images), np.abs(self.h), self.axes)
+
+    def largest(self, inputs: tuple[np.ndarray, ...], *magnitudes: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        """The largest magnitude in each channel, (N, C', 1, 1), also those of op(0) and of images as bright as f."""
+        found = np.maximum.reduce([np.abs(one).max((2, 3), keepdims=True) for one in magnitudes])
+        found = np.maximum(found, scale * np.abs(self.offset).max((1, 2))[:, None, None])
+        bright = sum(np.abs(f).max((1, 2, 3)) for f in inputs) * scale
+        return np.maximum(found, np.multiply.outer(bright, self.gain)[:, :, None, None])
+
     def visible(self, images: np.ndarray) -> np.ndarray:
         """The part of the images that the operator sees."""
         return visible(images, self.operator.in_shape[1:], self.margin)
@@ -73,13 +97,16 @@ class Sides(NamedTuple):
     known : ndarray of bool, shape (H', W'), or None
         The pixels at which the sides can be compared. None: all pixels.
     terms : ndarray, shape (N, C', H', W'), or None
-        If a side is a sum: the sum of the magnitudes of its terms. None: the magnitude of the sides is used.
+        The sum of the magnitudes of the terms of each pixel. None: the largest magnitude in the channel is used.
+    brightest : ndarray, shape (N, C', H', W'), or None
+        Sums of terms that count for the largest magnitude.
     """
 
     left: np.ndarray
     right: np.ndarray
     known: np.ndarray | None = None
     terms: np.ndarray | None = None
+    brightest: np.ndarray | None = None
 
 
 class Law:
@@ -104,9 +131,12 @@ class Homogeneity(Law):
     factor: float
     name = "homogeneity"
 
-    def sides(self, context: Context, inputs: tuple[np.ndarray, ...]) -> Sides:
+    def sides(self, context: Context, inputs: tuple[np.ndarray, ...], answer: np.ndarray | None = None) -> Sides:
+        """Both sides. `answer` is L(f), if it is known."""
         f, = inputs
-        return Sides(context.linear_part(self.factor * f), self.factor * context.linear_part(f))
+        answer = context.linear_part(f) if answer is None else answer
+        return Sides(context.linear_part(self.factor * f), self.factor * answer,
+                     brightest=context.seen_terms(self.factor * f))
 
     @property
     def scale(self) -> float:
@@ -124,7 +154,8 @@ class Additivity(Law):
 
     def sides(self, context: Context, inputs: tuple[np.ndarray, ...]) -> Sides:
         f, g = inputs
-        return Sides(context.linear_part(f + g), context.linear_part(f) + context.linear_part(g))
+        return Sides(context.linear_part(f + g), context.linear_part(f) + context.linear_part(g),
+                     brightest=context.seen_terms(np.abs(f) + np.abs(g)))
 
     def __str__(self):
         return "L(f + g) = L(f) + L(g)"
@@ -138,11 +169,18 @@ class Equivariance(Law):
     out: Pair
     name = "equivariance"
 
-    def sides(self, context: Context, inputs: tuple[np.ndarray, ...]) -> Sides:
+    def sides(self, context: Context, inputs: tuple[np.ndarray, ...], single: bool = False) -> Sides:
+        """Both sides. `single` says that a pixel of the output has only one term, which is then its own magnitude."""
         before, after = context.shifted_pair(inputs[0], self.by)
         left, unshifted = context.operator(after), context.operator(before)
         difference, known = compare(unshifted, left, self.out, context.domain)
-        return Sides(left, left - difference, known)
+        right, terms = left - difference, None
+        if context.affine:
+            moving = "torus" if context.domain == "torus" else "plane"
+            terms = shift(context.terms(inputs[0]), self.out, moving)
+        elif single:
+            terms = np.maximum(np.abs(left), np.abs(right))
+        return Sides(left, right, known, terms)
 
     def __str__(self):
         return f"op(S{self.by} f) = S{self.out} op(f)"
@@ -150,16 +188,17 @@ class Equivariance(Law):
 
 @dataclass(frozen=True)
 class Convolution(Law):
-    """op(f) = op(0) + h * f, where h is the response to an impulse. If h is not given, it is measured."""
+    """op(f) = op(0) + h * f, where h is the response to an impulse: `h`, or that of the context, or measured."""
 
     name = "convolution"
 
     def sides(self, context: Context, inputs: tuple[np.ndarray, ...], h: np.ndarray | None = None) -> Sides:
         f, = inputs
+        h = context.h if h is None else h
         h = responses(context.operator, context.offset, context.axes) if h is None else h
         right = context.offset + convolve(f, h, context.axes, context.margin)
-        terms = convolve(abs(f), abs(h), context.axes, context.margin)
-        return Sides(context.operator(context.visible(f)), right, None, terms)
+        return Sides(context.operator(context.visible(f)), right, None,
+                     convolve(np.abs(f), np.abs(h), context.axes, context.margin))
 
     def __str__(self):
         return "op(f) = op(0) + h * f"
@@ -174,9 +213,8 @@ class Difference:
     left, right : ndarray, shape (N, C', H', W')
     error : ndarray, shape (N, C', H', W')
         |left - right|, and 0 where the sides cannot be compared.
-    tolerance : ndarray, shape (N, C', 1, 1)
-        The rounding error that passes: bound * eps * the largest value in the image's channel. It is larger if an
-        algorithm may round relative to a larger value.
+    tolerance : ndarray, shape (N, C', H', W')
+        The rounding error that passes: see `Rounding`.
     known : ndarray of bool, shape (H', W')
         The pixels at which the sides can be compared.
     """
@@ -213,15 +251,22 @@ class Difference:
         return tuple(int(i) for i in np.unravel_index(np.argmax(self.ratio), self.error.shape))
 
 
-def compare_sides(law: Law, context: Context, inputs: tuple[np.ndarray, ...], bound: float,
-                  **more: Any) -> Difference:
+def difference_of(sides: Sides) -> tuple[np.ndarray, np.ndarray]:
+    """|left - right|, which is 0 where the sides cannot be compared, and the mask of the pixels where they can."""
+    known = np.ones(sides.left.shape[2:], bool) if sides.known is None else sides.known
+    return np.where(known, np.abs(sides.left - sides.right), 0.0), known
+
+
+def compare_sides(law: Law, context: Context, inputs: tuple[np.ndarray, ...], **more: Any) -> Difference:
     """The difference of the law's two sides for a batch of inputs. `more` is passed to the law."""
-    left, right, known, terms = law.sides(context, inputs, **more)
-    known = np.ones(left.shape[2:], bool) if known is None else known
-    error = np.where(known, np.abs(left - right), 0.0)
-    size = np.maximum(np.abs(left), np.abs(right)) if terms is None else terms
-    offset = np.abs(context.offset).max((1, 2))[:, None, None]                          # op(0) was rounded too
-    size = np.maximum(size.max((2, 3), keepdims=True), law.scale * offset)
-    largest = sum(np.abs(f).max((1, 2, 3)) for f in inputs) * law.scale
-    size = np.maximum(size, np.multiply.outer(largest, context.gain)[:, :, None, None])
-    return Difference(left, right, error, bound * context.operator.eps * size, known)
+    sides = law.sides(context, inputs, **more)
+    error, known = difference_of(sides)
+    if sides.terms is None:
+        bright = () if sides.brightest is None else (sides.brightest,)
+        largest = context.largest(inputs, sides.left, sides.right, *bright, scale=law.scale)
+        tolerance = np.broadcast_to(context.rounding.of_largest(largest), error.shape)
+    else:
+        largest = context.largest(inputs, sides.left, sides.right, sides.terms, scale=law.scale)
+        own = sides.terms + law.scale * np.abs(context.offset)          # op(0) was rounded too
+        tolerance = context.rounding.of_terms(own, largest, np.sum([density_of(f) for f in inputs], 0))
+    return Difference(sides.left, sides.right, error, tolerance, known)

@@ -59,6 +59,9 @@ class Operator:
         (C', H', W'), found by a first call with zeros.
     eps : float
         The machine precision of the operator's input or output, whichever is coarser.
+    batch : int or None
+        The number of images in each call. Some layers choose their algorithm by it, and each algorithm has its own
+        rounding. None: as many as are given.
 
     Raises
     ------
@@ -81,7 +84,8 @@ class Operator:
         refuse_size("an image", self.in_shape)
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
-        self.seconds = 0.0
+        self.batch: int | None = None
+        self.seconds, self.images = 0.0, 0                      # of all calls so far
         self.wrap: Callable = np.asarray
         first = self._first_call()
         self.out_shape = first.shape[1:]
@@ -91,8 +95,22 @@ class Operator:
         """(N, C, H, W) -> (N, C', H', W') in float64; OperatorError as above."""
         images = np.asarray(images, self.dtype)
         at_once = max(1, NUMBERS // max(math.prod(self.in_shape), math.prod(self.out_shape)))
-        parts = [self._call(images[i:i + at_once]) for i in range(0, len(images), at_once)]
-        return np.concatenate(parts).astype(np.float64)
+        at_once = min(at_once, self.batch or at_once)
+        parts = [self._call(self._filled(images[i:i + at_once])) for i in range(0, len(images), at_once)]
+        return np.concatenate(parts)[:len(images)].astype(np.float64)
+
+    def alone(self, images: np.ndarray) -> np.ndarray:
+        """As a call, but with one image at a time."""
+        batch, self.batch = self.batch, None
+        try:
+            return np.concatenate([self(image[None]) for image in images])
+        finally:
+            self.batch = batch
+
+    def _filled(self, images):
+        """The images, and images of zeros until `batch` are there."""
+        missing = min(self.batch or 0, NUMBERS // math.prod(self.in_shape)) - len(images)
+        return np.concatenate([images, np.zeros((missing, *self.in_shape), self.dtype)]) if missing > 0 else images
 
     def _first_call(self):
         """The result for zeros. An operator that fails on an array gets Tensors from now on."""
@@ -116,7 +134,7 @@ class Operator:
                 out = self.op(self.wrap(given))
         except (Exception, SystemExit) as error:
             raise _told(error, images, first=not any(self.out_shape)) from error
-        self.seconds += clock() - start
+        self.seconds, self.images = self.seconds + clock() - start, self.images + len(images)
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")
         return self._checked(out, len(images))

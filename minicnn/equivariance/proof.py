@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from .domains import axes_of
+from .impulse import convolve
 from .operator import TIME_LIMIT, Operator, OperatorError
+from .rounding import SAFETY, TERMS, noise_of
 from .signals import dirac, shift
-from .verifier import BOUND
 
 
 def response(L: Callable, f: np.ndarray) -> np.ndarray:
@@ -195,9 +197,17 @@ def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -
     L = lambda images: operator(images) - offset                                        # noqa: E731
     h = impulse_responses(L, f)
     values = [step(L, f) for step in STEPS]
-    size = max(float(np.abs(np.stack(values)).max()), float(np.abs(offset).max()))
-    tolerance = BOUND[np.dtype(np.float64)] * operator.eps * size
+    tolerance = _tolerance(operator, f, h, values, offset)
     differences = [0.0, *(float(np.abs(b - a).max()) for a, b in zip(values, values[1:], strict=False))]
     steps = [Step(step.__name__.replace("_", " "), str(step.__doc__), value, difference, difference <= tolerance)
              for step, value, difference in zip(STEPS, values, differences, strict=True)]
     return Derivation(f, h, steps, tolerance)
+
+
+def _tolerance(operator, f, h, values, offset):
+    """The rounding error of a sum of all f[n] L(delta_n), and of the operator itself."""
+    axes = axes_of(operator.in_shape, operator.out_shape, ((1, 1), (1, 1)), periodic=True)
+    terms = float(convolve(np.abs(f[None]), np.abs(h), axes).max()) + float(np.abs(np.stack(values)).max())
+    constant = float(np.abs(offset).max()) * (1 + float(np.abs(f).sum()))           # each L(delta_n) has its rounding
+    noise = noise_of(operator, f[None], operator(f[None]), np.random.default_rng(0), operator.eps).max()
+    return operator.eps * (TERMS + np.sqrt(f.size)) * (terms + constant) + SAFETY * float(noise)

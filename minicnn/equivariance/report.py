@@ -54,6 +54,9 @@ class Report:
         The largest |op(f) - op(0) - h * f|, and the rounding error that passes at this pixel.
     witnesses : dict of Witness
         For each kind of law that is broken, by name: the smallest input found that breaks it. `witness` is the first.
+    smallest_defect : float or None
+        The smallest change of a single output pixel, as a fraction of its L(f), that the tried images would have shown
+        at every pixel. A smaller defect is not seen. None if L is 0.
     halo : (int, int, int, int) or None
         The widths (top, bottom, left, right) of a border. At all other pixels the operator is a convolution.
     failing : ndarray of bool, shape (H', W'), or None
@@ -88,6 +91,7 @@ class Report:
     shift_failing: np.ndarray | None = None
     checks: list[Check] = field(default_factory=list)
     proof: bool = False
+    smallest_defect: float | None = None
 
     def __bool__(self):
         return self.convolution
@@ -100,7 +104,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
-                 "convolution", "lattice", "error", "tolerance", "halo", "proof")
+                 "convolution", "lattice", "error", "tolerance", "smallest_defect", "halo", "proof")
         record = {name: getattr(self, name) for name in names}
         record["proof_if"] = "the operator is linear" if self.proof else None
         record["offset"] = None if self.offset is None else self.offset.tolist()
@@ -120,11 +124,20 @@ class Report:
         where = "in a window" if self.domain == "window" else f"on the {self.domain}"
         return f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"
 
+    @property
+    def power(self) -> str:
+        """What the tried images could show, in words; "" if nothing is known."""
+        if self.smallest_defect is None:
+            return ""
+        return f"the smallest defect that was looked for: {self.smallest_defect:.1e} of the result, at any single pixel"
+
     def __str__(self):
         lines = [self.headline]
         for check in self.checks:
             lines.append(f"  {'ok  ' if check.passed else 'FAIL'} {check.says:<40} error {check.error:.1e}, tolerance "
                          f"{check.tolerance:.1e}")
+        if self.power and self.affine:
+            lines.append(f"  {self.power}")
         h = self.impulse_response
         if h is not None and self.affine:
             lines.append("  h: " + str(h).replace("\n", "\n  "))

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 
+KINDS = 5                       # an impulse, and the four kinds of `sample_images`
 DOMAINS = ("torus", "plane", "window")
 
 
@@ -74,6 +75,21 @@ def sample_images(rng: np.random.Generator, count: int, shape: tuple[int, ...], 
     return np.stack([kinds[i % len(kinds)](rng, shape) for i in range(count)]).astype(dtype)
 
 
+class TrialImages:
+    """Draws the images on which a law is tried: an impulse, then images of several kinds."""
+
+    def __init__(self, rng: np.random.Generator, count: int, integers: bool):
+        self.rng, self.count, self.integers = rng, count, integers
+
+    def draw(self, shape: tuple[int, int, int], count: int | None = None) -> np.ndarray:
+        """`count` images (C, H, W); by default as many as the trials need."""
+        channels, height, width = shape
+        impulse = dirac((height, width), (height // 2, width // 2), channels=channels,
+                        channel=int(self.rng.integers(channels)))
+        count = self.count if count is None else count
+        return np.concatenate([impulse, sample_images(self.rng, count - 1, shape, np.float64, self.integers)])
+
+
 def _gaussian(rng, shape):
     return rng.standard_normal(shape)
 
@@ -91,3 +107,80 @@ def _few(rng, shape):
     places = rng.choice(out.size, min(out.size, 4), replace=False)
     out[places] = rng.standard_normal(len(places))
     return out.reshape(shape)
+
+
+def combs(rng: np.random.Generator, shape: tuple[int, int, int], spacing: tuple[int, int], most: int,
+          integers: bool = False, periodic: bool = True) -> np.ndarray:
+    """Images (n, C, H, W) of impulses on a grid in one channel, at least `spacing` apart, also around a torus.
+
+    Together they have an impulse at every pixel of every channel, unless these are more than `most` images; then `most`
+    of them are drawn. If `spacing` is the size of a kernel, each output pixel has a single term. Thus a defect of a
+    single weight at a single pixel is not hidden in the rounding of other terms. The impulses have both signs and
+    heights from 1 to 2, or from 1 to 9 with `integers`.
+
+    >>> combs(np.random.default_rng(0), (1, 1, 5), (1, 2), 9, integers=True).astype(bool).astype(int)[:, 0, 0]
+    array([[1, 0, 1, 0, 0],
+           [0, 1, 0, 1, 0],
+           [0, 1, 0, 0, 1]])
+    """
+    chosen = list(_chosen(rng, shape[0], shape[1:], spacing, most, periodic))
+    images = np.zeros((len(chosen), *shape))
+    for image, (c, y, x) in zip(images, chosen, strict=True):
+        image[c][np.ix_(y, x)] = 1
+    height = rng.integers(1, 10, images.shape) if integers else 1 + rng.random(images.shape)
+    return np.where(images != 0, height * rng.choice([-1.0, 1.0], images.shape), 0.0)
+
+
+def aligned(rng: np.random.Generator, shape: tuple[int, int, int], kernel: np.ndarray, origin: tuple[int, int],
+            most: int, periodic: bool = True) -> np.ndarray:
+    """Images (n, C, H, W) of 1 and -1 for which sum of |kernel| is the value of kernel * f at every pixel of a grid.
+
+    Together the grids have every pixel of every output channel, unless these are more than `most` images. There is no
+    image of pixels up to 1 that makes a convolution brighter. Therefore it shows the smallest change of a pixel.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (C_out, C, kh, kw)
+    origin : (int, int)
+        The place of the displacement (0, 0) in the kernel.
+
+    Examples
+    --------
+    >>> aligned(np.random.default_rng(0), (1, 1, 4), np.array([[[[2.0, -1.0]]]]), (0, 0), 9)[:, 0, 0]
+    array([[ 1., -1.,  1., -1.],
+           [-1.,  1., -1.,  1.]])
+    """
+    _, _, height, width = kernel.shape
+    _, rows, columns = shape
+    signs, images = np.sign(kernel[:, :, ::-1, ::-1]), []
+    for out, ys, xs in _chosen(rng, len(kernel), shape[1:], (height, width), most, periodic):
+        image = np.zeros(shape)
+        for y, x in np.array(np.meshgrid(ys, xs)).reshape(2, -1).T + origin - np.array([height - 1, width - 1]):
+            at_y, at_x = np.arange(y, y + height), np.arange(x, x + width)
+            if periodic:
+                image[:, (at_y % rows)[:, None], at_x % columns] = signs[out]
+            else:
+                fits_y, fits_x = (at_y >= 0) & (at_y < rows), (at_x >= 0) & (at_x < columns)
+                image[:, at_y[fits_y][:, None], at_x[fits_x]] = signs[out][:, fits_y][:, :, fits_x]
+        images.append(image)
+    return np.stack(images)
+
+
+def _chosen(rng, channels, size, spacing, most, periodic):
+    """(channel, rows, columns) of grids that together have every pixel of every channel; at most `most` of them."""
+    grids = [_grids(length, step, periodic) for length, step in zip(size, spacing, strict=True)]
+    total = channels * len(grids[0]) * len(grids[1])
+    chosen = np.arange(total) if total <= most else np.sort(rng.choice(total, most, replace=False))
+    for number in chosen:
+        c, y, x = np.unravel_index(number, (channels, len(grids[0]), len(grids[1])))
+        yield int(c), grids[0][y], grids[1][x]
+
+
+def _grids(length, step, periodic):
+    """Lists of places on an axis, at least `step` apart. Together they have every place."""
+    step = min(step, length)
+    if not periodic:
+        return [np.arange(start, length, step) for start in range(step)]
+    count = length // step
+    whole = [start + step * np.arange(count) for start in range(step)]
+    return whole + [(step * count + more + step * np.arange(count)) % length for more in range(length % step)]

@@ -10,19 +10,18 @@ import numpy as np
 
 from ..checks import generator, integer, number, one_of
 from ..progress import SILENT, Part, Progress
-from .convolution import convolve_basis_row
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
-from .impulse import ImpulseResponse, responses, rounding_error
-from .laws import Additivity, Context, Convolution, Difference, Equivariance, Homogeneity, Law, compare_sides
+from .findings import start
+from .impulse import ImpulseResponse, convolve_basis_row, responses, rounding_error
+from .laws import Additivity, Convolution, Difference, Equivariance, Homogeneity, compare_sides
 from .operator import LARGEST, TIME_LIMIT, Operator, refuse_size
 from .report import Check, Lattice, Report, verdict
-from .signals import DOMAINS, dirac, sample_images
-from .witness import Witness, find_witness
+from .rounding import MOST, density_of, noise_of
+from .signals import DOMAINS, KINDS, TrialImages, dirac
 
 FACTORS = (-1.0, 0.5, -1.7, 2.0)
 LARGE_FACTORS = (2.0 ** -10, 2.0 ** 10, 2.0 ** 20)      # find thresholds and saturation; powers of 2 are not rounded
 INTEGER_FACTORS = (-1.0, 2.0, -3.0)
-BOUND = {np.dtype(np.float32): 1e3, np.dtype(np.float64): 1e4}
 STAGES = ("the same result twice", "L(a f) = a L(f), L(f + g) = L(f) + L(g)", "op(S f) = S op(f)", "op(f) = h * f")
 
 
@@ -39,9 +38,14 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     3. op(S f) = S op(f) for the unit shifts S, or for larger ones.
     4. op(f) = op(0) + h * f for the response h to an impulse. h * f is a plain float64 sum, without `minicnn.conv`.
 
-    A pass means that the tried images did not refute the operator. For a linear operator, random Gaussian images find
-    every defect that is larger than rounding. For a nonlinear operator, a pass is no proof. With `exhaustive`, all
-    basis vectors are tried. That is a proof if the operator is linear; whether it is linear is only tried.
+    A pass means that the tried images did not refute the operator. `smallest_defect` of the report is the smallest
+    defect at a single pixel that they would have shown. For a nonlinear operator, a pass is no proof. With
+    `exhaustive`, all basis vectors are tried. That is a proof if the operator is linear; whether it is linear is only
+    tried.
+
+    The tolerance is the operator's own rounding. An output pixel with n terms may differ by (8 + sqrt(n)) eps times the
+    sum of the magnitudes of its terms, |h| * |f|. If the algorithm mixes pixels (fft, winograd), 4 times its measured
+    noise is added: the largest change of the result if the images change in their last bit.
 
     Parameters
     ----------
@@ -63,8 +67,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     integers : bool
         Images and factors are integers. Then an operator with integer weights has no rounding error.
     bound : float, optional
-        The tolerance is bound * eps * max(|h| * |f|), with the maximum over the pixels of a channel. For laws without h
-        it is bound * eps * max|op(f)|. By default 1e4 in float64, 1e3 in float32.
+        The multiple of eps that passes, instead of 8 + sqrt(n). Give a larger one for an operator that rounds more than
+        its terms explain. For laws without h it multiplies the largest magnitude in the channel.
     time_limit : float
         Seconds that all calls of the operator may take.
     progress : Progress
@@ -97,22 +101,23 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     one_of("domain", domain, DOMAINS)
     count = integer("trials", trials, 1) + 1
     bound = None if bound is None else number("bound", bound, above=0)
-    images = _TrialImages(generator("rng", rng, 0), count, integers)
+    images = TrialImages(generator("rng", rng, 0), count, integers)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     _refuse_sizes(operator, domain, count)
     stages = Part(progress, 0, 0.3 if exhaustive else 1)
     stages.update(0, len(STAGES), STAGES[0])
-    findings = _start(operator, domain, images, bound)
+    findings = start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
                              "images": count, "checks": findings.checks}
     unrepeatable = _unrepeatable(findings, images)
     if unrepeatable:
         return Report(unrepeatable, **facts, deterministic=False)
     stages.update(1, len(STAGES), STAGES[1])
+    findings.measure_response(_find_rates(findings, images))
     affine = _is_affine(findings, images)
+    findings.measure_mixing(images, affine)
     stages.update(2, len(STAGES), STAGES[2])
-    lattice, rates = _find_lattice(findings, images)
-    findings.context = replace(findings.context, rates=rates)
+    lattice = _find_lattice(findings, images)
     stages.update(3, len(STAGES), STAGES[3])
     h, failing = _find_response(findings, images, affine, Part(progress, 0.3, 1) if exhaustive and affine else None)
     progress.update(1, 1)
@@ -128,74 +133,21 @@ def _refuse_sizes(operator, domain, count):
     refuse_size("the responses to impulses", (places, operator.in_shape[0], *operator.out_shape), 4 * LARGEST)
 
 
-class _TrialImages:
-    """Draws the images on which a law is tried: an impulse, then images of several kinds."""
-
-    def __init__(self, rng, count, integers):
-        self.rng, self.count, self.integers = rng, count, integers
-
-    def draw(self, shape, count=None):
-        channels, height, width = shape
-        impulse = dirac((height, width), (height // 2, width // 2), channels=channels,
-                        channel=int(self.rng.integers(channels)))
-        count = self.count if count is None else count
-        return np.concatenate([impulse, sample_images(self.rng, count - 1, shape, np.float64, self.integers)])
-
-
-class _Findings:
-    """The findings about one operator so far: the checks, and a witness for each kind of law that it breaks."""
-
-    def __init__(self, context: Context, bound: float):
-        self.context, self.bound = context, bound
-        self.checks: list[Check] = []
-        self.witnesses: dict[str, Witness] = {}
-        self.shift_failing: np.ndarray | None = None
-
-    def difference(self, law: Law, *inputs, **more) -> Difference:
-        """Compare the two sides of the law on the inputs, rounded to the operator's dtype."""
-        return compare_sides(law, self.context, self._rounded(inputs), self.bound, **more)
-
-    def try_law(self, law: Law, *inputs, **more) -> Difference:
-        """As `difference`. When a law of this name is broken for the first time, also find a witness."""
-        found = self.difference(law, *inputs, **more)
-        if not found.passed and law.name not in self.witnesses:
-            self.witnesses[law.name] = find_witness(law, self.context, self._rounded(inputs), found, self.bound, **more)
-        return found
-
-    def add_check(self, name: str, says: str, found: Difference) -> bool:
-        """Append the check to the list. Return whether it passed."""
-        where = found.worst()
-        error, tolerance = float(found.error[where]), float(found.tolerance[where[0], where[1], 0, 0])
-        self.checks.append(Check(name, found.passed, error, tolerance, says))
-        return found.passed
-
-    def _rounded(self, inputs):
-        return tuple(f.astype(self.context.operator.dtype).astype(np.float64) for f in inputs)
-
-
-def _start(operator, domain, images, bound):
-    """Findings with the operator's context: op(0), the gain, and the precision of its arithmetic."""
-    offset, f = operator(np.zeros((1, *operator.in_shape)))[0], images.draw(operator.in_shape)
-    answers = operator(f)
-    if not images.integers and answers.any() and np.array_equal(answers, answers.astype(np.float32)):
-        operator.eps = float(np.finfo(np.float32).eps)          # it computes in float32 and returns float64
-    largest = np.maximum(np.abs(f).max((1, 2, 3)), np.finfo(np.float32).tiny)
-    gain = np.abs(answers - offset).max((2, 3)) / largest[:, None]
-    bound = bound or BOUND[np.dtype(np.float32 if operator.eps > 1e-10 else np.float64)]
-    return _Findings(Context(operator, domain, offset, gain.max(0)), bound)
-
-
 def _unrepeatable(findings, images):
     """The verdict if the result depends on more than the image, else None."""
-    operator = findings.context.operator
+    context, operator = findings.context, findings.context.operator
     f = images.draw(operator.in_shape, min(images.count, 4))
     once, twice = operator(f), operator(f)
-    alone = np.concatenate([operator(image[None]) for image in f])
-    scale = float(findings.bound * operator.eps * np.abs(once).max())
-    for name, other, says in (("determinism", twice, "op(f) = op(f), twice"),
-                              ("independence", alone, "op(f) = op(f), alone and in a batch")):
-        error = float(np.abs(once - other).max())
-        findings.checks.append(Check(name, error <= scale, error, scale, says))
+    alone = operator.alone(f)
+    noise = np.maximum(noise_of(operator, f, once, images.rng, operator.eps),
+                       noise_of(operator.alone, f, alone, images.rng, operator.eps))
+    known, largest = np.ones(once.shape[2:], bool), context.largest((f,), once)
+    other_algorithm = context.rounding.measured(noise, largest, np.inf)     # alone, a layer may choose another one
+    for name, other, says, rounding in (
+            ("determinism", twice, "op(f) = op(f), twice", context.rounding),
+            ("independence", alone, "op(f) = op(f), alone and in a batch", other_algorithm)):
+        tolerance = np.broadcast_to(rounding.of_largest(largest), once.shape)
+        findings.add_check(name, says, Difference(once, other, np.abs(once - other), tolerance, known))
     determinism, independence = findings.checks
     if not determinism.passed:
         return "not deterministic: the same input gives different results"
@@ -208,54 +160,87 @@ def _is_affine(findings, images):
     """Whether L is homogeneous and additive."""
     shape = findings.context.operator.in_shape
     f, g = images.draw(shape), images.draw(shape)
-    passed = [_is_homogeneous(findings, INTEGER_FACTORS if images.integers else FACTORS, f, "a = -1, 1/2, ..."),
+    factors = INTEGER_FACTORS if images.integers else FACTORS
+    passed = [_is_homogeneous(findings, factors, f, "a = -1, 1/2, ...", findings.combs(images, shape)),
               findings.add_check("additivity", str(Additivity()), findings.try_law(Additivity(), f, g))]
     if all(passed) and not images.integers:             # last, because a nonlinear operator may overflow here
         passed.append(_is_homogeneous(findings, LARGE_FACTORS, f, "a = 2^-10, 2^10, 2^20"))
     return all(passed)
 
 
-def _is_homogeneous(findings, factors, f, says):
-    found = [findings.try_law(Homogeneity(factor), f) for factor in factors]
-    worst = max(found, key=lambda one: one.ratio.max())
-    return findings.add_check("homogeneity", f"L(a f) = a L(f), {says}", worst)
+def _is_homogeneous(findings, factors, f, says, single=None):
+    """Whether L(a f) = a L(f). The images with single terms are tried with the factor that is no power of 2."""
+    answer = findings.context.linear_part(findings.rounded([f])[0])         # once for all factors
+    found = [findings.try_law_with(Homogeneity(factor), f, answer=answer) for factor in factors]
+    if single is not None:
+        found.append(findings.try_law(Homogeneity(min(factors, key=lambda a: np.frexp(a)[0])), single))
+    return findings.add_check("homogeneity", f"L(a f) = a L(f), {says}", *found)
 
 
-def _find_lattice(findings, images) -> tuple[Lattice, Rates]:
-    """The smallest shift of each axis to which the operator is equivariant, and the rates of both axes."""
-    context = findings.context
+def _shifts(context, axis):
+    """The shifts along an axis to try, as laws, and as (shift of the input, shift of the output) in pixels."""
+    along = lambda n: (n, 0) if axis == 0 else (0, n)
+    sizes = context.operator.in_shape[1 + axis], context.operator.out_shape[1 + axis]
+    return [(Equivariance(along(a), along(b)), (a, b)) for a, b in shift_candidates(*sizes, context.domain)]
+
+
+def _fields(context, images):
     fields = images.draw(context.shape)
     beside_centre = tuple((n // 2 + 1) % n for n in fields.shape[2:])
     fields = np.concatenate([fields, dirac(fields.shape[2:], beside_centre, channels=fields.shape[1])])
-    fields = np.concatenate([fields, -3 * fields])      # other values may show the kink of a nonlinear operator
-    known = (torus_rates(context.operator.in_shape, context.operator.out_shape) if context.domain == "torus"
-             else (None, None))
-    (down, down_rate), (across, across_rate) = (_find_step(findings, fields, axis, known[axis]) for axis in (0, 1))
-    return (down, across), (down_rate, across_rate)
+    if context.affine:
+        return fields
+    return np.concatenate([fields, -3 * fields])        # other values may show the kink of a nonlinear operator
 
 
-def _find_step(findings, fields, axis, known_rate):
-    """(the smallest shift along the axis to which the operator is equivariant, or None; the rates of the axis).
+def _find_rates(findings, images) -> Rates:
+    """The rates of both axes. Sizes that do not fit a torus do not determine them.
 
-    If the sizes do not determine the rates, the rates come from the first shift for which the law holds, possibly only
-    inside of a border.
+    Then they come from the first shift of each axis for which the law of equivariance holds, possibly only inside of a
+    border.
     """
-    operator, rate, inside = findings.context.operator, known_rate, None
-    along = lambda n: (n, 0) if axis == 0 else (0, n)
-    sizes = operator.in_shape[1 + axis], operator.out_shape[1 + axis]
-    for n, (a, b) in enumerate(shift_candidates(*sizes, findings.context.domain)):
-        law = Equivariance(along(a), along(b))
-        found = findings.try_law(law, fields) if n == 0 else findings.difference(law, fields)
-        if n == 0 and not found.passed:
+    context = findings.context
+    if context.domain == "torus":
+        return torus_rates(context.operator.in_shape, context.operator.out_shape)
+    fields, = findings.rounded([images.draw(context.shape, KINDS)])
+    coarse = replace(context, rounding=replace(context.rounding, everywhere=2 * MOST))
+
+    def rate_of(axis):
+        inside = None
+        for law, (a, b) in _shifts(context, axis):
+            found = compare_sides(law, coarse, (fields,))
+            if found.passed:
+                return reduced(a, b) if b else inside or (1, 1)
+            if inside is None and border(found.failing | ~found.known, most=1):
+                inside = reduced(a, b)
+        return inside or (1, 1)
+    return rate_of(0), rate_of(1)
+
+
+def _find_lattice(findings, images) -> Lattice:
+    """The smallest shift of each axis to which the operator is equivariant."""
+    context = findings.context
+    fields, single = _fields(context, images), findings.combs(images, context.shape)
+    fields = np.concatenate([fields, findings.aligned(images, context.shape)])
+    return _find_step(findings, fields, single, 0), _find_step(findings, fields, single, 1)
+
+
+def _find_step(findings, fields, single, axis):
+    plain = replace(findings.context, affine=False)         # after the first shift, |h| * |f| means nothing
+    for n, (law, (a, _)) in enumerate(_shifts(findings.context, axis)):
+        if n == 0:
+            found = [findings.try_law(law, fields), findings.try_law(law, single, single=True)]
+        else:
+            found = [compare_sides(law, plain, findings.rounded([one])) for one in (fields, single)]
+        passed = all(one.passed for one in found)
+        if n == 0 and not passed:
             before = False if findings.shift_failing is None else findings.shift_failing
-            findings.shift_failing = before | found.failing
-        if rate is None and inside is None and border(found.failing | ~found.known):
-            inside = reduced(a, b)
-        if n == 0 or found.passed:
-            findings.add_check("equivariance", str(law), found)
-        if found.passed:
-            return a, rate or (reduced(a, b) if b else inside or (1, 1))
-    return None, rate or inside or (1, 1)
+            findings.shift_failing = before | found[0].failing | found[1].failing
+        if n == 0 or passed:
+            findings.add_check("equivariance", str(law), *found)
+        if passed:
+            return a
+    return None
 
 
 def _find_response(findings, images, affine, basis_progress):
@@ -264,18 +249,32 @@ def _find_response(findings, images, affine, basis_progress):
     With `basis_progress` all basis vectors are tried as well.
     """
     context = findings.context
-    h, fields = responses(context.operator, context.offset, context.axes), images.draw(context.shape)
-    difference = findings.try_law(Convolution(), fields, h=h)
+    h, shape = context.h, context.shape
+    fields = np.concatenate([images.draw(shape), findings.combs(images, shape), findings.aligned(images, shape)])
+    difference = findings.try_law(Convolution(), fields)
     findings.add_check("convolution", str(Convolution()), difference)
+    findings.smallest_defect = _smallest_defect(difference, context.offset)
     failing = difference.failing
     if basis_progress is not None:
         failing = failing | _check_basis(findings, h, basis_progress)
     if not (affine and failing.any()):
         return h, None
-    failing_with = lambda other: compare_sides(Convolution(), context, (fields,), findings.bound, h=other).failing
+    failing_with = lambda other: findings.difference(Convolution(), fields, h=other).failing
     h, least = min(((other, failing_with(other)) for other in _other_responses(context, h)),
                    key=lambda pair: pair[1].sum())
     return h, least if least.any() else failing
+
+
+def _smallest_defect(difference, offset):
+    """The smallest change of L(f) at a single pixel, relative to L(f), that some image would have shown; or None.
+
+    It is that of the pixel at which the images show least.
+    """
+    linear_part = np.abs(difference.right - offset)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        relative = np.where(linear_part > 0, difference.tolerance / linear_part, np.inf).min(0)
+    seen = relative[np.isfinite(relative)]
+    return float(seen.max()) if seen.size else None
 
 
 def _other_responses(context, h) -> Iterator[np.ndarray]:
@@ -296,23 +295,25 @@ def _check_basis(findings, h, progress):
     context = findings.context
     operator, offset, (channels, height, width) = context.operator, context.offset, context.shape
     failing = np.zeros(operator.out_shape[1:], bool)
-    size = np.maximum(np.abs(h).max((1, 2, 3)), np.abs(offset).max((1, 2)))             # (C',)
-    tolerance = np.maximum(findings.bound * operator.eps * size, np.finfo(float).tiny)
-    worst = 0.0, float(tolerance.max())
+    largest = np.maximum(np.abs(h).max((1, 2, 3)), np.abs(offset).max((1, 2)) / findings.height)[:, None, None]
+    smallest = np.finfo(float).tiny
+    worst = 0.0, float(context.rounding.eps)
     for channel, y in np.ndindex(channels, height):
         progress.update(channel * height + y, channels * height, "all basis vectors")
         basis = np.zeros((width, *context.shape))
         basis[np.arange(width), channel, y, np.arange(width)] = 1
         expected = convolve_basis_row(h, context.axes, context.margin, (height, width), channel, y)
-        error = np.abs(operator(context.visible(basis)) - offset - expected)
+        error = np.abs((operator(context.visible(findings.height * basis)) - offset) / findings.height - expected)
+        own = np.abs(expected) + np.abs(offset) / findings.height
+        tolerance = np.maximum(context.rounding.of_terms(own, largest[None], density_of(basis)), smallest)
         with np.errstate(over="ignore"):                # the tolerance of a channel of zeros is tiny
-            ratio = error / tolerance[:, None, None]
+            ratio = error / tolerance
         failing |= (ratio > 1).any((0, 1))
         if ratio.max() > worst[0] / worst[1]:
-            n, k, *_ = where = np.unravel_index(np.argmax(ratio), ratio.shape)
-            worst = float(error[where]), float(tolerance[k])
+            where = np.unravel_index(np.argmax(ratio), ratio.shape)
+            worst = float(error[where]), float(tolerance[where])
             if ratio.max() > 1:
-                findings.try_law(Convolution(), basis[n:n + 1], h=h)
+                findings.try_law(Convolution(), findings.height * basis[where[0]:where[0] + 1], h=h)
     findings.checks.append(Check("basis", worst[0] <= worst[1], *worst,
                                  f"op(e) = op(0) + h * e, all {channels * height * width} e"))
     return failing
@@ -330,4 +331,4 @@ def _report(findings, facts, affine, lattice, h, failing, proof):
         linear=affine and not offset.any(), equivariant=equivariant, convolution=affine and equivariant and matches,
         lattice=lattice, impulse_response=response, offset=offset[:, 0, 0] if constant else None, error=last.error,
         tolerance=last.tolerance, witnesses=findings.witnesses, halo=halo, failing=failing,
-        shift_failing=findings.shift_failing, proof=proof)
+        shift_failing=findings.shift_failing, proof=proof, smallest_defect=findings.smallest_defect)

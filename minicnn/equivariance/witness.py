@@ -9,8 +9,19 @@ from typing import Any
 import numpy as np
 
 from .domains import Pair, Rates
-from .laws import Additivity, Context, Convolution, Difference, Equivariance, Homogeneity, Law, compare_sides
+from .laws import (
+    Additivity,
+    Context,
+    Convolution,
+    Difference,
+    Equivariance,
+    Homogeneity,
+    Law,
+    compare_sides,
+    difference_of,
+)
 from .operator import TIME_LIMIT, Operator
+from .rounding import Rounding
 
 ROUNDS = 60                     # the most rounds of shrinking; each round calls the operator once
 
@@ -30,7 +41,7 @@ class Witness:
         The two sides of the law at that pixel.
     error, tolerance : float
         |left - right|, and the largest error that rounding could explain.
-    domain, size, dtype, rates, bound
+    domain, size, dtype, rates
         The context in which the law was tried.
     """
 
@@ -45,7 +56,6 @@ class Witness:
     size: Pair
     dtype: str
     rates: Rates
-    bound: float
 
     def holds(self, op: Callable, time_limit: float = TIME_LIMIT) -> bool:
         """Whether `op` breaks the law at this input and pixel. Both sides are computed again."""
@@ -54,16 +64,16 @@ class Witness:
         offset = operator(np.zeros((1, *operator.in_shape)))[0]
         if any(n >= size for n, size in zip(self.pixel, offset.shape, strict=True)):
             return False                                # this operator returns a smaller output
-        context = Context(operator, self.domain, offset, np.zeros(len(offset)), self.rates)
-        found = compare_sides(self.law, context, tuple(f[None] for f in self.inputs), self.bound)
-        return bool(found.error[(0, *self.pixel)] > self.tolerance)
+        context = Context(operator, self.domain, offset, np.zeros(len(offset)), Rounding(operator.eps), self.rates)
+        error, _ = difference_of(self.law.sides(context, tuple(f[None] for f in self.inputs)))
+        return bool(error[(0, *self.pixel)] > self.tolerance)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. An input is the list of its non-zero pixels, [channel, y, x, value]."""
         return {"law": self.law.name, "says": str(self.law), **vars(self.law), "pixel": self.pixel, "left": self.left,
                 "right": self.right, "error": self.error, "tolerance": self.tolerance,
                 "inputs": [{"shape": f.shape, "pixels": _pixels(f)} for f in self.inputs], "domain": self.domain,
-                "size": self.size, "dtype": self.dtype, "rates": self.rates, "bound": self.bound}
+                "size": self.size, "dtype": self.dtype, "rates": self.rates}
 
     @classmethod
     def from_dict(cls, record: dict[str, Any]) -> Witness:
@@ -79,7 +89,7 @@ class Witness:
             for *where, value in part["pixels"]:
                 f[pair(where)] = value
             inputs.append(f)
-        numbers = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain", "dtype", "bound")}
+        numbers = {name: record[name] for name in ("left", "right", "error", "tolerance", "domain", "dtype")}
         return cls(law=law, inputs=tuple(inputs), pixel=pair(record["pixel"]), size=pair(record["size"]),
                    rates=tuple(pair(rate) for rate in record["rates"]), **numbers)
 
@@ -120,7 +130,7 @@ def _describe(f, seen):
     return " and ".join(f"{value:.4g} at {tuple(where)}" for *where, value in pixels)
 
 
-def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], difference: Difference, bound: float,
+def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], difference: Difference,
                  **more: Any) -> Witness:
     """The smallest input found. The search starts from the input of the batch with the largest error / tolerance.
 
@@ -128,14 +138,14 @@ def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], dif
     """
     n = difference.worst()[0]
     start = np.stack([part[n] for part in inputs])                                      # (arity, C, H, W)
-    breaks = lambda batch: compare_sides(law, context, tuple(batch.swapaxes(0, 1)), bound, **more)
+    breaks = lambda batch: compare_sides(law, context, tuple(batch.swapaxes(0, 1)), **more)
     small = _shrink(start, breaks)
     found = breaks(small[None])
     _, channel, y, x = found.worst()
     pixel = channel, y, x
     return Witness(law, tuple(small), pixel, float(found.left[(0, *pixel)]), float(found.right[(0, *pixel)]),
-                   float(found.error[(0, *pixel)]), float(found.tolerance[0, channel, 0, 0]), context.domain,
-                   context.operator.in_shape[1:], context.operator.dtype.name, context.rates, bound)
+                   float(found.error[(0, *pixel)]), float(found.tolerance[(0, *pixel)]), context.domain,
+                   context.operator.in_shape[1:], context.operator.dtype.name, context.rates)
 
 
 def _shrink(start, breaks):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from minicnn.equivariance import OperatorError, dirac, shift
-from minicnn.equivariance.convolution import convolve, convolve_basis_row
 from minicnn.equivariance.domains import axes_of, border, compare, shift_candidates, torus_rates
+from minicnn.equivariance.impulse import convolve, convolve_basis_row
 from minicnn.equivariance.signals import sample_images
 
 

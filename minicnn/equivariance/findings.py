@@ -1,0 +1,156 @@
+"""The findings of the verifier about one operator: its rounding, the checks so far, and the witnesses."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .domains import Rates
+from .impulse import ImpulseResponse, convolve, responses, rounding_error
+from .laws import Context, Difference, Law, compare_sides
+from .operator import LARGEST, Operator
+from .report import Check
+from .rounding import MOST, SAFETY, Rounding, density_of, noise_of
+from .signals import KINDS, TrialImages, aligned, combs
+from .witness import Witness, find_witness
+
+COMBS, COMB_PRODUCTS = 256, 1 << 30     # the most images of a comb, and the most products with h
+COMB_CALLS = 12                         # the number of times that the operator is called with all combs
+REPEATS = 4                             # heights and places of impulses, if the algorithm mixes pixels
+
+
+class Findings:
+    """The findings about one operator so far: the checks, and a witness for each kind of law that it breaks."""
+
+    def __init__(self, context: Context, measured: tuple[np.ndarray, np.ndarray, np.ndarray]):
+        self.context = context
+        self.checks: list[Check] = []
+        self.witnesses: dict[str, Witness] = {}
+        self.shift_failing: np.ndarray | None = None
+        self.height = 1.0                               # of impulses
+        self.smallest_defect: float | None = None
+        self.measured = measured                        # images, the answers, and the noise in them
+
+    def difference(self, law: Law, *inputs: np.ndarray, **more: Any) -> Difference:
+        """Compare the two sides of the law on the inputs, rounded to the operator's dtype."""
+        return compare_sides(law, self.context, self.rounded(inputs), **more)
+
+    def try_law(self, law: Law, *inputs: np.ndarray, **more: Any) -> Difference:
+        """As `difference`. When a law of this name is broken for the first time, also find a witness."""
+        found = self.difference(law, *inputs, **more)
+        if not found.passed and law.name not in self.witnesses:
+            self.witnesses[law.name] = find_witness(law, self.context, self.rounded(inputs), found, **more)
+        return found
+
+    def try_law_with(self, law: Law, *inputs: np.ndarray, **known: Any) -> Difference:
+        """As `try_law`. `known` is about these inputs. It is not used in the search for a witness."""
+        found = self.difference(law, *inputs, **known)
+        return found if found.passed else self.try_law(law, *inputs)
+
+    def add_check(self, name: str, says: str, *differences: Difference) -> bool:
+        """Append the check of some batches to the list. Return whether all passed."""
+        found = max(differences, key=lambda one: one.ratio.max())
+        where, passed = found.worst(), all(one.passed for one in differences)
+        self.checks.append(Check(name, passed, float(found.error[where]), float(found.tolerance[where]), says))
+        return passed
+
+    def rounded(self, inputs: Any) -> tuple[np.ndarray, ...]:
+        """The inputs, rounded to the dtype of the operator."""
+        return tuple(f.astype(self.context.operator.dtype).astype(np.float64) for f in inputs)
+
+    def measure_response(self, rates: Rates) -> None:
+        """Measure h with impulses so high that the rounding of a large op(0) does not matter."""
+        context = replace(self.context, rates=rates)
+        gain = float(context.gain.max()) or 1.0
+        self.height = 2.0 ** np.clip(np.ceil(np.log2(np.abs(context.offset).max() / gain + 1e-9)), 0, 30)
+        h = responses(context.operator, context.offset, context.axes, height=self.height)
+        taps = np.count_nonzero(np.abs(h) > rounding_error(context.operator, h), (1, 2, 3)).max(initial=1)
+        context, (f, answers, noise) = replace(context, h=h), self.measured
+        bright = convolve(np.abs(f), np.abs(h), context.axes)
+        rounding = replace(context.rounding, taps=float(taps)).measured(noise, context.largest((f,), answers, bright))
+        self.context = replace(context, rounding=rounding)
+
+    def combs(self, images: TrialImages, shape: tuple[int, int, int]) -> np.ndarray:
+        """Images in which each output pixel has a single term."""
+        kernel = self._kernel()
+        spacing = [-(-n // axis.beta) for n, axis in zip(kernel.kernel.shape[2:], self.context.axes, strict=True)]
+        return combs(images.rng, shape, (spacing[0], spacing[1]), self._most(shape), images.integers, self._periodic)
+
+    def aligned(self, images: TrialImages, shape: tuple[int, int, int]) -> np.ndarray:
+        """If the algorithm mixes pixels, images in which the terms of some output pixels have one sign."""
+        context = self.context
+        if not context.rounding.mixes or not context.affine or context.rates != ((1, 1), (1, 1)):
+            return np.zeros((0, *shape))
+        kernel = self._kernel()
+        return aligned(images.rng, shape, kernel.kernel, kernel.origin, self._most(shape), self._periodic)
+
+    @property
+    def _periodic(self):
+        return self.context.domain == "torus"
+
+    def _kernel(self):
+        context = self.context
+        return ImpulseResponse(context.h, context.offset, context.axes, rounding_error(context.operator, context.h))
+
+    def _most(self, shape):
+        """The most images for one call: a slow operator gets few."""
+        context, numbers = self.context, shape[0] * shape[1] * shape[2]
+        products = np.count_nonzero(context.h.any((0, 1))) * context.h.shape[0] * numbers
+        operator = context.operator
+        slow = operator.time_limit / (5 * COMB_CALLS) / max(operator.seconds / max(1, operator.images), 1e-9)
+        return max(4, min(COMBS, LARGEST // numbers, COMB_PRODUCTS // max(1, products), int(slow)))
+
+    def measure_mixing(self, images: TrialImages, affine: bool) -> None:
+        """Measure whether the algorithm mixes pixels. If it does, measure h again, as the median over all pixels."""
+        f, answers, noise = self.measured
+        context = replace(self.context, affine=affine)
+        rounding = context.rounding.measured(noise, context.largest((f,), answers), np.inf)     # without h, any noise
+        context = self.context = replace(context, rounding=rounding)
+        shape = context.operator.in_shape
+        draws, single = self.rounded([images.draw(shape, KINDS), self.combs(images, shape)])
+        self._measure(images, np.concatenate([draws, single]) if affine else single)
+        if affine and self.context.rounding.mixes:
+            self._measure(images, np.concatenate([draws, single, self.rounded([self.aligned(images, shape)])[0]]))
+            self._clean_response()
+
+    def _measure(self, images, f):
+        context = self.context
+        answers = context.operator(f)
+        noise, own = noise_of(context.operator, f, answers, images.rng, context.operator.eps), np.abs(answers)
+        if context.affine:
+            own = convolve(np.abs(f), np.abs(context.h), context.axes) + np.abs(context.offset)
+        most = MOST if context.affine else np.inf
+        rounding = context.rounding.mixing(noise, own, context.largest((f,), answers, own), density_of(f), most)
+        self.context = replace(context, rounding=rounding)
+
+    def _clean_response(self):
+        """Measure h again with many impulses, and take the median. What rounding can explain counts as 0."""
+        context = self.context
+        size = min(context.operator.in_shape[1:])
+        moves = range(-(min(size, REPEATS) // 2), min(size, REPEATS) // 2 + 1) if self._periodic else [0]
+        heights = self.height * (1 + np.arange(REPEATS) / REPEATS)
+        several = [responses(context.operator, context.offset, context.axes, moved, height=height)
+                   for moved in moves for height in heights]
+        h, raw = np.median(several, 0), np.asarray(context.h)
+        mixed = SAFETY * context.rounding.eps * np.max(context.rounding.mixed, 0) * np.abs(h).max((1, 2, 3))
+        mixed = mixed[:, None, None, None]
+        h = h if (np.abs(h - raw) <= 4 * mixed).all() else raw              # else the operator is no convolution
+        self.context = replace(context, h=np.where(np.abs(h) > mixed, h, 0))
+
+
+def start(operator: Operator, domain: str, images: TrialImages, bound: float | None) -> Findings:
+    """Findings with the operator's context: op(0), the gain, and the precision of its arithmetic."""
+    operator.batch = images.count
+    offset, f = operator(np.zeros((1, *operator.in_shape)))[0], images.draw(operator.in_shape)
+    f = f.astype(operator.dtype).astype(np.float64)
+    answers = operator(f)
+    if not images.integers and answers.any() and np.array_equal(answers, answers.astype(np.float32)):
+        operator.eps = float(np.finfo(np.float32).eps)          # it computes in float32 and returns float64
+    brightest = np.maximum(np.abs(f).max((1, 2, 3)), np.finfo(np.float32).tiny)
+    gain = np.abs(answers - offset).max((2, 3)) / brightest[:, None]
+    context = Context(operator, domain, offset, gain.max(0), Rounding(operator.eps, bound))
+    noise = noise_of(operator, f, answers, images.rng, operator.eps)
+    context = replace(context, rounding=context.rounding.measured(noise, context.largest((f,), answers)))
+    return Findings(context, (f, answers, noise))
