@@ -9,15 +9,16 @@ import numpy as np
 
 from .domains import Rates
 from .impulse import ImpulseResponse, convolve, responses, rounding_error
-from .laws import Context, Difference, Law, compare_sides
+from .laws import Context, Difference, Equivariance, Law, compare_sides
 from .operator import LARGEST, Operator
 from .report import Check
-from .rounding import MOST, SAFETY, Rounding, density_of, noise_of
+from .rounding import FLOOR, MOST, SAFETY, TERMS, Rounding, density_of, noise_of
 from .signals import KINDS, TrialImages, aligned, combs
 from .witness import Witness, find_witness
 
-COMBS, COMB_PRODUCTS = 256, 1 << 30     # the most images of a comb, and the most products with h
+COMBS, COMB_PRODUCTS = 256, 1 << 28     # the most images of a comb, and the most products with h
 COMB_CALLS = 12                         # the number of times that the operator is called with all combs
+MANY = 0.75                             # of the pixels: more than any small defect reaches
 REPEATS = 4                             # heights and places of impulses, if the algorithm mixes pixels
 
 
@@ -25,7 +26,7 @@ class Findings:
     """The findings about one operator so far: the checks, and a witness for each kind of law that it breaks."""
 
     def __init__(self, context: Context, measured: tuple[np.ndarray, np.ndarray, np.ndarray]):
-        self.context = context
+        self.context, self.explain = context, True      # explain: find witnesses
         self.checks: list[Check] = []
         self.witnesses: dict[str, Witness] = {}
         self.shift_failing: np.ndarray | None = None
@@ -40,7 +41,7 @@ class Findings:
     def try_law(self, law: Law, *inputs: np.ndarray, **more: Any) -> Difference:
         """As `difference`. When a law of this name is broken for the first time, also find a witness."""
         found = self.difference(law, *inputs, **more)
-        if not found.passed and law.name not in self.witnesses:
+        if self.explain and not found.passed and law.name not in self.witnesses:
             self.witnesses[law.name] = find_witness(law, self.context, self.rounded(inputs), found, **more)
         return found
 
@@ -100,30 +101,54 @@ class Findings:
         products = np.count_nonzero(context.h.any((0, 1))) * context.h.shape[0] * numbers
         operator = context.operator
         slow = operator.time_limit / (5 * COMB_CALLS) / max(operator.seconds / max(1, operator.images), 1e-9)
-        return max(4, min(COMBS, LARGEST // numbers, COMB_PRODUCTS // max(1, products), int(slow)))
+        return max(4, min(COMBS, LARGEST // (8 * numbers), COMB_PRODUCTS // max(1, products), int(slow)))
 
     def measure_mixing(self, images: TrialImages, affine: bool) -> None:
-        """Measure whether the algorithm mixes pixels. If it does, measure h again, as the median over all pixels."""
-        f, answers, noise = self.measured
-        context = replace(self.context, affine=affine)
-        rounding = context.rounding.measured(noise, context.largest((f,), answers), np.inf)     # without h, any noise
-        context = self.context = replace(context, rounding=rounding)
-        shape = context.operator.in_shape
+        """Measure whether the algorithm mixes pixels. If it does, measure h again, as the median over all pixels.
+
+        The terms of an operator that is not affine are not known; for it the largest noise counts everywhere.
+        """
+        self.context = replace(self.context, affine=affine)
+        shape = self.context.operator.in_shape
         draws, single = self.rounded([images.draw(shape, KINDS), self.combs(images, shape)])
-        self._measure(images, np.concatenate([draws, single]) if affine else single)
+        self._measure(images, np.concatenate([draws, single]))
+        self._measure_spread(images)
         if affine and self.context.rounding.mixes:
             self._measure(images, np.concatenate([draws, single, self.rounded([self.aligned(images, shape)])[0]]))
             self._clean_response()
+            self._measure_spread(images)
 
     def _measure(self, images, f):
         context = self.context
         answers = context.operator(f)
-        noise, own = noise_of(context.operator, f, answers, images.rng, context.operator.eps), np.abs(answers)
+        noise = noise_of(context.operator, f, answers, images.rng, context.operator.eps)
+        rounding = context.rounding.measured(noise, context.largest((f,), answers), np.inf)
         if context.affine:
-            own = convolve(np.abs(f), np.abs(context.h), context.axes) + np.abs(context.offset)
-        most = MOST if context.affine else np.inf
-        rounding = context.rounding.mixing(noise, own, context.largest((f,), answers, own), density_of(f), most)
+            terms = convolve(np.abs(f), np.abs(context.h), context.axes) + np.abs(context.offset)
+            rounding = rounding.mixing(noise, terms, context.largest((f,), answers, terms), density_of(f))
         self.context = replace(context, rounding=rounding)
+
+    def _measure_spread(self, images):
+        """Some algorithms (winograd) round the weights, so that a response depends a little on its place in a tile.
+
+        No change of the images shows this. It is measured as the difference of most pixels after a shift; a defect at
+        one pixel, or at the border of a region, is at few of them.
+        """
+        context, spread = replace(self.context, affine=False), np.zeros(self.context.operator.out_shape[0])
+        single, = self.rounded([self.combs(images, context.shape)])
+        for axis, (alpha, beta) in enumerate(context.rates):
+            law = Equivariance((alpha * (axis == 0), alpha * (axis == 1)), (beta * (axis == 0), beta * (axis == 1)))
+            left, right, known, *_ = law.sides(context, (single,))
+            largest = context.largest((single,), left, right)
+            seen = (np.abs(right - context.offset) > FLOOR * largest) & known
+            error = np.abs(left - right) / context.rounding.eps
+            for channel in range(len(spread)):
+                where = seen[:, channel]
+                magnitude = np.maximum(np.abs(right), np.abs(right - context.offset))
+                own, whole = (np.broadcast_to(one, left.shape)[:, channel][where] for one in (magnitude, largest))
+                if where.any() and np.quantile(error[:, channel][where] / own, MANY) > TERMS / 4:
+                    spread[channel] = max(spread[channel], np.quantile(error[:, channel][where] / whole, MANY))
+        self.context = replace(self.context, rounding=context.rounding.spread(np.minimum(spread, MOST)))
 
     def _clean_response(self):
         """Measure h again with many impulses, and take the median. What rounding can explain counts as 0."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import one_of, pair
+from ..nn.unchanged import looking
 from .domains import GridAxis, Pair, axes_of, torus_rates
 from .operator import TIME_LIMIT, Operator
 from .signals import DOMAINS, dirac
@@ -97,6 +98,7 @@ def _box(used, periodic):
     return start, length - int(gaps[widest]) + 1, length
 
 
+@looking
 def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus", *,
                      stride: int | Pair = (1, 1), dtype: Any = np.float64,
                      time_limit: float = TIME_LIMIT) -> ImpulseResponse:

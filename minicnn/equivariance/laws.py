@@ -169,18 +169,14 @@ class Equivariance(Law):
     out: Pair
     name = "equivariance"
 
-    def sides(self, context: Context, inputs: tuple[np.ndarray, ...], single: bool = False) -> Sides:
-        """Both sides. `single` says that a pixel of the output has only one term, which is then its own magnitude."""
+    def sides(self, context: Context, inputs: tuple[np.ndarray, ...]) -> Sides:
         before, after = context.shifted_pair(inputs[0], self.by)
         left, unshifted = context.operator(after), context.operator(before)
         difference, known = compare(unshifted, left, self.out, context.domain)
-        right, terms = left - difference, None
+        terms = None
         if context.affine:
-            moving = "torus" if context.domain == "torus" else "plane"
-            terms = shift(context.terms(inputs[0]), self.out, moving)
-        elif single:
-            terms = np.maximum(np.abs(left), np.abs(right))
-        return Sides(left, right, known, terms)
+            terms = shift(context.terms(inputs[0]), self.out, "torus" if context.domain == "torus" else "plane")
+        return Sides(left, left - difference, known, terms)
 
     def __str__(self):
         return f"op(S{self.by} f) = S{self.out} op(f)"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..nn.unchanged import looking
 from .domains import axes_of
 from .impulse import convolve
 from .operator import TIME_LIMIT, Operator, OperatorError
@@ -153,6 +154,7 @@ class Derivation:
     __repr__ = __str__              # a notebook shows the last expression of a cell by its repr
 
 
+@looking
 def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -> Derivation:
     """Every step from L(f) to h * f, and its difference from the step before; L = op - op(0), without a bias.
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 TERMS = 8.0                     # a local algorithm stays below TERMS + sqrt(n) times eps times the sum of n magnitudes
-SAFETY = 4.0                    # the largest of a few random numbers, times this, is the largest of many
+SAFETY = 5.0                    # the largest of a few random numbers, times this, is the largest of many
 MOST = 16.0                     # noise beyond this multiple of eps and the largest magnitude is no rounding
 FLOOR = 1 / 128                 # a pixel without terms has this part of the largest magnitude of its channel
 SPARSE = 0.3                    # an image with a smaller fraction of pixels that are not 0 is sparse
@@ -80,14 +80,20 @@ class Rounding:
         """With `everywhere` from the noise (N, C', H', W') of some images."""
         return replace(self, everywhere=self._most(noise, largest, most))
 
-    def mixing(self, noise: np.ndarray, terms: np.ndarray, largest: np.ndarray, density: np.ndarray,
-               most: float = MOST) -> Rounding:
+    def spread(self, spread: np.ndarray) -> Rounding:
+        """With the difference (C',) of most pixels of sparse images after a shift, in units of the largest magnitude.
+        """
+        mixed = np.broadcast_to(np.asarray(self.mixed), (2, len(spread)))
+        return replace(self, mixed=np.stack([mixed[0], np.maximum(mixed[1], spread)]),
+                       everywhere=np.maximum(self.everywhere, spread))
+
+    def mixing(self, noise: np.ndarray, terms: np.ndarray, largest: np.ndarray, density: np.ndarray) -> Rounding:
         """With `mixed` from the noise of some images whose terms are known."""
         own = self.eps * replace(self, bound=None).multiple(density) * terms / 2
         seen = noise > own
         kinds = [kind & seen.any((2, 3)).any(1) for kind in (~_is_sparse(density), _is_sparse(density))]
         channels = seen.any((0, 2, 3))[:, None, None]
-        return replace(self, mixed=np.stack([self._most(np.where(channels, noise[kind], 0), largest[kind], most)
+        return replace(self, mixed=np.stack([self._most(np.where(channels, noise[kind], 0), largest[kind])
                                              for kind in kinds]))
 
     def _most(self, noise, largest, most=MOST):

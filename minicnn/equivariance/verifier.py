@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..checks import generator, integer, number, one_of
+from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
-from .findings import start
+from .findings import Findings, start
 from .impulse import ImpulseResponse, convolve_basis_row, responses, rounding_error
 from .laws import Additivity, Convolution, Difference, Equivariance, Homogeneity, compare_sides
 from .operator import LARGEST, TIME_LIMIT, Operator, refuse_size
@@ -25,6 +26,7 @@ INTEGER_FACTORS = (-1.0, 2.0, -3.0)
 STAGES = ("the same result twice", "L(a f) = a L(f), L(f + g) = L(f) + L(g)", "op(S f) = S op(f)", "op(f) = h * f")
 
 
+@looking
 def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus",
                        dtype: Any = np.float64, trials: int = 8, exhaustive: bool = False,
                        rng: np.random.Generator | None = None, *, integers: bool = False, bound: float | None = None,
@@ -44,7 +46,7 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     tried.
 
     The tolerance is the operator's own rounding. An output pixel with n terms may differ by (8 + sqrt(n)) eps times the
-    sum of the magnitudes of its terms, |h| * |f|. If the algorithm mixes pixels (fft, winograd), 4 times its measured
+    sum of the magnitudes of its terms, |h| * |f|. If the algorithm mixes pixels (fft, winograd), 5 times its measured
     noise is added: the largest change of the result if the images change in their last bit.
 
     Parameters
@@ -113,8 +115,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     if unrepeatable:
         return Report(unrepeatable, **facts, deterministic=False)
     stages.update(1, len(STAGES), STAGES[1])
-    findings.measure_response(_find_rates(findings, images))
-    affine = _is_affine(findings, images)
+    findings.measure_response(find_rates(findings, images))
+    affine = is_affine(findings, images)
     findings.measure_mixing(images, affine)
     stages.update(2, len(STAGES), STAGES[2])
     lattice = _find_lattice(findings, images)
@@ -156,7 +158,7 @@ def _unrepeatable(findings, images):
     return None
 
 
-def _is_affine(findings, images):
+def is_affine(findings: Findings, images: TrialImages) -> bool:
     """Whether L is homogeneous and additive."""
     shape = findings.context.operator.in_shape
     f, g = images.draw(shape), images.draw(shape)
@@ -193,7 +195,7 @@ def _fields(context, images):
     return np.concatenate([fields, -3 * fields])        # other values may show the kink of a nonlinear operator
 
 
-def _find_rates(findings, images) -> Rates:
+def find_rates(findings: Findings, images: TrialImages) -> Rates:
     """The rates of both axes. Sizes that do not fit a torus do not determine them.
 
     Then they come from the first shift of each axis for which the law of equivariance holds, possibly only inside of a
@@ -229,7 +231,7 @@ def _find_step(findings, fields, single, axis):
     plain = replace(findings.context, affine=False)         # after the first shift, |h| * |f| means nothing
     for n, (law, (a, _)) in enumerate(_shifts(findings.context, axis)):
         if n == 0:
-            found = [findings.try_law(law, fields), findings.try_law(law, single, single=True)]
+            found = [findings.try_law(law, fields), findings.try_law(law, single)]
         else:
             found = [compare_sides(law, plain, findings.rounded([one])) for one in (fields, single)]
         passed = all(one.passed for one in found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,14 +10,16 @@ import numpy as np
 
 from ..checks import generator
 from ..errors import InputError
+from ..nn.unchanged import unchanged
 from ..progress import SILENT, Progress
 from .diagnosis import Mismatch, explain
-from .differences import central, unit
+from .differences import central, other_steps, step, unit
 from .target import ArrayPair, GradcheckError, Target, TensorFunction, UncheckableError, is_pair
 
 TINY = np.finfo(float).tiny
 DIRECTIONS = 3                  # the number of random projections of each input in fast mode
-OTHER_STEPS = (0.1, 10, 100)    # factors of eps: an entry is wrong only if it differs with every step
+SMALL = 1e-3                    # an entry that is smaller than this part of the gradient may be less exact
+BLIND = 0.03                    # rounding that is larger than this part of an entry hides the entry
 LARGEST = 10_000_000            # entries of all Jacobians together; five arrays of this size are in memory at once
 
 
@@ -24,15 +27,16 @@ class Tolerances(NamedTuple):
     """The step of the differences, and the absolute and relative tolerance."""
 
     eps: float
-    atol: float
+    atol: float | None
     rtol: float
 
-    def allowed(self, numeric: Any, noise: float) -> Any:
-        """The largest |analytic - numeric| that passes."""
-        return self.atol + self.rtol * np.abs(numeric) + noise
+    def allowed(self, numeric: Any, noise: Any, scale: Any) -> Any:
+        """The largest |analytic - numeric| that passes. `scale` is the size of the gradient of the same output."""
+        atol = SMALL * self.rtol * scale if self.atol is None else self.atol
+        return atol + self.rtol * np.abs(numeric) + noise
 
 
-def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, rtol: float = 1e-5,
+def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None = None, rtol: float = 1e-5,
               raise_exception: bool = True, nondet_tol: float = 0.0, check_undefined_grad: bool = True,
               check_grad_dtypes: bool = False, fast_mode: bool = False,
               rng: np.random.Generator | None = None, progress: Progress = SILENT) -> bool:
@@ -42,8 +46,10 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
 
         |analytic - numeric| <= atol + rtol |numeric| + rounding,    numeric = (out_j(x_i + h) - out_j(x_i - h)) / 2h
 
-    with h = eps max(1, |x_i|) and rounding = 8 2^-52 max|out| / h, the rounding error of the difference in float64. An
-    entry that differs is tried again with steps of eps / 10, 10 eps and 100 eps before it counts as wrong.
+    with h = eps max(1, |x_i|) and rounding = 8 2^-52 |out_j| / h, the rounding error of the difference in float64. The
+    default atol is rtol / 1000 times the largest entry of the gradient of the same output, so a tiny gradient is
+    checked as strictly as a large one. An entry that differs is tried again with smaller and larger steps before it
+    counts as wrong. Where rounding hides an entry with every step, the check cannot judge, and fails.
 
     The signature is PyTorch's; the tolerances are narrower. PyTorch's atol=1e-5 and rtol=1e-3 let an error of 1e-4 pass,
     while a correct gradient agrees in float64 to about 1e-9. All arithmetic is in float64. Central differences of a
@@ -58,7 +64,8 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
     inputs : Tensor, array or tuple
         `safe_inputs` draws good ones. Tensors without requires_grad, integer arrays and other objects are passed on but
         not checked. func gets copies, and the inputs never change.
-    eps, atol, rtol : float
+    eps, rtol : float
+    atol : float, optional
     raise_exception : bool
         Return False instead of raising GradcheckError.
     nondet_tol : float
@@ -69,8 +76,12 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
         Also check that the gradients are float64, like the inputs that func gets.
     fast_mode : bool
         Compare three random projections u^T J v for each input instead of every entry. The number of evaluations then
-        does not depend on the sizes, but a single wrong entry is seen only if its error exceeds about rtol times the
-        square root of the number of entries. If a projection differs, bisection finds the entry.
+        does not depend on the sizes. The elements of u and v have random signs and magnitudes from 1/2 to 3/2. If a
+        projection differs, bisection finds the entry. A wrong entry is missed only if in each of the three projections
+        its error is below the tolerance, |error u_j v_i| <= rtol |u^T J v|; that is certain for an error below about
+        rtol / 2 times |u^T J v|, which grows as the square root of the number of entries, and impossible for an error
+        above 4 times this. Several wrong entries may cancel: if their errors are all equal, three projections miss
+        them with a probability of at most (1/2)^3 = 1/8 for two, and less than 1 % for random errors above 1000 rtol.
     rng : numpy.random.Generator, optional
         Draws cotangents and projections. By default np.random.default_rng(0), so every run gives the same result.
     progress : Progress
@@ -126,7 +137,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-8, 
     return True
 
 
-def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: float, nondet_tol: float = 0.0,
+def largest_error(func: Any, inputs: Any, *, eps: float, atol: float | None, rtol: float, nondet_tol: float = 0.0,
                   check_undefined_grad: bool = True, check_grad_dtypes: bool = False, fast_mode: bool = False,
                   rng: np.random.Generator | None = None, progress: Progress = SILENT) -> float:
     """`gradcheck` that returns the error: max |analytic - numeric| / max |numeric| of the worst input.
@@ -136,7 +147,7 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float, rtol: floa
     inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     rng = generator("rng", rng, 0)
     target: Target = ArrayPair(func, inputs) if is_pair(func) else TensorFunction(func, inputs)
-    with target.borrowed():
+    with unchanged(*(func if is_pair(func) else (func,))):
         _check_repeatable(target, rng, nondet_tol, check_grad_dtypes)
         if check_undefined_grad:
             _check_zero_cotangent(target)
@@ -174,6 +185,10 @@ def _check_repeatable(target, rng, tolerance, check_dtypes):
 
 def _check_zero_cotangent(target):
     for name, gradient in zip(target.names, target.vjp(np.zeros(target.value().size)), strict=True):
+        if gradient is not None and not np.isfinite(gradient).all():
+            bad = gradient[~np.isfinite(gradient)][0]
+            raise GradcheckError(f"gradcheck: Backward gave {bad} for {name}, though the function is finite around the "
+                                 "input.")
         if gradient is not None and np.any(gradient):
             raise GradcheckError(f"gradcheck: a cotangent of zeros gave {name} a gradient that is not zero: backward "
                                  "must be linear in the cotangent")
@@ -192,18 +207,24 @@ def _compare_entries(target, tolerances, progress):
             if row[k] is not None:
                 analytic[j] = row[k].ravel()
         numeric, allowed = np.empty_like(analytic), np.empty_like(analytic)
+        noise = np.empty_like(analytic)
         for i in range(point.size):
             progress.update(done + 2 * i, total, f"differences, {target.names[k]}")
-            numeric[:, i], noise = central(target, k, unit(point.size, i), tolerances.eps)
-            allowed[:, i] = tolerances.allowed(numeric[:, i], noise)
-        wrong = ~(np.abs(analytic - numeric) <= allowed)                # True for NaN
+            numeric[:, i], noise[:, i] = _first(target, k, unit(point.size, i), tolerances.eps)
+        scale = np.maximum(np.abs(analytic), np.abs(numeric)).max(1, initial=0)
+        scale = np.where(np.isfinite(scale), scale, 0)[:, None]
+        allowed = tolerances.allowed(numeric, noise, scale)
+        blind = _is_blind(analytic, numeric, noise, scale)
+        wrong = ~(np.abs(analytic - numeric) <= allowed) | blind        # True for NaN
         excess = np.where(wrong, np.nan_to_num(np.abs(analytic - numeric) / np.maximum(allowed, TINY), nan=np.inf), 0)
         for i in np.argsort(-excess.max(0, initial=0), kind="stable"):
             if wrong[:, i].any():
-                _retry(target, k, i, tolerances, analytic, numeric, wrong)
+                _retry(target, k, i, tolerances, scale[:, 0], analytic, numeric, wrong, blind)
             if wrong[:, i].any():
                 j = int(np.argmax(np.where(wrong[:, i], excess[:, i], -1)))
                 missing = all(row[k] is None for row in rows)
+                if blind[j, i] and np.isfinite(analytic[j, i]):
+                    raise _hidden(target, k, i, j, numeric[j, i], noise[j, i])
                 found = Mismatch(k, int(i), j, float(analytic[j, i]), float(numeric[j, i]), missing, analytic, numeric,
                                  wrong)
                 raise GradcheckError(explain(target, tolerances.eps, found))
@@ -213,13 +234,45 @@ def _compare_entries(target, tolerances, progress):
     return worst
 
 
-def _retry(target, k, i, tolerances, analytic, numeric, wrong):
+def _is_blind(analytic, numeric, noise, scale):
+    """Whether rounding hides an entry. An entry that is exactly 0 both ways is not hidden."""
+    size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), SMALL * scale)
+    return (noise > BLIND * size) & ((analytic != 0) | (numeric != 0))
+
+
+def _first(target, k, direction, eps):
+    """The difference with the first step, or with the first of the other steps at which the function is finite."""
+    try:
+        return central(target, k, direction, step(target, k, direction, eps))
+    except UncheckableError:
+        for h in other_steps(target, k, direction, eps):
+            with contextlib.suppress(UncheckableError):
+                return central(target, k, direction, h)
+        raise
+
+
+def _retry(target, k, i, tolerances, scale, analytic, numeric, wrong, blind):
     """Try other steps on column i of the Jacobian. If one agrees, the first step was wrong, not the gradient."""
-    for factor in OTHER_STEPS:
-        other, noise = central(target, k, unit(target.points[k].size, i), factor * tolerances.eps)
-        agrees = wrong[:, i] & (np.abs(analytic[:, i] - other) <= tolerances.allowed(other, noise))
-        numeric[agrees, i] = other[agrees]
+    direction = unit(target.points[k].size, i)
+    for h in other_steps(target, k, direction, tolerances.eps):
+        try:
+            other, noise = central(target, k, direction, h)
+        except UncheckableError:
+            continue
+        hidden = _is_blind(analytic[:, i], other, noise, scale)
+        agrees = wrong[:, i] & ~hidden & (
+            np.abs(analytic[:, i] - other) <= tolerances.allowed(other, noise, scale))
+        better = agrees | (wrong[:, i] & blind[:, i] & ~hidden)
+        numeric[better, i], blind[better, i] = other[better], False
         wrong[agrees, i] = False
+
+
+def _hidden(target, k, i, j, numeric, noise):
+    element = tuple(int(n) for n in np.unravel_index(i, target.points[k].shape))
+    return UncheckableError(
+        f"cannot judge the gradient of {target.names[k]} at its element {element}: rounding hides the derivative of "
+        f"output {target.locate(j)[0]} {target.locate(j)[1]}. Its difference is {numeric:.3g} with a rounding error of "
+        f"{noise:.1e}. Choose inputs of another size", "or a larger eps")
 
 
 def _compare_projections(target, tolerances, rng):
@@ -231,12 +284,21 @@ def _compare_projections(target, tolerances, rng):
             gradient = np.zeros(target.points[k].size) if gradient is None else gradient.ravel()
             v = _random_signs(rng, gradient.size)
             analytic = gradient @ v
-            for factor in (1, *OTHER_STEPS):
-                slope, noise = central(target, k, v, factor * tolerances.eps)
-                numeric = u @ slope
-                if abs(analytic - numeric) <= tolerances.allowed(numeric, noise * np.abs(u).sum()):
+            hidden = True
+            for h in (step(target, k, v, tolerances.eps), *other_steps(target, k, v, tolerances.eps)):
+                try:
+                    slope, rounding = central(target, k, v, h)
+                except UncheckableError:
+                    continue
+                numeric, noise = u @ slope, rounding @ np.abs(u)
+                blind = noise > BLIND * max(abs(analytic), abs(numeric)) and (analytic or numeric)
+                hidden &= bool(blind)
+                if not blind and abs(analytic - numeric) <= tolerances.allowed(numeric, noise, abs(numeric)):
                     break
             else:
+                if hidden:
+                    raise UncheckableError(f"cannot judge the gradient of {target.names[k]}: rounding hides its "
+                                           "random projections", "or give a larger eps")
                 mismatch = _locate(target, k, u, v, gradient, tolerances.eps)
                 raise GradcheckError(explain(target, tolerances.eps, mismatch))
             worst = max(worst, _relative(analytic, numeric))
@@ -247,10 +309,10 @@ def _locate(target, k, u, v, gradient, eps):
     """Find the wrong entry of the Jacobian of input k: bisect the elements of the input, then those of the outputs."""
     def input_error(indices):
         part = _only(v, indices)
-        return abs(gradient @ part - u @ central(target, k, part, eps)[0])
+        return abs(gradient @ part - u @ _first(target, k, part, eps)[0])
 
     i = _bisect(input_error, v.size)
-    slope = central(target, k, unit(v.size, i), eps)[0]
+    slope = _first(target, k, unit(v.size, i), eps)[0]
 
     def entry(cotangent):
         row = target.vjp(cotangent)[k]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import central, one_sided, unit
+from .differences import central, one_sided, step, unit
 from .target import Target
 
 
@@ -43,7 +43,7 @@ def explain(target: Target, eps: float, found: Mismatch) -> str:
     shape = target.points[found.k].shape
     element = tuple(int(n) for n in np.unravel_index(found.i, shape))
     output, output_element = target.locate(found.j)
-    error = abs(found.value - found.expected) / max(abs(found.value), abs(found.expected))
+    error = abs(found.value - found.expected) / max(abs(found.value), abs(found.expected), np.finfo(float).tiny)
     lines = [f"gradcheck: the gradient of {target.names[found.k]}, shape {shape}, is wrong at its element {element}: "
              f"d output {output} {output_element} is analytically {found.value:.10g}, numerically "
              f"{found.expected:.10g}, relative error {error:.1e}."]
@@ -91,8 +91,9 @@ def _large_step(target, eps, found):
     small = 1e-6
     if eps <= small:
         return None
-    slope, noise = central(target, found.k, unit(target.points[found.k].size, found.i), small)
-    if abs(slope[found.j] - found.value) <= 1e-6 * abs(found.value) + noise:
+    direction = unit(target.points[found.k].size, found.i)
+    slope, noise = central(target, found.k, direction, step(target, found.k, direction, small))
+    if abs(slope[found.j] - found.value) <= 1e-6 * abs(found.value) + noise[found.j]:
         return (f"With a step of {small:g} the differences agree with backward: the step eps={eps:g} is too large, "
                 "because the function is not linear in this input.")
     return None

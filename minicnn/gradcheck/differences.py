@@ -16,10 +16,29 @@ def unit(size: int, i: int) -> np.ndarray:
     return vector
 
 
+def magnitude(target: Target, k: int, direction: np.ndarray) -> float:
+    """The largest coordinate of input k that the direction changes."""
+    return float(np.abs(target.points[k].ravel()[direction != 0]).max(initial=0))
+
+
 def step(target: Target, k: int, direction: np.ndarray, eps: float) -> float:
     """The step: eps times the largest coordinate of input k that the direction changes, but at least eps."""
-    changed = target.points[k].ravel()[direction != 0]
-    return eps * max(1.0, np.abs(changed).max(initial=0))
+    return eps * max(1.0, magnitude(target, k, direction))
+
+
+def other_steps(target: Target, k: int, direction: np.ndarray, eps: float) -> list[float]:
+    """Steps to try if the first does not agree: smaller and larger ones, and steps for large and tiny arguments.
+
+    For a large argument, such as sin at 1e8, the function may turn within the first step. For a tiny one, such as the
+    logarithm at 1e-9, the first step may leave the domain.
+    """
+    first, size = step(target, k, direction, eps), magnitude(target, k, direction)
+    steps = [factor * first for factor in (0.1, 10, 100)]
+    if size > 10:
+        steps += [h for h in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6) if 1e3 * np.spacing(size) < h < first / 20]
+    if 0 < size < 0.1:
+        steps += [size * factor for factor in (1e-3, 1e-4, 1e-5)]
+    return steps
 
 
 def value_at(target: Target, k: int, direction: np.ndarray, h: float) -> np.ndarray:
@@ -29,14 +48,18 @@ def value_at(target: Target, k: int, direction: np.ndarray, h: float) -> np.ndar
     return target.value(points)
 
 
-def central(target: Target, k: int, direction: np.ndarray, eps: float) -> tuple[np.ndarray, float]:
+def central(target: Target, k: int, direction: np.ndarray, h: float) -> tuple[np.ndarray, np.ndarray]:
     """(f(x + h v) - f(x - h v)) / 2h for the direction v in input k, and the rounding error of that difference.
 
-    The truncation error is h^2 / 6 times the third derivative; it is 0 for a function that is linear in input k.
+    Both have one number for each output. The truncation error is h^2 / 6 times the third derivative; it is 0 for a
+    function that is linear in input k. The divisor is the distance of the rounded points.
     """
-    h = step(target, k, direction, eps)
     up, down = value_at(target, k, direction, h), value_at(target, k, direction, -h)
-    noise = ROUNDING * max(np.abs(up).max(initial=0), np.abs(down).max(initial=0)) / h
+    noise = ROUNDING * np.maximum(np.abs(up), np.abs(down)) / h
+    changed = np.flatnonzero(direction)
+    if len(changed) == 1:
+        x, part = target.points[k].ravel()[changed[0]], h * direction[changed[0]]
+        h = ((x + part) - (x - part)) / 2 / direction[changed[0]] or h
     return (up - down) / (2 * h), noise
 
 

@@ -6,10 +6,9 @@ It copies the caller's arrays and never changes them.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,7 @@ from ..autograd import no_grad
 from ..errors import InputError, InputTypeError, StateError
 from ..nn.module import Module
 from ..tensor import Tensor, record
-
-FOREIGN = ("torch", "jax", "jaxlib", "tensorflow", "keras")
+from .foreign import refuse_foreign, refusing_foreign
 
 
 class GradcheckError(StateError):
@@ -81,10 +79,6 @@ class Target:
         self.out_shapes: list[tuple[int, ...]] = []
         self.out_dtypes: list[np.dtype] = []
 
-    def borrowed(self) -> contextlib.AbstractContextManager:
-        """Context manager: inside, the target may change the caller's parameters; at the end it restores them."""
-        return contextlib.nullcontext()
-
     def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
         """The outputs at `points`, which the target may keep but must not change."""
         raise NotImplementedError
@@ -100,6 +94,11 @@ class Target:
         with np.errstate(all="ignore"):                 # a value that is not finite is an error below
             outputs = self.outputs(given)
         self._refuse_change(points, given)
+        for k, out in enumerate(outputs):
+            if not isinstance(out, np.ndarray) or out.dtype.kind != "f":
+                found = out.dtype if isinstance(out, np.ndarray) and out.dtype != object else _kind_of(out)
+                raise UncheckableError(f"output {k} is {found}, and only real floating-point numbers have gradients. "
+                                       "Return an array of floats", "or the real part, or a sum that is a float")
         self.out_shapes, self.out_dtypes = [out.shape for out in outputs], [out.dtype for out in outputs]
         for k, out in enumerate(outputs):
             if not np.isfinite(out).all():
@@ -127,6 +126,9 @@ class Target:
         if gradient is None:
             return None
         gradient, shape = np.asarray(gradient), self.points[k].shape
+        if gradient.dtype.kind != "f":
+            raise GradcheckError(f"gradcheck: the gradient of {self.names[k]} is of {gradient.dtype}, but the input is "
+                                 "of real floating-point numbers. Return an array of its dtype")
         if gradient.shape != shape:
             repeated = gradient.ndim >= len(shape) and gradient.shape != shape and all(
                 n in (1, m) for n, m in zip(shape[::-1], gradient.shape[::-1], strict=False))
@@ -158,7 +160,7 @@ class TensorFunction(Target):
     def __init__(self, func: Callable, inputs: Sequence[Any]):
         refuse_foreign("gradcheck: the function", func)
         self.func: Any = func
-        self.inputs = inputs
+        self.inputs, self.watched = inputs, True
         self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
         self.checked = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
         named = [(f"input {i}", inputs[i].data) for i in self.checked]
@@ -167,18 +169,6 @@ class TensorFunction(Target):
             raise InputError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
                              "(safe_inputs() makes them), or a pair (forward, backward) to check functions on arrays")
         super().__init__(named)
-
-    @contextlib.contextmanager
-    def borrowed(self) -> Iterator[None]:
-        kept = [(p, p.data, p.grad) for _, p in self.parameters]
-        state = self.func.state_dict() if self.parameters else {}
-        try:
-            yield
-        finally:
-            for parameter, data, grad in kept:
-                parameter.data, parameter.grad = data, grad
-            if state:
-                self.func.load_state_dict(state)        # the running means, which training mode changes
 
     def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
         with no_grad():
@@ -202,7 +192,9 @@ class TensorFunction(Target):
             parameter.data = next(points) if parameter.requires_grad else parameter.data.astype(np.float64)
             parameter.grad = None
         leaves += [parameter for _, parameter in self.parameters if parameter.requires_grad]
-        outputs = self.func(*given)
+        with refusing_foreign(self.watched):
+            outputs = self.func(*given)
+        self.watched = False                            # one call is enough, because the function is deterministic
         outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
         for out in outputs:
             if not isinstance(out, Tensor):
@@ -225,7 +217,8 @@ class ArrayPair(Target):
         super().__init__([(f"input {i}", self.inputs[i]) for i in self.checked])
 
     def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.asarray(self.forward(*self._arguments(points)))]
+        out = self.forward(*self._arguments(points))
+        return [np.asarray(out) if isinstance(out, (float, complex, int, np.generic)) else out]
 
     def gradients(self, points: list[np.ndarray], cotangents: list[np.ndarray]) -> list[np.ndarray | None]:
         gradients = self.backward(*cotangents, *self._arguments(points))
@@ -243,23 +236,14 @@ class ArrayPair(Target):
         return arguments
 
 
-def refuse_foreign(name: str, func: Any) -> None:
-    """Raise InputTypeError if `func` belongs to another library with gradients, as torch.autograd.Function.apply does.
-
-    With a Tensor of minicnn, such a function may run without its own backward. Then the check would pass wrongly.
-    """
-    owner = getattr(func, "__self__", func)
-    bases = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
-    library = next((base.__module__.partition(".")[0] for base in bases
-                    if base.__module__.partition(".")[0] in FOREIGN), None)
-    if library:
-        raise InputTypeError(f"{name} belongs to {library}, so its own backward would not run: check it with "
-                             f"{library}'s own gradient checker")
-
-
 def is_pair(func: Any) -> bool:
     """Whether `func` is a pair (forward, backward) of callables."""
     return isinstance(func, tuple) and len(func) == 2 and all(map(callable, func))
+
+
+def _kind_of(out):
+    """None, or "an array of objects", or "a list"."""
+    return "None" if out is None or getattr(out, "ndim", 1) == 0 and out.item() is None else f"a {type(out).__name__}"
 
 
 def _copies(arrays):

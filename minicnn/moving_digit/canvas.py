@@ -9,6 +9,7 @@ from ..checks import integer, one_of
 from ..data import Dataset
 from ..errors import InputError
 from ..models import LeNet
+from ..nn.unchanged import looking
 from ..tensor import Tensor
 
 CANVAS, DIGIT = 38, 28                  # width and height in pixels
@@ -43,6 +44,7 @@ def find_digit(data: Dataset, label: int) -> int:
     return int(found[0])
 
 
+@looking
 def feature_map(model: LeNet, layer: str, images: np.ndarray) -> np.ndarray:
     """The output of a convolution of the LeNet and its ReLU.
 

@@ -14,6 +14,7 @@ from ..functional.convolution import shapes_only
 from ..tensor import Tensor
 from .calls import evaluating, recorded_calls
 from .module import Module
+from .unchanged import looking
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class LayerSummary:
     algorithm: str | None
 
 
+@looking
 def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]:
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 

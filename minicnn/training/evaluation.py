@@ -13,6 +13,7 @@ from ..data import DataLoader
 from ..errors import InputError
 from ..nn import Module
 from ..nn.calls import evaluating
+from ..nn.unchanged import looking
 from ..tensor import Tensor
 
 EVALUATED = 256                 # images that the model computes at once
@@ -41,6 +42,7 @@ class Evaluation:
     confusion: np.ndarray = field(repr=False)
 
 
+@looking
 def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: int = EVALUATED) -> Evaluation:
     """Error and loss of a model in evaluation mode. Afterwards the model is in its former mode again.
 

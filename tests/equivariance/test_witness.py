@@ -35,7 +35,8 @@ def test_report_goes_to_json_and_to_text():
 
 def test_a_witness_shows_the_digits_that_differ():
     report = verify_convolution(lambda f: f * np.where(np.arange(16) == 3, 1 + 1e-7, 1))
-    assert "1.0000001 against 1 (error 1.0e-07)" in str(report.witnesses["convolution"])
+    text = str(report.witnesses["convolution"])
+    assert "1.0000001 against 1 (error 1.0e-07)" in text or "-1.0000001 against -1 (error 1.0e-07)" in text
     assert distinct(1 / 3, 1 / 3) == ("0.333333", "0.333333")
 
 
