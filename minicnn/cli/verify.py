@@ -59,11 +59,13 @@ def add_parser(commands: Any) -> None:
            help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
                 "keep the size of the images")
     option("--layers", action="store_true", help="judge a Module up to each of its layers")
+    option("--bound", type=to_number(above=0), metavar="B",
+           help="tolerance: B times eps times the sum of the magnitudes of a pixel's n terms (default: 8 + sqrt(n))")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images")
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
            help="seconds that all calls of your operator together may take; checked after each call")
-    command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "seed",
-                   "time_limit", unless="target", because="it is about an operator of yours")
+    command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "bound",
+                   "seed", "time_limit", unless="target", because="it is about an operator of yours")
     command.refuse("picture", when="layers", because="a picture is of the whole operator")
     command.refuse("picture", when=lambda given: given.target and given.domain != "torus",
                    because="the derivation is drawn on the torus. Leave out --domain")
@@ -92,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments, progress):
     return {"in_channels": arguments.channels, "size": arguments.size, "domain": arguments.domain,
             "dtype": np.dtype(arguments.dtype), "trials": arguments.trials, "exhaustive": arguments.exhaustive,
-            "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
+            "bound": arguments.bound, "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
 
 
 def _whole(op, arguments, progress):
@@ -110,6 +112,8 @@ def _print_report(report, drawn):
     print_table(CHECKS, [[check.says, "ok" if check.passed else "FAIL", f"{check.error:.1e}", f"{check.tolerance:.1e}"]
                          for check in report.checks])
     h = report.impulse_response
+    if report.power and report.affine:
+        print_text(report.power)
     if h is not None and report.affine:
         print_text(f"h: {h}")
     for witness in report.witnesses.values():

@@ -17,7 +17,7 @@ from .differences import central, other_steps, step, unit
 from .target import ArrayPair, GradcheckError, Target, TensorFunction, UncheckableError, is_pair
 
 TINY = np.finfo(float).tiny
-DIRECTIONS = 3                  # the number of random projections of each input in fast mode
+DIRECTIONS = 16                 # the number of random projections of each input in fast mode
 SMALL = 1e-3                    # an entry that is smaller than this part of the gradient may be less exact
 BLIND = 0.03                    # rounding that is larger than this part of an entry hides the entry
 LARGEST = 10_000_000            # entries of all Jacobians together; five arrays of this size are in memory at once
@@ -75,13 +75,12 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None =
     check_grad_dtypes : bool
         Also check that the gradients are float64, like the inputs that func gets.
     fast_mode : bool
-        Compare three random projections u^T J v for each input instead of every entry. The number of evaluations then
+        Compare 16 random projections u^T J v for each input instead of every entry. The number of evaluations then
         does not depend on the sizes. The elements of u and v have random signs and magnitudes from 1/2 to 3/2. If a
-        projection differs, bisection finds the entry. A wrong entry is missed only if in each of the three projections
-        its error is below the tolerance, |error u_j v_i| <= rtol |u^T J v|; that is certain for an error below about
-        rtol / 2 times |u^T J v|, which grows as the square root of the number of entries, and impossible for an error
-        above 4 times this. Several wrong entries may cancel: if their errors are all equal, three projections miss
-        them with a probability of at most (1/2)^3 = 1/8 for two, and less than 1 % for random errors above 1000 rtol.
+        projection differs, bisection finds the entry. An entry whose error is above 4 times the tolerance of a
+        projection, about 4 rtol |u^T J v|, is missed with a probability of at most (3/4)^16 = 1 %, whatever the other
+        entries are. If it is the only wrong entry, it is never missed. Smaller errors are not seen; |u^T J v| grows as
+        the square root of the number of entries.
     rng : numpy.random.Generator, optional
         Draws cotangents and projections. By default np.random.default_rng(0), so every run gives the same result.
     progress : Progress
@@ -121,7 +120,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None =
     >>> gradcheck(square, Tensor(np.array([1.0, 3.0]), requires_grad=True))
     Traceback (most recent call last):
         ...
-    minicnn.gradcheck.GradcheckError: gradcheck: the gradient of input 0, shape (2,), is wrong at its element (1,): d output 0 (1,) is analytically 3, numerically 6, relative error 5.0e-01. 2 of 4 entries of its Jacobian differ.
+    minicnn.gradcheck.GradcheckError: gradcheck: the gradient of input 0, shape (2,), is wrong at its element (0,): d output 0 (0,) is analytically 1, numerically 2, relative error 5.0e-01. 2 of 4 entries of its Jacobian differ.
     analytic = 0.5 x numeric everywhere: is a factor missing or one too many?
     >>> gradcheck((np.tanh, lambda grad, x: grad * (1 - np.tanh(x) ** 2)), np.array([0.5, -1.0]))
     True
@@ -185,10 +184,6 @@ def _check_repeatable(target, rng, tolerance, check_dtypes):
 
 def _check_zero_cotangent(target):
     for name, gradient in zip(target.names, target.vjp(np.zeros(target.value().size)), strict=True):
-        if gradient is not None and not np.isfinite(gradient).all():
-            bad = gradient[~np.isfinite(gradient)][0]
-            raise GradcheckError(f"gradcheck: Backward gave {bad} for {name}, though the function is finite around the "
-                                 "input.")
         if gradient is not None and np.any(gradient):
             raise GradcheckError(f"gradcheck: a cotangent of zeros gave {name} a gradient that is not zero: backward "
                                  "must be linear in the cotangent")
@@ -268,11 +263,10 @@ def _retry(target, k, i, tolerances, scale, analytic, numeric, wrong, blind):
 
 
 def _hidden(target, k, i, j, numeric, noise):
-    element = tuple(int(n) for n in np.unravel_index(i, target.points[k].shape))
+    element, (output, place) = tuple(int(n) for n in np.unravel_index(i, target.points[k].shape)), target.locate(j)
     return UncheckableError(
         f"cannot judge the gradient of {target.names[k]} at its element {element}: rounding hides the derivative of "
-        f"output {target.locate(j)[0]} {target.locate(j)[1]}. Its difference is {numeric:.3g} with a rounding error of "
-        f"{noise:.1e}. Choose inputs of another size", "or a larger eps")
+        f"output {output} {place}, {numeric:.3g} with an error of {noise:.1e}. Choose other inputs", "or a larger eps")
 
 
 def _compare_projections(target, tolerances, rng):

@@ -10,8 +10,11 @@ from typing import Any
 from ..errors import InputTypeError
 from ..tensor import Tensor
 
-FOREIGN = frozenset(
-    ["aesara", "autograd", "cupy", "chainer", "dezero", "diffrax", "equinox", "fastai", "flax", "functorch", "haiku", "ivy", "jax", "jaxlib", "jittor", "keras", "lightning", "megengine", "mindspore", "mlx", "mxnet", "mygrad", "needle", "nnabla", "oneflow", "optax", "paddle", "paddlepaddle", "pennylane", "pytensor", "pytorch_lightning", "sonnet", "taichi", "tensorflow", "tensorly", "theano", "thinc", "tinygrad", "torch", "torchvision", "warp"])
+FOREIGN = frozenset((
+    "aesara", "autograd", "chainer", "cupy", "dezero", "equinox", "fastai", "flax", "functorch", "haiku", "ivy", "jax",
+    "jaxlib", "jittor", "keras", "lightning", "megengine", "mindspore", "mlx", "mxnet", "mygrad", "nnabla", "oneflow",
+    "optax", "paddle", "pennylane", "pytensor", "pytorch_lightning", "sonnet", "taichi", "tensorflow", "tensorly",
+    "theano", "thinc", "tinygrad", "torch", "torchvision", "warp"))
 
 
 class ForeignError(InputTypeError):
@@ -55,9 +58,9 @@ def refusing_foreign(watch: bool = True) -> Iterator[None]:
     found: list[str] = []
 
     def profile(frame: Any, event: str, argument: Any) -> None:
-        if event == "call" and not found and (library := library_of(frame.f_globals.get("__name__"))):
-            if any(map(_holds_tensor, list(frame.f_locals.values()))):
-                found.append(library)
+        library = library_of(frame.f_globals.get("__name__")) if event == "call" and not found else None
+        if library and any(map(_holds_tensor, list(frame.f_locals.values()))):
+            found.append(library)
         if before is not None:
             before(frame, event, argument)
     before: Callable | None = sys.getprofile()

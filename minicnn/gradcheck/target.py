@@ -135,6 +135,10 @@ class Target:
             hint = ": sum it over the axes along which the input was broadcast" if repeated else ""
             raise GradcheckError(f"gradcheck: the gradient of {self.names[k]} has shape {gradient.shape}, but the "
                                  f"input has shape {shape}{hint}")
+        if not np.isfinite(gradient).all():
+            where = _index(~np.isfinite(gradient))
+            raise GradcheckError(f"gradcheck: Backward gave {gradient[where]} for {self.names[k]} at its element "
+                                 f"{where}, though the function is finite around the input.")
         return gradient
 
     def _refuse_change(self, before, after):

@@ -13,7 +13,8 @@ import numpy as np
 
 from .module import Module, Parameter
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @contextlib.contextmanager

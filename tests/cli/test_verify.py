@@ -12,6 +12,11 @@ from minicnn.nn import Conv2d, Flatten, Linear, MaxPool2d, Module, ReLU, Sequent
 def sharpen(f):
     return 2 * f - np.roll(f, 1, axis=3)
 
+def vignette(f):
+    gain = np.ones((16, 16), f.dtype)
+    gain[5, 7] += 1e-4
+    return f * gain
+
 def brightest(f):
     return np.maximum(f, np.roll(f, 1, axis=3))
 
@@ -94,6 +99,9 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
     ("sharpen", ["--exhaustive", "--size", "5,6"], 0, "all basis vectors tried: proved if the operator is linear)"),
     ("sharpen", [], 0, "h: 1 output channel, 1 input channel, 1 x 2 pixels, the origin at (0, 0) 2 -1"),
     ("two_channels", [], 0, "h: 2 output channels, 1 input channel, 1 x 1 pixels, the origin at (0, 0)"),
+    ("sharpen", [], 0, "the smallest defect that was looked for: "),
+    ("vignette", ["--dtype", "float32"], 1, "equivariant to no shift"),
+    ("vignette", ["--dtype", "float32", "--bound", "1e4"], 0, "a convolution"),
     ("brightest", [], 1, "not linear; equivariant to all shifts"),
     ("brightest", [], 1, "witness: L("), ("noise", [], 1, "not deterministic"),
     ("network", ["--domain", "window", "--layers", "--dtype", "float32"], 1,
@@ -154,8 +162,8 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["mine.py:raises"], "raised KeyError for an input of shape"), (["mine.py:raises"], "(in mine.py, line 18)"),
-    (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 15)"),
+    (["mine.py:raises"], "raised KeyError for an input of shape"), (["mine.py:raises"], "(in mine.py, line 23)"),
+    (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 20)"),
     (["mine.py:make_network"], "mine.py:make_network takes no image: each of its arguments has a default value"),
     (["minicnn.models:lenet"], "write net = lenet() into a file, and name that operator: my_file.py:net"),
     (["mine.py:make_nothing"], "mine.py:make_nothing takes no image"),
@@ -182,6 +190,8 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:sharpen", "--layers"], "--layers needs a Module; mine.py:sharpen is a function"),
     (["mine.py:network", "--layers", "--picture", "a.png"], "--picture has no effect with --layers"),
     (["--domain", "torus"], "--domain has no effect without FILE.py:FUNCTION: it is about an operator of yours"),
+    (["mine.py:sharpen", "--bound", "0"], "argument --bound: must be a number above 0, not '0'"),
+    (["--bound", "5"], "--bound has no effect without FILE.py:FUNCTION"),
     (["--time-limit", "60"], "--time-limit has no effect without FILE.py:FUNCTION"),
     (["mine.py:sharpen", "--picture", "steps.txt"], "argument --picture: steps.txt: the name must end in .png"),
     (["mine.py:network", "--picture", "steps.png"], "keep the size"),

