@@ -32,31 +32,33 @@ def add_parser(commands: Any) -> None:
     bench = commands.add_parser("bench", help="compare speed and error with other libraries",
                                 description="Compare speed and error with other libraries.",
                                 epilog="example: minicnn bench train --against installed")
-    bench.add_argument("--calibrate", action=_Calibrate, help="measure this machine in a second, and keep its speeds "
-                                                              "for the choice of convolution algorithms")
     kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+
+    class Calibrate(argparse.Action):
+        """--calibrate needs no benchmark."""
+
+        def __call__(self, parser: Any, namespace: Any, *_: Any) -> None:
+            kinds.required, namespace.calibrate = False, True
+    bench.add_argument("--calibrate", action=Calibrate, nargs=0, help="measure this machine in a second, and keep its "
+                                                                      "speeds for the choice of convolution algorithms")
+    bench.refuse("calibrate", when="benchmark", because="it measures the machine alone")
+    bench.set_defaults(run=_calibrate)
     _add_train(kinds)
     _add_conv(kinds)
     _add_product(kinds)
 
 
-class _Calibrate(argparse.Action):
-    """--calibrate: measure the machine, keep the speeds, print them, and end as --version does."""
-
-    def __init__(self, option_strings: Any, dest: str, **options: Any):
-        super().__init__(option_strings, dest, nargs=0, **{**options, "default": argparse.SUPPRESS})
-
-    def __call__(self, parser: Any, *_: Any) -> None:
-        from ..conv import calibration, speeds
-        measured = calibration.measure_speeds()
-        path = speeds.save(measured)
-        expected = speeds.default_speeds(speeds.target())
-        print_table((bench_text.NAME, Column("measured"), Column("assumed")), [
-            [name, f"{number:.2e}", f"{getattr(expected, name):.2e}"] for name, number in vars(measured).items()])
-        print_text("\nUnits: float32 numbers a second; call: seconds. From now on \"auto\" predicts with the measured "
-                   f"speeds, which may change the last bits of a training. {speeds.VARIABLE}=off, or deleting {path}, "
-                   "restores the assumed speeds.")
-        parser.exit()
+def _calibrate(arguments):
+    """minicnn bench --calibrate: measure the machine, keep the speeds and print them."""
+    from ..conv import calibration, speeds
+    measured = calibration.measure_speeds()
+    path = speeds.save(measured)
+    expected = speeds.default_speeds(speeds.target())
+    print_table((bench_text.NAME, Column("measured"), Column("assumed")), [
+        [name, f"{number:.2e}", f"{getattr(expected, name):.2e}"] for name, number in vars(measured).items()])
+    print_text("\nUnits: float32 numbers a second; call: seconds. From now on \"auto\" predicts with the measured "
+               f"speeds, which may change the last bits of a training. {speeds.VARIABLE}=off, or deleting {path}, "
+               "restores the assumed speeds.")
 
 
 def _add_train(kinds):

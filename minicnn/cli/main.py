@@ -19,13 +19,16 @@ import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import MinicnnError, own_place
+from ..errors import InputError, MinicnnError, own_place
 from ..progress.interrupts import AtOnce, handled, ignore_signals
 from . import BUG, OK, WRONG_INPUT
 from .options import Parser
 from .output import apart, lasting, replacements
 
 COMMANDS = ("train", "eval", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore", "bench")
+
+ALONE = ("train", "invariance", "bench")                # mpiexec must not start these
+PROCESSES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")     # how many processes mpiexec started
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,6 +80,8 @@ def make_parser() -> Parser:
 
 def _run(arguments, argv):
     try:
+        if arguments.command in ALONE:
+            _refuse_many_processes(arguments.prog)
         with apart(), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
     except KeyboardInterrupt as stop:                   # first, because `Terminated` is a SystemExit too
@@ -97,6 +102,15 @@ def _run(arguments, argv):
                      f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
                      f"{shlex.join(['minicnn', *argv])}")
         return BUG
+
+
+def _refuse_many_processes(prog):
+    """Raise InputError if `mpiexec -n 2 minicnn train` or the like started this process."""
+    for name in PROCESSES:
+        if (count := os.environ.get(name, "")).isdigit() and int(count) > 1:
+            raise InputError(f"{count} processes of {prog} were started (the environment variable {name} is {count}), "
+                             "and each would do the whole work. One process uses several threads: start it without "
+                             "mpiexec")
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import os
 import platform
 import shlex
 import time
@@ -34,7 +33,6 @@ DRY_RUN = 256                           # images of a dry run
 AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
-PROCESSES = "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"     # how many processes mpiexec started
 WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
 
 
@@ -113,7 +111,6 @@ def _field(settings, name, kind):
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
-    _refuse_many_processes()
     if arguments.threads is not None:
         from ..conv.runtime.threads import set_num_threads
         set_num_threads(arguments.threads)
@@ -163,15 +160,6 @@ def _train(plan, arguments):
         write_atomically(out / "result.json", as_json(result).encode() + b"\n")
     if missing("learning_curve.png"):
         _draw(history, out / "learning_curve.png")
-
-
-def _refuse_many_processes():
-    """Raise InputError if `mpiexec -n 2 minicnn train` or the like started this process."""
-    for name in PROCESSES:
-        if (count := os.environ.get(name, "")).isdigit() and int(count) > 1:
-            raise InputError(f"{count} processes of minicnn train were started (the environment variable {name} is "
-                             f"{count}). A run is trained by one process, on several threads: start it without "
-                             "mpiexec, and give --threads")
 
 
 def _new_run(arguments):

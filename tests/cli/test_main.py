@@ -189,3 +189,14 @@ def test_an_interrupt_that_python_loses_still_counts():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
                           env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 130 and "Exception ignored" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"])
+@pytest.mark.parametrize("command", [["train", "--dataset", "mnist5k"], ["invariance"], ["bench", "train"]])
+def test_many_processes_do_not_do_the_same_work(name, command, refused, folder, monkeypatch):
+    monkeypatch.setenv(name, "3")
+    prog = " ".join(["minicnn", *command[:2 if command[0] == "bench" else 1]])
+    assert f"3 processes of {prog} were started (the environment variable {name} is 3)" in refused(*command)
+    assert list(folder.iterdir()) == []
+    monkeypatch.setenv(name, "1")
+    assert refused("train", "--resume", "nowhere").endswith("name the directory of a run")
