@@ -94,7 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _settings(arguments, progress):
     return {"in_channels": arguments.channels, "size": arguments.size, "domain": arguments.domain,
             "dtype": np.dtype(arguments.dtype), "trials": arguments.trials, "exhaustive": arguments.exhaustive,
-            "bound": arguments.bound, "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
+            "bound": arguments.bound,
+            "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
 
 
 def _whole(op, arguments, progress):

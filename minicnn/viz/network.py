@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 import subprocess
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ from matplotlib.ticker import NullFormatter
 
 from ..autograd import Node
 from ..errors import InputError
-from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid
+from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid, drawable
 
 LINES = 60                      # the most lines of a graph that is drawn as text
+DRAWN = 150                     # the most operations and leaves of a graph that Graphviz draws
+SHIFTED = 12                    # the deepest indentation in a picture
 
 
 def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
@@ -30,10 +34,10 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
     columns : int
         The number of kernels in a row, if C = 1.
     """
-    weight = np.asarray(weight)
+    weight = drawable("filters", weight)
     outs, ins, height, width = weight.shape
     tiles, _ = _tiled(weight.reshape(-1, height, width), min(columns, outs) if ins == 1 else ins, 1)
-    largest = float(np.abs(weight).max()) or 1.0
+    largest = float(np.nan_to_num(np.abs(weight)).max()) or 1.0
     image = ax.imshow(tiles, cmap=SIGNED, vmin=-largest, vmax=largest, interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="weight", shrink=0.7)
     what = f"{outs} kernels of {height}x{width}" if ins == 1 else f"rows: {outs} outputs, columns: {ins} inputs"
@@ -44,12 +48,12 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
 
 def feature_maps(maps: np.ndarray, ax: Axes, columns: int = 5) -> Axes:
     """The channels of one feature map (C, H, W) on one colour scale, which begins at 0 if no value is negative."""
-    maps = np.asarray(maps)
+    maps = drawable("feature_maps", maps)
     count, height, width = maps.shape
     tiles, corners = _tiled(maps, min(columns, count), 2)
     for i, (y, x) in enumerate(corners):
         ax.text(x, y - 0.6, f"{i}", fontsize=7, color=GREY, va="bottom")
-    image = ax.imshow(tiles, cmap=AMOUNT, vmin=min(0.0, float(maps.min())), interpolation="nearest")
+    image = ax.imshow(tiles, cmap=AMOUNT, vmin=min(0.0, float(np.nan_to_num(maps).min())), interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="activation", shrink=0.7)
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"{count} channels of {height}x{width}", pad=12)
@@ -83,17 +87,30 @@ def gradient_flow(model: Any, ax: Axes) -> Axes:
     found = [(name, parameter) for name, parameter in model.named_parameters() if parameter.grad is not None]
     if not found:
         raise InputError("gradient_flow: no parameter has a gradient: compute a loss and call backward first")
-    sizes = [float(np.sqrt(np.mean(parameter.grad ** 2))) for _, parameter in found]
-    ax.plot(sizes, range(len(found)), "o", color=BLUE)
-    positive = [size for size in sizes if size > 0] or [1.0]
+    sizes = [_root_mean_square(parameter.grad) for _, parameter in found]
+    ax.plot([size if np.isfinite(size) else np.nan for size in sizes], range(len(found)), "o", color=BLUE)
+    positive = [size for size in sizes if 0 < size < np.inf] or [1.0]
     decades = np.floor(np.log10(min(positive))), np.ceil(np.log10(max(positive)) + 0.01)
     ax.set(xlim=10 ** np.array(decades),
-           yticks=range(len(found)), yticklabels=[name for name, _ in found], xscale="log",
+           yticks=range(len(found)), yticklabels=_names(found, sizes), xscale="log",
            xlabel="root mean square of the gradient", title="Gradients, from the first layer (top) to the last")
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.invert_yaxis()
     add_grid(ax)
     return ax
+
+
+def _root_mean_square(array):
+    """It does not overflow: the largest element is taken out of the squares."""
+    array = np.asarray(array, np.float64)
+    largest = np.abs(array).max(initial=0)
+    if not np.isfinite(largest) or largest == 0:
+        return float(largest)
+    return float(min(max(largest * np.sqrt(np.mean((array / largest) ** 2)), 1e-150), 1e150))
+
+
+def _names(found, sizes):
+    return [name if np.isfinite(size) else f"{name} ({size})" for (name, _), size in zip(found, sizes, strict=True)]
 
 
 def graph_source(tensor: Any) -> str:
@@ -120,6 +137,9 @@ def graph_source(tensor: Any) -> str:
 def computation_graph(tensor: Any, ax: Axes) -> Axes:
     """The recorded computation of a Tensor, drawn by Graphviz's program `dot`. Without `dot` it is indented text.
 
+    A computation of more than 150 operations and leaves is summarised: how many there are of each kind, and the first
+    lines of `graph_text`.
+
     Parameters
     ----------
     tensor : Tensor
@@ -133,11 +153,15 @@ def computation_graph(tensor: Any, ax: Axes) -> Axes:
     if tensor._node is None:
         raise InputError("computation_graph: this Tensor was not computed from anything that requires a gradient")
     ax.set_axis_off()
-    picture = _graphviz(graph_source(tensor))
+    numbers, edges = _walk(tensor)
+    picture = _graphviz(graph_source(tensor)) if len(numbers) <= DRAWN else None
     if picture is None:
-        lines = graph_text(tensor).splitlines()
-        if len(lines) > LINES:
-            lines[LINES:] = [f"... and {len(lines) - LINES} lines more: see graph_text"]
+        lines = list(itertools.islice(_text_lines(tensor, numbers, SHIFTED), LINES))
+        more = len(edges) + 1 - len(lines)              # each edge has its line, and the result
+        if more > 0:
+            lines.append(f"... and {more:,} lines more: see graph_text")
+        if len(numbers) > DRAWN:
+            lines[:0] = [*_counts(numbers), ""]
         size = 7 * min(1, 60 / max(map(len, lines)))
         ax.text(0, 1, "\n".join(lines), family="monospace", fontsize=size, va="top", transform=ax.transAxes,
                 in_layout=False)
@@ -166,16 +190,29 @@ def graph_text(tensor: Any) -> str:
         2 leaf (2,)
         2 ...
     """
-    numbers, _ = _walk(tensor)
-    lines, stack, shown = [], [(tensor._node or tensor, 0)], set()
+    return "\n".join(_text_lines(tensor, _walk(tensor)[0]))
+
+
+def _text_lines(tensor, numbers, deepest=None):
+    """The lines of `graph_text`, one by one. Lines below a depth of `deepest` are indented no further."""
+    stack, shown = [(tensor._node or tensor, 0)], set()
     while stack:
         node, depth = stack.pop()
         again = node in shown
-        lines.append(f"{'  ' * depth}{numbers[node]} {'...' if again else _label(node)}")
+        yield f"{'  ' * (depth if deepest is None else min(depth, deepest))}{numbers[node]} " \
+              f"{'...' if again else _label(node)}"
         if not again:
             shown.add(node)
             stack += [(parent, depth + 1) for parent in reversed(_parents(node))]
-    return "\n".join(lines)
+
+
+def _counts(numbers):
+    """Lines that say how many operations of each kind and how many leaves a graph has, the commonest first."""
+    kinds = Counter(node.name if isinstance(node, Node) else "leaf" for node in numbers).most_common()
+    shown = [f"{count:,} x {kind}" for kind, count in kinds[:8]]
+    if len(kinds) > 8:
+        shown.append(f"{len(kinds) - 8} kinds more")
+    return [f"{len(numbers):,} operations and leaves:", *shown]
 
 
 def _walk(tensor):

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..checks import pair
 from ..errors import InputError
-from .style import AMOUNT, BLUE, SIGNED, add_grid
+from .style import AMOUNT, BLUE, SIGNED, add_grid, drawable
 
 
 def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None = None) -> Axes:
@@ -28,13 +28,13 @@ def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None =
     InputError
         The blocks do not divide the matrix.
     """
-    dense = matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+    dense = drawable("toeplitz_matrix", matrix.toarray() if hasattr(matrix, "toarray") else matrix)
     steps = None if block is None else pair("toeplitz_matrix: block", block, 1)
     if steps and (dense.shape[0] % steps[0] or dense.shape[1] % steps[1]):
         raise InputError(f"toeplitz_matrix: blocks of {steps[0]} x {steps[1]} do not divide a matrix of "
                          f"{dense.shape[0]} x {dense.shape[1]}: give (width of the output image, width of the input "
                          "image)")
-    largest = float(np.abs(dense).max()) or 1.0
+    largest = float(np.nan_to_num(np.abs(dense)).max()) or 1.0
     image = ax.imshow(np.where(dense == 0, np.nan, dense), cmap=SIGNED, vmin=-largest, vmax=largest,
                       interpolation="nearest")
     ax.set_facecolor("0.97")
@@ -58,7 +58,8 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
         centre.
     ax : Axes
     """
-    gain = np.fft.fftshift(np.abs(eigenvalues))
+    with np.errstate(over="ignore"):
+        gain = np.fft.fftshift(drawable("transfer", np.abs(eigenvalues)))
     height, width = gain.shape
     edges = (-(width // 2) - 0.5, (width + 1) // 2 - 0.5, (height + 1) // 2 - 0.5, -(height // 2) - 0.5)
     image = ax.imshow(gain, cmap=AMOUNT, vmin=0, extent=edges, interpolation="nearest")
@@ -69,10 +70,12 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
 
 def singular_values(values: np.ndarray, ax: Axes) -> Axes:
     """All singular values of a layer, the largest first. The largest is its spectral norm."""
+    values = drawable("singular_values", values)
+    top = values[0] if values[0] > 0 else 1.0           # also for NaN
     ax.plot(np.arange(1, len(values) + 1), values, color=BLUE)
-    ax.annotate(f"spectral norm {values[0]:.3g}", (1, values[0]), xytext=(6, 2), textcoords="offset points",
-                color=BLUE, va="bottom")
-    ax.set(xlabel="number, the largest first", ylabel="singular value", ylim=(0, 1.1 * values[0] or 1),
+    ax.annotate(f"spectral norm {values[0]:.3g}", (1, np.nan_to_num(values[0])), xytext=(6, 2),
+                textcoords="offset points", color=BLUE, va="bottom")
+    ax.set(xlabel="number, the largest first", ylabel="singular value", ylim=(0, 1.1 * top),
            title="Singular values")
     add_grid(ax)
     return ax

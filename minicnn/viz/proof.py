@@ -11,7 +11,7 @@ from matplotlib.image import AxesImage
 
 from ..checks import integer
 from ..errors import InputError
-from .style import SIGNED, VERMILION
+from .style import SIGNED, VERMILION, drawable
 
 
 def derivation(found: Any, channel: int = 0) -> Figure:
@@ -64,5 +64,5 @@ def derivation(found: Any, channel: int = 0) -> Figure:
 def _show(ax: Axes, values: np.ndarray, largest: float, title: str) -> AxesImage:
     ax.set_title(title, fontsize=9)
     ax.set(xticks=[], yticks=[])
-    largest = max(largest, float(np.finfo(np.float32).tiny))
-    return ax.imshow(values, cmap=SIGNED, vmin=-largest, vmax=largest)
+    largest = min(max(largest, float(np.finfo(np.float32).tiny)), 1e150)
+    return ax.imshow(drawable("derivation", values), cmap=SIGNED, vmin=-largest, vmax=largest)

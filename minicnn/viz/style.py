@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap
@@ -36,6 +37,30 @@ def palette(k: int) -> Colormap:
     if k > len(CLUSTERS):
         raise InputError(f"at most {len(CLUSTERS)} clusters have a colour of their own, not {k}")
     return ListedColormap(CLUSTERS[:k]).with_extremes(bad=UNKNOWN)
+
+
+def drawable(name: str, values: Any) -> np.ndarray:
+    """The values as float64, so that they can be drawn: an infinite one becomes the largest finite one of its sign.
+
+    matplotlib cannot make an axis for infinite numbers, or for numbers near the largest of the dtype; magnitudes above
+    1e150 become 1e150. NaN stays, and is drawn as a gap.
+
+    Raises
+    ------
+    InputError
+        There are no values.
+
+    Examples
+    --------
+    >>> drawable("maps", [1, -np.inf, 3, np.nan])
+    array([ 1., -3.,  3., nan])
+    """
+    array = np.array(values, np.float64)
+    if array.size == 0:
+        raise InputError(f"{name}: there is nothing to draw in an array of shape {array.shape}")
+    finite = np.abs(array[np.isfinite(array)])
+    largest = min(finite.max(initial=0), 1e150) or 1.0
+    return np.clip(array, -largest, largest)
 
 
 def add_grid(ax: Axes, which: Literal["major", "both"] = "major") -> None:
