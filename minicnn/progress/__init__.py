@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -84,17 +85,39 @@ class _TimeLeft:
 
 
 class Lines(Notes):
-    """Plain lines on stderr with the time left: the first after about a second, then one every `EVERY` seconds."""
+    """Plain lines on stderr with the time left: the first after a second, then one every `EVERY` seconds.
+
+    It is a context manager. Inside of the block the first line comes even if the work reports nothing in that second.
+    """
 
     def __init__(self, title: str):
         self.title, self.next, self.left = title, time.monotonic() + FIRST, _TimeLeft()
+        self.newest = 0.0, ""                           # the part of the work that is done, and the text
+        self.timer = threading.Timer(FIRST, self._first)
+        self.timer.daemon = True
+
+    def __enter__(self) -> Lines:
+        with contextlib.suppress(RuntimeError):         # the system allows no more threads
+            self.timer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.timer.cancel()
+
+    def _first(self):
+        if self.next < time.monotonic() + EVERY / 2:    # no line yet
+            self._print(None)
 
     def update(self, done: float, total: float, text: str = "") -> None:
         now, part = time.monotonic(), done / max(total, 1e-12)
         seconds = self.left.seconds(part)
-        if now < self.next:
-            return
-        self.next = now + EVERY
+        self.newest = part, text
+        if now >= self.next:
+            self._print(seconds)
+
+    def _print(self, seconds):
+        self.next = time.monotonic() + EVERY
+        part, text = self.newest
         left = "" if seconds is None else f", about {duration(seconds)} left"
         print(f"{self.title}: {part:.0%}{left}{f'  {text}' if text else ''}", file=sys.stderr, flush=True)
 
@@ -142,7 +165,8 @@ def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
         with Bar(title) as bar:
             yield bar
     else:
-        yield Lines(title)
+        with Lines(title) as lines:
+            yield lines
 
 
 def duration(seconds: float) -> str:

@@ -42,6 +42,17 @@ def test_lines_come_after_a_second_and_then_rarely(clock, capsys):
     assert capsys.readouterr() == ("", "train: 51%, about 20 s left\n")
 
 
+def test_the_first_line_needs_no_update(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST", 0.01)
+    with Lines("bench") as lines:
+        lines.timer.join(10)
+        assert capsys.readouterr().err == "bench: 0%\n"
+        lines.update(1, 2)
+    with Lines("quick"):
+        pass
+    assert capsys.readouterr().err == "" and not lines.timer.is_alive()
+
+
 def test_a_time_left_is_shown_when_enough_is_measured_and_the_first_unit_does_not_count(clock):
     left = progress._TimeLeft()
     assert left.seconds(0) is None
