@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.memory import empty
+from ..runtime.memory import address_of, empty
 from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .simd import add_up, column, loads, store_column, store_tile, where_positive, zeros
@@ -78,6 +78,6 @@ def gate(grad: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     kernel, gated = gate_kernel(bits), empty(grad.shape, grad.dtype)
     parts = max(1, min(-(-JOBS // channels), pixels // LEAST))
     sums = np.empty((channels, parts * VECTOR[bits].lanes), grad.dtype)
-    task = pack(GateTask(grad.ctypes.data, out.ctypes.data, gated.ctypes.data, sums.ctypes.data, pixels, parts))
+    task = pack(GateTask(address_of(grad), address_of(out), address_of(gated), address_of(sums), pixels, parts))
     parallel_kernel(channels * parts, kernel, task, 0, 1 + PER_CALL * parts // pixels)
     return gated, sums.sum(1)

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ..runtime.memory import address_of
 from ..runtime.threads import parallel_kernel
 from .compile import call, compiled_block, pack, unpack
 from .numbers import number, set_number
@@ -220,7 +221,7 @@ def weight_products(grad: np.ndarray, x: np.ndarray, x_row: int, taps: np.ndarra
     out = np.empty((plan.ranges, groups, s.channels, taps.size), x.dtype)
     sums = 8 * plan.k_some * plan.q_some * plan.rows * plan.columns * lanes
     panel = 0 if plan.by_pixels else plan.chunk_rows * plan.chunk_pixels * width * x.itemsize
-    task = pack(Task(Arrays(*(a.ctypes.data for a in (grad, x, padded, places, out))), s, plan, block, sums))
+    task = pack(Task(Arrays(*(address_of(a) for a in (grad, x, padded, places, out))), s, plan, block, sums))
     jobs = groups * plan.ranges * math.prod(plan.parts)
     parallel_kernel(jobs, weight_kernel(bits), task, sums + panel, 1 + PER_CALL * jobs // s.products)
     left = plan.ranges

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from ..runtime.memory import empty
+from ..runtime.memory import address_of, empty
 from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .cook_toom_transform import Filtering
@@ -125,7 +125,7 @@ def gradients(x: np.ndarray, dy: np.ndarray, y: np.ndarray | None, u: np.ndarray
     dx = none if u is None else empty(x.shape, x.dtype)
     du = empty((units, F.n * F.n, places.padded_c, places.padded_k), x.dtype) if needs_w else none
     db = empty((units, s.K, F.lanes), x.dtype)
-    arrays = BackwardArrays(*((none if a is None else a).ctypes.data for a in (x, dy, y, u, dx, du, db)))
+    arrays = BackwardArrays(*(address_of(none if a is None else a) for a in (x, dy, y, u, dx, du, db)))
     task = pack(BackwardTask(arrays, s, blocks, places, setup, products_of(F, blocks.c, blocks.t, places.vectors)))
     jobs, products = units * parts, F.n * F.n * s.C * s.K * jobs_of(F, s, 1) * F.lanes
     parallel_kernel(jobs, kernel, task, places.end * x.itemsize, 1 + PER_CALL * jobs // products, parts)

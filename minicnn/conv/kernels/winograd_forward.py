@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-from ..runtime.memory import empty
+from ..runtime.memory import address_of, empty
 from ..runtime.threads import parallel_kernel
 from .compile import call, compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
@@ -294,7 +294,7 @@ def convolve_tiles(x: np.ndarray, u: np.ndarray, bias: np.ndarray, F: Filtering,
     y = empty((s.K, s.OH, s.OW, s.N), x.dtype)
     others = empty((blocks.parts - 1, *y.shape), x.dtype)
     first = bias if whole else np.zeros(bias.shape, bias.dtype)
-    arrays = ForwardArrays(*(a.ctypes.data for a in (x, u, first, y, others)))
+    arrays = ForwardArrays(*(address_of(a) for a in (x, u, first, y, others)))
     task = pack(ForwardTask(arrays, s, blocks, places,
                             products_of(F, blocks.k, blocks.t, blocks.tiles * blocks.group), rectify and whole))
     jobs = blocks.parts * jobs_of(F, s, blocks.group)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.memory import empty
+from ..runtime.memory import address_of, empty
 from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .numbers import number, set_number, short_entry
@@ -126,6 +126,6 @@ def _gather(source, shape, table):
     target = empty((C, *shape), source.dtype)
     kernel = gather_kernel(8 * source.itemsize)
     (k, p), pixels = table.shape, source[0].size
-    task = pack(GatherTask(source.ctypes.data, target.ctypes.data, table.ctypes.data, pixels, p, k))
+    task = pack(GatherTask(address_of(source), address_of(target), address_of(table), pixels, p, k))
     parallel_kernel(C, kernel, task, 0, 1 + PER_CALL // table.size)
     return target

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..runtime.memory import empty
+from ..runtime.memory import address_of, empty
 from ..runtime.threads import parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .cook_toom_transform import Filtering, transform
@@ -105,7 +105,7 @@ def spectra(weight: np.ndarray, swapped: bool, F: Filtering, block: int) -> np.n
     (a, b), (a_step, b_step) = ((C, K), steps[::-1]) if swapped else ((K, C), steps)
     blocks = -(-a // block)
     u = empty((F.n * F.n, blocks, b, block), weight.dtype)
-    task = pack(WeightTask(weight.ctypes.data, u.ctypes.data, a, b, a_step, b_step, block))
+    task = pack(WeightTask(address_of(weight), address_of(u), a, b, a_step, b_step, block))
     scratch = 8 * F.lanes + (padded_taps(F) + F.n * r) * F.lanes * weight.itemsize
     parallel_kernel(blocks * -(-b * block // F.lanes), weight_kernel(F), task, scratch,
                     1 + PER_CALL // (F.n * F.n * F.lanes))
@@ -158,7 +158,7 @@ def weight_gradient(du: np.ndarray, shape: tuple[int, ...], F: Filtering) -> np.
     K, C, r, _ = shape
     out = empty(shape, du.dtype)
     units, _, padded_c, padded_k = du.shape
-    task = pack(GradientTask(du.ctypes.data, out.ctypes.data, units, padded_c, padded_k, C, K))
+    task = pack(GradientTask(address_of(du), address_of(out), units, padded_c, padded_k, C, K))
     scratch = (units + F.n * F.n + F.n * r + padded_taps(F)) * F.lanes * du.itemsize
     parallel_kernel(C * -(-K // F.lanes), weight_gradient_kernel(F), task, scratch,
                     1 + PER_CALL // (units * F.n * F.n * F.lanes))

@@ -15,7 +15,7 @@ from ...checks import integer
 from ...errors import InputError
 from .crew import MOST, Call, Crew
 from .exclusive import Turn
-from .memory import working_memory
+from .memory import address_of, working_memory
 
 VARIABLES = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"
 
@@ -129,7 +129,7 @@ def parallel_kernel(jobs: int, function: int, task: np.ndarray, scratch: int = 0
     """
     threads, size = _shares(jobs, least, 8, together)
     memory = working_memory(scratch) if scratch else None       # kept here: a signal handler may need a larger one
-    address, place = task.ctypes.data, 0 if memory is None else memory.ctypes.data
+    address, place = address_of(task), 0 if memory is None else address_of(memory)
     crew = _crew()
     if threads == 1 or crew is None or not crew.playing(crew.play, jobs, size, threads, function, address,
                                                         (place, scratch)):

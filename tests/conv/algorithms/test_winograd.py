@@ -177,7 +177,7 @@ def test_nothing_beside_the_arrays_is_read_or_written(threads, monkeypatch):
 
     for module in winograd_forward, winograd_backward, winograd_weight:
         monkeypatch.setattr(module, "empty", island)
-    monkeypatch.setattr(runtime.threads, "working_memory", lambda size: island((size,), np.uint8).ctypes.data)
+    monkeypatch.setattr(runtime.threads, "working_memory", lambda size: island((size,), np.uint8))
     threads(1)                                          # only the calling thread takes memory from there
     for case in GEOMETRIES:
         g, x, weight, bias, grad = make(*case)
@@ -198,7 +198,7 @@ def test_a_job_alone_gives_the_bits_of_many_together(case, monkeypatch):
     together = run(*operands, relu=True)
 
     def one_by_one(jobs, function, task, scratch=0, least=1, together=1):
-        memory = runtime.threads.working_memory(scratch)
+        memory = runtime.threads.working_memory(scratch).ctypes.data
         for job in range(jobs):
             block(function, job, job + 1, memory, task.ctypes.data)
 

@@ -1,6 +1,5 @@
 """Counts of the products, loads, stores and copies of winograd. Its kernels are interpreted, with all block sizes."""
 
-import ctypes
 import math
 import os
 import sys
@@ -142,11 +141,11 @@ def test_a_training_step_does_not_copy_activations(monkeypatch, rng):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_has_working_memory_of_its_own():
-    numbers = np.frombuffer((ctypes.c_char * 64).from_address(memory.working_memory(64)), np.uint8)
+    numbers = memory.working_memory(64)[:64]
     numbers[:] = 1
     child = os.fork()
     if child == 0:
-        ctypes.memset(memory.working_memory(64), 2, 64)
+        memory.working_memory(64)[:] = 2
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     assert (numbers == 1).all()

@@ -57,7 +57,7 @@ def install(monkeypatch):
             elif name == "empty":
                 monkeypatch.setattr(module, name, interpreter.empty)
             elif name == "working_memory":
-                monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float).ctypes.data)
+                monkeypatch.setattr(module, name, lambda size: interpreter.empty(size // 8, float))
     return interpreter
 
 

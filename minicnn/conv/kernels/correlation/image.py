@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...runtime.memory import empty
+from ...runtime.memory import address_of, empty
 from ...runtime.threads import parallel_kernel
 from ..compile import compiled_block, pack, unpack
 from ..numbers import clear_numbers, copy_numbers, entry
@@ -279,8 +279,3 @@ def image_of(x: np.ndarray, rows: Axis, columns: Axis, image: Image) -> np.ndarr
     jobs = len(x) * len(rows.phases) * -(-rows.length // sizes.piece)
     parallel_kernel(jobs, copy_kernel(8 * x.itemsize), task, 0, 1 + PER_CALL * jobs // size)
     return out[:size].reshape(len(x), len(rows.phases), rows.length, len(columns.phases), columns.length, -1)
-
-
-def address_of(array: np.ndarray) -> int:
-    """The address of an array: `array.ctypes.data`, which takes four times as long."""
-    return array.__array_interface__["data"][0]

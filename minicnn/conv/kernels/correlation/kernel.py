@@ -24,6 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ...runtime.memory import address_of
 from ...runtime.threads import parallel_kernel
 from ..compile import call, compiled_block, pack, unpack
 from ..numbers import entry, set_entry, splice, store_at
@@ -40,7 +41,7 @@ from ..simd import (
     zeros,
 )
 from ..vector import VECTOR
-from .image import CopyArrays, CopySizes, address_of, copy_rows, image_of
+from .image import CopyArrays, CopySizes, copy_rows, image_of
 from .plan import Correlation, Plan, Sizes, planned
 
 PER_CALL = 300_000              # products: less work is not worth a call on another thread

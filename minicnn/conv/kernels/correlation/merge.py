@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...runtime.memory import address_of
 from ...runtime.threads import parallel_kernel
 from ..compile import compiled_block, pack, unpack
 from ..numbers import entry
 from ..vector import VECTOR
-from .image import PER_CALL, PIECE, address_of, clear, move
+from .image import PER_CALL, PIECE, clear, move
 
 
 class MergeSizes(NamedTuple):
