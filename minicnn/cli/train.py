@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import os
 import platform
 import shlex
 import time
@@ -33,6 +34,7 @@ DRY_RUN = 256                           # images of a dry run
 AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
+BLAS_THREADS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"       # the user's choice
 WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
 
 
@@ -133,6 +135,9 @@ def _train(plan, arguments):
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
+    if "im2col" in algorithms.values() and arguments.threads is None and not any(map(os.environ.get, BLAS_THREADS)):
+        from threadpoolctl import threadpool_limits
+        threadpool_limits(1, user_api="blas")           # its threads wait awake for each other, long on a busy machine
     data, out = plan.data, plan.out
     if data.test_labels is not None and len(data.test_labels):
         training.check_part(model, "test", data.test_images, data.test_labels)

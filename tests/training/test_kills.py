@@ -67,7 +67,7 @@ def test_kills_at_random_moments(tmp_path, monkeypatch):
         assert main([*TRAIN, *options, "--out", f"whole{number}"]) == 0     # imports and compiles
         start = time.monotonic()
         assert ended(child_of(command(f"timed{number}", options), "log"), "log") == 0
-        seconds[number] = time.monotonic() - start
+        seconds[number] = min(time.monotonic() - start, 2.0)    # it takes less than a second on a quiet machine
     while kills < KILLS:
         number, out = runs % len(COMMANDS), f"run{runs}"
         ends = False
