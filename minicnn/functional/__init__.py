@@ -2,6 +2,17 @@
 
 Names, argument order and defaults are PyTorch's. Every operation takes Tensors or arrays. Images have shape
 (N, C, H, W); conv2d and the pools also take a single image (C, H, W). A vjp captures arrays, never Tensors.
+
+What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
+
+1. Max pools return no indices. Losses take their options by keyword.
+2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs and eps 0; images without a channel or a pixel, except
+   in a batch of zero images; shapes that mse_loss would broadcast; sizes written as `(3,)`; negative dampening, gamma
+   or eta_min; integers in a state of floating-point weights.
+3. What has weight 0 or is ignored contributes 0 to a loss, also where PyTorch computes 0 * inf = NaN.
+4. The maximum shares its gradient among ties, with an axis too. `axis=()` reduces nothing, as in NumPy. An integer array
+   that float32 cannot hold exactly makes a result float64, as in NumPy.
+5. A one-cycle schedule of one step uses max_lr.
 """
 
 from .activations import leaky_relu, log_softmax, logsigmoid, relu, sigmoid, tanh
