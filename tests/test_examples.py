@@ -16,7 +16,7 @@ PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "inva
 def test_example(script, tmp_path):
     picture = tmp_path / "picture.png"
     process = subprocess.run([sys.executable, "-W", "error", script, picture], cwd=tmp_path, capture_output=True,
-                             text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
+                             text=True, timeout=1200, env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
     assert process.returncode == 0, process.stderr
     assert picture.exists() == (script.stem in PICTURES) == (f"picture: {picture}" in process.stdout)
     assert "nan" not in process.stdout.split()
