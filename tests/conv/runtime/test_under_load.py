@@ -51,7 +51,7 @@ class Stop(Exception):
     """What the signal handler raises."""
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")      # raised in a weak reference's callback
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")      # of a weak reference's callback
 def test_interrupts_inside_of_steps_change_no_bit_and_lose_no_helper(steps):
     expected, count, draw = steps(), 0, np.random.default_rng(1)
     before = signal.getsignal(signal.SIGALRM)
