@@ -254,8 +254,9 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, s: Correlatio
     found = planned(s)
     plan, width = found.plan, found.plan.columns * VECTOR[s.bits].lanes
     image = x if plan.own_rows else image_of(x, s.rows, s.columns, found.image)
-    arrays = Arrays(address_of(out) + place * x.itemsize, *(address_of(np.ascontiguousarray(a)) for a in (
-        image, weight, bias, found.places, found.taps, found.tables)))
+    # the name keeps copies alive until the kernel has read them
+    operands = [np.ascontiguousarray(a) for a in (image, weight, bias, found.places, found.taps, found.tables)]
+    arrays = Arrays(address_of(out) + place * x.itemsize, *(address_of(a) for a in operands))
     small = sum_block(s.bits, plan.large - 1, plan.columns) if plan.small_blocks else 0
     large = sum_block(s.bits, plan.large, plan.columns)
     task = pack(Task(arrays, found.sizes, plan, found.copy, large, small, rectify))
