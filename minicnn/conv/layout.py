@@ -22,13 +22,6 @@ def to_batch_first(x: np.ndarray) -> np.ndarray:
     return x.transpose(3, 0, 1, 2)
 
 
-def readonly(array: np.ndarray) -> np.ndarray:
-    """A view that cannot be written to. Kernels are compiled for read-only arrays and accept no others."""
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
 def pad(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded with zeros or around the torus."""
     if not any(map(any, geometry.padding)):
