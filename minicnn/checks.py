@@ -171,6 +171,25 @@ def why_not_stored(values: np.ndarray, dtype: np.dtype) -> str | None:
     return None
 
 
+def unmasked(value: Any) -> Any:
+    """Return `value`. It must not be a masked array with masked elements, or a list of such arrays.
+
+    An array of it would uncover these elements.
+
+    >>> unmasked(np.ma.array([1.0, 2.0], mask=[False, True]))
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: 1 element(s) of a masked array are masked, and would count: give array.filled(value)
+    """
+    if isinstance(value, np.ma.MaskedArray) and (masked := np.ma.count_masked(value)):
+        raise InputTypeError(f"{masked} element(s) of a masked array are masked, and would count: give "
+                             "array.filled(value)")
+    if isinstance(value, (list, tuple)) and len(value) and isinstance(value[0], np.ndarray):
+        for one in value:
+            unmasked(one)
+    return value
+
+
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """Return an integer, or a tuple or list of two integers, as a pair of ints. Each must be at least `least`.
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import errors, functional, init, models, nn
+from minicnn import Tensor, errors, functional, init, models, nn
 from minicnn.checks import generator, integer, is_integer, number, one_of, optional_generator, pair
 from minicnn.data.loader import DataLoader
 from minicnn.equivariance import check_equivariance
@@ -136,3 +136,23 @@ def test_a_place_is_named_once():
     place = fail(ValueError("wrong"))
     assert re.fullmatch(r" \(in test_checks\.py, line \d+\)", place)
     assert fail(ValueError(f"wrong{place}")) == ""
+
+
+MASKED = np.ma.array([1.0, 2.0], mask=[False, True])
+
+
+@pytest.mark.parametrize("use", [
+    lambda x: Tensor(MASKED), lambda x: Tensor([MASKED, MASKED]), lambda x: x * MASKED, lambda x: x - MASKED,
+    lambda x: np.where(MASKED > 0, x, 0.0), lambda x: x[MASKED > 0], lambda x: (x * 2).backward(MASKED),
+    lambda x: functional.mse_loss(x, MASKED), lambda x: functional.cross_entropy(x, np.ma.array(1, mask=True)),
+    lambda x: functional.cross_entropy(x, np.array(1), MASKED),
+    lambda x: nn.Linear(1, 2).load_state_dict({"bias": MASKED}, False),
+    lambda x: DataLoader(np.ones((2, 1, 1, 1)), MASKED.astype(int)),
+])
+def test_masked_elements_are_refused(use):
+    with pytest.raises(InputTypeError, match=r"element\(s\) of a masked array are masked, and would count: give array"):
+        use(Tensor(np.ones(2), requires_grad=True))
+
+
+def test_a_masked_array_without_masked_elements_is_an_array():
+    assert Tensor(np.ma.array([1.0, 2.0])).data.tolist() == [1.0, 2.0]

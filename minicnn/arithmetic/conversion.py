@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import InputError, InputTypeError
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -73,7 +74,7 @@ def as_operand(value: Any, dtype: np.dtype) -> np.ndarray:
 
 def _array(data):
     try:
-        return np.asarray(data)
+        return np.asarray(unmasked(data))
     except ValueError as error:
         if isinstance(error, InputTypeError):
             raise

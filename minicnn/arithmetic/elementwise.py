@@ -1,4 +1,4 @@
-"""Operations on one or two operands, element by element."""
+"""Operations on one or two operands, element by element. Where the cotangent is 0, so is the gradient: see `shown`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..errors import InputError
-from .extended import joined, out_of_range, quotient, split_power
+from .extended import joined, out_of_range, quotient, shown, split_power
 
 Result = tuple[np.ndarray, Callable]
 
@@ -35,13 +35,13 @@ def subtract(x: np.ndarray, y: np.ndarray) -> Result:
 
 def multiply(x: np.ndarray, y: np.ndarray) -> Result:
     """x y, element by element."""
-    return _broadcast("mul", np.multiply, x, y), lambda grad: (grad * y, grad * x)
+    return _broadcast("mul", np.multiply, x, y), lambda grad: (_times(grad, y), _times(grad, x))
 
 
 def divide(x: np.ndarray, y: np.ndarray) -> Result:
     """x / y; d = dx / y - x dy / y^2."""
     out = _broadcast("div", np.divide, x, y)
-    return out, lambda grad: (quotient([grad], [y]), -quotient([x, grad], [y, y]))
+    return out, lambda grad: (shown(grad, quotient([grad], [y])), shown(grad, -quotient([x, grad], [y, y])))
 
 
 def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
@@ -63,14 +63,26 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
     return out, vjp
 
 
+def _times(grad, local):
+    """grad * local."""
+    with np.errstate(invalid="ignore"):
+        return shown(grad, grad * local)
+
+
+def _over(grad, divisor):
+    """grad / divisor."""
+    with np.errstate(invalid="ignore"):
+        return shown(grad, grad / divisor)
+
+
 def _times_power(grad, factor, x, p):
     """grad * factor * x^p."""
     local = np.asarray(x ** p)
     plain = quotient([local, factor, grad])
     odd = out_of_range(local, x)
-    if not odd.any():
-        return plain
-    return np.where(odd, joined([split_power(x, p), np.frexp(factor), np.frexp(grad)]), plain)
+    if odd.any():
+        plain = np.where(odd, joined([split_power(x, p), np.frexp(factor), np.frexp(grad)]), plain)
+    return shown(grad, plain)
 
 
 # One operand.
@@ -92,26 +104,27 @@ def exp(x: np.ndarray) -> Result:
     def vjp(grad):
         odd = out_of_range(out, x)
         if not odd.any():
-            return (grad * out,)
+            return (_times(grad, out),)
         half = np.exp(x / 2)                      # e^x overflows or underflows, and grad e^x may not
-        return (np.where(odd, quotient([half, grad, half]), grad * out),)
+        return (shown(grad, np.where(odd, quotient([half, grad, half]), _times(grad, out))),)
     return out, vjp
 
 
 def log(x: np.ndarray) -> Result:
     """Natural logarithm; d = dx / x."""
-    return np.log(x), lambda grad: (grad / x,)
+    return np.log(x), lambda grad: (_over(grad, x),)
 
 
 def square_root(x: np.ndarray) -> Result:
     """The square root; d = dx / (2 sqrt(x))."""
     out = np.sqrt(x)
-    return out, lambda grad: (grad / (2 * out),)
+    return out, lambda grad: (_over(grad, 2 * out),)
 
 
 def tanh(x: np.ndarray) -> Result:
     """The hyperbolic tangent; d = dx / cosh(x)^2 = 4 e^(-2|x|) / (1 + e^(-2|x|))^2 dx, which is not 0 where it is 1."""
     def vjp(grad):
         half = np.exp(-np.abs(x))                 # its square may underflow where the product with grad does not
-        return (quotient([half, grad, half, x.dtype.type(4)], [1 + half * half, 1 + half * half]),)
+        slope = quotient([half, grad, half, x.dtype.type(4)], [1 + half * half, 1 + half * half])
+        return (shown(grad, slope),)
     return np.tanh(x), vjp

@@ -60,6 +60,20 @@ def split_power(x: np.ndarray, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mantissa.astype(np.result_type(x, p), copy=False), np.where(plain, 0, whole).astype(np.int32)
 
 
+def shown(grad: np.ndarray, product: np.ndarray) -> np.ndarray:
+    """`product`, a gradient from the cotangent `grad`, with 0 where the cotangent is 0 and the product is NaN.
+
+    A cotangent of 0 says that the result does not depend on this element, because a mask hides it. Then the derivative
+    does not count, also if it is infinite or NaN.
+
+    >>> shown(np.array([0.0, 1.0]), np.array([0.0, 1.0]) * np.array([np.nan, 3.0]))
+    array([0., 3.])
+    """
+    if product.size and np.isnan(product.min()):            # one pass without a temporary array
+        return np.where((grad == 0) & np.isnan(product), 0, product)
+    return product
+
+
 def out_of_range(value: np.ndarray, *inputs: np.ndarray) -> np.ndarray:
     """Where `value` is infinite, 0 or denormal although no input is 0, infinite or NaN."""
     size = np.abs(value)

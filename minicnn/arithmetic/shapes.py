@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import InputError, InputIndexError
 from .axes import axes_of
 from .elementwise import Result
@@ -16,7 +17,7 @@ from .elementwise import Result
 def getitem(x: np.ndarray, index: Any) -> Result:
     """x[index]; an element that is taken twice gets both gradients. A bad index raises InputIndexError."""
     shape, dtype = x.shape, x.dtype
-    index = copy.deepcopy(index)                  # the caller may change an array of indices before backward
+    index = copy.deepcopy(unmasked(index))        # the caller may change an array of indices before backward
     try:
         out = x[index]
     except IndexError as error:
@@ -72,7 +73,7 @@ def concatenate(arrays: Sequence[np.ndarray], axis: int = 0) -> Result:
 
 def select(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> Result:
     """x where the condition holds, y elsewhere. What is not selected gets the gradient 0, whatever the cotangent."""
-    condition = np.array(condition, bool)         # a copy: the caller may change the condition before backward
+    condition = np.array(unmasked(condition), bool)   # a copy: the caller may change the condition before backward
     try:
         out = np.where(condition, x, y)
     except ValueError:

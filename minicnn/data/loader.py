@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import generator, integer
+from ..checks import generator, integer, unmasked
 from ..errors import InputError
 from .images import normalize, shift_images
 
@@ -123,7 +123,7 @@ class DataLoader:
 
 def _check_images(images):
     """The images as an array that the loader can use."""
-    images = np.asarray(images)
+    images = np.asarray(unmasked(images))
     byte_images = images.dtype == np.uint8 and images.ndim == 3
     if not byte_images and not (images.dtype.kind == "f" and images.ndim == 4):
         raise InputError(f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 (n, "
@@ -140,7 +140,7 @@ def _check_images(images):
 
 def _check_labels(labels, n):
     """The labels as int64, one for each of n images."""
-    labels = np.asarray(labels)
+    labels = np.asarray(unmasked(labels))
     if labels.shape != (n,):
         raise InputError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
     if labels.dtype.kind not in "iu":

@@ -9,7 +9,8 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs and eps 0; images without a channel or a pixel, except
    in a batch of zero images; shapes that mse_loss would broadcast; sizes written as `(3,)`; negative dampening, gamma
    or eta_min; integers in a state of floating-point weights.
-3. What has weight 0 or is ignored contributes 0 to a loss, also where PyTorch computes 0 * inf = NaN.
+3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
+   also where PyTorch computes 0 * inf = NaN.
 4. The maximum shares its gradient among ties, with an axis too. `axis=()` reduces nothing, as in NumPy. Integers
    that float32 cannot hold exactly make a result float64, as in NumPy.
 5. A one-cycle schedule of one step uses max_lr.

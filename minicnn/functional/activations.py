@@ -63,7 +63,7 @@ def sigmoid(input: Tensor | np.ndarray) -> Tensor:
     """
     input = as_tensor(input)
     x = input.data
-    return record(_sigmoid(x), (input,), lambda grad: (grad * _bell(np.abs(x)),))
+    return record(_sigmoid(x), (input,), lambda grad: (arithmetic.shown(grad, grad * _bell(np.abs(x))),))
 
 
 def logsigmoid(input: Tensor | np.ndarray) -> Tensor:
@@ -75,7 +75,7 @@ def logsigmoid(input: Tensor | np.ndarray) -> Tensor:
     input = as_tensor(input)
     x = input.data
     out = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
-    return record(out, (input,), lambda grad: (grad * _sigmoid(-x),))
+    return record(out, (input,), lambda grad: (arithmetic.shown(grad, grad * _sigmoid(-x)),))
 
 
 def log_softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
@@ -93,7 +93,10 @@ def log_softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
 
     def vjp(grad):
         total = grad.sum(axis, np.float64, keepdims=True)
-        return (-softmax_difference(out, total, grad).astype(dtype),)
+        slope = -softmax_difference(out, total, grad)
+        if slope.size and np.isnan(slope.min()):            # a row that is hidden gets 0: see `arithmetic.shown`
+            slope = np.where((grad == 0).all(axis, keepdims=True), 0, slope)
+        return (slope.astype(dtype),)
     return record(out.astype(dtype), (input,), vjp)
 
 

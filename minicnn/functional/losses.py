@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..checks import fraction, integer, one_of
+from ..checks import fraction, integer, one_of, unmasked
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
 from .activations import log_softmax_of_array, softmax_difference
@@ -61,7 +61,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     if x.ndim == 0:
         raise InputError("cross_entropy: the input must have shape (classes,) or (N, classes, ...), not ()")
     axis = 0 if x.ndim == 1 else 1
-    target = target if isinstance(target, Tensor) else np.asarray(target)
+    target = target if isinstance(target, Tensor) else np.asarray(unmasked(target))
     w = None if weight is None else _class_weight(weight, x, axis)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     smoothing = fraction("cross_entropy: label_smoothing", label_smoothing)
@@ -115,7 +115,7 @@ class _Target(NamedTuple):
 def _class_weight(weight, x, axis):
     if isinstance(weight, Tensor) and weight.requires_grad:
         raise InputTypeError("cross_entropy: weight requires a gradient, but has none: give weight.detach()")
-    w = np.asarray(getattr(weight, "data", weight) if isinstance(weight, Tensor) else weight, x.dtype)
+    w = np.asarray(weight.data if isinstance(weight, Tensor) else unmasked(weight), x.dtype)
     if w.shape != (x.shape[axis],):
         raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
     return w

@@ -99,13 +99,13 @@ def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.ran
 
 def xavier_uniform_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16)."""
-    bound = gain * math.sqrt(6 / sum(fans(tensor.shape)))
+    bound = math.sqrt(3) * _xavier_std(tensor.shape, gain)
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
 def xavier_normal_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 12)."""
-    return normal_(tensor, 0, gain * math.sqrt(2 / sum(fans(tensor.shape))), rng=rng)
+    return normal_(tensor, 0, _xavier_std(tensor.shape, gain), rng=rng)
 
 
 def kaiming_uniform_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *,
@@ -144,6 +144,12 @@ def kaiming_normal_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonline
         The tensor does not hold floating-point numbers.
     """
     return normal_(tensor, 0, _kaiming_std(tensor.shape, a, mode, nonlinearity), rng=rng)
+
+
+def _xavier_std(shape, gain):
+    if not (total := sum(fans(shape))):
+        raise InputError(f"a weight of shape {tuple(shape)} is empty: its fan_in and fan_out are 0")
+    return gain * math.sqrt(2 / total)
 
 
 def _kaiming_std(shape, a, mode, nonlinearity):

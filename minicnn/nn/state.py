@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import why_not_stored
+from ..checks import unmasked, why_not_stored
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -67,7 +67,8 @@ def load_arrays(own: dict[str, np.ndarray], state: Mapping[str, Any], strict: bo
 
 def _as_array(value):
     """The value as an array of its own dtype. A value that is no array becomes an array of objects."""
+    value = unmasked(value.data if isinstance(value, Tensor) else value)
     try:
-        return np.asarray(value.data if isinstance(value, Tensor) else value)
+        return np.asarray(value)
     except (TypeError, ValueError, RuntimeError):               # ragged lists; a tensor of another library
         return np.array(None)

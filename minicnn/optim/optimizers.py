@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import boolean, fraction, number, why_not_stored
+from ..checks import boolean, fraction, number, unmasked, why_not_stored
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor
 
@@ -271,7 +271,7 @@ def _betas(name, betas):
 
 def _gradient(i, param):
     """The gradient of params[i], in the dtype of the parameter."""
-    grad = param.grad
+    grad = unmasked(param.grad)
     if type(grad) is not np.ndarray or grad.dtype != param.dtype:
         reason = why_not_stored(np.asarray(grad), param.dtype) if isinstance(grad, (np.ndarray, np.generic)) else (
             f"is a {type(grad).__name__}")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minicnn import Tensor
+from minicnn import functional as F
 
 decimal.getcontext().prec = 60
 decimal.getcontext().Emax, decimal.getcontext().Emin = 10**9, -10**9
@@ -160,3 +161,22 @@ def test_infinite_operands_and_cotangents(special):
         x.grad = None
         abs(x).backward(np.array([special, 1.0]))
         np.testing.assert_array_equal(x.grad, [special, 1.0])
+
+
+@pytest.mark.parametrize("operation", [
+    np.sqrt, np.log, np.exp, np.reciprocal, np.tanh, np.square, F.sigmoid, F.logsigmoid, F.log_softmax,
+    lambda x: x ** -1, lambda x: x ** 0.5, lambda x: 2.0 ** x, lambda x: x * np.inf, lambda x: 1 / x, lambda x: x / 0.0,
+])
+@pytest.mark.parametrize("hidden", [0.0, -4.0, np.nan, np.inf, -np.inf, 1e308])
+def test_a_cotangent_of_0_gives_0_also_where_the_derivative_is_infinite_or_nan(operation, hidden):
+    with np.errstate(all="ignore"):
+        x = Tensor(np.array([[hidden, hidden], [4.0, 1.0]]), requires_grad=True)
+        np.where([[False], [True]], operation(x), 7.0).sum().backward()
+        alone = Tensor(np.array([[4.0, 1.0]]), requires_grad=True)
+        operation(alone).sum().backward()
+    np.testing.assert_array_equal(x.grad, [[0.0, 0.0], *alone.grad])
+
+
+def test_an_infinite_derivative_that_counts_stays():
+    assert gradient(np.sqrt, [0.0]) == [[np.inf]] and gradient(np.log, [0.0]) == [[np.inf]]
+    assert np.isnan(gradient(lambda x: x * np.nan, [0.0])).all() and np.isnan(gradient(np.sqrt, [-1.0])).all()

@@ -75,6 +75,8 @@ def test_errors():
         init.kaiming_uniform_(np.empty(5), rng=rng())
     with pytest.raises(ValueError, match=r"shape \(5, 0\) is empty: its fan_in is 0"):
         init.kaiming_normal_(np.empty((5, 0)), rng=rng())
+    with pytest.raises(ValueError, match=r"shape \(0, 0\) is empty: its fan_in and fan_out are 0"):
+        init.xavier_normal_(np.empty((0, 0)), rng=rng())
     with pytest.raises(ValueError, match="mode must be one of 'fan_in', 'fan_out', not 'fan'"):
         init.kaiming_normal_(np.empty((5, 5)), mode="fan", rng=rng())
     with pytest.raises(ValueError, match="calculate_gain: nonlinearity must be one of 'linear', .*, not 'swish'"):
