@@ -76,6 +76,14 @@ def test_the_speeds_of_the_machine_decide(speeds):
     assert choose("auto", TYPICAL).name == "winograd"
 
 
+@pytest.mark.parametrize("batch", [16, 24, 50, 60, 100, 250, 1000])
+def test_a_batch_of_any_size_is_as_fast_as_the_next_larger_that_fills_the_lanes(batch, speeds):
+    """The predicted cost rises at most by the copies."""
+    filled = replace(TYPICAL, batch=-(-batch // 16) * 16)
+    g = replace(TYPICAL, batch=batch)
+    assert choose("auto", g).name == "winograd" and choose("auto", g).cost(g) < 1.25 * choose("auto", filled).cost(filled)
+
+
 def test_the_choice_does_not_depend_on_the_number_of_threads(threads):
     chosen = []
     for number in (1, 2, 7):

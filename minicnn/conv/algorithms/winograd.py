@@ -4,8 +4,8 @@ A tile of m x m outputs costs n x n products for each pair of channels, n = m + 
 F(4 x 4, 5 x 5) these are 64 and 400. The kernels are in `kernels.winograd_*`, the transforms and their error in
 `kernels.cook_toom`. `kernels` explains the notation.
 
-Lanes run over images. If a batch does not fill the lanes, its images are cut into tiles, and the tiles are the images
-of a larger batch: `kernels.winograd_small_batch`.
+Lanes run over images. If a batch does not fill the lanes, images of zeros are added. The images of a small batch are
+cut into tiles instead, and the tiles are the images of a larger batch: `kernels.winograd_small_batch`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..kernels.cook_toom_transform import Filtering
 from ..kernels.winograd_backward import UNITS, gradients
 from ..kernels.winograd_backward_steps import BackwardBlocks
 from ..kernels.winograd_forward import JOBS, ForwardBlocks, Sizes, convolve_tiles, jobs_of
-from ..kernels.winograd_small_batch import Grid
+from ..kernels.winograd_small_batch import Filled, Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
 from ..runtime.memory import LINE, BoundedCache
@@ -35,6 +35,7 @@ from ..speeds import speeds
 SCRATCH = 2**20 * 3 // 4        # bytes of transformed tiles that stay in the second-level cache
 CHANNELS = 16                   # input channels of a job of the forward pass, at least
 TABLES = 2**28                  # bytes of tables that are kept for later calls
+FILLED = 1.6                    # a batch is filled up to at most so many times its images
 MAX_ERROR = 12.0                # the largest predicted error that is accepted, in units of eps (|weight| * |input|)
 
 
@@ -56,23 +57,39 @@ def tile_errors(geometry: Geometry) -> dict[int, float]:
     return {m: predicted_error(m, r, channels) for m in range(2, 8) if m + r - 1 <= 8}
 
 
+def filled_batch(batch: int, lanes: int) -> int:
+    """The images of a batch that fills the lanes; 0 if so many images would be added that cutting is cheaper.
+
+    >>> filled_batch(64, 16), filled_batch(100, 16), filled_batch(9, 16), filled_batch(1, 16)
+    (64, 112, 0, 0)
+    """
+    filled = -(-batch // lanes) * lanes
+    return filled if filled <= FILLED * batch else 0
+
+
+def number_of_values(geometry: Geometry) -> int:
+    return math.prod(geometry.in_shape) + math.prod(geometry.out_shape)
+
+
 def predicted_seconds(geometry: Geometry, m: int) -> float:
     """Predicted seconds of the three passes with F(m x m, r x r), on all cores.
 
-    Products of tiles; transforms of tiles; transforms of the weight; copies of images, which are cut into tiles if the
-    batch does not fill the lanes. The factors are measured.
+    Products of tiles; transforms of tiles; transforms of the weight; copies of images, which are filled up or cut into
+    tiles if the batch does not fill the lanes. The factors are measured.
     """
     g, s, n, lanes = geometry, speeds(), m + geometry.kernel[0] - 1, target().lanes(32)
     rows, columns = (-(-size // m) for size in g.out_size)
-    whole, channels = g.batch % lanes == 0, g.in_channels + g.out_channels
-    tiles = rows * columns * g.batch if whole else -(-rows * columns * g.batch // lanes) * lanes
+    channels, filled, numbers = g.in_channels + g.out_channels, filled_batch(g.batch, lanes), number_of_values(g)
+    tiles = rows * columns * filled if filled else -(-rows * columns * g.batch // lanes) * lanes
     products = 3 * tiles * n * n * g.in_channels * g.out_channels
     transforms = 29 * tiles * n * (n + m) * channels
-    cut = 0.0 if whole else 40 * s.copy(tiles * (g.in_channels * n * n + g.out_channels * m * m))
-    moved = 25 * s.copy(n * n * g.in_channels * g.out_channels)
-    moved += 1.6 * s.copy(math.prod(g.in_shape) + math.prod(g.out_shape))
+    moved = 25 * s.copy(n * n * g.in_channels * g.out_channels) + 1.6 * s.copy(numbers)
+    if not filled:
+        moved += 40 * s.copy(tiles * (g.in_channels * n * n + g.out_channels * m * m))
+    elif filled != g.batch:
+        moved += 2 * s.copy(numbers)
     wide = 2 if g.dtype == "float64" else 1
-    return s.call + wide * ((products + transforms) / s.products + cut + moved)
+    return s.call + wide * ((products + transforms) / s.products + moved)
 
 
 def cycles(rows: int, columns: int) -> float:
@@ -129,12 +146,11 @@ class Tiling:
     F : Filtering
         The tile.
     sizes : Sizes
-        The sizes of the images after circular padding, and after the cut into tiles if the batch does not fill the
-        lanes.
+        The sizes of the images after circular padding, and after the batch was filled up or cut into tiles.
     group : int
         The vectors of images of a job: as many as a line of the cache holds, if the batch has as many.
-    inputs, outputs : Grid or None
-        Cut the images and the outputs into tiles. None if the batch fills the lanes.
+    inputs, outputs : Filled, Grid or None
+        Make the images and the outputs of the batch into those of `sizes`, and back. None if they are the same.
     """
 
     def __init__(self, geometry: Geometry):
@@ -143,10 +159,12 @@ class Tiling:
         rows, columns = (-(-size // F.m) for size in g.out_size)
         origin = g.padding[0][0], g.padding[1][0]
         self.inputs, self.outputs, self.group = None, None, 1
-        if g.batch % (line := LINE * 8 // F.bits) == 0:
-            self.group = max(1, line // F.lanes)
-        if g.batch % F.lanes == 0:
-            self.sizes = Sizes(C=g.in_channels, H=g.height, W=g.width, N=g.batch, K=g.out_channels, OH=g.out_size[0],
+        if filled := filled_batch(g.batch, F.lanes):
+            if filled != g.batch:
+                self.inputs = self.outputs = Filled(g.batch, filled)
+            if filled % (line := LINE * 8 // F.bits) == 0:
+                self.group = max(1, line // F.lanes)
+            self.sizes = Sizes(C=g.in_channels, H=g.height, W=g.width, N=filled, K=g.out_channels, OH=g.out_size[0],
                                OW=g.out_size[1], top=origin[0], left=origin[1], pitch=F.m, rows=rows, columns=columns)
             return
         vectors = -(-rows * columns * g.batch // F.lanes)               # of tiles
@@ -161,13 +179,17 @@ class Tiling:
     @property
     def bytes(self) -> int:
         """Bytes of the tables; at least those of an object."""
-        return 4096 + sum(grid.table.nbytes + grid.adjoint.nbytes for grid in (self.inputs, self.outputs) if grid)
+        return 4096 + sum(batch.bytes for batch in (self.inputs, self.outputs) if batch)
 
     def cut_input(self, x: np.ndarray) -> np.ndarray:
         return x if self.inputs is None else self.inputs.cut(x)
 
     def cut_output(self, y: np.ndarray) -> np.ndarray:
         return y if self.outputs is None else self.outputs.cut(y)
+
+    def batch_last(self, x: np.ndarray) -> np.ndarray:
+        """(N, C, H, W) -> (C, H, W, N), in C order if the kernels read this array: `cut` takes any order."""
+        return to_batch_last(x) if self.inputs is None else x.transpose(1, 2, 3, 0)
 
 
 # The tables of a cut are several times as large as one channel of the batch.
@@ -212,7 +234,7 @@ class Winograd(Algorithm):
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
         tiling, g = tiling_of(geometry), geometry
-        x = to_batch_last(x)
+        x = tiling.batch_last(x)
         padded = pad(x, g) if g.padding_mode == "circular" else x
         blocks = forward_blocks(tiling, g.out_channels)
         u = spectra(weight, False, tiling.F, blocks.k)
@@ -227,7 +249,7 @@ class Winograd(Algorithm):
                                 *weight_block_size(g.in_channels, -(-g.out_channels // tiling.F.lanes)), tiling.group)
         u = spectra(weight, True, tiling.F, blocks.c) if needs[0] else None
         y = None if out is None else tiling.cut_output(out)
-        dy = tiling.cut_output(to_batch_last(grad))
+        dy = tiling.cut_output(tiling.batch_last(grad))
         dx, du, db = gradients(tiling.cut_input(x), dy, y, u, tiling.F, tiling.sizes, blocks, needs[1])
         if dx is not None:
             dx = dx if tiling.inputs is None else tiling.inputs.join(dx)

@@ -1,4 +1,7 @@
-"""Winograd for a batch that does not fill the lanes: the images are cut into tiles, the images of a larger batch."""
+"""Winograd for a batch that does not fill the lanes.
+
+`Filled` adds images of zeros. `Grid` cuts the images of a small batch into tiles, which are the images of a larger batch.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,41 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runtime.memory import address_of, empty
-from ..runtime.threads import parallel_kernel
+from ..runtime.threads import parallel_for, parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .numbers import number, set_number, short_entry
 
-PER_CALL = 15_000               # numbers: less work is not worth a call on another thread
+PER_CALL = 15_000               # numbers to gather: less work is not worth a call on another thread
+PER_COPY = 200_000              # numbers to copy, the same
+
+
+class Filled:
+    """Fills a batch (C, H, W, N) up to B images. The images that are added are 0, and dropped again.
+
+    >>> filled = Filled(3, 4)
+    >>> filled.cut(np.ones((1, 1, 1, 3), np.float32)), filled.join(np.ones((1, 1, 1, 4), np.float32))
+    (array([[[[1., 1., 1., 0.]]]], dtype=float32), array([[[[1., 1., 1.]]]], dtype=float32))
+    """
+
+    bytes = 0                   # of tables
+
+    def __init__(self, N: int, B: int):
+        self.N, self.B = N, B
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """(C, H, W, N) in any memory order -> (C, H, W, B) in C order."""
+        out = empty((*image.shape[:3], self.B), image.dtype)
+
+        def work(start, stop):
+            out[start:stop, ..., :self.N] = image[start:stop]
+            out[start:stop, ..., self.N:] = 0
+
+        parallel_for(len(out), work, 1 + PER_COPY // out[0].size)
+        return out
+
+    def join(self, pieces: np.ndarray) -> np.ndarray:
+        """(C, H, W, B) -> (C, H, W, N), a view."""
+        return pieces[..., :self.N]
 
 
 class GatherTask(NamedTuple):
@@ -94,6 +127,7 @@ class Grid:
         places = places.reshape(size, size, T, B).swapaxes(1, 2)                                # (i, t, j, b)
         self.table = np.ascontiguousarray(places).reshape(1, -1)
         self.adjoint = _adjoint(self.table[0], H * W * N)
+        self.bytes = self.table.nbytes + self.adjoint.nbytes
 
     def cut(self, image: np.ndarray) -> np.ndarray:
         """(C, H, W, N) -> (C, size, T size, B)."""

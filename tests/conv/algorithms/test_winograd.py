@@ -22,6 +22,7 @@ pytestmark = pytest.mark.usefixtures("few_kernels")
 # input (N, C, H, W), weight (K, C, r, r), options
 PADDED = ((48, 2, 9, 11), (7, 2, 3, 3), {"padding": 1})
 CUT = ((17, 2, 5, 4), (3, 2, 3, 3), {"padding": (7, 9)})                    # a batch that does not fill the lanes
+FILLED = ((20, 2, 9, 7), (3, 2, 3, 3), {"padding": 1})                      # and to which images of zeros are added
 CIRCULAR = ((16, 3, 9, 7), (4, 3, 3, 3), {"padding": 1, "padding_mode": "circular"})
 GEOMETRIES = [
     ((16, 3, 8, 8), (3, 3, 5, 5), {}),                                      # whole tiles, blocks and vectors
@@ -46,6 +47,8 @@ GEOMETRIES = [
     ((16, 2, 5, 6), (3, 2, 3, 3), {"padding": 2}),
     ((16, 2, 5, 6), (3, 2, 3, 3), {"padding": (7, 3)}),                     # rows of tiles that see only padding
     CUT,
+    FILLED,
+    ((28, 3, 9, 7), (4, 3, 3, 3), {"padding": 1, "padding_mode": "circular"}),
     ((32, 2, 3, 2), (4, 2, 2, 2), {"padding": 14}),
     CIRCULAR,
     ((3, 2, 5, 6), (2, 2, 4, 4), {"padding": "same", "padding_mode": "circular"}),
@@ -100,7 +103,7 @@ def test_gradients_against_differences_with_eps_1(case, rng):
 
 @pytest.mark.parametrize("order", reference.ORDERS)
 def test_every_memory_order_and_inputs_unchanged(order):
-    for case in PADDED, CUT:
+    for case in PADDED, CUT, FILLED:
         g, x, weight, bias, grad = make(*case)
         wanted = run(g, x, weight, bias, grad, relu=True)
         arrays = [order(x), order(weight), bias.repeat(2)[::2], order(grad)]
@@ -113,7 +116,7 @@ def test_every_memory_order_and_inputs_unchanged(order):
 
 
 def test_only_the_gradients_that_are_needed():
-    for case in PADDED, CUT, CIRCULAR:
+    for case in PADDED, CUT, FILLED, CIRCULAR:
         g, x, weight, bias, grad = make(*case)
         for relu in (False, True):
             _, saved = algorithm.forward(x, weight, bias, g, relu=relu)
@@ -126,7 +129,7 @@ def test_only_the_gradients_that_are_needed():
 
 
 def test_backward_twice_with_the_same_saved():
-    for case in PADDED, CUT:
+    for case in PADDED, CUT, FILLED:
         g, x, weight, bias, grad = make(*case)
         out, saved = algorithm.forward(x, weight, bias, g, relu=True)
         kept = out.copy()
@@ -191,7 +194,7 @@ def test_nothing_beside_the_arrays_is_read_or_written(threads, monkeypatch):
             kept.clear()
 
 
-@pytest.mark.parametrize("case", [PADDED, CUT, ((48, 40, 11, 9), (2, 40, 3, 3), {})], ids=str)
+@pytest.mark.parametrize("case", [PADDED, CUT, FILLED, ((48, 40, 11, 9), (2, 40, 3, 3), {})], ids=str)
 def test_a_job_alone_gives_the_bits_of_many_together(case, monkeypatch):
     """A thread computes neighbouring tiles, channels and frequencies together. No sum depends on that."""
     operands = make(*case)
@@ -214,7 +217,7 @@ def test_a_job_alone_gives_the_bits_of_many_together(case, monkeypatch):
 
 @pytest.mark.parametrize("name", ["winograd", "im2col"])
 def test_relu_in_one_pass_equals_relu_afterwards(name):
-    for case in PADDED, CUT, CIRCULAR:
+    for case in PADDED, CUT, FILLED, CIRCULAR:
         g, *arrays, grad = make(*case)
         results = []
         for function in (lambda *a, **o: F.conv2d(*a, **o, relu=True), lambda *a, **o: F.relu(F.conv2d(*a, **o))):
