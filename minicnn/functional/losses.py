@@ -71,7 +71,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     counted = q != 0
     losses = -_products(log_p, q, counted).sum(axis) + 0.0                  # what has no weight adds no 0 inf
     scale = (1 / divisor if divisor else np.nan) if reduction == "mean" else 1.0
-    out = losses if reduction == "none" else losses.sum() * scale
+    out = losses if reduction == "none" else _total(losses, scale)
     inputs = (input, target) if isinstance(target, Tensor) else (input,)
 
     def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q;   d loss / d target = -slope * log(p)
@@ -97,11 +97,32 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
     if input.shape != target.shape:
         raise InputError(f"mse_loss: the input has shape {input.shape}, the target {target.shape}: they must agree")
     one_of("mse_loss: reduction", reduction, REDUCTIONS)
-    difference = input - target
-    squares = difference * difference
-    if reduction == "mean" and squares.size == 0:
-        return squares.sum() * np.nan
-    return {"mean": squares.mean, "sum": squares.sum, "none": lambda: squares}[reduction]()
+    difference = input.data - target.data
+    count = difference.size if reduction == "mean" else 1
+    out = difference * difference if reduction == "none" else _sum_of_squares(difference, count)
+
+    def vjp(grad):
+        slope = 2 * (grad / (count or np.nan)) * difference
+        return slope.astype(input.dtype, copy=False), -slope.astype(target.dtype, copy=False)
+    return record(np.asarray(out, difference.dtype), (input, target), vjp)
+
+
+def _sum_of_squares(x, count):
+    """sum of x^2 / count in float64; NaN for count 0. The squares or their sum may overflow where the result does not.
+    """
+    with np.errstate(over="ignore"):
+        total = np.square(x, dtype=np.float64).sum()
+    if np.isfinite(total) or not np.isfinite(x).all():
+        return total / count if count else np.nan
+    unit = np.ldexp(1.0, np.frexp(np.abs(x).max())[1])
+    return np.square(x / unit).sum() / count * unit * unit
+
+
+def _total(losses, scale):
+    """The sum times the scale, also where only the sum overflows."""
+    with np.errstate(over="ignore"):
+        total = losses.sum() * scale
+        return (losses * scale).sum() if np.isinf(total) else total
 
 
 class _Target(NamedTuple):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..arithmetic import sum_over
 from ..checks import boolean, image_shape, integer, pair
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
@@ -98,8 +99,14 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     pool = _windows("avg_pool2d", x, kernel_size, stride, padding, 1, ceil_mode)
     counted = np.ones(pool.declared if boolean("avg_pool2d: count_include_pad", count_include_pad) else x.shape[-2:])
     divisor = check_divisor("avg_pool2d", divisor_override) or pool.total(pool.pad(counted, 0))     # (OH, OW)
-    total = pool.total(pool.pad(x, 0))
-    out = np.divide(total, divisor, out=np.empty_like(total, x.dtype), casting="same_kind")
+    padded = pool.pad(x, 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = pool.total(padded)
+    if x.dtype == np.float64 and not np.isfinite(total).all():          # the sum may overflow, and not the mean
+        mean = pool.total(padded / 2.0 ** 25) / divisor * 2.0 ** 25
+        out = np.where(np.isfinite(total), total / divisor, mean)
+    else:
+        out = np.divide(total, divisor, out=np.empty_like(total, x.dtype), casting="same_kind")
 
     def vjp(grad):
         scaled = (grad / divisor).astype(grad.dtype)
@@ -126,7 +133,8 @@ def adaptive_avg_pool2d(input: Tensor | np.ndarray, output_size: OutputSize) -> 
     shape = x.shape[:-2] + tuple(windows.shape)
     out = np.empty(shape, x.dtype)
     for cell in np.ndindex(*windows.shape):
-        out[(..., *cell)] = x[(..., *windows[cell])].mean((-2, -1), np.float64)
+        part = x[(..., *windows[cell])]
+        out[(..., *cell)] = sum_over(part, (part.ndim - 2, part.ndim - 1), count=part.shape[-1] * part.shape[-2])
 
     def vjp(grad):
         full = np.zeros(x.shape, x.dtype)

@@ -207,10 +207,18 @@ def test_long_sums_of_batch_norm_and_of_gradients():
     np.testing.assert_allclose(np.abs(out.data), 1, rtol=1e-3)
 
 
-def test_large_numbers_whose_mean_is_no_overflow():
-    largest = np.finfo(np.float32).max / 2
-    x = np.full((1, 4, 4), largest, np.float32)
-    for pool in (lambda x: F.avg_pool2d(x, 4), lambda x: F.adaptive_avg_pool2d(x, 1)):
-        assert pool(x).item() == largest
-    x = np.array([[-1e25], [1e25]], np.float32)
-    np.testing.assert_allclose(F.batch_norm(x, None, None, training=True).data, [[-1], [1]])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_large_numbers_whose_mean_is_no_overflow(dtype):
+    largest = np.finfo(dtype).max
+    x = np.full((1, 4, 4), largest, dtype)
+    for pool in (lambda x: F.avg_pool2d(x, 4), lambda x: F.avg_pool2d(x, 2, padding=1, count_include_pad=False),
+                 lambda x: F.adaptive_avg_pool2d(x, 1), lambda x: F.avg_pool2d(x, 4, divisor_override=-16)):
+        out, grad = gradient(pool, x)
+        np.testing.assert_allclose(np.abs(out), largest, rtol=1e-6)
+        assert np.isfinite(grad).all()
+    root = np.sqrt(largest)
+    found, slopes = gradient(lambda x: F.mse_loss(x, np.zeros(100, dtype)), np.array([9 * root] + [0] * 99, dtype))
+    np.testing.assert_allclose((found, slopes[0] / root), (0.81 * largest, 0.18), rtol=1e-6)
+    assert F.mse_loss(np.full(3, np.sqrt(np.finfo(dtype).tiny)), np.zeros(3), "sum").item() > 0
+    found, _ = gradient(lambda x: F.cross_entropy(x, [1] * 8), np.array([[largest, 0]] * 8, dtype))
+    assert found == largest
