@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,27 +11,12 @@ from ..errors import InputError
 from ..nn.unchanged import unchanged
 from ..progress import SILENT, Progress
 from .diagnosis import Mismatch, explain
-from .differences import central, other_steps, step, unit
+from .differences import Tolerances, central, first_difference, is_blind, other_steps, relative_error, unit
+from .projections import compare_projections, random_signs
 from .target import ArrayPair, GradcheckError, Target, TensorFunction, UncheckableError, is_pair
 
 TINY = np.finfo(float).tiny
-DIRECTIONS = 16                 # the number of random projections of each input in fast mode
-SMALL = 1e-3                    # an entry that is smaller than this part of the gradient may be less exact
-BLIND = 0.03                    # rounding that is larger than this part of an entry hides the entry
 LARGEST = 10_000_000            # entries of all Jacobians together; five arrays of this size are in memory at once
-
-
-class Tolerances(NamedTuple):
-    """The step of the differences, and the absolute and relative tolerance."""
-
-    eps: float
-    atol: float | None
-    rtol: float
-
-    def allowed(self, numeric: Any, noise: Any, scale: Any) -> Any:
-        """The largest |analytic - numeric| that passes. `scale` is the size of the gradient of the same output."""
-        atol = SMALL * self.rtol * scale if self.atol is None else self.atol
-        return atol + self.rtol * np.abs(numeric) + noise
 
 
 def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None = None, rtol: float = 1e-5,
@@ -151,11 +134,14 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float | None, rto
         if check_undefined_grad:
             _check_zero_cotangent(target)
         tolerances = Tolerances(eps, atol, rtol)
-        if fast_mode:
-            return _compare_projections(target, tolerances, rng)
-        if too_large := size_error(target):
+        if not fast_mode and (too_large := size_error(target)):
             raise InputError(f"gradcheck: {too_large}: give smaller inputs, or fast_mode=True")
-        return _compare_entries(target, tolerances, progress)
+        worst = compare_projections(target, tolerances, rng) if fast_mode else _compare_entries(target, tolerances,
+                                                                                              progress)
+    if not target.reached:
+        raise GradcheckError("gradcheck: no input has a gradient, so there is nothing to compare: the result is a "
+                             "constant near these inputs, or it was not computed from them by recorded operations")
+    return worst
 
 
 def size_error(target: Target) -> str:
@@ -173,7 +159,7 @@ def _check_repeatable(target, rng, tolerance, check_dtypes):
         raise UncheckableError("the function is not deterministic: two calls on the same inputs gave different "
                                "outputs. Make its random generator from a seed inside the function",
                                "or allow the difference with nondet_tol")
-    cotangent = _random_signs(rng, first.size)
+    cotangent = random_signs(rng, first.size)
     for name, a, b in zip(target.names, target.vjp(cotangent), target.vjp(cotangent), strict=True):
         if (a is None) != (b is None) or a is not None and np.abs(a - b).max(initial=0) > tolerance:
             raise UncheckableError(f"backward is not deterministic: two runs gave different gradients of {name}. Fix "
@@ -205,11 +191,11 @@ def _compare_entries(target, tolerances, progress):
         noise = np.empty_like(analytic)
         for i in range(point.size):
             progress.update(done + 2 * i, total, f"differences, {target.names[k]}")
-            numeric[:, i], noise[:, i] = _first(target, k, unit(point.size, i), tolerances.eps)
+            numeric[:, i], noise[:, i] = first_difference(target, k, unit(point.size, i), tolerances.eps)
         scale = np.maximum(np.abs(analytic), np.abs(numeric)).max(1, initial=0)
         scale = np.where(np.isfinite(scale), scale, 0)[:, None]
         allowed = tolerances.allowed(numeric, noise, scale)
-        blind = _is_blind(analytic, numeric, noise, scale)
+        blind = is_blind(analytic, numeric, noise, scale)
         wrong = ~(np.abs(analytic - numeric) <= allowed) | blind        # True for NaN
         excess = np.where(wrong, np.nan_to_num(np.abs(analytic - numeric) / np.maximum(allowed, TINY), nan=np.inf), 0)
         for i in np.argsort(-excess.max(0, initial=0), kind="stable"):
@@ -224,26 +210,9 @@ def _compare_entries(target, tolerances, progress):
                                  wrong)
                 raise GradcheckError(explain(target, tolerances.eps, found))
         done += 2 * point.size
-        worst = max(worst, _relative(analytic, numeric))
+        worst = max(worst, relative_error(analytic, numeric))
     progress.update(total, total)
     return worst
-
-
-def _is_blind(analytic, numeric, noise, scale):
-    """Whether rounding hides an entry. An entry that is exactly 0 both ways is not hidden."""
-    size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), SMALL * scale)
-    return (noise > BLIND * size) & ((analytic != 0) | (numeric != 0))
-
-
-def _first(target, k, direction, eps):
-    """The difference with the first step, or with the first of the other steps at which the function is finite."""
-    try:
-        return central(target, k, direction, step(target, k, direction, eps))
-    except UncheckableError:
-        for h in other_steps(target, k, direction, eps):
-            with contextlib.suppress(UncheckableError):
-                return central(target, k, direction, h)
-        raise
 
 
 def _retry(target, k, i, tolerances, scale, analytic, numeric, wrong, blind):
@@ -254,7 +223,7 @@ def _retry(target, k, i, tolerances, scale, analytic, numeric, wrong, blind):
             other, noise = central(target, k, direction, h)
         except UncheckableError:
             continue
-        hidden = _is_blind(analytic[:, i], other, noise, scale)
+        hidden = is_blind(analytic[:, i], other, noise, scale)
         agrees = wrong[:, i] & ~hidden & (
             np.abs(analytic[:, i] - other) <= tolerances.allowed(other, noise, scale))
         better = agrees | (wrong[:, i] & blind[:, i] & ~hidden)
@@ -267,80 +236,3 @@ def _hidden(target, k, i, j, numeric, noise):
     return UncheckableError(
         f"cannot judge the gradient of {target.names[k]} at its element {element}: rounding hides the derivative of "
         f"output {output} {place}, {numeric:.3g} with an error of {noise:.1e}. Choose other inputs", "or a larger eps")
-
-
-def _compare_projections(target, tolerances, rng):
-    """Compare u^T J v for random u and v. Return the largest relative error, or raise GradcheckError."""
-    m, worst = target.value().size, 0.0
-    for _ in range(DIRECTIONS):
-        u = _random_signs(rng, m)
-        for k, gradient in enumerate(target.vjp(u)):
-            gradient = np.zeros(target.points[k].size) if gradient is None else gradient.ravel()
-            v = _random_signs(rng, gradient.size)
-            analytic = gradient @ v
-            hidden = True
-            for h in (step(target, k, v, tolerances.eps), *other_steps(target, k, v, tolerances.eps)):
-                try:
-                    slope, rounding = central(target, k, v, h)
-                except UncheckableError:
-                    continue
-                numeric, noise = u @ slope, rounding @ np.abs(u)
-                blind = noise > BLIND * max(abs(analytic), abs(numeric)) and (analytic or numeric)
-                hidden &= bool(blind)
-                if not blind and abs(analytic - numeric) <= tolerances.allowed(numeric, noise, abs(numeric)):
-                    break
-            else:
-                if hidden:
-                    raise UncheckableError(f"cannot judge the gradient of {target.names[k]}: rounding hides its "
-                                           "random projections", "or give a larger eps")
-                mismatch = _locate(target, k, u, v, gradient, tolerances.eps)
-                raise GradcheckError(explain(target, tolerances.eps, mismatch))
-            worst = max(worst, _relative(analytic, numeric))
-    return worst
-
-
-def _locate(target, k, u, v, gradient, eps):
-    """Find the wrong entry of the Jacobian of input k: bisect the elements of the input, then those of the outputs."""
-    def input_error(indices):
-        part = _only(v, indices)
-        return abs(gradient @ part - u @ _first(target, k, part, eps)[0])
-
-    i = _bisect(input_error, v.size)
-    slope = _first(target, k, unit(v.size, i), eps)[0]
-
-    def entry(cotangent):
-        row = target.vjp(cotangent)[k]
-        return None if row is None else row.ravel()[i]
-
-    def output_error(indices):
-        part = _only(u, indices)
-        return abs((entry(part) or 0) - part @ slope)
-
-    j = _bisect(output_error, u.size)
-    analytic = entry(unit(u.size, j))
-    return Mismatch(k, i, j, float(analytic or 0), float(slope[j]), analytic is None)
-
-
-def _only(vector, indices):
-    """The vector with zeros at all other indices."""
-    part = np.zeros_like(vector)
-    part[indices] = vector[indices]
-    return part
-
-
-def _bisect(error: Callable, size: int) -> int:
-    """Find an index in range(size) with a large error: in each round, keep the half with the larger error."""
-    indices = np.arange(size)
-    while indices.size > 1:
-        indices = max(np.array_split(indices, 2), key=lambda half: np.nan_to_num(error(half), nan=np.inf))
-    return int(indices[0])
-
-
-def _random_signs(rng, size):
-    """Random numbers of both signs with magnitudes from 1/2 to 3/2. A smaller number could hide a wrong entry."""
-    return rng.choice([-1.0, 1.0], size) * rng.uniform(0.5, 1.5, size)
-
-
-def _relative(analytic, numeric):
-    difference = np.abs(analytic - numeric).max(initial=0)
-    return float(difference / max(np.abs(numeric).max(initial=0), TINY)) if difference else 0.0

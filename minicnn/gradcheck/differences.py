@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from .target import Target
+from .target import Target, UncheckableError
 
 ROUNDING = 8 * np.finfo(np.float64).eps         # relative rounding error of a computed output
+SMALL = 1e-3                    # an entry that is smaller than this part of the gradient may be less exact
+TINY = np.finfo(float).tiny
+BLIND = 0.03                    # rounding that is larger than this part of an entry hides the entry
+
+
+class Tolerances(NamedTuple):
+    """The step of the differences, and the absolute and relative tolerance."""
+
+    eps: float
+    atol: float | None
+    rtol: float
+
+    def allowed(self, numeric: Any, noise: Any, scale: Any) -> Any:
+        """The largest |analytic - numeric| that passes. `scale` is the size of the gradient of the same output."""
+        atol = SMALL * self.rtol * scale if self.atol is None else self.atol
+        return atol + self.rtol * np.abs(numeric) + noise
 
 
 def unit(size: int, i: int) -> np.ndarray:
@@ -70,3 +89,26 @@ def one_sided(target: Target, k: int, direction: np.ndarray, j: int, eps: float)
     left = (here - value_at(target, k, direction, -h))[j] / h
     right = (value_at(target, k, direction, h) - here)[j] / h
     return left, right, 2 * ROUNDING * np.abs(here).max() / h
+
+
+def is_blind(analytic: np.ndarray, numeric: np.ndarray, noise: np.ndarray, scale: Any) -> np.ndarray:
+    """Whether rounding hides an entry. An entry that is exactly 0 both ways is not hidden."""
+    size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), SMALL * scale)
+    return (noise > BLIND * size) & ((analytic != 0) | (numeric != 0))
+
+
+def first_difference(target: Target, k: int, direction: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """The difference with the first step, or with the first of the other steps at which the function is finite."""
+    try:
+        return central(target, k, direction, step(target, k, direction, eps))
+    except UncheckableError:
+        for h in other_steps(target, k, direction, eps):
+            with contextlib.suppress(UncheckableError):
+                return central(target, k, direction, h)
+        raise
+
+
+def relative_error(analytic: Any, numeric: Any) -> float:
+    """max |analytic - numeric| / max |numeric|."""
+    difference = np.abs(analytic - numeric).max(initial=0)
+    return float(difference / max(np.abs(numeric).max(initial=0), TINY)) if difference else 0.0

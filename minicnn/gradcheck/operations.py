@@ -16,6 +16,7 @@ from ..errors import raised_in
 from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .check import largest_error
+from .foreign import ForeignError
 from .inputs import safe_inputs
 from .target import GradcheckError, UncheckableError
 
@@ -110,10 +111,13 @@ def run_catalogue(progress: Progress = SILENT, seed: int = 0) -> list[OperationR
 
 
 def check_operation(operation: Operation, progress: Progress = SILENT) -> OperationResult:
-    """Check one operation. An exception that it raises becomes the reason of the failure."""
+    """Check one operation. An exception that it raises becomes the reason of the failure, but not ForeignError.
+    """
     start, error, reason, checked = time.perf_counter(), None, "", True
     try:
         error = largest_error(operation.func, operation.inputs, **operation.options, progress=progress)
+    except ForeignError:
+        raise
     except UncheckableError as wrong:
         reason, checked = f"cannot be checked: {wrong.fact}", False
     except GradcheckError as wrong:

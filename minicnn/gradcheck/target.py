@@ -6,6 +6,7 @@ It copies the caller's arrays and never changes them.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import warnings
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from ..autograd import no_grad
 from ..errors import InputError, InputTypeError, StateError
 from ..nn.module import Module
 from ..tensor import Tensor, record
-from .foreign import refuse_foreign, refusing_foreign
+from .foreign import Watch, refuse_foreign, refuse_foreign_inputs
 
 
 class GradcheckError(StateError):
@@ -57,6 +58,8 @@ class Target:
         The names of the checked inputs: "input 0", or "parameter 'weight'" of a Module.
     points : list of ndarray
         The values of the checked inputs in float64, in the caller's memory order.
+    reached : bool
+        Whether a call of `vjp` gave an input a gradient.
     out_shapes, out_dtypes : list
         The shapes and dtypes of the outputs. Each call of `value` sets them.
     """
@@ -76,6 +79,7 @@ class Target:
                           GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
+        self.reached = False
         self.out_shapes: list[tuple[int, ...]] = []
         self.out_dtypes: list[np.dtype] = []
 
@@ -120,6 +124,7 @@ class Target:
         if any(not np.array_equal(a, b) for a, b in zip(given, cotangents, strict=True)):
             raise GradcheckError("gradcheck: backward changed its cotangent in place, but other operations may still "
                                  "need it. Compute a new array.")
+        self.reached = self.reached or any(gradient is not None for gradient in gradients)
         return [self._fitting(k, gradient) for k, gradient in enumerate(gradients)]
 
     def _fitting(self, k, gradient):
@@ -163,8 +168,10 @@ class TensorFunction(Target):
 
     def __init__(self, func: Callable, inputs: Sequence[Any]):
         refuse_foreign("gradcheck: the function", func)
+        refuse_foreign_inputs(inputs)
         self.func: Any = func
-        self.inputs, self.watched = inputs, True
+        self.inputs, self.watch = inputs, Watch()
+        self.watched = {"forward": True, "backward": True}      # one call of each, because func is deterministic
         self.parameters = list(func.named_parameters()) if isinstance(func, Module) else []
         self.checked = [i for i, t in enumerate(inputs) if isinstance(t, Tensor) and t.requires_grad]
         named = [(f"input {i}", inputs[i].data) for i in self.checked]
@@ -182,7 +189,8 @@ class TensorFunction(Target):
         leaves, outputs = self._call(points)
         joined = record(np.zeros(()), outputs, lambda grad: tuple(cotangents), "gradcheck")
         if joined.requires_grad:
-            joined.backward()
+            with self._watching("backward", self.watch.backward):
+                joined.backward()
         return [leaf.grad for leaf in leaves]
 
     def _call(self, points):
@@ -196,9 +204,8 @@ class TensorFunction(Target):
             parameter.data = next(points) if parameter.requires_grad else parameter.data.astype(np.float64)
             parameter.grad = None
         leaves += [parameter for _, parameter in self.parameters if parameter.requires_grad]
-        with refusing_foreign(self.watched):
+        with self._watching("forward", self.watch.forward):
             outputs = self.func(*given)
-        self.watched = False                            # one call is enough, because the function is deterministic
         outputs = tuple(outputs) if isinstance(outputs, (tuple, list)) else (outputs,)
         for out in outputs:
             if not isinstance(out, Tensor):
@@ -206,6 +213,11 @@ class TensorFunction(Target):
                     f"gradcheck: the function must return a Tensor or a tuple of Tensors, not a "
                     f"{type(out).__name__}; a function on arrays is checked as a pair (forward, backward)")
         return leaves, outputs
+
+
+    def _watching(self, name, manager):
+        watched, self.watched[name] = self.watched[name], False
+        return manager() if watched else contextlib.nullcontext()
 
 
 class ArrayPair(Target):

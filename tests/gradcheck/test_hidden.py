@@ -1,5 +1,8 @@
 """gradcheck never passes what it cannot see: tiny, hidden and foreign gradients, and results that have none."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
@@ -121,6 +124,163 @@ def test_functions_of_other_frameworks_are_refused_wherever_they_are_called(name
             gradcheck(function, leaf([1.0, 2.0]))
         with pytest.raises(InputTypeError, match=f"belongs to {name}, so its own backward would not run"):
             check_user_function(function)
+
+
+def package(monkeypatch, name, source, **more):
+    """An imported package of that name."""
+    module = types.ModuleType(name)
+    module.__path__ = []
+    vars(module).update(more)
+    exec(source, vars(module))
+    monkeypatch.setitem(sys.modules, name, module)
+    return module
+
+
+@pytest.mark.parametrize("sign", ["def grad(f): pass", "def no_grad(): pass", "class GradientTape: pass"])
+def test_a_framework_that_nobody_knows_is_refused(monkeypatch, sign):
+    """It differentiates, and does not use minicnn."""
+    name = f"own_framework_{len(sign)}"
+    own = package(monkeypatch, name, f"{sign}\ndef tanh(x): return x * x")
+    with pytest.raises(InputTypeError, match=f"the function calls a function that belongs to {name}, so its own"):
+        gradcheck(lambda x: own.tanh(x) * 2, leaf([1.0, 2.0]))
+    with pytest.raises(InputTypeError, match=f"belongs to {name}"):
+        check_user_function(own.tanh)
+
+
+def test_packages_that_use_minicnn_or_do_not_differentiate_are_no_frameworks(monkeypatch):
+    ours = package(monkeypatch, "net_on_minicnn", "def grad(f): pass\ndef double(x): return x * 2", nn=nn)
+    tools = package(monkeypatch, "plain_tools", "def pipe(x, f, g):\n    return g(f(x))")
+    assert gradcheck(lambda x: tools.pipe(x, ours.double, lambda y: y * y), leaf([1.0, 2.0]))
+
+
+class Square:
+    """A user's function with a backward of its own, which is wrong."""
+
+    calls = 0
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def forward(self, x):
+        return x * x
+
+    def backward(self, grad):
+        self.calls += 1
+        return grad * 17
+
+
+class SquareLayer(nn.Module):
+    def forward(self, x):
+        return x * x
+
+    def backward(self, grad):
+        return grad * 17
+
+
+class Function:
+    """As torch.autograd.Function: the forward pass of a subclass runs on anything."""
+
+    @classmethod
+    def apply(cls, *inputs):
+        return cls.forward(None, *inputs)
+
+
+class SquareFunction(Function):
+    @staticmethod
+    def forward(context, x):
+        return x * x
+
+    @staticmethod
+    def backward(context, grad):
+        return grad * 17
+
+
+class Value:
+    """As micrograd's: a number with a graph of its own."""
+
+    def __init__(self, data):
+        self.data, self.grad = data, 0
+
+    def __mul__(self, other):
+        return Value(self.data * other.data)
+
+    def backward(self):
+        self.grad = 17
+
+
+class CustomVjp:
+    """As jax.custom_vjp: the rule is an attribute of the instance."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def defvjp(self, bwd):
+        self.bwd = bwd
+
+    def __call__(self, x):
+        return self.function(x)
+
+
+def with_rule():
+    function = CustomVjp(lambda x: x * x)
+    function.defvjp(lambda grad: grad * 17)
+    return function
+
+
+@pytest.mark.parametrize(("function", "name"), [
+    (Square(), "Square.backward"), (lambda x: Square()(x) + 1, "Square.backward"),
+    (SquareLayer(), "SquareLayer.backward"), (nn.Sequential(nn.ReLU(), SquareLayer()), "SquareLayer.backward"),
+    (SquareFunction.apply, "SquareFunction.backward"), (lambda x: SquareFunction.apply(x), "SquareFunction.backward"),
+    (lambda x: (Value(x) * Value(x)).data, "Value.backward"), (with_rule(), "CustomVjp.bwd"),
+    (lambda x: with_rule()(x), "CustomVjp.bwd")])
+def test_a_backward_that_does_not_run_is_not_called_right(function, name):
+    for fast in (False, True):
+        with pytest.raises(InputTypeError, match=f"{name} is defined but was not called"):
+            gradcheck(function, leaf([1.0, 2.0]), fast_mode=fast)
+    with pytest.raises(InputTypeError, match=f"{name} is defined but was not called"):
+        check_user_function(function)
+
+
+def test_a_backward_that_runs_is_checked():
+    class Recorded(Square):
+        def __init__(self, factor):
+            self.factor = factor
+
+        def forward(self, x):
+            a = x.data
+            return record(a * a, (x,), lambda grad: (self.backward(grad, a),))
+
+        def backward(self, grad, a):
+            return self.factor * grad * a
+    assert gradcheck(Recorded(2), leaf([1.0, 2.0]))
+    with pytest.raises(GradcheckError, match="is wrong at its element"):
+        gradcheck(Recorded(3), leaf([1.0, 2.0]))
+
+
+def test_an_input_that_requires_a_gradient_elsewhere_is_refused():
+    class Foreign:
+        requires_grad = True
+    with pytest.raises(InputTypeError, match="input 1 requires a gradient, but is a .*Foreign: give Tensors"):
+        gradcheck(lambda x, y: x * 2, (leaf([1.0]), Foreign()))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: Tensor(np.ones(2)), lambda x: Tensor(np.sign(x.data)), lambda x: x.detach() * 0,
+    (lambda x: np.ones(2), lambda grad, x: None)])
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_result_that_does_not_depend_on_the_tape_is_not_called_right(function, fast):
+    given = np.array([1.0, 2.0]) if isinstance(function, tuple) else leaf([1.0, 2.0])
+    with pytest.raises(GradcheckError, match="no input has a gradient, so there is nothing to compare"):
+        gradcheck(function, given, fast_mode=fast)
+
+
+def test_a_compiled_function_of_torch_is_named():
+    torch = pytest.importorskip("torch")
+    with pytest.raises(InputTypeError, match="belongs to torch"):
+        gradcheck(lambda x: torch.relu(x), leaf([1.0, 2.0]))
+    fine = lambda x: record(torch.from_numpy(x.data.copy()).exp().numpy(), (x,), lambda grad: (
+        grad * torch.from_numpy(x.data.copy()).exp().numpy(),))
+    assert gradcheck(fine, leaf([1.0, 2.0]))              # torch works on arrays, and its derivative is checked
 
 
 def test_a_function_of_torch_is_refused_in_any_wrapping():
