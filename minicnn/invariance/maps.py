@@ -183,6 +183,8 @@ def relative_change(moved: np.ndarray, still: np.ndarray) -> float:
     True
     """
     moved, still = np.asarray(moved, np.float64), np.asarray(still, np.float64)
+    unit = float(max(np.abs(moved).max(initial=0), np.abs(still).max(initial=0))) or 1.0     # squares could overflow
+    moved, still = moved / unit, still / unit
     change, size = np.linalg.norm((moved - still).ravel()), np.linalg.norm(still.ravel())
     return float(change / size) if size else float("inf") if change else 0.0
 

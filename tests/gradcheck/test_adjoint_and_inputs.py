@@ -51,3 +51,11 @@ def test_adjoint_test(rng):
         adjoint_test(forward, lambda g: np.zeros(3), image, rng=rng)
     with pytest.raises(TypeError, match="adjoint_test: rng must be a numpy.random.Generator such as .*, not None"):
         adjoint_test(forward, adjoint, image, rng=None)
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e200, 1e307])
+def test_the_adjoint_of_large_and_small_numbers(size, rng):
+    matrix = rng.standard_normal((4, 3)) * size
+    assert adjoint_test(lambda x: matrix @ x, lambda g: matrix.T @ g, (3,), rng=rng) < 1e-15
+    with pytest.raises(GradcheckError, match="adjoint_test: <g, A x> = "):
+        adjoint_test(lambda x: matrix @ x, lambda g: 1.001 * matrix.T @ g, (3,), rng=rng)
