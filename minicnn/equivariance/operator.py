@@ -224,7 +224,7 @@ def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
     found: list[tuple[str, str, Callable | None]] = []
     image = True
     for index, call in enumerate(calls):
-        image = image and call.output.data.ndim == 4
+        image = image and isinstance(call.output, Tensor) and call.output.ndim == 4
         up_to = lambda images, index=index: calls_of(images)[index].output.data
         found.append((call.name or type(call.module).__name__, repr(call.module), up_to if image else None))
     return found

@@ -11,7 +11,7 @@ from .module import Module
 
 
 class Call(NamedTuple):
-    """One call of an innermost module: its dotted name, the module, its positional arguments and its output."""
+    """One call of an innermost module: its dotted name, the module, its inputs and its output: see `Module.steps`."""
 
     name: str
     module: Module

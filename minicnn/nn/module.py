@@ -136,9 +136,11 @@ class Module:
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:
         """One call of this module as steps for reports: (suffix of the name, module, inputs, output) for each step.
 
+        The inputs are the positional arguments; if there are none, the keyword arguments.
+
         There is one step, the call itself, unless the layer computes two layers at once, such as Conv2d with a ReLU.
         """
-        return [("", self, inputs, output)]
+        return [("", self, inputs or tuple(options.values()), output)]
 
     @property
     def has_forward_hooks(self) -> bool:

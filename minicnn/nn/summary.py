@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..autograd import no_grad
+from ..checks import is_integer
 from ..conv import choose
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..functional.convolution import shapes_only
 from ..tensor import Tensor
 from .calls import evaluating, recorded_calls
@@ -25,7 +27,7 @@ class LayerSummary:
     ----------
     name, kind : str
     out_shape : tuple of int
-        Without the batch axis.
+        Without the batch axis. Of an output that is a tuple, list or dict, the shape of its first Tensor.
     parameters : int
         Parameters that an earlier call has used are not counted again, so the sum is the number of all parameters.
     multiply_adds : int
@@ -47,17 +49,18 @@ class LayerSummary:
 
 
 @looking
-def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]:
+def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, ...]]) -> list[LayerSummary]:
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
     The model runs on zeros in evaluation mode, but for convolutions only the shapes are computed. The model is not
     changed. A layer that is called twice has two entries. The receptive field r is that of a chain of layers:
-    r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input.
+    r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input. A layer with several inputs counts by its first.
 
     Parameters
     ----------
     model : Module
-    input_shape : tuple of int
+    input_shape : tuple of int, or sequence of tuples
+        Several shapes for a model with several inputs, as in [(1, 3, 8, 8), (1, 10)].
 
     Returns
     -------
@@ -66,7 +69,9 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
     Raises
     ------
     InputError
-        A layer takes or returns an object that is not a Tensor. The model may raise its own errors for this shape.
+        There is no such shape, or a layer takes or returns no Tensor. The model may raise its own errors for the shape.
+    InputTypeError
+        The model is not a Module.
 
     Examples
     --------
@@ -75,19 +80,22 @@ def summarize(model: Module, input_shape: tuple[int, ...]) -> list[LayerSummary]
     >>> [(layer.name, layer.receptive_field, layer.multiply_adds) for layer in summarize(model, (1, 1, 12, 12))]
     [('0', 5, 3200), ('1', 5, 0), ('2', 6, 0), ('3', 6, 0), ('4', None, 320)]
     """
+    if not isinstance(model, Module):
+        raise InputTypeError(f"summarize: the model must be a Module, not {model!r}")
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
+    given = [Tensor(np.zeros(shape, dtype)) for shape in _shapes(input_shape)]
     with evaluating(model), recorded_calls(model) as calls, shapes_only(), no_grad():
-        model(Tensor(np.zeros(input_shape, dtype)))
+        model(*given)
     layers, field = [], _Field((1, 1), (1, 1))
     counted: set[int] = set()
     for name, module, inputs, out in calls:
-        in_shape = _shape(name, inputs[0] if inputs else None)
+        in_shape = _shape(name, "takes", inputs)
         field = field.through(module.window(in_shape))
         new = {id(parameter): parameter.size for parameter in module.parameters() if id(parameter) not in counted}
         counted |= new.keys()
         geometry = module.geometry(in_shape)
         algorithm = None if geometry is None else choose(getattr(module, "algorithm", "auto"), geometry).name
-        layers.append(LayerSummary(name, repr(module), _shape(name, out)[1:], sum(new.values()),
+        layers.append(LayerSummary(name, repr(module), _shape(name, "returns", out)[1:], sum(new.values()),
                                    module.multiply_adds(in_shape), field.size, algorithm))
     return layers
 
@@ -111,8 +119,32 @@ class _Field:
                       tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)))
 
 
-def _shape(name: str, value: Any) -> tuple[int, ...]:
-    if not isinstance(value, Tensor):
-        raise InputError(f"summarize: the layer {name!r} takes or returns a {type(value).__name__}, not a Tensor; give "
-                         "it sub-modules that take and return Tensors")
-    return value.shape
+def _shapes(given):
+    """The shape, or the shapes, as a list of tuples."""
+    shapes = [given] if isinstance(given, (tuple, list)) and all(map(is_integer, given)) else given
+    if not isinstance(shapes, (tuple, list)) or not all(
+            isinstance(one, (tuple, list)) and all(is_integer(n) and n >= 0 for n in one) for one in shapes):
+        raise InputError(f"summarize: input_shape must be as in (1, 3, 8, 8), or for several inputs as in "
+                         f"[(1, 3, 8, 8), (1, 10)], not {given!r}")
+    return [tuple(one) for one in shapes]
+
+
+def _shape(name: str, what: str, value: Any) -> tuple[int, ...]:
+    """The shape of the first Tensor in the inputs or the output of a layer."""
+    found = _first_tensor(value)
+    if found is None:
+        raise InputError(f"summarize: the layer {name!r} {what} {_kind(value)} and no Tensor: let it take and return "
+                         "Tensors, or tuples, lists or dicts of Tensors")
+    return found.shape
+
+
+def _first_tensor(value):
+    if isinstance(value, (Tensor, np.ndarray)):
+        return value
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return next((found for one in inside if (found := _first_tensor(one)) is not None), None)
+
+
+def _kind(value):
+    """The type of an object in words, or the types in a tuple."""
+    return f"({', '.join(map(_kind, value))})" if isinstance(value, tuple) else f"a {type(value).__name__}"

@@ -213,16 +213,54 @@ def test_a_summary_runs_no_convolution(monkeypatch):
         LeNet(algorithm="naive")(Tensor(np.zeros((1, 1, 28, 28), np.float32)))
 
 
-def test_a_layer_that_returns_no_tensor_is_named():
-    class Pair(nn.Module):
-        def forward(self, x):
-            return x, x
+class Several(nn.Module):
+    """A layer of two inputs whose output is of another kind each time."""
 
-    class Model(nn.Module):
-        def __init__(self):
-            self.pair = Pair()
+    def __init__(self, wrap):
+        self.wrap = wrap
 
-        def forward(self, x):
-            return self.pair(x)[0]
-    with pytest.raises(ValueError, match="summarize: the layer 'pair' takes or returns a tuple, not a Tensor"):
-        summarize(Model(), (1, 1, 4, 4))
+    def forward(self, x, other=None):
+        return self.wrap(x * 2 + (0 if other is None else other))
+
+
+class Around(nn.Module):
+    def __init__(self, wrap, call, unwrap=lambda out: out):
+        self.conv, self.own = nn.Conv2d(1, 1, 3, padding=1), Several(wrap)
+        self.call, self.unwrap = call, unwrap
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.conv(self.unwrap(self.call(self.own, x)))
+
+
+@pytest.mark.parametrize(("wrap", "unwrap"), [
+    (lambda x: x, lambda out: out), (lambda x: (x, None), lambda out: out[0]), (lambda x: [3, x], lambda out: out[1]),
+    (lambda x: {"sizes": (1, 2), "map": [x]}, lambda out: out["map"][0])])
+@pytest.mark.parametrize("call", [lambda own, x: own(x, x), lambda own, x: own(x, other=x), lambda own, x: own(x=x),
+                                  lambda own, x: own(other=[x][0], x=x)])
+def test_a_layer_of_several_inputs_and_outputs(wrap, unwrap, call):
+    layers = summarize(Around(wrap, call, unwrap), (2, 1, 5, 6))
+    assert [layer.name for layer in layers] == ["conv", "own", "conv"]
+    assert {layer.out_shape for layer in layers} == {(1, 5, 6)}
+    assert [layer.parameters for layer in layers] == [10, 0, 0] and layers[-1].receptive_field == 5
+
+
+def test_a_model_of_several_inputs():
+    layers = summarize(Several(lambda x: x), [(1, 2, 5, 5), (1, 2, 1, 1)])
+    assert [(layer.name, layer.out_shape) for layer in layers] == [("", (2, 5, 5))]
+
+
+FLAT = Tensor(np.zeros((1, 1, 4, 4), np.float32))
+
+
+@pytest.mark.parametrize(("model", "shape", "message"), [
+    (Around(lambda x: "text", lambda own, x: own(x), lambda out: FLAT), (1, 1, 4, 4),
+     "summarize: the layer 'own' returns a str and no Tensor"),
+    (Around(lambda x: (x.shape, None), lambda own, x: own(x), lambda out: FLAT), (1, 1, 4, 4),
+     r"'own' returns \(\(a int, a int, a int, a int\), a NoneType\) and no"),
+    (nn.ReLU(), (1, 2.5), r"input_shape must be as in \(1, 3, 8, 8\)"), (nn.ReLU(), 5, "input_shape must be as in"),
+    (nn.ReLU(), (1, -2), "input_shape must be as in"), (F.relu, (1, 2), "the model must be a Module, not <function"),
+])
+def test_what_cannot_be_summarised_is_named(model, shape, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        summarize(model, shape)
