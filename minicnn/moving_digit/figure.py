@@ -48,8 +48,9 @@ class MovedMaps:
 
     @property
     def largest(self) -> float:
-        """The largest difference. It is 0.0 if the algorithm is equivariant to the last bit."""
-        return float(np.nanmax(self.difference))
+        """The largest difference: 0.0 if the algorithm is equivariant to the last bit; NaN if no pixel is known."""
+        known = self.difference[~np.isnan(self.difference)]
+        return float(known.max()) if known.size else float("nan")
 
     @classmethod
     def compute(cls, model: LeNet, digit: int = 3, layer: str = "conv4", by: tuple[int, int] = (6, 4), k: int = 6,

@@ -8,14 +8,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from ..checks import integer
 from ..errors import InputError
-from .style import BLUE, GREY, VERMILION, add_grid, plain_numbers
+from .style import BLUE, GREY, VERMILION, add_grid, drawable, plain_numbers
 
 
 def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     """Training and validation error in percent over the epochs, on a logarithmic scale.
 
-    If an epoch has no error, the scale is linear between 0 and the smallest other error.
+    If an epoch has no error, the scale is linear between 0 and the smallest other error. None and NaN are gaps.
 
     Parameters
     ----------
@@ -26,7 +27,7 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     Raises
     ------
     InputError
-        The history has no epoch.
+        The history has no epoch, or an epoch lacks a number.
     """
     if not history:
         raise InputError("learning_curve: the history is empty: give the history of at least one epoch")
@@ -34,7 +35,7 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     drawn = []
     for key, label, colour, marker in (("train_error", "training (while it learns)", BLUE, "o"),
                                        ("val_error", "validation", VERMILION, "s")):
-        drawn.append(np.array([100 * record[key] for record in history]))
+        drawn.append(np.array([100 * _number(record, key) for record in history]))
         ax.plot(epochs, drawn[-1], color=colour, marker=marker, markersize=4, label=label, clip_on=False, zorder=3)
     last = drawn[1][-1]
     ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, 8), textcoords="offset points", ha="right",
@@ -54,11 +55,24 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     return ax
 
 
+def _number(record, key):
+    """record[key]; None, as JSON has it in place of NaN, is NaN."""
+    if key not in record:
+        raise InputError(f"learning_curve: a record of the history has no {key!r}: it has {', '.join(record)}")
+    return np.nan if record[key] is None else record[key]
+
+
 def confusion_matrix(matrix: np.ndarray, ax: Axes) -> Axes:
-    """The number of images of each true class (row) and predicted class (column). Only mistakes are coloured."""
+    """The number of images of each true class (row) and predicted class (column). Only mistakes are coloured.
+
+    A matrix that is not square, or has no class, raises InputError.
+    """
     matrix = np.asarray(matrix)
-    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.4 * mistakes.max(), 1))
+    shown = drawable("confusion_matrix", matrix, "(classes, classes)")
+    if len(matrix) != matrix.shape[1]:
+        raise InputError(f"confusion_matrix: as many rows as columns are needed, not a shape of {matrix.shape}")
+    mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, shown)
+    ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.4 * np.nan_to_num(mistakes).max(), 1))
     for (row, column), count in np.ndenumerate(matrix):
         if count:
             ax.text(column, row, str(count), ha="center", va="center", fontsize=7,
@@ -89,6 +103,7 @@ def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: 
         The images have another shape, or the numbers of images, labels and predictions differ.
     """
     images, labels = np.asarray(images), np.asarray(labels)
+    rows, columns = integer("worst_mistakes: rows", rows, 1), integer("worst_mistakes: columns", columns, 1)
     if images.ndim == 3:
         images = images[:, None]
     if images.ndim != 4 or images.shape[1] not in (1, 3):

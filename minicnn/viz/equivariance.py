@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from .style import UNKNOWN, centred, palette
+from .style import UNKNOWN, centred, drawable, palette
 
 
 def moved_maps(found: Any) -> Figure:
@@ -33,9 +33,12 @@ def moved_maps(found: Any) -> Figure:
         shown = ax.imshow(clusters, **colours)
         ax.set_title(title)
     scale = colormaps["viridis"].with_extremes(bad=UNKNOWN)
-    differences = bottom[2].imshow(found.difference, cmap=scale, vmin=0, vmax=found.largest or 1.0, **where)
-    known = np.isfinite(found.difference).sum()
-    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both maps have")
+    difference = drawable("moved_maps", found.difference, "(H', W')")
+    top_of_scale = float(np.nan_to_num(difference).max(initial=0)) or 1.0
+    differences = bottom[2].imshow(difference, cmap=scale, vmin=0, vmax=top_of_scale, **where)
+    known = np.sum(~np.isnan(found.difference))
+    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both maps have" if known
+                        else "|F2 - T F1|: unknown\nno pixel is in both maps")
     for ax in (*top, *bottom):
         ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
     figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from ..checks import one_of
 from ..errors import InputError
-from .style import AMOUNT, STYLES, add_grid
+from .style import AMOUNT, STYLES, add_grid, drawable
 
 QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
     "accuracy": ("accuracy", "Accuracy", AMOUNT, (0, 100)),
@@ -37,16 +37,17 @@ def invariance_map(found: Any, ax: Axes, quantity: str = "accuracy", title: str 
         There is no such quantity.
     """
     label, words, colours, limits = QUANTITIES[one_of("invariance_map: quantity", quantity, QUANTITIES)]
-    values = 100 * getattr(found, quantity)
-    low, high = limits or (0, max(values.max(), 1e-9))
+    values = 100 * drawable("invariance_map", getattr(found, quantity), "(shifts, shifts)")
+    low, high = limits or (0, max(np.nan_to_num(values).max(), 1e-9))
     reach, steps = found.shifts.reach, list(found.shifts.steps)
     half = reach + 0.5
     picture = ax.imshow(values, cmap=colours, vmin=low, vmax=high, extent=(-half, half, half, -half))
     for (i, j), value in np.ndenumerate(values):
         red, green, blue, _ = picture.cmap(picture.norm(value))
         dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
-        ax.text(j - reach, i - reach, f"{value:.0f}", ha="center", va="center", fontsize=7,
-                color="white" if dark else "black")
+        exact = 100 * float(getattr(found, quantity)[i, j])
+        ax.text(j - reach, i - reach, f"{exact:.0f}" if abs(exact) < 1e4 else f"{exact:.0e}", ha="center", va="center",
+                fontsize=7, color="white" if dark else "black")
         if steps[i] % 2 == steps[j] % 2 == 0:
             ax.plot(*_square(j - reach, i - reach), color="white" if dark else "black", linewidth=0.8)
     ax.figure.colorbar(picture, ax=ax, label=f"{label} (%)", shrink=0.85)
@@ -74,7 +75,8 @@ def model_comparison(results: Sequence[Any], ax: Axes) -> Axes:
     if not 1 <= len(results) <= len(STYLES):
         raise InputError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
     for result, (colour, marker) in zip(results, STYLES, strict=False):
-        ax.plot(100 * result.accuracy, color=colour, marker=marker, markersize=5,
+        accuracy = drawable("model_comparison", result.accuracy, "(reach + 1,)")
+        ax.plot(100 * accuracy, color=colour, marker=marker, markersize=5,
                 label=f"{result.title} pixels (consistency {result.consistency:.1%})")
     reach = max(result.shifts.reach for result in results)
     first = results[0].maps[0]

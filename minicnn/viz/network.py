@@ -15,6 +15,7 @@ from matplotlib.image import imread
 from matplotlib.ticker import NullFormatter
 
 from ..autograd import Node
+from ..checks import integer
 from ..errors import InputError
 from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid, drawable
 
@@ -34,9 +35,10 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
     columns : int
         The number of kernels in a row, if C = 1.
     """
-    weight = drawable("filters", weight)
+    weight = drawable("filters", weight, "(K, C, kh, kw)")
     outs, ins, height, width = weight.shape
-    tiles, _ = _tiled(weight.reshape(-1, height, width), min(columns, outs) if ins == 1 else ins, 1)
+    columns = min(integer("filters: columns", columns, 1), outs)
+    tiles, _ = _tiled(weight.reshape(-1, height, width), columns if ins == 1 else ins, 1)
     largest = float(np.nan_to_num(np.abs(weight)).max()) or 1.0
     image = ax.imshow(tiles, cmap=SIGNED, vmin=-largest, vmax=largest, interpolation="nearest")
     ax.figure.colorbar(image, ax=ax, label="weight", shrink=0.7)
@@ -48,9 +50,9 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
 
 def feature_maps(maps: np.ndarray, ax: Axes, columns: int = 5) -> Axes:
     """The channels of one feature map (C, H, W) on one colour scale, which begins at 0 if no value is negative."""
-    maps = drawable("feature_maps", maps)
+    maps = drawable("feature_maps", maps, "(C, H, W)")
     count, height, width = maps.shape
-    tiles, corners = _tiled(maps, min(columns, count), 2)
+    tiles, corners = _tiled(maps, min(integer("feature_maps: columns", columns, 1), count), 2)
     for i, (y, x) in enumerate(corners):
         ax.text(x, y - 0.6, f"{i}", fontsize=7, color=GREY, va="bottom")
     image = ax.imshow(tiles, cmap=AMOUNT, vmin=min(0.0, float(np.nan_to_num(maps).min())), interpolation="nearest")

@@ -28,7 +28,8 @@ def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None =
     InputError
         The blocks do not divide the matrix.
     """
-    dense = drawable("toeplitz_matrix", matrix.toarray() if hasattr(matrix, "toarray") else matrix)
+    dense = drawable("toeplitz_matrix", matrix.toarray() if hasattr(matrix, "toarray") else matrix,
+                     "(outputs, inputs)")
     steps = None if block is None else pair("toeplitz_matrix: block", block, 1)
     if steps and (dense.shape[0] % steps[0] or dense.shape[1] % steps[1]):
         raise InputError(f"toeplitz_matrix: blocks of {steps[0]} x {steps[1]} do not divide a matrix of "
@@ -59,7 +60,7 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
     ax : Axes
     """
     with np.errstate(over="ignore"):
-        gain = np.fft.fftshift(drawable("transfer", np.abs(eigenvalues)))
+        gain = np.fft.fftshift(drawable("transfer", np.abs(eigenvalues), "(H, W)"))
     height, width = gain.shape
     edges = (-(width // 2) - 0.5, (width + 1) // 2 - 0.5, (height + 1) // 2 - 0.5, -(height // 2) - 0.5)
     image = ax.imshow(gain, cmap=AMOUNT, vmin=0, extent=edges, interpolation="nearest")
@@ -70,7 +71,7 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
 
 def singular_values(values: np.ndarray, ax: Axes) -> Axes:
     """All singular values of a layer, the largest first. The largest is its spectral norm."""
-    values = drawable("singular_values", values)
+    values = drawable("singular_values", values, "(n,)")
     top = values[0] if values[0] > 0 else 1.0           # also for NaN
     ax.plot(np.arange(1, len(values) + 1), values, color=BLUE)
     ax.annotate(f"spectral norm {values[0]:.3g}", (1, np.nan_to_num(values[0])), xytext=(6, 2),

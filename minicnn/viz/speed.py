@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import InputError
-from .style import STYLES, add_grid, plain_numbers
+from .style import STYLES, add_grid, drawable, plain_numbers
 
 EPS = 2.0 ** -23                                  # of float32
+MOST = 1e150                                      # the largest number that is drawn
 
 
 def speed_and_error(results: Sequence[dict[str, Any]]) -> Figure:
@@ -64,10 +66,12 @@ def training(run: dict[str, Any], axes: Sequence[Axes]) -> Sequence[Axes]:
         quartiles = [[middle - row["q1_ms"]], [row["q3_ms"] - middle]]
         axes[0].errorbar(middle, y, xerr=quartiles, color=colour, marker=marker, capsize=3)
         text = f"{middle:.3g} ms" if middle < 100 else f"{middle:.0f} ms"
-        text += "" if row["ratio_in_turn"] is None else f" ({row['ratio_in_turn']:.2f})"
+        ratio = row["ratio_in_turn"]
+        text += "" if ratio is None else f" ({ratio:.2f})" if abs(ratio) < 1e4 else f" ({ratio:.0e})"
         axes[0].annotate(text, (row["q3_ms"], y), xytext=(7, 0), textcoords="offset points", va="center", fontsize=8,
                          color=colour)
-        axes[1].plot(row["peak_mb"] if memory else row["error"] / EPS, y, color=colour, marker=marker)
+        amount = drawable("speed_and_error", row["peak_mb"] if memory else row["error"] / EPS)
+        axes[1].plot(amount, y, color=colour, marker=marker)
     _name_rows(axes, [row["name"] for row in rows])
     axes[0].set(xscale="log", xlabel="median time and quartiles, ms (times that of minicnn)", title=run["title"],
                 xlim=(0.7 * min(row["q1_ms"] for row in rows), 4 * max(row["q3_ms"] for row in rows)))
@@ -81,7 +85,7 @@ def training(run: dict[str, Any], axes: Sequence[Axes]) -> Sequence[Axes]:
 
 def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axes]:
     """Runs of `bench conv` of one batch size and number of threads: GFLOP/s on the first axis, error on the second."""
-    names = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"]))
+    names, positive = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"])), False
     for i, name in enumerate(names):
         colour, marker = STYLES[i % len(STYLES)]
         found = [(row, y) for y, run in enumerate(reversed(runs)) for row in _ok(run["rows"]) if row["name"] == name]
@@ -89,12 +93,15 @@ def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axe
             continue
         style = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 5, "alpha": 0.85, "label": name}
         axes[0].plot([row["both"]["gflops"] for row, _ in found], [y for _, y in found], **style)
-        axes[1].plot([max(row["errors"].values()) for row, _ in found], [y for _, y in found], **style)
+        errors = [max(row["errors"].values()) for row, _ in found]
+        axes[1].plot([error if 0 < error < MOST else np.nan for error in errors], [y for _, y in found], **style)
+        positive |= any(0 < error < MOST for error in errors)
     _name_rows(axes, [f"{run['network']} {run['case']}  {run['layer']}" for run in reversed(runs)])
     first = runs[0]
     title = f"single layers, batch {first['batch_size']}, {first['threads']} thread{'s' * (first['threads'] != 1)}"
     axes[0].set(xscale="log", xlabel="GFLOP/s of the definition's work, forward and both gradients", title=title)
-    axes[1].set(xscale="log", xlabel="worst element, in eps (|w| * |x|)", title="error of output and gradients")
+    axes[1].set(xscale="log" if positive else "linear", xlabel="worst element, in eps (|w| * |x|)",
+                title="error of output and gradients")
     for ax in axes:
         plain_numbers(ax.xaxis)
     axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.5, ncols=3, fontsize=8)
@@ -102,7 +109,9 @@ def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axe
 
 
 def _ok(rows):
-    return [row for row in rows if row["status"] == "ok"]
+    """The rows with a speed that a logarithmic axis can show."""
+    return [row for row in rows if row["status"] == "ok" and all(0 < speed < MOST for speed in (
+        (row["median_ms"], row["q1_ms"], row["q3_ms"]) if "median_ms" in row else (row["both"]["gflops"],)))]
 
 
 def _alike(runs):

@@ -39,16 +39,16 @@ def palette(k: int) -> Colormap:
     return ListedColormap(CLUSTERS[:k]).with_extremes(bad=UNKNOWN)
 
 
-def drawable(name: str, values: Any) -> np.ndarray:
+def drawable(name: str, values: Any, shape: str | None = None) -> np.ndarray:
     """The values as float64, so that they can be drawn: an infinite one becomes the largest finite one of its sign.
 
     matplotlib cannot make an axis for infinite numbers, or for numbers near the largest of the dtype; magnitudes above
-    1e150 become 1e150. NaN stays, and is drawn as a gap.
+    1e150 become 1e150. NaN stays, and is drawn as a gap. `shape` names the axes that the array must have.
 
     Raises
     ------
     InputError
-        There are no values.
+        There are no values, or the array has another number of axes.
 
     Examples
     --------
@@ -56,6 +56,8 @@ def drawable(name: str, values: Any) -> np.ndarray:
     array([ 1., -3.,  3., nan])
     """
     array = np.array(values, np.float64)
+    if shape is not None and array.ndim != len(shape.strip("(,)").split(",")):
+        raise InputError(f"{name}: an array of shape {shape} is needed, not {array.shape}")
     if array.size == 0:
         raise InputError(f"{name}: there is nothing to draw in an array of shape {array.shape}")
     finite = np.abs(array[np.isfinite(array)])
