@@ -3,6 +3,7 @@
 Most functions draw on an `ax` of matplotlib and return it. The others return a figure. `save` writes a figure.
 """
 
+from . import backend  # noqa: F401  before all that imports matplotlib
 from .animation import check_animation, write_animation
 from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .equivariance import moved_maps

@@ -1,6 +1,9 @@
 """viz draws arrays: it imports no module of the package that computes numbers."""
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import minicnn
@@ -28,3 +31,12 @@ def test_viz_imports_nothing_else():
     assert found & GROUND                                   # the test does find imports
     of_autograd = [path.name for path in (PACKAGE / "viz").glob("*.py") if "minicnn.autograd" in imports(path)]
     assert of_autograd == ["network.py"]
+
+
+def test_matplotlib_is_imported_although_its_backend_is_not_installed():
+    """A notebook sets MPLBACKEND for all its child processes, also for those of another Python."""
+    code = "import os, minicnn.viz, matplotlib; print(os.environ['MPLBACKEND'], matplotlib.rcParams['backend'])"
+    for backend, used in (("no-such-backend", "agg"), ("svg", "svg")):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "MPLBACKEND": backend})
+        assert done.stdout.split() == [backend, used], done.stderr
