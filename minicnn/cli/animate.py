@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import Any
 
@@ -118,6 +119,6 @@ def _animation(text):
     """Type of --out: a file that can be written, or a new directory."""
     from ..viz.animation import check_animation
     try:
-        return check_animation(text)
+        return check_animation(os.path.expanduser(text))
     except MinicnnError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ..errors import FileError
@@ -30,7 +30,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """minicnn data. The status is OK if all files are there and genuine, else FAILED."""
     from ..data import describe, load
-    if arguments.data is not None and not Path(arguments.data).expanduser().is_dir():
+    if arguments.data is not None and not os.path.isdir(arguments.data):
         raise FileError(f"--data {arguments.data}: there is no such directory")
     if arguments.download:
         load(arguments.dataset)

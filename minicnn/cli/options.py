@@ -227,10 +227,12 @@ def threads(text: str) -> int:
 
 
 def given_path(text: str) -> str:
-    """The path of a file or directory that the command reads. It must not be empty."""
+    """The path of a file or directory that the command reads. It must not be empty.
+
+    A ~ at its beginning is the home directory, as in all options: shells leave the ~ of --data=~/digits."""
     if not text.strip():
         raise argparse.ArgumentTypeError("the path is empty: name a file or a directory, or leave the option out")
-    return text
+    return os.path.expanduser(text)
 
 
 def commas(item: Callable[[str], Any], example: str, count: int | None = None,
@@ -296,7 +298,7 @@ def shape(text: str) -> tuple[int, ...]:
 
 def destination(*endings: str) -> Callable[[str], Path]:
     """The path of a file that can be written and has one of these endings."""
-    return writes(from_checked(lambda text: check_destination(text, endings)))
+    return writes(from_checked(lambda text: check_destination(os.path.expanduser(text), endings)))
 
 
 def writes(parse: Any) -> Callable[[str], Path]:

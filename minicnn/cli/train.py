@@ -150,7 +150,7 @@ def _train(plan, arguments):
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
                                    extra_meta=meta)
     except training.Interrupted as stop:
-        hint = f"; go on with: minicnn train --resume {shlex.quote(str(out))}"
+        hint = f"; go on with: minicnn train --resume {_quoted(out)}"
         stop.args = (f"{stop}{hint}",)
         raise
     complete = plan.saved is not None and len(history) == len(plan.saved.meta["history"])
@@ -197,9 +197,9 @@ def _resumed_run(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
     from ..data import load as load_data
     from ..training import LAST, claimed
     out = Path(arguments.resume)
-    if out.is_file():
+    if os.path.isfile(out):
         raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
-    if not (out / LAST).is_file():
+    if not os.path.isfile(out / LAST):
         raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
     with claimed(out):                                  # before the file is read: another process may replace it
         saved = load(out / LAST)
@@ -266,9 +266,16 @@ def _new_directory(text):
         check_empty(path)
         check_writable(path)
     except FileError as error:
-        hint = f", or go on with that run by --resume {path}" if (path / "last.safetensors").is_file() else ""
+        run = os.path.isfile(path / "last.safetensors")
+        hint = f", or go on with that run by --resume {_quoted(path)}" if run else ""
         raise argparse.ArgumentTypeError(f"{error}{hint}") from error
     return path
+
+
+def _quoted(path):
+    """The path as an argument in a shell."""
+    text = str(path)
+    return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
 def _small(data):
@@ -311,7 +318,7 @@ def _print(result):
     seconds = f"{result['seconds']:.1f}" if result["seconds"] < 10 else f"{result['seconds']:.0f}"
     print_text(f"{result['model']} on {result['dataset']}, {epochs} in {seconds} s "
                f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
-    print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {Path(result['checkpoint']).parent}")
+    print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {_quoted(Path(result['checkpoint']).parent)}")
 
 
 def _draw(history, path):

@@ -14,8 +14,8 @@ from ..errors import FileError, InputError
 from .reading import open_to_read
 from .temporary import temporary_beside
 
-__all__ = ["cache_dir", "check_destination", "check_new_directory", "new_directory", "open_to_read", "replacing",
-           "takes_files", "write_atomically"]
+__all__ = ["cache_dir", "check_destination", "check_new_directory", "followed", "new_directory", "open_to_read",
+           "replacing", "takes_files", "write_atomically"]
 
 HINTS = {                           # for each error number of the operating system
     errno.ENOSPC: "the disk is full; free some space",
@@ -240,7 +240,7 @@ def _whole_or_not(path):
 
 def _target(path):
     """The file that is written: `path`, or the target of a link. Raises FileError if it is not a regular file."""
-    target = _followed(path)
+    target = followed(path)
     if target.is_dir():
         raise _error(path, errno.EISDIR)
     if target.exists() and not target.is_file():
@@ -250,7 +250,7 @@ def _target(path):
 
 def _new_directory(path):
     """The directory that is made: `path`, or the target of a link. Raises FileError as `check_new_directory`."""
-    target = _followed(path)
+    target = followed(path)
     if target.is_dir():
         if any(target.iterdir()):
             raise _error(path, errno.ENOTEMPTY)
@@ -260,17 +260,21 @@ def _new_directory(path):
     return target
 
 
-def _followed(path):
+def followed(path: str | os.PathLike) -> Path:
     """The absolute path without links. Raises FileError if the links lead in a circle, or the path is impossible."""
     try:
         target = Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise FileError(f"{path} could not be written: the current directory does not exist any more; change to "
+                        "another one") from error
+    except ValueError as error:                   # a null byte
+        raise FileError(f"{os.fspath(path)!r} could not be written: {error}") from error
+    try:
         os.stat(target)
     except (FileNotFoundError, NotADirectoryError):
         pass
     except OSError as error:                      # a circle of links, a name that is too long, no permission
         raise _error(path, error.errno, error) from error
-    except ValueError as error:                   # a null byte
-        raise FileError(f"{os.fspath(path)!r} could not be written: {error}") from error
     return target
 
 

@@ -15,7 +15,7 @@ except ImportError:                               # Windows: there is no lock
     fcntl = None  # type: ignore[assignment]
 
 from ..errors import FileError
-from ..files import check_destination, takes_files
+from ..files import check_destination, followed, takes_files
 from ..files.temporary import NAME, sweep
 from ..models import PRETRAINED
 
@@ -33,22 +33,23 @@ def weights_file(given: str | Path | None = None) -> Path:
     ('a.safetensors', 'lenet.safetensors')
     """
     path = Path(str(PRETRAINED) if given is None else given)
-    return path / BEST if path.is_dir() else path
+    return path / BEST if os.path.isdir(path) else path
 
 
 def check_writable(path: Path) -> None:
     """Raise FileError if the directory cannot be made, or no file can be made in it."""
-    above = next((one for one in (path, *path.absolute().parents) if one.exists()), path)
+    target = followed(path)
+    above = next((one for one in (target, *target.parents) if one.exists()), target)
     if not above.is_dir():
         raise FileError(f"{path} cannot be made: {above} is not a directory; give another directory")
     if not os.access(above, os.W_OK | os.X_OK) or not takes_files(above):
-        raise FileError(f"{path} cannot be made: {above} is not a writable directory" if above != path else
+        raise FileError(f"{path} cannot be made: {above} is not a writable directory" if above != target else
                         f"{path} is not a writable directory; give another directory")
 
 
 def check_empty(path: Path) -> None:
     """Raise FileError if a directory is not empty. The temporary files of a killed process do not count."""
-    if path.is_file():
+    if followed(path).is_file():
         raise FileError(f"{path} is a file; give the name of a new directory")
     if path.exists() and (not path.is_dir() or any(not NAME.fullmatch(file.name) for file in path.iterdir())):
         raise FileError(f"{path} exists and is not empty: choose another directory")

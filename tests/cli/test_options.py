@@ -8,8 +8,18 @@ from pathlib import Path
 import pytest
 
 from minicnn.cli import options
-from minicnn.cli.options import Parser, commas, destination, name_of, names, shape, to_integer, to_number
-from minicnn.cli.train import add_settings
+from minicnn.cli.options import (
+    Parser,
+    commas,
+    destination,
+    given_path,
+    name_of,
+    names,
+    shape,
+    to_integer,
+    to_number,
+)
+from minicnn.cli.train import _new_directory, _quoted, add_settings
 from minicnn.errors import InputError
 
 
@@ -129,3 +139,41 @@ def test_the_default_destination_is_checked_too(parser, folder, capsys):
     with pytest.raises(SystemExit):
         parser.parse_args([])
     assert "argument --picture: picture.png could not be written: it is a directory" in capsys.readouterr().err
+
+
+# Odd paths.
+
+LONG = "a" * 300
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["train", "--out", LONG], f"argument --out: {LONG} could not be written: the name is too long"),
+    (["train", "--resume", LONG], f"--resume {LONG}: there is no last.safetensors in it"),
+    (["eval", LONG], f"{LONG}: there is no such file"), (["data", "--data", LONG], "there is no such directory"),
+    (["data", "--data", "~nobody-here/x"], "--data ~nobody-here/x: there is no such directory")])
+def test_a_name_that_is_too_long_or_of_nobody(arguments, message, refused):
+    assert message in refused(*arguments)
+
+
+@pytest.mark.parametrize(("arguments", "name"), [
+    (["train", "--dry-run", "--dataset", "mnist5k"], "runs"), (["train", "--out", "run"], "run"),
+    (["animate"], "animation.gif"), (["animate", "--out", "frames"], "frames"),
+    (["eval", "--picture", "a.png"], "a.png")])
+def test_a_current_directory_that_was_removed(arguments, name, refused, folder, monkeypatch):
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    assert f"{name} could not be written: the current directory does not exist any more" in refused(*arguments)
+
+
+def test_the_home_directory(folder, monkeypatch):
+    """A shell leaves the ~ of --out=~/run as it is."""
+    monkeypatch.setenv("HOME", str(folder))
+    assert given_path("~/digits") == str(folder / "digits")
+    assert destination(".png")("~/a.png") == folder / "a.png" and _new_directory("~/run") == folder / "run"
+    with pytest.raises(argparse.ArgumentTypeError, match="the path is empty"):
+        given_path(" ")
+
+
+def test_a_path_in_a_line_for_the_shell():
+    assert [_quoted(Path(name)) for name in ("runs/a", "my run", "-x")] == ["runs/a", "'my run'", "./-x"]
