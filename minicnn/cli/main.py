@@ -14,20 +14,23 @@ import platform
 import shlex
 import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import InputError, MinicnnError, own_place
-from ..progress.interrupts import AtOnce, handled, ignore_signals
+from ..errors import InputError, MinicnnError, own_place, raised_in
+from ..progress.interrupts import SIGNALS, AtOnce, handled, ignore_signals
+from ..progress.streams import apart, lasting
 from . import BUG, OK, WRONG_INPUT
 from .options import Parser
-from .output import apart, lasting, replacements
+from .output import replacements
 
 COMMANDS = ("train", "eval", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore", "bench")
 
 ALONE = ("train", "invariance", "bench")                # mpiexec must not start these
+PATIENCE = 1.0                          # seconds until a note about threads of the user's code
 PROCESSES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")     # how many processes mpiexec started
 
 
@@ -37,19 +40,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     handler = AtOnce()
     with lasting(), handled(handler, restore=not own_process):
         try:
-            status = _parsed_and_run(argv)
+            status = _parsed_and_run(argv, own_process)
             status = 128 + handler.number if handler.number else status     # Python has lost the exception
         except KeyboardInterrupt as stop:               # also SIGTERM and SIGHUP
             _print_error(f"\n{getattr(stop, 'prog', 'minicnn')}: interrupted{f': {stop}' if str(stop) else ''}")
             status = 128 + getattr(stop, "signal", handler.number or signal.SIGINT)
             exec("pass")        # resets Python's note of a KeyboardInterrupt inside of exec, which changes the status
         finally:
-            if own_process:
+            if own_process and not _waits_for_threads():
                 ignore_signals()                        # the rest of a burst must not disturb the end
         return status
 
 
-def _parsed_and_run(argv):
+def _parsed_and_run(argv, own_process):
     try:
         from ..conv.runtime.threads import check_environment  # imports NumPy; Ctrl-C ends it well here
         check_environment()                             # before numba is imported
@@ -60,10 +63,10 @@ def _parsed_and_run(argv):
         arguments = parser.parse_args(argv)
     except SystemExit as stop:                          # --help, --version, or wrong usage; argparse has printed it
         return stop.code if isinstance(stop.code, int) else OK
-    except MinicnnError as error:
+    except (MinicnnError, OSError) as error:
         _print_error(f"minicnn: error: {error}")
         return WRONG_INPUT
-    return _run(arguments, argv)
+    return _run(arguments, argv, own_process)
 
 
 def make_parser() -> Parser:
@@ -78,11 +81,11 @@ def make_parser() -> Parser:
     return parser
 
 
-def _run(arguments, argv):
+def _run(arguments, argv, own_process):
     try:
         if arguments.command in ALONE:
             _refuse_many_processes(arguments.prog)
-        with apart(), replacements(arguments.destinations), _warning_lines(arguments.prog):
+        with apart(restore=not own_process), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
     except KeyboardInterrupt as stop:                   # first, because `Terminated` is a SystemExit too
         stop.prog = arguments.prog                      # type: ignore[attr-defined]
@@ -92,16 +95,29 @@ def _run(arguments, argv):
             traceback.print_exc()
         _print_error(f"{arguments.prog}: error: {str(error) or 'there is not enough memory'}")
         return WRONG_INPUT
-    except SystemExit as stop:                          # minicnn itself never raises it here
-        _print_error(f"{arguments.prog}: error: your code ended the program (SystemExit({stop.code!r})); it must "
-                     "return")
-        return WRONG_INPUT
     except Exception:
         traceback.print_exc()
         _print_error(f"{arguments.prog}: this is a bug in minicnn. Please report it with the lines above and this one: "
                      f"minicnn {__version__}, Python {platform.python_version()}, {platform.platform()}, command line: "
                      f"{shlex.join(['minicnn', *argv])}")
         return BUG
+    except BaseException as stop:                       # minicnn itself never raises SystemExit or the like here
+        _print_error(f"{arguments.prog}: error: your code ended the program by {stop!r}{raised_in(stop)}; it must "
+                     "return")
+        return WRONG_INPUT
+
+
+def _waits_for_threads():
+    """Whether Python will wait for threads that the user's code started. Then a signal ends the process."""
+    others = [one.name for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    if others:
+        note = threading.Timer(PATIENCE, _print_error, [f"minicnn: your code left a thread running ({others[0]}); "
+                                                        "Ctrl-C ends it"])
+        note.daemon = True
+        note.start()
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+    return bool(others)
 
 
 def _refuse_many_processes(prog):

@@ -1,6 +1,6 @@
 """Print results on stdout (`print_line`, `print_text`, `print_table`, `print_result`), notes on stderr (`note_stderr`).
 
-Tables fit the width of the terminal. A stream that is closed, or loses its reader, does not stop a command.
+Tables fit the width of the terminal.
 """
 
 from __future__ import annotations
@@ -15,94 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from ..files.json_text import as_json
+from ..progress.streams import results
 
 GAP = 2                                                 # spaces between two columns
+WIDEST = 1000                                           # characters of a line
 HIDDEN = "columns that do not fit"
-_results: list[Any] = []                                # while `apart` is open: the stream of the results
-
-
-class _Lasting:
-    """A stream whose reader may go away, as in `minicnn info | head -1`. Text that is written after that is lost."""
-
-    def __init__(self, stream: Any, raises: bool):
-        self.stream, self.raises = stream, raises       # raises: raise errors other than a closed pipe: a full disk
-
-    def write(self, text: str) -> int:
-        self._try(lambda: self.stream.write(text))
-        return len(text)
-
-    def flush(self) -> None:
-        self._try(self.stream.flush)
-
-    def _try(self, action):
-        try:
-            action()
-        except OSError as error:
-            with contextlib.suppress(OSError, ValueError):          # a stream without a descriptor stays as it is
-                os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
-            if self.raises and not isinstance(error, BrokenPipeError):
-                raise
-
-    def __getattr__(self, name):
-        return getattr(self.stream, name)
-
-
-@contextlib.contextmanager
-def lasting() -> Iterator[None]:
-    """Context manager: the command does its work even if stdout or stderr is closed or loses its reader."""
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:                                 # closed by `>&-`: the next open file would get this number
-            os.open(os.devnull, os.O_RDWR)
-    before = sys.stdout, sys.stderr
-    sys.stdout = _Lasting(sys.stdout or open(os.devnull, "w"), True)            # noqa: SIM115
-    sys.stderr = _Lasting(sys.stderr or open(os.devnull, "w"), False)           # noqa: SIM115
-    try:
-        yield
-    finally:
-        sys.stderr.flush()
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-        sys.stdout, sys.stderr = before
-
-
-@contextlib.contextmanager
-def apart() -> Iterator[None]:
-    """Context manager: inside, only the functions `print_...` reach stdout.
-
-    Text that a user's code, a library or another process prints on stdout goes to stderr.
-    """
-    stdout = sys.stdout
-    try:
-        real = stdout.fileno() == 1
-    except (OSError, ValueError, AttributeError):       # not a file, because a test captures stdout
-        real = False
-    if real:
-        stdout.flush()
-        results: Any = _Lasting(os.fdopen(os.dup(1), "w", encoding=stdout.encoding, errors=stdout.errors), True)
-        os.dup2(2, 1)
-    else:
-        results = stdout
-    _results.append(results)
-    sys.stdout = sys.stderr
-    try:
-        yield
-        results.flush()
-    finally:
-        sys.stdout = stdout
-        _results.pop()
-        if real:
-            with contextlib.suppress(OSError):
-                results.flush()
-            os.dup2(results.fileno(), 1)
-            results.stream.close()
 
 
 def print_line(text: str) -> None:
     """Print a line of the result on stdout, as it is."""
-    stream = _results[-1] if _results else sys.stdout
-    print(text, file=stream, flush=True)
+    print(text, file=results(), flush=True)
 
 
 def print_result(arguments: Any, result: Any, text: Callable[[], object]) -> None:
@@ -147,12 +69,13 @@ def _identity(path):
 def width() -> int:
     """The width of the result in characters: COLUMNS if it is set, else that of the terminal, else 80."""
     given = os.environ.get("COLUMNS", "")
-    if given.isascii() and given.isdigit() and int(given) > 0:
-        return max(20, int(given))
+    if given.isascii() and given.isdigit() and int(given[:9]) > 0:
+        return min(max(20, int(given[:9])), WIDEST)
     try:
-        return max(20, os.get_terminal_size((_results[-1] if _results else sys.stdout).fileno()).columns)
+        columns = os.get_terminal_size(results().fileno()).columns
     except (OSError, ValueError, AttributeError):
-        return 80
+        columns = 0
+    return max(20, columns) if columns else 80          # a terminal in a container may say 0
 
 
 def wrap(text: str, columns: int, indent: str = "") -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import InputError
+from ..errors import InputError, raised_in
 
 
 def load_object(spec: str) -> Any:
@@ -40,10 +40,13 @@ def load_object_and_module(spec: str) -> tuple[Any, ModuleType, str]:
     place, _, name = spec.rpartition(":")
     if not place or not name.isidentifier():
         raise InputError(f"{spec!r}: write path/to/file.py:function or module:attribute")
-    module = _run_file(Path(place)) if place.endswith(".py") else _import(place)
-    if not hasattr(module, name):
-        raise InputError(f"{place} has no {name}; it has {', '.join(_names(module)) or 'no functions'}")
-    return getattr(module, name), module, name
+    module = _run_file(Path(os.path.expanduser(place))) if place.endswith(".py") else _import(place)
+    try:
+        return getattr(module, name), module, name
+    except AttributeError:
+        raise InputError(f"{place} has no {name}; it has {', '.join(_names(module)) or 'no functions'}") from None
+    except Exception as error:                          # of the module's own __getattr__
+        raise InputError(f"{place} has no {name}: {type(error).__name__}: {error}{raised_in(error)}") from error
 
 
 def refuse_class(value: Any, spec: str) -> None:
@@ -54,9 +57,9 @@ def refuse_class(value: Any, spec: str) -> None:
 
 def _names(module):
     """The public names of a module: those that it lists, else those of the functions and classes made in it."""
-    listed = getattr(module, "__all__", None)
-    if listed is not None:
-        return list(listed)
+    listed = vars(module).get("__all__")
+    if isinstance(listed, (list, tuple)):
+        return list(map(str, listed))
     own = lambda value: getattr(value, "__module__", None) == module.__name__
     return [name for name, value in vars(module).items() if own(value)]
 
@@ -64,17 +67,18 @@ def _names(module):
 def _import(name):
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:                      # also SystemExit, or one that a framework of tests raises
         hint = f". For the file {name}.py write {name}.py:FUNCTION" if os.path.isfile(f"{name}.py") else ""
         raise InputError(f"the module {name} cannot be imported: {type(error).__name__}: {error}{hint}") from error
 
 
 def _run_file(path):
     """Run a file and return its module. The code can import files beside it, at once or later inside of a function."""
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a directory, not a file")
     if not os.path.isfile(path):
-        raise InputError(f"{path}: there is no such file")
+        raise InputError(f"{path}: there is no such file" if not os.path.exists(path) else
+                         f"{path} is {'a directory' if os.path.isdir(path) else 'a pipe or a device'}, not a file")
     path, given = path.resolve(), path
     spec = importlib.util.spec_from_file_location(f"user_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
@@ -83,7 +87,9 @@ def _run_file(path):
     sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise InputError(f"{given} does not run: {type(error).__name__}: {_text(error, path)}") from error
     finally:
         with contextlib.suppress(ValueError):           # the file may have changed sys.path

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -76,7 +77,7 @@ def test_a_bug_keeps_its_traceback_and_says_how_to_report_it(run, monkeypatch):
 
 @pytest.mark.parametrize(("error", "message"), [
     (OSError(28, "No space left on device"), "No space left on device"), (MemoryError(), "there is not enough memory"),
-    (SystemExit(0), "your code ended the program (SystemExit(0)); it must return")])
+    (SystemExit(0), "your code ended the program by SystemExit(0)")])
 def test_errors_of_the_surroundings_have_status_2(error, message, refused, monkeypatch):
     fail(monkeypatch, error)
     assert message in refused("info")
@@ -120,12 +121,37 @@ def test_a_wrong_number_of_threads_in_the_environment(name, value):
 
 
 def test_json_is_alone_on_stdout_of_a_process(folder):
-    (folder / "loud.py").write_text("import os\nprint('hello')\nos.system('echo world')\ndef same(f):\n"
-                                    "    print('again')\n    return f\n")
+    (folder / "loud.py").write_text("import atexit, os, sys\nprint('hello')\nos.system('echo world')\n"
+                                    "atexit.register(print, 'at the end')\ndef same(f):\n    print('again')\n"
+                                    "    print('past sys.stdout', file=sys.__stdout__)\n    return f\n")
     done = subprocess.run([*MINICNN, "verify", "loud.py:same", "--json", "--size", "5,5"], capture_output=True,
                           text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert done.returncode == 0 and json.loads(done.stdout)["convolution"] is True and done.stdout.count("\n") == 1
-    assert all(word in done.stderr for word in ("hello", "world", "again"))
+    assert all(words in done.stderr for words in ("hello", "world", "again", "at the end", "past sys.stdout"))
+
+
+def test_a_thread_of_the_users_code_does_not_make_the_process_deaf(folder):
+    (folder / "busy.py").write_text("import threading\nthreading.Thread(target=threading.Event().wait, name='forever')"
+                                    ".start()\ndef same(f):\n    return f\n")
+    process = subprocess.Popen([*MINICNN, "verify", "busy.py:same", "--size", "5,5"], stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert process.stdout.readline().startswith("a convolution")
+    assert process.stderr.readline() == "minicnn: your code left a thread running (forever); Ctrl-C ends it\n"
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("where", ["import", "call"])
+def test_an_exception_that_is_no_exception_of_python(where, refused, folder):
+    """As a framework of tests raises it. By itself, Python would end with status 1, as for a check that failed."""
+    stop = "class Skipped(BaseException):\n    pass\n"
+    (folder / "mine.py").write_text(stop + ("raise Skipped('enough')\n" if where == "import" else
+                                            "def f(x):\n    raise Skipped('enough')\n"))
+    message = {"import": "mine.py does not run: Skipped: enough (line 3)",
+               "call": "your code ended the program by Skipped('enough') (in mine.py, line 4); it must return"}[where]
+    for command in ("verify", "gradcheck"):
+        assert message in refused(command, "mine.py:f")
 
 
 @pytest.mark.parametrize(("line", "status"), [

@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 
 import pytest
 
-from minicnn.cli.output import Column, as_json, replacements, table, width, wrap
+from minicnn.cli.output import WIDEST, Column, as_json, replacements, table, width, wrap
 
 COLUMNS = (Column("name", left=True, least=8), Column("median"), Column("peak MB", 2), Column("error", 1),
            Column("flag", left=True))
@@ -64,3 +65,12 @@ def test_replacements_are_told(folder, capsys):
         (folder / "part").write_text("new")
         os.replace(folder / "part", old)
     assert capsys.readouterr().err == f"{old}: replaced\n"
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(0, 80), (1, 20), (90, 90)])
+def test_the_width_of_a_terminal(columns, expected, monkeypatch):
+    monkeypatch.setattr("minicnn.cli.output.results", lambda: sys.__stdout__)
+    monkeypatch.setattr(os, "get_terminal_size", lambda descriptor: os.terminal_size((columns, 24)))
+    assert width() == expected
+    monkeypatch.setenv("COLUMNS", "10000000000")
+    assert width() == WIDEST

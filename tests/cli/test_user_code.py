@@ -1,5 +1,7 @@
 """Functions of the user's own files: they are found and run, and an error names their line."""
 
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -43,7 +45,10 @@ def test_a_file_that_changes_the_directory_or_the_path(folder):
     ("a = 1\nb = a / 0\n", r"mine.py does not run: ZeroDivisionError: division by zero \(line 2\)$"),
     ("def f(:\n", r"^mine.py does not run: SyntaxError: invalid syntax \(line 1\)$"),
     ("import broken_neighbour\n", r"^mine.py does not run: SyntaxError: .*\(broken_neighbour.py, line 1\) \(line 1\)$"),
-    ("def g(x):\n    return x\n", "mine.py has no f; it has g"), ("", "mine.py has no f; it has no functions")])
+    ("def g(x):\n    return x\n", "mine.py has no f; it has g"), ("", "mine.py has no f; it has no functions"),
+    ("__all__ = [1, 'g']\n", "mine.py has no f; it has 1, g"),
+    ("__all__ = 3\n", "mine.py has no f; it has no functions"),
+    ("def __getattr__(name):\n    raise KeyError(name)\n", r"mine.py has no f: KeyError: 'f' \(in mine.py, line 2\)$")])
 def test_a_file_that_does_not_run(text, message):
     write("broken_neighbour.py", "def f(:\n")
     write("mine.py", text)
@@ -78,3 +83,16 @@ def test_a_name_that_is_too_long_is_no_file():
     for spec in (f"{'a' * 300}.py:f", f"{'a' * 300}:f", "a\0b.py:f"):
         with pytest.raises(InputError, match="there is no such file|cannot be imported"):
             load_object(spec)
+
+
+def test_the_users_code_may_close_the_streams(run, folder):
+    (folder / "mine.py").write_text("import sys\ndef same(f):\n    with sys.stdout as out:\n        out.write('.')\n"
+                                    "    sys.stdout.close()\n    return f\n")
+    status, out, err = run("verify", "mine.py:same", "--size", "5,5", "--json")
+    assert status == 0 and json.loads(out)["convolution"] is True and "." in err
+
+
+def test_a_pipe_is_no_file_of_code():
+    os.mkfifo("pipe.py")
+    with pytest.raises(InputError, match="pipe.py is a pipe or a device, not a file"):
+        load_object("pipe.py:f")
