@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "examples"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
 PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "invariance_and_pooling"}
 
 
@@ -16,7 +17,7 @@ PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "inva
 def test_example(script, tmp_path):
     picture = tmp_path / "picture.png"
     process = subprocess.run([sys.executable, "-W", "error", script, picture], cwd=tmp_path, capture_output=True,
-                             text=True, timeout=1200, env={**os.environ, "PYTHONPATH": str(FOLDER.parent)})
+                             text=True, timeout=1200, env=ENVIRONMENT)
     assert process.returncode == 0, process.stderr
     assert picture.exists() == (script.stem in PICTURES) == (f"picture: {picture}" in process.stdout)
     assert "nan" not in process.stdout.split()
@@ -25,7 +26,7 @@ def test_example(script, tmp_path):
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_a_picture_that_cannot_be_written_is_told_before_the_work(name, tmp_path):
     process = subprocess.run([sys.executable, FOLDER / f"{name}.py", tmp_path / "nowhere" / "a.png"], cwd=tmp_path,
-                             capture_output=True, text=True)
+                             capture_output=True, text=True, env=ENVIRONMENT)
     assert process.returncode == 1 and process.stdout == "" and "Traceback" not in process.stderr
     assert "a.png could not be written: its directory does not exist; create it first" in process.stderr
 

@@ -1,6 +1,7 @@
 """Long tapes, threads, forks, exceptions and Ctrl-C in the middle of backward."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -39,9 +40,12 @@ print(next(int(line.split()[1]) * 1024 for line in status if line.startswith("Vm
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the peak memory of a process alone, without its parent's")
-@pytest.mark.parametrize("count", [50_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
-def test_walks_of_a_million_operations_are_bounded(count):
-    """Without recursion, and with at most 2 KB for each operation; the interpreter takes up to 600 MB."""
+@pytest.mark.parametrize("count", [200_000])
+def test_walks_of_many_operations_are_bounded(count):
+    """Without recursion, and with at most 2 KB for each operation; the interpreter takes up to 600 MB.
+
+    A million take about a minute.
+    """
     done = subprocess.run([sys.executable, "-c", LONG.format(count=count)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 600_000_000 + 2000 * count
@@ -116,16 +120,25 @@ def test_an_exception_in_backward_leaves_the_gradients_as_they_were(error):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no timer here")
 def test_ctrl_c_at_any_moment_gives_all_gradients_or_none(rng):
-    """An exception out of a signal handler at random moments of forward and backward, as Ctrl-C raises it."""
+    """An exception out of a signal handler at random moments of forward and backward, as Ctrl-C raises it.
+
+    Python loses an exception that is raised in a callback of the garbage collector, so no such callback may run here,
+    and the loop ends by the signal, not by the exception.
+    """
+    came = []
+
     def interrupt(number, frame):
+        came.append(number)
         raise KeyboardInterrupt
     before = signal.signal(signal.SIGALRM, interrupt)
+    gc.disable()
     try:
         for _ in range(200):
             params = []
+            came.clear()
             with contextlib.suppress(KeyboardInterrupt):
                 signal.setitimer(signal.ITIMER_REAL, 1e-5 + 2e-3 * rng.random())
-                while True:
+                while not came:
                     params = [leaf() for _ in range(20)]
                     y = params[0]
                     for p in params[1:]:
@@ -136,6 +149,7 @@ def test_ctrl_c_at_any_moment_gives_all_gradients_or_none(rng):
             assert grad_enabled()
             assert len({p.grad is None for p in params}) < 2, "some parameters have a gradient, others not"
     finally:
+        gc.enable()
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     x = leaf()
