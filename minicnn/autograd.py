@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .arithmetic import sum_over
+from .arithmetic import as_float_array, sum_over
 from .errors import InputError, InputTypeError, StateError
 from .grad_mode import grad_enabled as grad_enabled
 from .grad_mode import no_grad as no_grad
@@ -151,6 +151,22 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
                 gradients[parent] = np.asarray(gradients[parent] + part) if parent in gradients else part
         node.vjp, node.parents, node.inputs = None, (), ()
     return list(leaves.items())
+
+
+def sum_of_gradients(old: Any, new: np.ndarray) -> np.ndarray:
+    """The gradient that a leaf has, plus a new one, as a new array.
+
+    The user may have set the old one, to a number or an array of any floats. Another shape raises InputError.
+
+    >>> sum_of_gradients(0, np.ones(2))
+    array([1., 1.])
+    """
+    if type(old) is not np.ndarray or old.dtype != new.dtype or old.shape != new.shape:
+        old = as_float_array(old, new.dtype)
+        if old.shape not in ((), new.shape):
+            raise InputError(f"backward: the tensor of shape {new.shape} has a gradient of shape {old.shape} already; "
+                             "set its grad to None, or to an array of the same shape")
+    return np.asarray(old + new)
 
 
 def _topological_order(root):

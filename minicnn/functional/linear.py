@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
+from ..arithmetic import product
 from ..checks import axis, boolean, fraction, generator
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
-
-PIECE = 4096                    # terms of a sum that BLAS adds in the dtype of the operands
 
 
 def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor | np.ndarray | None = None) -> Tensor:
@@ -41,7 +40,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
                          "the last length of the input must be in_features")
-    out = _product(x, w.T)
+    out = product(x, w.T)
     tensors: tuple[Tensor, ...] = (input, weight)
     if bias is not None:
         bias = as_tensor(bias)
@@ -54,7 +53,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
         count = math.prod(grad.shape[:-1])
         rows = grad.reshape(count, w.shape[0])                          # (all leading axes, out_features)
         total = rows.sum(0, np.float64).astype(grad.dtype)
-        return (_product(grad, w), _product(rows.T, x.reshape(count, w.shape[1])), total)[:len(tensors)]
+        return (product(grad, w), product(rows.T, x.reshape(count, w.shape[1])), total)[:len(tensors)]
     return record(out, tensors, vjp)
 
 
@@ -113,13 +112,3 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
         return np.multiply(values, scale, out=np.zeros_like(values), where=kept)
     return record(scaled(input.data), (input,), lambda grad: (scaled(grad),))
 
-
-def _product(a, b):
-    """a (..., T) @ b (T, P). A long sum is cut into pieces, added in float64: its error does not grow with T."""
-    terms = a.shape[-1]
-    if terms <= PIECE:
-        return a @ b
-    out = np.zeros((*a.shape[:-1], b.shape[1]))
-    for start in range(0, terms, PIECE):
-        out += a[..., start:start + PIECE] @ b[start:start + PIECE]
-    return out.astype(np.result_type(a, b))

@@ -4,7 +4,8 @@ from . import init
 from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
 from .layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, conv_relu
 from .losses import CrossEntropyLoss, MSELoss
-from .module import Module, Parameter, Sequential
+from .module import Module, Sequential
+from .parameter import Parameter
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, MaxPool2d
 
 __all__ = [

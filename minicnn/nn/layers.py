@@ -16,7 +16,8 @@ from ..errors import InputError
 from ..tensor import Tensor
 from . import init
 from .activations import ReLU
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 
 class Conv2d(Module):
@@ -210,9 +211,12 @@ class BatchNorm2d(Module):
         momentum, training = self.momentum, self.training
         if self.track_running_stats and training and momentum is None:
             momentum = 1 / (float(self.num_batches_tracked) + 1)
-        out = F.batch_norm(input, self.running_mean, self.running_var, self.weight, self.bias,
-                           training or not self.track_running_stats, 0.0 if momentum is None else momentum, self.eps)
-        if "num_batches_tracked" in self.buffers and training and out.size:
+        mean, var = self.running_mean, self.running_var
+        if training and not self.track_running_stats:           # it may be switched off at any time
+            mean = var = None
+        out = F.batch_norm(input, mean, var, self.weight, self.bias, training or mean is None,
+                           0.0 if momentum is None else momentum, self.eps)
+        if "num_batches_tracked" in self.buffers and training and self.track_running_stats and out.size:
             self.num_batches_tracked += 1
         return out
 

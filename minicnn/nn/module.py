@@ -1,4 +1,4 @@
-"""Parameter, Module and Sequential: how layers own their parameters, name them, and save and load their state."""
+"""Module and Sequential: how layers own their parameters, name them, and save and load their state."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from ..checks import boolean
 from ..conv import Geometry
-from ..errors import InputTypeError
-from ..tensor import Tensor
+from ..errors import InputError, InputTypeError
+from ..tensor import Tensor  # noqa: F401 (for the examples)
+from .parameter import Parameter
 from .state import load_arrays
-
-
-class Parameter(Tensor):
-    """A Tensor that a Module lists among its parameters; it requires a gradient."""
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, requires_grad: bool = True) -> None:
-        super().__init__(data, requires_grad)
 
 
 class Window(NamedTuple):
@@ -84,6 +77,14 @@ class Module:
     buffers: tuple[str, ...] = ()
     ignored_state: tuple[str, ...] = ()
     _forward_hooks: dict[RemovableHandle, tuple[Callable, bool]] = {}      # empty; a module with hooks has its own
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in _flattened(vars(cls).items()):
+            if isinstance(value, (Module, Parameter)):
+                raise InputTypeError(f"{cls.__name__}.{name} is an attribute of the class, so that all objects would "
+                                     f"share this {type(value).__name__}, and none would train it: set self.{name} in "
+                                     "__init__")
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The layer's function; every subclass defines it."""
@@ -185,13 +186,18 @@ class Module:
                 stack.extend(reversed(children))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """(dotted name, Parameter) of all parameters, each once."""
-        seen = set()
+        """(dotted name, Parameter) of all parameters, each once. Two with the same name raise InputError."""
+        seen, names = set(), set()
         for prefix, module in self.named_modules():
-            for name, value in module._members():
+            for own, value in module._members():
                 if isinstance(value, Parameter) and id(value) not in seen:
+                    name = prefixed(prefix, own)
+                    if name in names:
+                        raise InputError(f"{type(self).__name__} has two parameters with the name {name!r}: rename an "
+                                         "attribute, or a key of a dict")
                     seen.add(id(value))
-                    yield prefixed(prefix, name), value
+                    names.add(name)
+                    yield name, value
 
     def parameters(self) -> list[Parameter]:
         """All parameters, in the order of `named_parameters`."""
@@ -204,6 +210,7 @@ class Module:
 
     def train(self, mode: bool = True) -> Self:
         """Training mode (dropout drops, batch norm uses the batch) for this module and all in it; returns self."""
+        mode = boolean("train: mode", mode)
         for _, module in self.named_modules():
             module.training = mode
         return self
@@ -278,16 +285,7 @@ class Module:
 
     def _members(self):
         """(name, value) of the attributes, and of the elements of lists, tuples and dicts."""
-        inside = set()                                  # containers, by id: a list may contain itself
-        stack = [(name, value) for name, value in reversed(vars(self).items()) if name != "_forward_hooks"]
-        while stack:
-            name, value = stack.pop()
-            if not isinstance(value, (list, tuple, dict)):
-                yield name, value
-            elif id(value) not in inside:
-                inside.add(id(value))
-                items = value.items() if isinstance(value, dict) else enumerate(value)
-                stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
+        return _flattened((name, value) for name, value in vars(self).items() if name != "_forward_hooks")
 
     def _state(self):
         for name, parameter in self.named_parameters():
@@ -295,6 +293,20 @@ class Module:
         for prefix, module in self.named_modules():
             for name in module.buffers:
                 yield prefixed(prefix, name), getattr(module, name)
+
+
+def _flattened(members):
+    """(name, value) of the members, and of the elements of lists, tuples and dicts among them."""
+    inside = set()                                      # containers, by id: a list may contain itself
+    stack = list(members)[::-1]
+    while stack:
+        name, value = stack.pop()
+        if not isinstance(value, (list, tuple, dict)):
+            yield name, value
+        elif id(value) not in inside:
+            inside.add(id(value))
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            stack.extend(reversed([(f"{name}.{key}", item) for key, item in items]))
 
 
 def prefixed(prefix: str, name: str) -> str:

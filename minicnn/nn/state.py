@@ -53,6 +53,8 @@ def load_arrays(own: dict[str, np.ndarray], state: Mapping[str, Any], strict: bo
             given = _as_array(state[name])
             if given.shape != array.shape:
                 found["wrong shape"].append(f"{name} is {given.shape} but must be {array.shape}")
+            elif not array.flags.writeable:
+                found["wrong values"].append(f"{name} cannot be filled: its array is read-only")
             elif reason := why_not_stored(given, array.dtype):
                 found["wrong values"].append(f"{name} {reason}")
             else:

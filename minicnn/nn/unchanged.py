@@ -11,7 +11,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from .module import Module, Parameter
+from .module import Module
+from .parameter import Parameter
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import boolean, fraction, number, unmasked, why_not_stored
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, StateError
 from ..tensor import Tensor
 
 
@@ -278,6 +278,8 @@ def _gradient(i, param):
         if reason:
             raise InputTypeError(f"step: the gradient of params[{i}] {reason}: it must be an array of {param.dtype}")
         grad = np.asarray(grad, param.dtype)
+    if not param.data.flags.writeable:
+        raise StateError(f"step: the array of params[{i}] is read-only: make the parameter of a copy")
     if grad.shape != param.shape:
         raise InputError(f"step: params[{i}] has shape {param.shape}, its gradient {grad.shape}")
     return grad

@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 class Conversions:
     """The part of Tensor that gives its values to Python and NumPy."""
 
-    __slots__ = ("data", "grad", "requires_grad", "_node", "__weakref__")
+    __slots__ = ("data", "grad", "_requires_grad", "_node", "__weakref__")
     data: np.ndarray
     grad: np.ndarray | None
-    requires_grad: bool
+    _requires_grad: bool
     _node: Node | None
 
     @property
     def _recorded(self) -> bool:
         """Whether an operation on this tensor would be recorded now: it requires a gradient, outside of no_grad."""
-        return self.requires_grad and grad_mode.grad_enabled()
+        return self._requires_grad and grad_mode.grad_enabled()
 
     def __repr__(self) -> str:
         body = np.array2string(self.data, separator=", ", prefix="Tensor(")
         dtype = "" if self.data.dtype == np.float32 else f", dtype={self.data.dtype}"
-        made_by = f", made by {self._node.name}" if self._node else ", requires_grad=True" if self.requires_grad else ""
+        leaf = ", requires_grad=True" if self._requires_grad else ""
+        made_by = f", made by {self._node.name}" if self._node else leaf
         return f"Tensor({body}{dtype}{made_by})"
 
     def __format__(self, spec: str) -> str:

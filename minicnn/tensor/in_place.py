@@ -58,7 +58,7 @@ class InPlace(Conversions):
     def _become(self, operation, other, symbol):
         """Turn this tensor into the recorded result of the operation."""
         new = f"x = x {symbol} y for a new tensor"
-        if self.requires_grad and self._node is None:
+        if self._requires_grad and self._node is None:
             raise StateError(f"x {symbol}= y: x is a leaf that requires a gradient, and would cease to be. To "
                              f"change its values, put x {symbol}= y inside of `with minicnn.no_grad():`; else write "
                              f"{new}")
@@ -71,7 +71,7 @@ class InPlace(Conversions):
                              f"{self.data.shape} and {self.data.dtype}: write {new}")
         if self._node is not None:
             result._node.keep, self._node.keep = self._node.keep, None           # of retain_grad
-        self.data, self._node, self.requires_grad = result.data, result._node, result.requires_grad
+        self.data, self._node, self._requires_grad = result.data, result._node, result._requires_grad
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:

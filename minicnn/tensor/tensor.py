@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import arithmetic, autograd
+from ..checks import boolean
 from ..errors import InputError, InputTypeError, StateError
 from . import numpy_functions
 from .conversions import Conversions, data_of
@@ -70,8 +71,20 @@ class Tensor(InPlace):
                 "this is a Tensor already; use x.detach() for one that shares its data without a history")
         self.data: np.ndarray = arithmetic.as_float_array(data, dtype)
         self.grad: np.ndarray | None = None
-        self.requires_grad = bool(requires_grad)
         self._node: autograd.Node | None = None
+        self.requires_grad = requires_grad
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether `backward` computes the gradient. It can be set for a leaf only."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        value = boolean("requires_grad", value)
+        if self._node is not None and value != self._requires_grad:
+            raise StateError(f"requires_grad: this tensor was made by {self._node.name}; use x.detach() to cut it off")
+        self._requires_grad = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -134,7 +147,7 @@ class Tensor(InPlace):
             This tensor needs no gradient; the cotangent is missing; an earlier backward freed the graph; an array was
             changed in place.
         InputError
-            The cotangent has another shape.
+            The cotangent, or a gradient that a leaf has already, has another shape.
         """
         if not self.requires_grad:
             raise StateError("backward: this tensor needs no gradient; give an input requires_grad=True and compute "
@@ -153,7 +166,8 @@ class Tensor(InPlace):
             if tensor is not None:
                 # a new array: a later += must not change an array that a vjp returned or received
                 tensors.append(tensor)
-                grads.append(np.array(grad, order="K") if tensor.grad is None else np.asarray(tensor.grad + grad))
+                old = data_of(tensor.grad)
+                grads.append(np.array(grad, order="K") if old is None else autograd.sum_of_gradients(old, grad))
         deque(map(_SET_GRAD, tensors, grads), maxlen=0)      # all or none: Ctrl-C cannot come in between
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -301,14 +315,14 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
             f"{name or sys._getframe(1).f_code.co_name}: record takes the inputs as a tuple of Tensors, as "
             "in record(out, (x,), vjp)")
     result = Tensor(out, dtype=out.dtype)
-    if autograd.grad_enabled() and any(t.requires_grad for t in inputs):
+    if autograd.grad_enabled() and True in [t._requires_grad for t in inputs]:
         name = name or sys._getframe(1).f_code.co_name
-        parents = tuple([(t._node or t) if t.requires_grad else None for t in inputs])
+        parents = tuple([(t._node or t) if t._requires_grad else None for t in inputs])
         watched = tuple([autograd.Watched(t.data, t._node is not None) for t in inputs])
         if True in [result.data is t.data for t in inputs]:
             result.data = result.data.view()      # the operation returned its input, which must stay writeable
         result.data.flags.writeable = False
-        result.requires_grad = True
+        result._requires_grad = True
         result._node = autograd.Node(name, vjp, parents, watched, out.dtype)
     return result
 

@@ -69,3 +69,15 @@ def test_repr(module, text):
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_batch_norm_with_its_statistics_switched_off_later(rng):
+    norm, x = nn.BatchNorm2d(2, momentum=None, dtype=np.float64), rng.normal(3, 2, (4, 2, 3, 3))
+    norm(Tensor(x))
+    mean, batch = norm.running_mean.copy(), norm(Tensor(x)).data
+    norm.track_running_stats = False
+    np.testing.assert_array_equal(norm(Tensor(x + 1)).data.round(9), batch.round(9))
+    assert (norm.running_mean == mean).all() and norm.num_batches_tracked == 2
+    out = norm.eval()(Tensor(x)).data                           # the statistics that are there, as in PyTorch
+    norm.track_running_stats = True
+    np.testing.assert_array_equal(out, norm(Tensor(x)).data)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor, nn
+from minicnn import InputError, InputTypeError, Tensor, nn
 from minicnn.models import LeNet
 
 
@@ -152,3 +152,40 @@ def test_the_counter_of_pytorchs_batch_norm_is_accepted():
     assert model[1].num_batches_tracked == 7
     with pytest.raises(ValueError, match="unexpected: num_batches_tracked"):
         model.load_state_dict(state | {"num_batches_tracked": np.array(7)})
+
+
+def test_two_parameters_with_one_name_are_refused(rng):
+    for name, value in ("d", {"0": nn.Linear(1, 1), 0: nn.Linear(1, 1)}), ("0.x", nn.Parameter([1.0])):
+        model = nn.Sequential(nn.Sequential(), nn.ReLU())
+        model[0].x = nn.Parameter([2.0])
+        setattr(model, name, value)
+        with pytest.raises(InputError, match="Sequential has two parameters with the name '(d.0.weight|0.x)': rename"):
+            model.state_dict()
+
+
+@pytest.mark.parametrize("value", [nn.Linear(1, 1), [nn.ReLU()], nn.Parameter([1.0])])
+def test_a_module_or_parameter_of_the_class_is_refused(value):
+    with pytest.raises(InputTypeError, match=r"Net.layer\S* is an attribute of the class, .* set self.layer"):
+        type("Net", (nn.Module,), {"layer": value})
+
+
+def test_a_parameter_of_a_tensor_shares_its_array():
+    x = Tensor([1.0, 2.0])
+    assert nn.Parameter(x).data is x.data and nn.Parameter((nn.Parameter(x) * 2).detach()).requires_grad
+    with pytest.raises(InputTypeError, match=r"Parameter: this Tensor is the result .* write Parameter\(x\.det"):
+        nn.Parameter(nn.Parameter(x) * 2)
+
+
+@pytest.mark.parametrize("mode", ["yes", None, 1])
+def test_a_mode_is_true_or_false(mode):
+    with pytest.raises(InputTypeError, match="train: mode must be True or False, not"):
+        nn.ReLU().train(mode)
+
+
+def test_a_read_only_parameter_is_not_loaded():
+    layer = nn.Linear(1, 1)
+    before = layer.weight.data.copy()
+    layer.bias.data.flags.writeable = False
+    with pytest.raises(InputError, match="bias cannot be filled: its array is read-only"):
+        layer.load_state_dict({"weight": np.full((1, 1), 7.0), "bias": np.zeros(1)})
+    assert (layer.weight.data == before).all()

@@ -226,3 +226,12 @@ def test_a_foreign_state_is_refused_and_changes_nothing():
         with pytest.raises(ValueError, match=message):
             optimizer.load_state_dict(state)
     np.testing.assert_equal(optimizer.state_dict(), before)
+
+
+def test_a_read_only_parameter_is_refused():
+    array = np.ones(2)
+    array.flags.writeable = False
+    param = Tensor(array, requires_grad=True)
+    param.grad = np.ones(2)
+    with pytest.raises(RuntimeError, match=r"step: the array of params\[0\] is read-only: make the"):
+        SGD([param]).step()

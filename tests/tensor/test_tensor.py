@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor
+from minicnn import InputError, InputTypeError, StateError, Tensor
 from tests.reference import assert_gradients
 
 
@@ -150,3 +150,42 @@ def test_shapes_that_do_not_fit():
         Tensor(np.ones((2, 3))) @ Tensor(np.ones((4, 5)))
     with pytest.raises(ValueError, match="broadcast"):
         Tensor(np.ones(2)) + Tensor(np.ones(3))
+
+
+def test_requires_grad_is_true_or_false_and_set_for_leaves_only():
+    for wrong in (np.float64, "float64", 1, None):
+        with pytest.raises(InputTypeError, match="requires_grad must be True or False, not"):
+            Tensor([1.0], wrong)
+    x = Tensor([1.0], True)
+    y = x * 2
+    with pytest.raises(StateError, match=r"requires_grad: this tensor was made by mul; use x\.detach\(\)"):
+        y.requires_grad = False
+    y.requires_grad = True
+    x.requires_grad = False
+    assert not (x * 2).requires_grad
+
+
+@pytest.mark.parametrize("old", [0, np.float64(0), np.zeros(2, np.float32), np.zeros(2, int), Tensor([0.0, 0.0])])
+def test_a_gradient_set_by_hand_is_added_to(old):
+    x = Tensor(np.ones(2), requires_grad=True)
+    x.grad = old
+    (x * 3).sum().backward()
+    assert type(x.grad) is np.ndarray and x.grad.dtype == np.float64 and x.grad.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(("old", "message"), [
+    (np.zeros((2, 2)), r"the tensor of shape \(2,\) has a gradient of shape \(2, 2\) already; set its grad to None"),
+    (np.zeros(1), r"has a gradient of shape \(1,\)"), (np.zeros(2, complex), "not complex128"), ("a", "not <U1")])
+def test_a_gradient_of_another_kind_is_refused(old, message):
+    x = Tensor(np.ones(2), requires_grad=True)
+    x.grad = old
+    with pytest.raises((InputError, InputTypeError), match=message):
+        (x * 3).sum().backward()
+
+
+def test_long_products_of_float32_keep_their_digits():
+    tenth, n = np.float32(0.1), 2**21
+    x, y = Tensor(np.full(n, tenth), requires_grad=True), Tensor(np.full((n, 2), tenth), requires_grad=True)
+    np.testing.assert_allclose((x @ x.data).data, n * float(tenth) ** 2, rtol=1e-4)
+    np.testing.assert_allclose((x @ y).data, [n * float(tenth) ** 2] * 2, rtol=1e-4)
+    np.testing.assert_allclose((x.reshape(1, -1) @ y)[0].data, [n * float(tenth) ** 2] * 2, rtol=1e-4)
