@@ -168,10 +168,12 @@ class Findings:
 def start(operator: Operator, domain: str, images: TrialImages, bound: float | None) -> Findings:
     """Findings with the operator's context: op(0), the gain, and the precision of its arithmetic."""
     operator.batch = images.count
-    offset, f = operator(np.zeros((1, *operator.in_shape)))[0], images.draw(operator.in_shape)
-    f = f.astype(operator.dtype).astype(np.float64)
-    answers = operator(f)
-    if not images.integers and answers.any() and np.array_equal(answers, answers.astype(np.float32)):
+    f = images.draw(operator.in_shape).astype(operator.dtype).astype(np.float64)
+    answers = operator(f)                                       # before op(0), which the operator may keep as an answer
+    offset = operator(np.zeros((1, *operator.in_shape)))[0]
+    with np.errstate(over="ignore"):
+        single = answers.astype(np.float32)
+    if not images.integers and answers.any() and np.array_equal(answers, single):
         operator.eps = float(np.finfo(np.float32).eps)          # it computes in float32 and returns float64
     brightest = np.maximum(np.abs(f).max((1, 2, 3)), np.finfo(np.float32).tiny)
     gain = np.abs(answers - offset).max((2, 3)) / brightest[:, None]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import generator, is_integer, one_of
+from ..checks import generator, is_integer, number, one_of
 from ..errors import InputError, MinicnnError
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
@@ -18,7 +18,7 @@ from .laws import Equivariance, compare_sides
 from .operator import TIME_LIMIT, Operator, is_module, layer_operators
 from .report import Report
 from .signals import DOMAINS, TrialImages
-from .verifier import find_rates, is_affine, verify_convolution
+from .verifier import find_rates, is_affine, repetitions, verify_convolution
 from .witness import distinct
 
 TRIALS = 9                      # an impulse, and two images of each kind
@@ -61,7 +61,8 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
     ------
     EquivarianceError
         An error is larger, or on the torus the output is smaller or larger by a whole factor. The message names the
-        shift, the pixel, and the first layer of a Module that is not equivariant.
+        shift, the pixel, and the first layer of a Module that is not equivariant. Also if the result depends on more
+        than the image: on chance, on earlier calls, or on the other images of a batch.
     OperatorError
         The operator cannot be called.
     ValueError
@@ -82,17 +83,23 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
 op(S f) is 9, S op(f) is -9, error 1.8e+01, allowed 9.8e-15
     """
     one_of("domain", domain, DOMAINS)
+    atol, rtol = (None if value is None else number(name, value, least=0)
+                  for name, value in (("atol", atol), ("rtol", rtol)))
     operator = Operator(op, in_channels, size, dtype, time_limit)
     rng = generator("rng", rng, 0)
     pixels = operator.in_shape[1:]
     if domain == "torus" and operator.out_shape[1:] != pixels:
         _refuse_other_size(op, in_channels, pixels, operator.out_shape[1:], dtype)
-    for by in shifts:
-        if not all(is_integer(d) and abs(d) < n for d, n in zip(by, pixels, strict=True)):
+    for by in _sequence("shifts", shifts):
+        if np.shape(by) != (2,) or not all(is_integer(d) and abs(d) < n for d, n in zip(by, pixels, strict=True)):
             raise InputError(f"a shift must be two integers smaller than the image, {pixels}, not {by}")
     trials, found = TrialImages(rng, TRIALS, integers=False), []
     findings = start(operator, domain, trials, None)
     findings.explain = False
+    allowed = lambda one: one if atol is None and rtol is None else _with_tolerance(one, atol or 0.0, rtol or 0.0)
+    for _, _, difference, meaning in repetitions(findings, TrialImages(np.random.default_rng(0), TRIALS, False)):
+        if not allowed(difference).passed:
+            raise EquivarianceError(f"{meaning}, by up to {difference.error.max():.1e}")
     findings.measure_response(find_rates(findings, trials))
     findings.measure_mixing(trials, is_affine(findings, trials))
     context, shape = findings.context, findings.context.shape
@@ -100,9 +107,7 @@ op(S f) is 9, S op(f) is -9, error 1.8e+01, allowed 9.8e-15
     single, = findings.rounded([findings.combs(trials, shape)])
     for by in shifts:
         law = Equivariance((by[0], by[1]), (by[0], by[1]))
-        both = compare_sides(law, context, (dense,)), compare_sides(law, context, (single,))
-        if atol is not None or rtol is not None:
-            both = tuple(_with_tolerance(one, atol or 0.0, rtol or 0.0) for one in both)
+        both = allowed(compare_sides(law, context, (dense,))), allowed(compare_sides(law, context, (single,)))
         for one in both:
             if not one.passed:
                 n, *pixel = one.worst()
@@ -113,6 +118,12 @@ op(S f) is 9, S op(f) is -9, error 1.8e+01, allowed 9.8e-15
                     + _first_layer(op, in_channels, pixels, domain, dtype))
         found.append((by, max(float(one.error.max()) for one in both)))
     return found
+
+
+def _sequence(name, values):
+    if not isinstance(values, (list, tuple, np.ndarray)) or not len(values):
+        raise InputError(f"{name} must be a list of at least one pair of integers, as in [(1, 0)], not {values!r}")
+    return values
 
 
 def _with_tolerance(difference, atol, rtol):
@@ -211,8 +222,8 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     """
     layers = [(name, kind, up_to) for name, kind, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
     found = []
-    for number, (name, kind, up_to) in enumerate(layers):
-        part = Part(progress, number / len(layers), (number + 1) / len(layers), f"{name}: ")
+    for index, (name, kind, up_to) in enumerate(layers):
+        part = Part(progress, index / len(layers), (index + 1) / len(layers), f"{name}: ")
         report = verify_convolution(up_to, in_channels, size, domain, dtype, **options, progress=part)
         found.append(LayerReport(name, kind, report))
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import no_grad
-from ..checks import integer, number, pair
+from ..checks import float_dtype, integer, number, pair
 from ..errors import InputError, InputTypeError, raised_in
 from ..nn.calls import recorded_calls
 from ..nn.module import Module
@@ -77,10 +77,8 @@ class Operator:
                  time_limit: float = TIME_LIMIT):
         if not callable(op):
             raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
-        self.time_limit, self.dtype = number("time_limit", time_limit, above=0), np.dtype(dtype)
+        self.time_limit, self.dtype = number("time_limit", time_limit, above=0), float_dtype("dtype", dtype)
         self.in_shape = integer("in_channels", in_channels, 1), *pair("size", size, 1)
-        if self.dtype not in (np.float32, np.float64):
-            raise InputTypeError(f"dtype must be float32 or float64, not {self.dtype}")
         refuse_size("an image", self.in_shape)
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
@@ -141,7 +139,7 @@ class Operator:
 
     def _checked(self, out, count):
         out = out.data if isinstance(out, Tensor) else out
-        if not isinstance(out, np.ndarray):
+        if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
             raise OperatorError(f"the operator returned a {type(out).__name__}; it must return an array (N, C, H, W)")
         if out.dtype not in (np.float32, np.float64):
             raise OperatorError(f"the operator returned {out.dtype}; it must return float32 or float64")
@@ -208,7 +206,7 @@ def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
     """
     if not is_module(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
-    module = in_dtype(module, np.dtype(dtype))
+    module = in_dtype(module, float_dtype("dtype", dtype))
 
     def calls_of(images):
         with recorded_calls(module) as calls, no_grad():

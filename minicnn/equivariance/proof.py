@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..checks import unmasked
 from ..errors import InputError
 from ..nn.unchanged import looking
+from ..tensor import Tensor
 from .domains import axes_of
 from .impulse import convolve
 from .operator import TIME_LIMIT, Operator, OperatorError
@@ -186,7 +188,10 @@ def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -
     >>> derivation(np.abs, f).breaks, derivation(lambda f: f[..., ::-1], f).breaks
     ('linearity', 'equivariance')
     """
-    f = np.atleast_3d(np.asarray(f, np.float64).T).T                                    # (H, W) -> (1, H, W)
+    f = np.asarray(unmasked(f.data if isinstance(f, Tensor) else f))
+    if f.dtype.kind not in "biuf":
+        raise InputError(f"derivation: the image must have real numbers as pixels, not {f.dtype}")
+    f = np.atleast_3d(f.astype(np.float64).T).T                                         # (H, W) -> (1, H, W)
     if f.ndim != 3:
         raise InputError(f"derivation: the image must have shape (C, H, W) or (H, W), not {f.shape}")
     if not np.isfinite(f).all():
@@ -198,7 +203,10 @@ def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -
     offset = operator(np.zeros((1, *f.shape)))[0]
     L = lambda images: operator(images) - offset                                        # noqa: E731
     h = impulse_responses(L, f)
-    values = [step(L, f) for step in STEPS]
+    with np.errstate(over="ignore", invalid="ignore"):
+        values = [step(L, f) for step in STEPS]
+    if not np.isfinite(values).all():
+        raise InputError(f"derivation: sums of pixels up to {np.abs(f).max():.1e} overflow: give a darker image")
     tolerance = _tolerance(operator, f, h, values, offset)
     differences = [0.0, *(float(np.abs(b - a).max()) for a, b in zip(values, values[1:], strict=False))]
     steps = [Step(step.__name__.replace("_", " "), str(step.__doc__), value, difference, difference <= tolerance)

@@ -176,7 +176,7 @@ def verdict(affine: bool, lattice: Lattice, matches: bool, halo: tuple | None, h
     if (y.out, x.out) == (1, 1):
         return f"not a convolution: one number for an image; {_shifts(lattice)}"
     if matches:
-        return f"not a convolution, but {kind}; {_shifts(lattice)}"
+        return f"not a convolution, but {kind}{_warning(h)}; {_shifts(lattice)}"
     if halo:
         return f"not a convolution at the border, {halo} pixels (top, bottom, left, right), but {kind} inside"
     return f"linear{constant}; {_shifts(lattice)}"

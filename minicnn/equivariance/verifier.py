@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import generator, integer, number, one_of
+from ..checks import boolean, generator, integer, number, one_of
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
@@ -101,6 +101,7 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     ('not linear; equivariant to all shifts', True, 'L(-1 f) = -1 L(f)')
     """
     one_of("domain", domain, DOMAINS)
+    exhaustive, integers = boolean("exhaustive", exhaustive), boolean("integers", integers)
     count = integer("trials", trials, 1) + 1
     bound = None if bound is None else number("bound", bound, above=0)
     images = TrialImages(generator("rng", rng, 0), count, integers)
@@ -111,7 +112,10 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     findings = start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
                              "images": count, "checks": findings.checks}
-    unrepeatable = _unrepeatable(findings, images)
+    unrepeatable = ""
+    for name, says, difference, meaning in repetitions(findings, images):
+        findings.add_check(name, says, difference)
+        unrepeatable = unrepeatable or ("" if difference.passed else meaning)
     if unrepeatable:
         return Report(unrepeatable, **facts, deterministic=False)
     stages.update(1, len(STAGES), STAGES[1])
@@ -135,8 +139,8 @@ def _refuse_sizes(operator, domain, count):
     refuse_size("the responses to impulses", (places, operator.in_shape[0], *operator.out_shape), 4 * LARGEST)
 
 
-def _unrepeatable(findings, images):
-    """The verdict if the result depends on more than the image, else None."""
+def repetitions(findings: Findings, images: TrialImages) -> list[tuple[str, str, Difference, str]]:
+    """Two checks whether the result depends on the image alone: the name, the law, the difference, and the verdict."""
     context, operator = findings.context, findings.context.operator
     f = images.draw(operator.in_shape, min(images.count, 4))
     once, twice = operator(f), operator(f)
@@ -145,17 +149,12 @@ def _unrepeatable(findings, images):
                        noise_of(operator.alone, f, alone, images.rng, operator.eps))
     known, largest = np.ones(once.shape[2:], bool), context.largest((f,), once)
     other_algorithm = context.rounding.measured(noise, largest, np.inf)     # alone, a layer may choose another one
-    for name, other, says, rounding in (
-            ("determinism", twice, "op(f) = op(f), twice", context.rounding),
-            ("independence", alone, "op(f) = op(f), alone and in a batch", other_algorithm)):
-        tolerance = np.broadcast_to(rounding.of_largest(largest), once.shape)
-        findings.add_check(name, says, Difference(once, other, np.abs(once - other), tolerance, known))
-    determinism, independence = findings.checks
-    if not determinism.passed:
-        return "not deterministic: the same input gives different results"
-    if not independence.passed:
-        return "not an operator on single images: the result depends on the others in the batch"
-    return None
+    difference = lambda other, rounding: Difference(
+        once, other, np.abs(once - other), np.broadcast_to(rounding.of_largest(largest), once.shape), known)
+    return [("determinism", "op(f) = op(f), twice", difference(twice, context.rounding),
+             "not deterministic: the same input gives different results"),
+            ("independence", "op(f) = op(f), alone and in a batch", difference(alone, other_algorithm),
+             "not an operator on single images: the result depends on the others in the batch")]
 
 
 def is_affine(findings: Findings, images: TrialImages) -> bool:

@@ -71,10 +71,25 @@ def test_the_tolerance_of_check_equivariance():
     assert check_equivariance(lambda f: gain * f, size=8, atol=0, rtol=0.002)[0][1] > 1e-3
 
 
+@pytest.mark.parametrize(("op", "message"), [
+    (lambda f: f + np.random.default_rng().standard_normal(f.shape), "not deterministic: .* by up to .*e"),
+    (lambda f, calls=[]: f + len(calls.append(0) or calls), "not deterministic"),               # noqa: B006
+    (lambda f: f - f.mean(0), "not an operator on single images: the result depends on the others in the batch"),
+    (lambda f: f[::-1], "not an operator on single images")])
+def test_more_than_the_image_decides_the_result(op, message):
+    """The noise of such an operator must not count as its rounding."""
+    with pytest.raises(EquivarianceError, match=message):
+        check_equivariance(op, size=(6, 7))
+    assert check_equivariance(op, size=(6, 7), atol=1e3)
+
+
 @pytest.mark.parametrize(("arguments", "error", "message"), [
     ({"op": lambda f: f[..., 1:]}, InputError, r"as large as the input, .*, not \(16, 15\); .* domain='window'"),
     ({"shifts": [(100, 0)]}, InputError, r"two integers smaller than the image, \(16, 16\), not \(100, 0\)"),
     ({"shifts": [(0.5, 0)]}, InputError, r"two integers smaller than the image, \(16, 16\), not \(0\.5, 0\)"),
+    ({"shifts": []}, InputError, r"shifts must be a list of at least one pair of integers, as in \[\(1, 0\)\], not"),
+    ({"shifts": [(1,)]}, InputError, r"a shift must be two integers smaller than the image, \(16, 16\), not \(1,\)"),
+    ({"atol": np.nan}, InputError, "atol must be a number of at least 0, not nan"),
     ({"domain": "sphere"}, InputError, "domain must be one of 'torus', 'plane', 'window', not 'sphere'"),
 ])
 def test_misuse_of_check_equivariance(arguments, error, message):

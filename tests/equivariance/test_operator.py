@@ -25,6 +25,7 @@ def changes(f):
     (lambda f: f.astype(int), "returned int64"),
     (lambda f: f > 0, "returned bool"),
     (lambda f: f.tolist(), "returned a list"),
+    (lambda f: np.ma.masked_less(f, 0), "returned a MaskedArray"),
     (lambda f: f[:, :, :5], r"on the torus .* must return as many"),
     (Conv2d(1, 1, 9), "does it need a larger size, or other channels"),
     (Conv2d(3, 1, 3), "raised InputError"),
@@ -87,7 +88,7 @@ def test_a_module_keeps_its_dtype(rng):
     ((F.relu, 0, (8, 8)), InputError, "in_channels must be an integer of at least 1, not 0"),
     ((F.relu, 1, (0, 3)), InputError, r"size must be an integer or a pair of integers of at least 1, not \(0, 3\)"),
     ((F.relu, 10**6, 16), InputError, "an image would have 256,000,000 numbers, more than 16,777,216: give a smaller"),
-    ((F.relu, 1, 8, int), InputTypeError, "dtype must be float32 or float64, not int64"),
+    ((F.relu, 1, 8, int), InputTypeError, "dtype must be float32 or float64, not <class 'int'>"),
     ((F.relu, 1, 8, np.float64, 0), InputError, "time_limit must be a number above 0, not 0"),
 ])
 def test_misuse(arguments, error, message):

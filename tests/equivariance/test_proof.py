@@ -36,6 +36,12 @@ def test_derivation_of_nothing():
     assert found.breaks is None
     with pytest.raises(ValueError, match="not finite"):
         derivation(np.abs, np.full((3, 4), np.nan))
+    for image, message in ((np.full((2, 2), 1j), "must have real numbers as pixels, not complex128"),
+                           (np.full((2, 2), "a"), "must have real numbers as pixels, not <U1"),
+                           (np.full((3, 3), 1e308), r"sums of pixels up to 1.0e\+308 overflow: give a darker image"),
+                           (np.ma.masked_equal(np.eye(2), 0), "masked")):
+        with pytest.raises((ValueError, TypeError), match=message):
+            derivation(lambda f: f, image)
 
 
 def test_derivation_refuses_what_it_cannot_do(rng):

@@ -76,6 +76,8 @@ def test_what_only_bright_images_show():
 def test_a_circular_filter_on_the_plane_comes_with_a_warning():
     report = verify_convolution(lambda f: np.roll(f, 1, 3), domain="plane")
     assert "another size may tell more" in report.verdict
+    every_second = verify_convolution(lambda f: np.roll(f, 1, 3)[..., ::2, ::2], domain="plane")
+    assert "every 2 x 2-th pixel of one, with a kernel that reaches across the image" in every_second.verdict
 
 
 @pytest.mark.parametrize("domain", ["torus", "plane", "window"])
@@ -176,9 +178,22 @@ def test_results_that_change_come_before_anything_else(rng):
     assert [check.name for check in report.checks] == ["determinism", "independence"]
 
 
+def test_answers_that_an_operator_keeps():
+    """The first answer for each shape, as of a cache whose key is too coarse."""
+    kept = {}
+    report = verify_convolution(lambda f: kept.setdefault(f.shape, 2 * f), size=6)
+    assert not report and "not an operator on single images" in report.verdict
+
+
+def test_a_huge_gain_is_judged_without_a_warning():
+    assert verify_convolution(lambda f: 1e300 * f, size=5)
+
+
 @pytest.mark.parametrize(("arguments", "error", "message"), [
     ({"domain": "sphere"}, InputError, "domain must be one of 'torus', 'plane', 'window', not 'sphere'"),
     ({"trials": 0}, InputError, "trials must be an integer of at least 1, not 0"),
+    ({"dtype": "double float"}, InputTypeError, "dtype must be float32 or float64, not 'double float'"),
+    ({"exhaustive": "no"}, InputTypeError, "exhaustive must be True or False, not 'no'"),
     ({"bound": -1}, InputError, "bound must be a number above 0, not -1"),
     ({"rng": 3}, InputTypeError, r"rng must be a numpy.random.Generator such as numpy.random.default_rng\(3\), not 3"),
 ])
