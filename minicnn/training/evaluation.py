@@ -10,7 +10,7 @@ import numpy as np
 from .. import functional as F
 from ..autograd import no_grad
 from ..data import DataLoader
-from ..errors import InputError
+from ..errors import InputError, InputTypeError
 from ..nn import Module
 from ..nn.calls import evaluating
 from ..nn.unchanged import looking
@@ -28,11 +28,12 @@ class Evaluation:
     loss : float
         Mean cross-entropy.
     error : float
-        Fraction of wrong answers, 0 to 1.
+        Fraction of wrong answers, 0 to 1. An output with NaN or an infinite logit is no answer, and counts as wrong.
     predictions : ndarray of int, shape (n,)
+        The class, or -1 where there is no answer.
     probabilities : ndarray, shape (n, classes)
     confusion : ndarray of int, shape (classes, classes)
-        Row: true class; column: predicted.
+        Row: true class; column: predicted. Images without an answer are left out.
     """
 
     loss: float
@@ -64,19 +65,24 @@ def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: 
     InputError
         A label is not the number of a class, the model does not return (N, classes), or `DataLoader` refuses the
         images.
+    InputTypeError
+        `model` is not a Module.
     """
+    if not isinstance(model, Module):
+        raise InputTypeError(f"evaluate: the model must be a minicnn.nn.Module, not a {type(model).__name__}")
     loader = DataLoader(images, labels, batch_size)
     labels, parts = loader.labels, []
-    with evaluating(model), no_grad():
+    with evaluating(model), no_grad(), np.errstate(over="ignore", invalid="ignore"):    # the loss tells it
         for x, _ in loader:
             out = model(Tensor(x))
             classes = classes_of(model, out, len(x))
             check_labels("the labels", labels, classes)
             parts.append(F.log_softmax(out).data)
     log_p = np.concatenate(parts)
-    predictions = log_p.argmax(1)
+    answered = ~np.isnan(log_p).any(1)
+    predictions = np.where(answered, log_p.argmax(1), -1)
     confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, predictions), 1)
+    np.add.at(confusion, (labels[answered], predictions[answered]), 1)
     loss = -log_p[np.arange(len(labels)), labels].mean(dtype=np.float64)
     return Evaluation(float(loss), float((predictions != labels).mean()), predictions, np.exp(log_p), confusion)
 

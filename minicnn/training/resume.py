@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,10 @@ def best_of(saved: Checkpoint) -> Checkpoint | None:
         raise CheckpointError(f"this checkpoint has no path, so that its {BEST} cannot be found: use "
                               "minicnn.checkpoint.load")
     path = Path(saved.path).parent / BEST
+    if not path.is_file():
+        raise CheckpointError(f"{path} is not there: a run that goes on needs the best weights that it had so far. Put "
+                              "the file back, or start a new run from these weights: load them into the model, and "
+                              "leave out `resume`")
     found = checkpoint.load(path)
     history, epoch = found.meta.get("history"), best["epoch"]
     if not isinstance(history, list) or history[:epoch] != saved.meta["history"][:epoch]:
@@ -151,14 +156,15 @@ def _check_numbers(saved, settings):
             "sums": isinstance(sums, dict) and sums.keys() == set(SUMS) and all(map(_is_number, sums.values())),
             "history": all(map(_is_record, history)) and len(history) == epoch,
             "best": best is None if not history else isinstance(best, dict) and _is_number(best.get("val_error"))
-            and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= len(history),
+            and is_integer(best.get("epoch")) and 1 <= best["epoch"] <= len(history)
+            and _is_record(record := history[best["epoch"] - 1]) and record["val_error"] == best["val_error"],
             "schedule": isinstance(meta["schedule"], dict), "generators": isinstance(meta["generators"], dict)}.items():
         if not fits:
             raise _damaged(saved, f"{name} is {str(meta[name])[:80]}")
 
 
 def _is_number(value):
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_record(record):
@@ -169,7 +175,9 @@ def _check_data(saved, settings, data):
     meta, images = saved.meta, len(data.train_images)
     steps, batches = meta["schedule"].get("total_steps"), -(-images // settings.batch_size)
     other = meta.get("data_checksum", None)
-    if steps != settings.epochs * batches or meta["batch"] > batches or other not in (None, data_checksum(data)):
+    seen = min(meta["batch"] * settings.batch_size, images)
+    if steps != settings.epochs * batches or meta["batch"] > batches or meta["sums"]["images"] != seen or \
+            other not in (None, data_checksum(data)):
         raise CheckpointError(f"{_file(saved)}: its run used other data than these ({images} images to train, "
                               f"{data.name}). It used the dataset {meta.get('dataset')!r}")
 
@@ -222,7 +230,8 @@ def _check_optimizer(saved, settings, model):
                               "settings")
     for i, state in enumerate(optimizer.state):
         if state and (state.keys() != ADAM or not is_integer(state["step"]) or not all(
-                isinstance(state[name], np.ndarray) and np.isfinite(state[name]).all() for name in ADAM - {"step"})):
+                isinstance(state[name], np.ndarray) and np.isfinite(state[name]).all() for name in ADAM - {"step"})
+                or (state["exp_avg_sq"] < 0).any()):
             raise CheckpointError(f"{_file(saved)}: the state of its optimiser is damaged at parameter {i}")
 
 

@@ -75,7 +75,7 @@ def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: boo
     if fresh:
         check_finite(f"fit: {type(model).__name__}", {name: one.data for name, one in parameters.items()})
     images, labels = list(loader.batches(len(loader) - 1))[0]
-    with untouched(model), no_grad(), shapes_only():
+    with untouched(model), no_grad(), shapes_only(), np.errstate(over="ignore", invalid="ignore"):
         model.train()
         out = model(Tensor(images))
         classes = classes_of(model, out, len(images))
@@ -91,7 +91,7 @@ def check_part(model: Module, part: str, images: Any, labels: Any) -> None:
     except InputError as error:
         raise InputError(f"the {part} images: {error}") from error
     x, _ = list(loader.batches(len(loader) - 1))[0]
-    with untouched(model), no_grad(), shapes_only(), evaluating(model):
+    with untouched(model), no_grad(), shapes_only(), evaluating(model), np.errstate(over="ignore", invalid="ignore"):
         classes = classes_of(model, model(Tensor(x)), len(x))
     check_labels(f"the {part} labels", loader.labels, classes)
 

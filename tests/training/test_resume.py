@@ -104,7 +104,8 @@ def test_files_that_are_not_the_last_checkpoint(refused, run, digits, tmp_path):
 def test_the_best_weights_are_missing_or_of_another_run(run, other_best, tmp_path, refused):
     shutil.copytree(run, tmp_path / "alone")
     (tmp_path / "alone" / "best.safetensors").unlink()
-    refused("best.safetensors: there is no such file", load(tmp_path / "alone" / "last.safetensors"))
+    refused("best.safetensors is not there: a run that goes on needs the best weights that it had so far",
+            load(tmp_path / "alone" / "last.safetensors"))
     shutil.copy(other_best, tmp_path / "alone")
     refused("best.safetensors is of another run than .*last.safetensors", load(tmp_path / "alone/last.safetensors"))
 
@@ -138,6 +139,8 @@ def test_another_model(refused, run, digits, tmp_path):  # noqa: F811
     ("best", {"epoch": 7, "val_error": 0.1}), ("best", {"epoch": 1}), ("schedule", 3), ("schedule", {}),
     ("schedule", {"total_steps": -3}), ("epoch", 0), ("schedule", {"total_steps": 16}), ("generators", []),
     ("generators", {}),
+    ("sums", {"loss": np.nan, "wrong": 1, "images": 64, "seconds": 1.0}), ("best", {"epoch": 1, "val_error": np.nan}),
+    ("sums", {"loss": 1.0, "wrong": 1, "images": 63, "seconds": 1.0}), ("best", {"epoch": 1, "val_error": 0.0}),
     ("generators", {"3": {"bit_generator": "PCG64"}}), ("generators", {"3": 5})])
 def test_damaged_metadata(key, value, refused, run):
     saved = load(run / "last.safetensors")
@@ -155,6 +158,7 @@ def test_damaged_metadata(key, value, refused, run):
     (lambda o: o.pop("1.exp_avg"), r"the state of its optimiser does not fit: .*params\[1\] has exp_avg_sq, step"),
     (lambda o: o.update({"0.step": "two"}), "the state of its optimiser does not fit: .*0.step must be"),
     (lambda o: o["2.exp_avg_sq"].fill(np.nan), "the state of its optimiser is damaged at parameter 2"),
+    (lambda o: o["2.exp_avg_sq"].fill(-1), "the state of its optimiser is damaged at parameter 2"),
     (lambda o: o.update({"9.step": 2}), "the state of its optimiser does not fit")])
 def test_a_damaged_optimiser(change, message, refused, run):
     saved = load(run / "last.safetensors")

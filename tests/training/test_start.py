@@ -200,3 +200,18 @@ def test_a_model_that_returns_no_tensor(digits):  # noqa: F811
     with pytest.raises(InputError, match="Pair returned a tuple for 100 images: a classifier returns logits"):
         evaluate(Pair(), digits.val_images, digits.val_labels)
     assert isinstance(Tensor([1.0]), Tensor)
+
+
+def test_an_output_that_is_not_finite_is_no_answer_and_counts_as_wrong():
+    """Also where the true class is 0, the first one: argmax of NaN is 0."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    model[1].weight.data[...], model[1].bias.data[...] = 0, (1, 0, 0)
+    images = np.zeros((4, 2, 2), np.uint8)
+    images[2:] = 255
+    model[1].weight.data[1] = np.where(np.arange(4), 0, 3e38)   # infinite for the two bright images
+    model[1].weight.data[1, 1] = 3e38
+    found = evaluate(model, images, [0, 1, 0, 1])
+    assert found.predictions.tolist() == [0, 0, -1, -1] and found.error == 0.75 and np.isnan(found.loss)
+    assert found.confusion.tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+    with pytest.raises(InputTypeError, match="evaluate: the model must be a minicnn.nn.Module, not a list"):
+        evaluate([model], images, [0, 1, 0, 1])
