@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checks import integer
 from ..errors import FileError, InputError
 from ..files import open_to_read
 from .unpack import BrokenStreamError, Content
@@ -32,6 +33,9 @@ TYPES = {0x08: np.dtype("u1"), 0x09: np.dtype("i1"), 0x0B: np.dtype(">i2"), 0x0C
 DIMENSIONS = 64                                   # of an array of NumPy
 QMNIST_COLUMNS = 8                                # of QMNIST's labels: the class, then the writer and other numbers
 REPLACE = "Replace the file by an intact copy."
+KNOWN = {b"\x1f\x8b": " but a gzip stream in a gzip stream", b"PK": " but a zip archive", b"<!": " but a web page",
+         b"<h": " but a web page", b"ve": " but a pointer of Git LFS", b"\x93N": " but an array of NumPy",
+         b"\x03\x08": " of big-endian numbers", b"\x01\x08": " of big-endian numbers"}     # by its first two bytes
 
 
 class DataError(InputError):
@@ -130,7 +134,8 @@ def read_array(content: Content, path: str | Path, expected_shape: tuple[int, ..
     """
     dtype, shape, header = _read_header(content, path)
     if expected_shape is not None and shape != expected_shape:
-        raise DataError(f"{path}: array of shape {shape}, expected {expected_shape}. {REPLACE}")
+        hint = "Is it of another dataset?" if len(shape) == len(expected_shape) else "Are two files swapped?"
+        raise DataError(f"{path}: array of shape {shape}, expected {expected_shape}. {hint} {REPLACE}")
     nbytes = math.prod(shape) * dtype.itemsize
     kind = {(3, 1): "images", (1, 1): "labels"}.get((len(shape), dtype.itemsize), f"an array of {dtype.name}")
     stated = f"expected {header + nbytes} for {kind} of shape {shape}. {REPLACE}"
@@ -160,6 +165,7 @@ def check_labels(labels: np.ndarray, path: str | Path, classes: int | None = Non
         labels = labels[:, 0]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise _wrong_kind(path, labels, "labels", 1)
+    classes = None if classes is None else integer("read_labels: classes", classes, 1)
     labels = labels.astype(np.int64)
     wrong = np.flatnonzero((labels < 0) | (labels >= (np.inf if classes is None else classes)))
     if wrong.size:
@@ -174,10 +180,11 @@ def _read_header(content, path):
     """(dtype, shape, number of bytes) of the header, which is read."""
     start = content.read(4)
     if len(start) < 4 or start[:2] != b"\0\0" or start[2] not in TYPES or not 1 <= start[3] <= DIMENSIONS:
-        raise DataError(f"{path}: not an IDX file: it starts with {start.hex(' ') or 'nothing'}, expected 00 00 08 03 "
-                        "(magic number 2051, images) or 00 00 08 01 (2049, labels), or instead of 08 another type "
-                        f"({', '.join(f'{code:02x}: {dtype.name}' for code, dtype in TYPES.items())}), or another "
-                        f"number of dimensions, from 1 to {DIMENSIONS}. {REPLACE}")
+        but = KNOWN.get(start[:2], "")
+        raise DataError(f"{path}: not an IDX file{but}: it starts with {start.hex(' ') or 'nothing'}, expected "
+                        "00 00 08 03 (magic number 2051, images) or 00 00 08 01 (2049, labels), or instead of 08 "
+                        f"another type ({', '.join(f'{code:02x}: {dtype.name}' for code, dtype in TYPES.items())}), or "
+                        f"another number of dimensions, from 1 to {DIMENSIONS}. {REPLACE}")
     ndim = start[3]
     sizes = content.read(4 * ndim)
     if len(sizes) < 4 * ndim:

@@ -121,9 +121,19 @@ class DataLoader:
         return (normalize(images) if images.dtype == np.uint8 else images), labels
 
 
+def _as_array(name, values):
+    if values is None:
+        raise InputError(f"DataLoader: the {name} are None: give an array")
+    try:
+        return np.asarray(unmasked(values))
+    except ValueError as error:                   # images of different sizes
+        raise InputError(f"DataLoader: the {name} do not have the same shape, so that they make no array: "
+                         f"{error}") from error
+
+
 def _check_images(images):
     """The images as an array that the loader can use."""
-    images = np.asarray(unmasked(images))
+    images = _as_array("images", images)
     byte_images = images.dtype == np.uint8 and images.ndim == 3
     if not byte_images and not (images.dtype.kind == "f" and images.ndim == 4):
         raise InputError(f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 (n, "
@@ -140,7 +150,7 @@ def _check_images(images):
 
 def _check_labels(labels, n):
     """The labels as int64, one for each of n images."""
-    labels = np.asarray(unmasked(labels))
+    labels = _as_array("labels", labels)
     if labels.shape != (n,):
         raise InputError(f"DataLoader: labels of shape {labels.shape} for {n} images, expected ({n},)")
     if labels.dtype.kind not in "iu":

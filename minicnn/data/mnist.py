@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputTypeError
 from ..files import cache_dir
 from ..progress import SILENT, Part, Progress
 from . import idx
@@ -113,7 +114,10 @@ def data_place(data_dir: str | Path | None = None) -> tuple[Path, str]:
     'data_dir'
     """
     if data_dir is not None:
-        return Path(os.path.expanduser(data_dir)), "data_dir"
+        try:
+            return Path(os.fsdecode(os.path.expanduser(data_dir))), "data_dir"
+        except TypeError as error:
+            raise InputTypeError(f"data_dir must be a path, not a {type(data_dir).__name__}") from error
     if os.environ.get("MINICNN_DATA"):
         return Path(os.path.expanduser(os.environ["MINICNN_DATA"])), "MINICNN_DATA"
     return cache_dir(), "cache"
@@ -131,7 +135,8 @@ def find_files(source: Source, directory: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for file in source.files:
-        for name in (f"{file.name}.gz", file.name):
+        dotted = file.name.replace("-idx", ".idx")                  # so Kaggle names the unpacked files
+        for name in (f"{file.name}.gz", file.name, f"{dotted}.gz", dotted):
             for folder in (directory, raw_folder(source, directory)):
                 if file.name not in found and os.path.isfile(folder / name):
                     found[file.name] = folder / name

@@ -6,7 +6,7 @@ import os
 import stat
 from typing import BinaryIO
 
-from ..errors import FileError
+from ..errors import FileError, InputTypeError
 
 
 def open_to_read(path: str | os.PathLike) -> BinaryIO:
@@ -16,6 +16,8 @@ def open_to_read(path: str | os.PathLike) -> BinaryIO:
     ------
     FileError
         There is no such file, it is not a regular file, or it cannot be read.
+    InputTypeError
+        `path` is not a path.
 
     Examples
     --------
@@ -34,4 +36,6 @@ def open_to_read(path: str | os.PathLike) -> BinaryIO:
         reason = error.strerror or str(error)
     except ValueError as error:                   # a null byte
         reason = str(error)
+    except TypeError as error:
+        raise InputTypeError(f"the path of a file is needed, not a {type(path).__name__}") from error
     raise FileError(f"{path}: cannot be read: {reason}. Check the path and its permissions.")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from minicnn.data import DataError, read_idx, read_images, read_labels
+from minicnn.errors import InputError, InputTypeError
 from tests.data.idx_files import TYPES, idx_bytes
 
 IMAGES = np.arange(2 * 3 * 5, dtype=np.uint8).reshape(2, 3, 5)
@@ -99,6 +100,22 @@ def test_what_is_no_file_of_labels(file, array, message):
         read_labels(file(idx_bytes(array)))
     with pytest.raises(DataError, match=r"expected 2051 \(images\): images are arrays of 3 dimensions|swapped"):
         read_images(file(idx_bytes(array.reshape(-1))))
+
+
+@pytest.mark.parametrize(("content", "kind"), [
+    (gzip.compress(gzip.compress(bytes(9))), "but a gzip stream in a gzip stream"), (b"PK\3\4", "but a zip archive"),
+    (b"<!DOCTYPE html>", "but a web page"), (b"version https://git-lfs.github.com/spec/v1", "but a pointer of Git LFS"),
+    (b"\x93NUMPY", "but an array of NumPy"), (b"\x03\x08\0\0", "of big-endian numbers")])
+def test_files_of_other_kinds_are_named(file, content, kind):
+    with pytest.raises(DataError, match=f"not an IDX file {kind}: it starts with"):
+        read_idx(file(content))
+
+
+def test_arguments_that_are_no_path_or_no_number(file):
+    with pytest.raises(InputTypeError, match="the path of a file is needed, not a list"):
+        read_idx([])
+    with pytest.raises(InputError, match="read_labels: classes must be an integer of at least 1, not nan"):
+        read_labels(file(idx_bytes(np.zeros(3, np.uint8))), np.nan)
 
 
 # Hostile files: nothing is unpacked or stored before the header has been looked at.

@@ -13,7 +13,7 @@ import pytest
 
 from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, load, mnist
 from minicnn.data.mnist import FASHION_MNIST, MNIST, SOURCES, IdxFile, data_place
-from minicnn.errors import FileError, InputError
+from minicnn.errors import FileError, InputError, InputTypeError
 from minicnn.progress import SILENT
 from tests.data.idx_files import idx_bytes
 from tests.recorder import Recorder
@@ -201,8 +201,20 @@ def test_unpacked_fashion_can_only_be_checked_for_its_format(tmp_path, contents)
     assert "the official files" in load("fashion-mnist", tmp_path).source
     (tmp_path / "few").mkdir()
     put(tmp_path / "few", fashion | {"t10k-labels-idx1-ubyte": idx_bytes(np.zeros(3, np.uint8))}, packed=False)
-    with pytest.raises(DataError, match=r"array of shape \(3,\), expected \(4,\)"):
+    with pytest.raises(DataError, match=r"array of shape \(3,\), expected \(4,\). Is it of another dataset"):
         load("fashion-mnist", tmp_path / "few")
+    images, labels = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+    put(tmp_path / "few", {images: fashion[labels], labels: fashion[images]}, packed=False)
+    with pytest.raises(DataError, match=r"array of shape \(6,\), expected \(6, 2, 3\). Are two files swapped"):
+        load("fashion-mnist", tmp_path / "few")
+
+
+def test_names_of_kaggle_and_what_is_no_path(tmp_path, contents):
+    put(tmp_path / "kaggle", {name.replace("-idx", ".idx"): content for name, content in contents.items()}, False)
+    assert load("mnist", tmp_path / "kaggle").test_images.shape == (4, 2, 3)
+    assert load("mnist", os.fsencode(tmp_path / "kaggle")).name == "mnist"
+    with pytest.raises(InputTypeError, match="data_dir must be a path, not a list"):
+        load("mnist", [tmp_path])
 
 
 def test_names(tmp_path):

@@ -171,6 +171,7 @@ def test_images_of_the_wrong_kind(shape, dtype):
     (LABELS[:-1], r"labels of shape \(22,\) for 23 images, expected \(23,\)"),
     (np.eye(23, dtype=int), r"labels of shape \(23, 23\) for 23 images"),
     (LABELS.astype(float), "labels of dtype float64, expected integers"),
+    (None, "the labels are None: give an array"), ([[1, 2], [3]] * 9, "the labels do not have the same shape"),
     (LABELS > 3, "labels of dtype bool, expected integers")])
 def test_labels_that_do_not_fit(images, labels, message):
     with pytest.raises(ValueError, match=message):
