@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..checks import boolean
 from ..errors import InputError
 from .axes import axes_of
 from .elementwise import Result
@@ -15,14 +16,14 @@ ReducedAxes = int | tuple[int, ...] | None
 
 def total(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
     """The sum. Terms of float32 are added in float64, so that the sum of millions along any axis is right."""
-    axes = axes_of("sum", axis, x.ndim)
+    axes, keepdims = axes_of("sum", axis, x.ndim), boolean("sum: keepdims", keepdims)
     out = sum_over(x, axes, keepdims)
     return out, lambda grad: (_spread(grad, x.shape, axes, keepdims),)
 
 
 def mean(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
     """The arithmetic mean. The mean of nothing is NaN."""
-    axes = axes_of("mean", axis, x.ndim)
+    axes, keepdims = axes_of("mean", axis, x.ndim), boolean("mean: keepdims", keepdims)
     count = math.prod(x.shape[a] for a in axes)
     with np.errstate(invalid="ignore", divide="ignore"):
         out = sum_over(x, axes, keepdims, count)
@@ -31,7 +32,7 @@ def mean(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Res
 
 def largest(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
     """The maximum. If several elements are largest, they share the gradient evenly. NaN counts as largest."""
-    axes = axes_of("max", axis, x.ndim)
+    axes, keepdims = axes_of("max", axis, x.ndim), boolean("max: keepdims", keepdims)
     if 0 in [x.shape[a] for a in axes]:
         raise InputError(f"max: there is no largest element along axis {axis} of shape {x.shape}, which has none")
     out = x.max(axis=axes, keepdims=True)

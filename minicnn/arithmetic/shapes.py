@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import axis as axis_of
 from ..checks import unmasked
 from ..errors import InputError, InputIndexError
 from .axes import axes_of
@@ -57,7 +58,7 @@ def transpose(x: np.ndarray, axes: tuple[int, ...]) -> Result:
 
 def concatenate(arrays: Sequence[np.ndarray], axis: int = 0) -> Result:
     """The arrays one after the other along an axis."""
-    (axis,) = axes_of("concatenate", axis, arrays[0].ndim) or (0,)
+    axis = axis_of("concatenate: axis", axis, arrays[0].ndim)
     try:
         out = np.concatenate(arrays, axis)
     except ValueError:

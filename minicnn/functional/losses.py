@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..arithmetic import as_float_array
 from ..checks import fraction, integer, one_of, unmasked
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
@@ -136,7 +137,7 @@ class _Target(NamedTuple):
 def _class_weight(weight, x, axis):
     if isinstance(weight, Tensor) and weight.requires_grad:
         raise InputTypeError("cross_entropy: weight requires a gradient, but has none: give weight.detach()")
-    w = np.asarray(weight.data if isinstance(weight, Tensor) else unmasked(weight), x.dtype)
+    w = as_float_array(weight.data if isinstance(weight, Tensor) else weight, x.dtype)
     if w.shape != (x.shape[axis],):
         raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
     return w

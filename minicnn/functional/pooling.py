@@ -266,7 +266,7 @@ def adaptive_size(name: str, output_size: OutputSize, size: tuple[int, int]) -> 
     (5, 3)
     """
     both = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if None in both and len(both) == 2:
+    if len(both) == 2 and any(n is None for n in both):
         both = size[0] if both[0] is None else both[0], size[1] if both[1] is None else both[1]
         output_size = both
     return pair(f"{name}: output_size", output_size, 1)

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..checks import generator, number, one_of
-from ..errors import InputError, InputTypeError
+from ..checks import generator, is_integer, number, one_of
+from ..errors import InputError, InputTypeError, StateError
 from ..tensor import Tensor
 
 __all__ = [
@@ -47,6 +47,8 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     >>> fans((40, 20, 5, 5)), fans((10, 180))
     ((500, 1000), (180, 10))
     """
+    if not isinstance(shape, (tuple, list)) or not all(map(is_integer, shape)):
+        raise InputTypeError(f"fans: a shape is a tuple of integers, not {shape!r}")
     if len(shape) < 2:
         raise InputError(f"fans: a weight of shape {tuple(shape)} has no fan_in and fan_out; it needs two axes or "
                          "more, (C_out, C_in, ...)")
@@ -64,7 +66,7 @@ def calculate_gain(nonlinearity: str, a: float = 0) -> float:
     1.4142
     """
     one_of("calculate_gain: nonlinearity", nonlinearity, GAINS)
-    slope = {"relu": 0.0, "leaky_relu": a}
+    slope = {"relu": 0.0, "leaky_relu": number("calculate_gain: a", a)}
     if nonlinearity in slope:
         return math.sqrt(2 / (1 + slope[nonlinearity] ** 2))
     return 5 / 3 if nonlinearity == "tanh" else 1.0
@@ -76,16 +78,21 @@ def constant_(tensor: Weights, value: float) -> Weights:
     >>> constant_(np.empty(2), 0.5)
     array([0.5, 0.5])
     """
-    return _fill(tensor, value)
+    _array(tensor)[...] = number("constant_: value", value)
+    return tensor
 
 
 def uniform_(tensor: Weights, low: float = 0.0, high: float = 1.0, *, rng: np.random.Generator) -> Weights:
-    """Draw from U(low, high).
+    """Draw from U(low, high). A low that is above high raises InputError.
 
     >>> uniform_(np.empty(2), -1, 1, rng=np.random.default_rng(0)).round(3)
     array([ 0.274, -0.46 ])
     """
-    return _fill(tensor, generator("rng", rng).uniform(low, high, tensor.shape))
+    array, low, high = _array(tensor), number("uniform_: low", low), number("uniform_: high", high)
+    if low > high:
+        raise InputError(f"uniform_: low must not be above high, but low={low}, high={high}")
+    array[...] = generator("rng", rng).uniform(low, high, array.shape)
+    return tensor
 
 
 def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.random.Generator) -> Weights:
@@ -94,18 +101,20 @@ def normal_(tensor: Weights, mean: float = 0.0, std: float = 1.0, *, rng: np.ran
     >>> normal_(np.empty(2), rng=np.random.default_rng(0)).round(3)
     array([ 0.126, -0.132])
     """
-    return _fill(tensor, generator("rng", rng).normal(mean, std, tensor.shape))
+    array, mean, std = _array(tensor), number("normal_: mean", mean), number("normal_: std", std, least=0)
+    array[...] = generator("rng", rng).normal(mean, std, array.shape)
+    return tensor
 
 
 def xavier_uniform_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from U(-b, b), b = gain * sqrt(6 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 16)."""
-    bound = math.sqrt(3) * _xavier_std(tensor.shape, gain)
+    bound = math.sqrt(3) * _xavier_std(tensor, gain)
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
 def xavier_normal_(tensor: Weights, gain: float = 1.0, *, rng: np.random.Generator) -> Weights:
     """Draw from N(0, std^2), std = gain * sqrt(2 / (fan_in + fan_out)) (Glorot & Bengio 2010, equation 12)."""
-    return normal_(tensor, 0, _xavier_std(tensor.shape, gain), rng=rng)
+    return normal_(tensor, 0, _xavier_std(tensor, gain), rng=rng)
 
 
 def kaiming_uniform_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", *,
@@ -116,7 +125,7 @@ def kaiming_uniform_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonlin
     >>> bool(abs(weight).max() <= default_bound(20 * 5 * 5))
     True
     """
-    bound = math.sqrt(3) * _kaiming_std(tensor.shape, a, mode, nonlinearity)
+    bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, rng=rng)
 
 
@@ -143,16 +152,18 @@ def kaiming_normal_(tensor: Weights, a: float = 0, mode: str = "fan_in", nonline
     InputTypeError
         The tensor does not hold floating-point numbers.
     """
-    return normal_(tensor, 0, _kaiming_std(tensor.shape, a, mode, nonlinearity), rng=rng)
+    return normal_(tensor, 0, _kaiming_std(tensor, a, mode, nonlinearity), rng=rng)
 
 
-def _xavier_std(shape, gain):
+def _xavier_std(tensor, gain):
+    shape, gain = _array(tensor).shape, number("gain", gain, least=0)
     if not (total := sum(fans(shape))):
         raise InputError(f"a weight of shape {tuple(shape)} is empty: its fan_in and fan_out are 0")
     return gain * math.sqrt(2 / total)
 
 
-def _kaiming_std(shape, a, mode, nonlinearity):
+def _kaiming_std(tensor, a, mode, nonlinearity):
+    shape = _array(tensor).shape
     one_of("mode", mode, ("fan_in", "fan_out"))
     fan = fans(shape)[mode == "fan_out"]
     if fan == 0:
@@ -160,10 +171,12 @@ def _kaiming_std(shape, a, mode, nonlinearity):
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def _fill(tensor, values):
+def _array(tensor):
+    """The array of a Tensor or the array itself: it must hold floats that can be changed."""
     array = tensor.data if isinstance(tensor, Tensor) else tensor
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         kind = f"array of {array.dtype}" if isinstance(array, np.ndarray) else type(tensor).__name__
         raise InputTypeError(f"weights are filled in place in a Tensor or an array of floats, not in a(n) {kind}")
-    array[...] = values
-    return tensor
+    if not array.flags.writeable:
+        raise StateError("weights are filled in place, but this array is read-only: give a copy, or the leaf itself")
+    return array

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -50,9 +50,10 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Tensor], lr: float, weight_decay: float = 0.0) -> None:
         name = type(self).__name__
-        if isinstance(params, Tensor) or not isinstance(params, Iterable):
+        if isinstance(params, (Tensor, np.ndarray, Set)) or not isinstance(params, Iterable):
             raise InputTypeError(f"{name}: params must be a list of Tensors such as model.parameters(), not a "
-                                 f"{type(params).__name__}")
+                                 f"{type(params).__name__}" + ", whose order changes from run to run" * isinstance(
+                                     params, Set))
         self.params = list(params)
         if not self.params:
             raise InputError(f"{name}: there are no parameters to optimise")
@@ -113,6 +114,8 @@ class Optimizer:
         The state of another optimiser or of other parameters raises InputError and changes nothing. So do values that
         are wrong, such as a complex number, or one that is too large for the dtype.
         """
+        if not isinstance(state_dict, Mapping):
+            raise InputTypeError(f"load_state_dict: the state must be a dict, not a {type(state_dict).__name__}")
         for name, ours in (("optimizer", type(self).__name__), ("params", len(self.params))):
             if state_dict.get(name) != ours:
                 raise InputError(f"load_state_dict: this state has {name} = {state_dict.get(name)!r}, the optimiser "

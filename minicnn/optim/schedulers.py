@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from ..checks import boolean, fraction, integer, number, one_of
-from ..errors import InputError, InputTypeError
+from ..errors import InputError, InputTypeError, StateError
 from .optimizers import Optimizer
 
 
@@ -58,7 +60,14 @@ class LRScheduler:
         raise NotImplementedError
 
     def step(self) -> None:
-        """Go on to the next learning rate; called after `optimizer.step()`."""
+        """Go on to the next learning rate; called after `optimizer.step()`.
+
+        A learning rate that another schedule or the user has set in between raises StateError: it would be overruled.
+        """
+        if self.optimizer.lr != self._rate:
+            raise StateError(f"{type(self).__name__}: the learning rate is {self.optimizer.lr}, but this schedule has "
+                             f"set {self._rate}; it depends on the number of steps only, and would overrule what "
+                             "another schedule or you have set: make a new schedule from the new rate")
         self._set(self.last_epoch + 1)
 
     def get_last_lr(self) -> list[float]:
@@ -67,13 +76,16 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """The name of the schedule and its numbers."""
-        return {"scheduler": type(self).__name__} | {k: v for k, v in vars(self).items() if k != "optimizer"}
+        return {"scheduler": type(self).__name__} | {
+            name: value for name, value in vars(self).items() if name not in ("optimizer", "_rate")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a result of `state_dict` with its settings, and set the optimiser's rate.
 
         The state of another schedule, and wrong values, raise InputError and change nothing.
         """
+        if not isinstance(state_dict, Mapping):
+            raise InputTypeError(f"load_state_dict: the state must be a dict, not a {type(state_dict).__name__}")
         ours, theirs = self.state_dict(), dict(state_dict)
         if theirs.keys() != ours.keys() or theirs["scheduler"] != ours["scheduler"]:
             raise InputError(f"load_state_dict: this state is not of {ours['scheduler']!r} but of "
@@ -85,15 +97,19 @@ class LRScheduler:
             elif type(value) is not type(ours[name]):
                 raise InputError(f"load_state_dict: {name} must be of the kind of {ours[name]!r}, not {value!r}")
         integer("load_state_dict: last_epoch", theirs["last_epoch"], 0)
-        trial = copy.copy(self)                         # with a copy of the optimiser: wrong values change nothing
-        vars(trial).update(theirs, optimizer=copy.copy(self.optimizer))
+        optimizer = copy.copy(self.optimizer)           # a copy: wrong values change nothing
+        arguments = list(inspect.signature(type(self)).parameters.values())[1:]
+        if all(a.name in theirs or a.default is not a.empty for a in arguments):
+            type(self)(optimizer, **{a.name: theirs[a.name] for a in arguments if a.name in theirs})     # checks them
+        trial = copy.copy(self)
+        vars(trial).update(theirs, optimizer=optimizer)
         trial._set(theirs["last_epoch"])
         vars(self).update(theirs)
         self._set(self.last_epoch)
 
     def _set(self, epoch):
         self.optimizer.lr = self.lr_at(epoch)
-        self.last_epoch = epoch
+        self.last_epoch, self._rate = epoch, self.optimizer.lr
 
 
 class StepLR(LRScheduler):

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import arithmetic
 from ..arithmetic.axes import axes_of
+from ..checks import axis as axis_of
 from ..errors import InputError, InputTypeError
 from .conversions import Conversions, data_of
 
@@ -153,7 +154,7 @@ def _permutation(function):
         def operation(x):
             try:
                 order = function(np.empty(tuple(range(x.ndim))), source, destination).shape
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, OverflowError) as error:
                 raise InputError(f"{name}: {error}; the tensor has shape {x.shape}") from None
             return arithmetic.transpose(x, order)
         return name, operation, (a,)
@@ -164,7 +165,7 @@ def _expand_dims(a, axis):
     def operation(x):
         try:
             return arithmetic.reshape(x, np.expand_dims(x, axis).shape)
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise InputError(f"expand_dims: {error}") from None
     return "expand_dims", operation, (a,)
 
@@ -190,14 +191,14 @@ def _dot(a, b):
 
 def _concatenate(arrays, axis=0):
     joined = arrays if axis is not None else [a.reshape(-1) for a in arrays]
-    return "concatenate", lambda *arrays: arithmetic.concatenate(arrays, axis or 0), tuple(joined)
+    return "concatenate", lambda *arrays: arithmetic.concatenate(arrays, 0 if axis is None else axis), tuple(joined)
 
 
 def _stack(arrays, axis=0):
     def operation(*arrays):
         if len({a.shape for a in arrays}) > 1:
             raise InputError(f"stack: the shapes {', '.join(str(a.shape) for a in arrays)} must agree")
-        (new,) = axes_of("stack", axis, arrays[0].ndim + 1)
+        new = axis_of("stack: axis", axis, arrays[0].ndim + 1)
         out, vjp = arithmetic.concatenate([np.expand_dims(a, new) for a in arrays], new)
         return out, lambda grad: tuple([part.squeeze(new) for part in vjp(grad)])
     return "stack", operation, tuple(arrays)

@@ -49,6 +49,7 @@ def test_pools_take_any_memory_order(rng):
     (lambda x: F.max_pool2d(x, 0), "max_pool2d: kernel_size must be an integer or a pair"),
     (lambda x: F.avg_pool2d(x[0, 0], 2), "avg_pool2d: the input must have shape"),
     (lambda x: F.adaptive_avg_pool2d(x, 0), "adaptive_avg_pool2d: output_size must be"),
+    (lambda x: F.adaptive_max_pool2d(x, np.array([2, 2])), "adaptive_max_pool2d: output_size must be"),
 ])
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):

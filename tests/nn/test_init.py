@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from minicnn import MinicnnError
 from minicnn.nn import init
 from minicnn.tensor import Tensor
 
@@ -87,5 +88,24 @@ def test_errors():
         init.uniform_(np.zeros((2, 2), np.int64), rng=rng())
     with pytest.raises(TypeError, match="not in .* list"):
         init.constant_([1.0], 0)
+    with pytest.raises(TypeError, match="not in .* list"):
+        init.normal_([1.0], rng=rng())
     with pytest.raises(TypeError, match="rng"):
         init.uniform_(np.empty(3))
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda x: init.constant_(x, "a"), "constant_: value must be a number, not 'a'"),
+    (lambda x: init.constant_(x, [1, 2]), "constant_: value must be a number"),
+    (lambda x: init.uniform_(x, 1, 0, rng=rng()), "uniform_: low must not be above high, but low=1.0, high=0.0"),
+    (lambda x: init.uniform_(x, -np.inf, rng=rng()), "uniform_: low must be a number, not -inf"),
+    (lambda x: init.normal_(x, std=-1, rng=rng()), "normal_: std must be a number of at least 0, not -1"),
+    (lambda x: init.normal_(x, np.nan, rng=rng()), "normal_: mean must be a number, not nan"),
+    (lambda x: init.xavier_normal_(x, -1, rng=rng()), "gain must be a number of at least 0, not -1"),
+    (lambda x: init.kaiming_uniform_(x, None, rng=rng()), "calculate_gain: a must be a number, not None"),
+    (lambda x: init.fans(3), "fans: a shape is a tuple of integers, not 3"),
+    (lambda x: init.constant_(x * 2, 1.0), "filled in place, but this array is read-only: give a copy"),
+])
+def test_wrong_numbers_and_targets_are_named(call, message):
+    with pytest.raises(MinicnnError, match=message):
+        call(Tensor(np.ones((2, 3)), requires_grad=True))

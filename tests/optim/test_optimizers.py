@@ -201,6 +201,12 @@ def test_bad_parameters():
         SGD(one())
     with pytest.raises(TypeError, match="not a int"):
         SGD(3)
+    with pytest.raises(TypeError, match="not a ndarray"):
+        SGD(np.ones(2))
+    with pytest.raises(TypeError, match="not a set, whose order changes from run to run"):
+        SGD({one()})
+    with pytest.raises(TypeError, match="load_state_dict: the state must be a dict, not a list"):
+        SGD([one()]).load_state_dict([])
     with pytest.raises(TypeError, match=r"params\[1\] is a dict, not a Tensor \(for parameter groups, make one"):
         SGD([one(), {"params": []}])
     param = one()

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from minicnn import StateError
 from minicnn.optim import SGD, AdamW, CosineAnnealingLR, LRScheduler, OneCycleLR, Optimizer, StepLR
 from minicnn.tensor import Tensor
 
@@ -135,3 +136,31 @@ def test_a_scheduler_needs_an_optimizer_and_a_formula():
         StepLR([one()], 2)
     with pytest.raises(NotImplementedError):
         LRScheduler(SGD([one()]))
+
+
+def test_a_rate_that_somebody_else_has_set_is_not_overruled():
+    optimizer = SGD([one()], lr=0.8)
+    first, second = StepLR(optimizer, 1, gamma=0.5), StepLR(optimizer, 2)
+    first.step()
+    with pytest.raises(StateError, match="StepLR: the learning rate is 0.4, but this schedule has set 0.8"):
+        second.step()
+    first.step()
+    optimizer.lr = 0.01
+    with pytest.raises(StateError, match="the learning rate is 0.01, but this schedule has set 0.2"):
+        first.step()
+    StepLR(optimizer, 1, gamma=0.5).step()
+    assert optimizer.lr == 0.005
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"step_size": 0}, "StepLR: step_size must be an integer of at least 1, not 0"),
+    ({"gamma": -1.0}, "StepLR: gamma must"),
+    ({"step_size": 2.5}, "step_size must be an integer"), ({"last_epoch": -1}, "last_epoch must be an integer of at")])
+def test_wrong_settings_in_a_state_are_refused(change, message):
+    schedule = StepLR(SGD([one()], lr=0.8), 2)
+    before = schedule.state_dict()
+    with pytest.raises(ValueError, match=message):
+        schedule.load_state_dict(before | change)
+    with pytest.raises(TypeError, match="load_state_dict: the state must be a dict, not a NoneType"):
+        schedule.load_state_dict(None)
+    assert schedule.state_dict() == before and schedule.optimizer.lr == 0.8
