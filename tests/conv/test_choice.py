@@ -81,7 +81,8 @@ def test_a_batch_of_any_size_is_as_fast_as_the_next_larger_that_fills_the_lanes(
     """The predicted cost rises at most by the copies."""
     filled = replace(TYPICAL, batch=-(-batch // 16) * 16)
     g = replace(TYPICAL, batch=batch)
-    assert choose("auto", g).name == "winograd" and choose("auto", g).cost(g) < 1.25 * choose("auto", filled).cost(filled)
+    algorithm = choose("auto", g)
+    assert algorithm.name == "winograd" and algorithm.cost(g) < 1.25 * algorithm.cost(filled)
 
 
 def test_the_choice_does_not_depend_on_the_number_of_threads(threads):

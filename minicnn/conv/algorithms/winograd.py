@@ -6,6 +6,9 @@ F(4 x 4, 5 x 5) these are 64 and 400. The kernels are in `kernels.winograd_*`, t
 
 Lanes run over images. If a batch does not fill the lanes, images of zeros are added. The images of a small batch are
 cut into tiles instead, and the tiles are the images of a larger batch: `kernels.winograd_small_batch`.
+
+A convolution of a larger stride is one of stride 1 with more channels: `phases`. For stride 2, 7 x 7 taps become 4 x 4
+taps of 4 phases. F(4 x 4, 4 x 4) costs 49 products for 16 outputs and a phase: 12.25 for an output, and not 49.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -28,6 +31,7 @@ from ..kernels.winograd_forward import JOBS, ForwardBlocks, Sizes, convolve_tile
 from ..kernels.winograd_small_batch import Filled, Grid
 from ..kernels.winograd_weight import spectra, weight_gradient
 from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..phases import join_image, join_weight, of_phases, split_image, split_weight
 from ..runtime.memory import LINE, BoundedCache
 from ..runtime.target import target
 from ..speeds import speeds
@@ -158,7 +162,9 @@ class Tiling:
         self.F = F = Filtering(8 * np.dtype(g.dtype).itemsize, best_tile(geometry), g.kernel[0])
         rows, columns = (-(-size // F.m) for size in g.out_size)
         origin = g.padding[0][0], g.padding[1][0]
-        self.inputs, self.outputs, self.group = None, None, 1
+        self.inputs: Filled | Grid | None = None
+        self.outputs: Filled | Grid | None = None
+        self.group = 1
         if filled := filled_batch(g.batch, F.lanes):
             if filled != g.batch:
                 self.inputs = self.outputs = Filled(g.batch, filled)
@@ -196,9 +202,18 @@ class Tiling:
 tiling_of = BoundedCache(Tiling, lambda tiling: tiling.bytes, TABLES)
 
 
+class Strided(NamedTuple):
+    """What `backward` needs for a stride of more than 1."""
+
+    saved: Any                  # of the convolution of the phases
+    padded: Geometry            # the geometry after circular padding
+    geometry: Geometry
+
+
 @register
 class Winograd(Algorithm):
-    """F(m x m, r x r); the gradients are the adjoint on the same tiles. Square kernels of 2 to 7 pixels, stride 1.
+    """F(m x m, r x r); the gradients are the adjoint on the same tiles. Square kernels of 2 to 7 pixels, or phases of
+    that size.
 
     A nan or inf spreads to all outputs of its tile.
 
@@ -217,11 +232,13 @@ class Winograd(Algorithm):
         g = geometry
         if numba.config.DISABLE_JIT:                    # type: ignore[attr-defined]
             return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
+        if g.dilation != (1, 1) or g.groups != 1:
+            return f"it needs dilation 1 and one group, not dilation {g.dilation}, groups {g.groups}"
+        if g.stride != (1, 1):
+            reason = self.unsupported(of_phases(g))
+            return None if reason is None else f"stride {g.stride} makes phases for which {reason}"
         if g.kernel[0] != g.kernel[1] or not 2 <= g.kernel[0] <= 7:
             return f"the kernel must be square, 2 x 2 to 7 x 7, not {g.kernel[0]} x {g.kernel[1]}"
-        if g.stride != (1, 1) or g.dilation != (1, 1) or g.groups != 1:
-            return (f"it needs stride 1, dilation 1 and one group, not stride {g.stride}, dilation {g.dilation}, "
-                    f"groups {g.groups}")
         least = min(tile_errors(g).values())
         if least > MAX_ERROR and g.dtype == "float32":
             return (f"with so few channels its error would be about {least:.0f} eps (|weight| * |input|), more than "
@@ -229,10 +246,15 @@ class Winograd(Algorithm):
         return None
 
     def cost(self, geometry: Geometry) -> float:
+        if geometry.stride != (1, 1):
+            inner = of_phases(geometry)
+            return self.cost(inner) + 3 * speeds().copy(math.prod(inner.in_shape))
         return predicted_seconds(geometry, best_tile(geometry))
 
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
+        if geometry.stride != (1, 1):
+            return self._strided(x, weight, bias, geometry, relu)
         tiling, g = tiling_of(geometry), geometry
         x = tiling.batch_last(x)
         padded = pad(x, g) if g.padding_mode == "circular" else x
@@ -244,6 +266,8 @@ class Winograd(Algorithm):
         return to_batch_first(out), (padded, weight, out if relu else None, tiling, g)
 
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
+        if isinstance(saved, Strided):
+            return self._strided_gradients(grad, saved, needs)
         x, weight, out, tiling, g = saved
         blocks = BackwardBlocks(*product_block_size(g.in_channels, tiling.sizes.columns * tiling.group),
                                 *weight_block_size(g.in_channels, -(-g.out_channels // tiling.F.lanes)), tiling.group)
@@ -256,3 +280,20 @@ class Winograd(Algorithm):
             dx = to_batch_first(unpad(dx, g) if g.padding_mode == "circular" else dx)
         grad_weight = None if du is None else weight_gradient(du, weight.shape, tiling.F)
         return dx, grad_weight, db.sum((0, 2)) if needs[2] else None
+
+    def _strided(self, x, weight, bias, geometry, relu):
+        image, g = x.transpose(1, 2, 3, 0), geometry
+        if g.padding_mode == "circular":
+            image, g = pad(image, g), g.padded_form
+        phases = to_batch_first(split_image(image, g))
+        out, saved = self.forward(phases, split_weight(weight, g), bias, of_phases(g), relu)
+        return out, Strided(saved, g, geometry)
+
+    def _strided_gradients(self, grad, strided, needs):
+        g, geometry = strided.padded, strided.geometry
+        phases, taps, grad_bias = self.backward(grad, strided.saved, needs)
+        grad_input = None
+        if phases is not None:
+            image = join_image(phases.transpose(1, 2, 3, 0), g)
+            grad_input = to_batch_first(image if g == geometry else unpad(image, geometry))
+        return grad_input, None if taps is None else join_weight(taps, g), grad_bias

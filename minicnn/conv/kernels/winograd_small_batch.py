@@ -1,6 +1,6 @@
 """Winograd for a batch that does not fill the lanes.
 
-`Filled` adds images of zeros. `Grid` cuts the images of a small batch into tiles, which are the images of a larger batch.
+`Filled` adds images of zeros. `Grid` cuts the images of a small batch into tiles: the images of a larger batch.
 """
 
 from __future__ import annotations
