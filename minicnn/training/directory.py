@@ -51,7 +51,9 @@ def check_empty(path: Path) -> None:
     """Raise FileError if a directory is not empty. The temporary files of a killed process do not count."""
     if followed(path).is_file():
         raise FileError(f"{path} is a file; give the name of a new directory")
-    if path.exists() and (not path.is_dir() or any(not NAME.fullmatch(file.name) for file in path.iterdir())):
+    if path.exists() and not path.is_dir():
+        raise FileError(f"{path} is a device or a pipe; give the name of a new directory")
+    if path.exists() and any(not NAME.fullmatch(file.name) for file in path.iterdir()):
         raise FileError(f"{path} exists and is not empty: choose another directory")
 
 
@@ -146,9 +148,10 @@ def _locked(path: Path, made: list[Path]) -> Iterator[None]:
 
 def _make(path, made):
     check_writable(path)
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    target = followed(path)                       # a link may lead to a directory that does not exist yet
+    missing = [folder for folder in (target, *target.parents) if not folder.exists()]
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{path} cannot be made: {error.strerror}; give another directory") from error
     made.extend(folder for folder in missing if folder not in made)

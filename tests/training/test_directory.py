@@ -109,7 +109,16 @@ def test_places_where_no_directory_can_be_made(tmp_path):
             pass
     with pytest.raises(FileError, match="run cannot be made"):
         check_writable(tmp_path / "file" / "run")
+    with pytest.raises(FileError, match="/dev/null is a device or a pipe; give the name of a new directory"):
+        check_empty(Path("/dev/null"))
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["best.safetensors", "file", "run"]
+
+
+def test_a_link_to_a_directory_that_is_not_there(tmp_path):
+    (tmp_path / "link").symlink_to("far/away")
+    with claimed(tmp_path / "link") as run:
+        (run / "last.safetensors").write_text("mine")
+    assert (tmp_path / "far" / "away" / "last.safetensors").read_text() == "mine"
 
 
 def test_numbered_names(tmp_path):
