@@ -21,7 +21,7 @@ from .options import (
     to_number,
     writes,
 )
-from .output import note_stderr, print_line, print_result, print_text
+from .output import note_stderr, plain_style, print_line, print_result, print_text
 
 COLOURS = 9                             # of the picture's palette
 
@@ -63,6 +63,7 @@ def add_parser(commands: Any) -> None:
     add_json(command)
 
 
+@plain_style
 def run(arguments: argparse.Namespace) -> None:
     """minicnn animate."""
     from ..progress import Part, on_stderr
@@ -117,8 +118,8 @@ def _model(arguments):
 
 def _animation(text):
     """Type of --out: a file that can be written, or a new directory."""
-    from ..viz.animation import check_animation
     try:
+        from ..viz.animation import check_animation
         return check_animation(os.path.expanduser(text))
     except MinicnnError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

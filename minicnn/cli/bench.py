@@ -21,7 +21,7 @@ from .options import (
     threads,
     to_integer,
 )
-from .output import Column, note_stderr, print_result, print_table, print_text
+from .output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAMED = "named"
@@ -274,12 +274,16 @@ def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> I
     print_result(arguments, result, lambda: text(result))
 
 
+@plain_style
+def _draw(result, path):
+    from .. import viz
+    viz.save(viz.speed_and_error([result]), path)
+
+
 def _finish(arguments, result):
     """Draw the chart. Return FAILED if a result is wrong or minicnn failed, else OK."""
     if getattr(arguments, "chart", None):
-        from ..viz import save
-        from ..viz.speed import speed_and_error
-        save(speed_and_error([result]), arguments.chart)
+        _draw(result, arguments.chart)
     rows = [row for run in result["runs"] for row in run.get("rows", ()) if "status" in row]
     bad = any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn" for row in rows)
     return FAILED if bad else OK

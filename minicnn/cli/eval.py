@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import MinicnnError
 from .options import PICTURES, add_command, add_data, add_json, destination, given_path
-from .output import Column, note_stderr, print_result, print_table, print_text, replacements, width
+from .output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
 
@@ -109,6 +109,7 @@ def _print(given, result):
                                for i, row in enumerate(confusion)])
 
 
+@plain_style
 def _draw(result, images, labels, found, path):
     from .. import viz
     figure, axes = viz.new_figure(12, 5.5, 2)

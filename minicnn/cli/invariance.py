@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
-from .output import Column, print_result, print_table, print_text
+from .output import Column, plain_style, print_result, print_table, print_text
 
 MOST_IMAGES = 1000                      # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
@@ -71,6 +71,7 @@ def _print(results, pools):
         print_table(POOLS, [[pool.pool, f"{pool.even:.3f}", f"{pool.odd:.3f}"] for pool in pools if pool.of == of])
 
 
+@plain_style
 def _draw(results, path):
     from .. import viz
     figure, ax = viz.new_figure(8, 4.5)

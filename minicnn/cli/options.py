@@ -207,7 +207,7 @@ def to_number(above: float, most: float = math.inf) -> Callable[[str], float]:
 
     def parse(text: str) -> float:
         try:
-            value = float(text)
+            value = float(text) if text.isascii() and "_" not in text else math.nan
         except ValueError:
             value = math.nan
         if not (above < value <= most and math.isfinite(value)):

@@ -6,6 +6,7 @@ Tables fit the width of the terminal.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import textwrap
@@ -88,6 +89,16 @@ def wrap(text: str, columns: int, indent: str = "") -> str:
     lines = [(line[:len(line) - len(line.lstrip())], line.lstrip()) for line in text.split("\n")]
     return "\n".join(textwrap.fill(line, columns, initial_indent=start, subsequent_indent=indent,
                                    break_long_words=False, break_on_hyphens=False) for start, line in lines)
+
+
+def plain_style(draw: Callable) -> Callable:
+    """Decorator: the pictures of a command do not depend on the user's file matplotlibrc."""
+    @functools.wraps(draw)
+    def wrapped(*arguments: Any) -> Any:
+        from .. import viz
+        with viz.plain_style():
+            return draw(*arguments)
+    return wrapped
 
 
 @dataclass(frozen=True)

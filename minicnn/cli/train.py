@@ -27,7 +27,7 @@ from .options import (
     given_path,
     threads,
 )
-from .output import as_json, note_stderr, print_line, print_result, print_text
+from .output import as_json, note_stderr, plain_style, print_line, print_result, print_text
 
 EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
 DRY_RUN = 256                           # images of a dry run
@@ -102,7 +102,7 @@ def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **def
 def _field(settings, name, kind):
     def parse(text: str) -> Any:
         try:
-            value = kind(text)
+            value = kind(text if text.isascii() and "_" not in text else "")       # Python takes 1_0 as 10
         except ValueError:
             what = "an integer" if kind is int else "a number"
             raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
@@ -321,6 +321,7 @@ def _print(result):
     print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {_quoted(Path(result['checkpoint']).parent)}")
 
 
+@plain_style
 def _draw(history, path):
     from .. import viz
     figure, ax = viz.new_figure()

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InputError
 from . import FAILED, OK
 from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, to_integer, to_number
-from .output import Column, note_stderr, print_result, print_table, print_text
+from .output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
 EXAMPLE = """minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
@@ -164,6 +164,7 @@ def _in_options(error):
     return error
 
 
+@plain_style
 def _draw(op, arguments):
     """Draw the derivation for a digit. Return a line about the picture."""
     from .. import viz

@@ -209,7 +209,7 @@ def derivation(op: Callable, f: np.ndarray, *, time_limit: float = TIME_LIMIT) -
         raise InputError(f"derivation: sums of pixels up to {np.abs(f).max():.1e} overflow: give a darker image")
     tolerance = _tolerance(operator, f, h, values, offset)
     differences = [0.0, *(float(np.abs(b - a).max()) for a, b in zip(values, values[1:], strict=False))]
-    steps = [Step(step.__name__.replace("_", " "), str(step.__doc__), value, difference, difference <= tolerance)
+    steps = [Step(step.__name__.replace("_", " "), step.__doc__ or "", value, difference, difference <= tolerance)
              for step, value, difference in zip(STEPS, values, differences, strict=True)]
     return Derivation(f, h, steps, tolerance)
 

@@ -3,7 +3,7 @@
 Most functions draw on an `ax` of matplotlib and return it. The others return a figure. `save` writes a figure.
 """
 
-from . import backend  # noqa: F401  before all that imports matplotlib
+from .backend import plain_style  # isort: skip  before all that imports matplotlib
 from .animation import check_animation, write_animation
 from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .equivariance import moved_maps
@@ -16,5 +16,5 @@ from .speed import speed_and_error
 
 __all__ = ["check_animation", "computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters",
            "gradient_flow", "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison",
-           "moved_maps", "new_figure", "save", "singular_values", "speed_and_error", "toeplitz_matrix", "transfer",
-           "worst_mistakes", "write_animation"]
+           "moved_maps", "new_figure", "plain_style", "save", "singular_values", "speed_and_error", "toeplitz_matrix",
+           "transfer", "worst_mistakes", "write_animation"]

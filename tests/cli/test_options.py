@@ -115,6 +115,8 @@ def test_a_destination_that_is_not_used_is_not_checked(parser, folder, monkeypat
     (["--steps", "100"], "--steps has no effect here: nobody looks at so many"),
     (["--steps", "0"], "argument --steps: steps must be at least 1, not 0"),
     (["--steps", "x"], "argument --steps: must be an integer, not 'x'"),
+    (["--steps", "1_0"], "argument --steps: must be an integer, not '1_0'"),
+    (["--rate", "1_0"], "argument --rate: must be a number, not '1_0'"),
     (["--rate", "x"], "argument --rate: must be a number, not 'x'")])
 def test_an_option_that_would_be_ignored_is_refused(given, message, parser, capsys):
     with pytest.raises(SystemExit) as stop:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -230,3 +231,13 @@ def test_im2col_trains_with_one_thread_of_blas_unless_the_user_chooses(options, 
     with threadpool_limits(2, user_api="blas"):         # restores the numbers of threads at the end
         run("train", "--dataset", "mnist5k", "--algo", "im2col", "--dry-run", *options)
     assert seen == count
+
+
+def test_a_picture_does_not_depend_on_the_users_style(run):
+    """A file matplotlibrc may ask for LaTeX, which is not installed, or cut pictures to another size."""
+    import matplotlib
+    with matplotlib.rc_context({"text.usetex": True, "savefig.bbox": "tight"}):
+        status, _, err = run("train", "--dry-run", "--model", "mlp", "--dataset", "mnist5k", "--out", "run", "--quiet")
+        assert status == 0, err
+        assert matplotlib.rcParams["text.usetex"] is True
+    assert Path("run/learning_curve.png").read_bytes()[16:24] == struct.pack(">2I", 900, 600)
