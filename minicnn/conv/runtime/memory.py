@@ -93,8 +93,16 @@ def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
 
 
 def address_of(array: np.ndarray) -> int:
-    """The address of an array: `array.ctypes.data`, which takes four times as long."""
-    return array.__array_interface__["data"][0]
+    """The address of the first number of an array: `array.ctypes.data`, which takes ten times as long.
+
+    A forward pass of one image needs 60 addresses. The address is the first field of the structure of an array, which
+    compiled programs rely on: PyArrayObject_fields in ndarraytypes.h of NumPy.
+
+    >>> numbers = np.arange(5.0)[2:]
+    >>> address_of(numbers) == numbers.ctypes.data
+    True
+    """
+    return ctypes.c_size_t.from_address(id(array) + object.__basicsize__).value
 
 
 def working_memory(size: int) -> np.ndarray:
