@@ -57,7 +57,10 @@ def as_operand(value: Any, dtype: np.dtype) -> np.ndarray:
     array([16777217.])
     """
     if isinstance(value, (int, float)):           # np.float64 too
-        return as_float_array(value, dtype)
+        try:
+            return as_float_array(float(value), dtype)
+        except OverflowError:
+            raise InputTypeError("a Tensor holds float32 or float64, and this integer is too large for both") from None
     array = _array(value)
     if not _is_array(value) or isinstance(value, np.generic) and array.dtype.kind in "iub":
         return as_float_array(array.astype(dtype) if array.dtype.kind in "iubf" else array, dtype)

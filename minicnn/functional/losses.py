@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import as_float_array
+from ..arithmetic import as_float_array, shown
 from ..checks import fraction, integer, one_of, unmasked
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
@@ -78,7 +78,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q;   d loss / d target = -slope * log(p)
         g = np.expand_dims(grad, axis) if reduction == "none" else grad.astype(np.float64) * scale
         parts = [_products(softmax_difference(log_p, q.sum(axis, keepdims=True), q), g,
-                           counted.any(axis, keepdims=True)).astype(x.dtype)]
+                           counted.any(axis, keepdims=True) & (g != 0)).astype(x.dtype)]
         if isinstance(target, Tensor) and target.requires_grad:
             factor = np.broadcast_to(-g * slope, x.shape)
             parts.append(_products(log_p, factor, factor != 0).astype(target.dtype))
@@ -104,6 +104,7 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
 
     def vjp(grad):
         slope = 2 * (grad / (count or np.nan)) * difference
+        slope = shown(grad, slope)
         return slope.astype(input.dtype, copy=False), -slope.astype(target.dtype, copy=False)
     return record(np.asarray(out, difference.dtype), (input, target), vjp)
 

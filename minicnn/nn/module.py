@@ -38,10 +38,10 @@ class RemovableHandle:
 
     def remove(self) -> None:
         """Remove the hook. A second call does nothing."""
-        hooks = self._module._forward_hooks
-        hooks.pop(self, None)
-        if not hooks:
-            vars(self._module).pop("_forward_hooks", None)
+        hooks = {handle: hook for handle, hook in self._module._forward_hooks.items() if handle is not self}
+        vars(self._module).pop("_forward_hooks", None)
+        if hooks:
+            self._module._forward_hooks = hooks
 
 
 class Module:
@@ -128,10 +128,8 @@ class Module:
         if not callable(hook):
             raise InputTypeError(f"register_forward_hook: a hook is a function of (module, args, output), not a "
                                  f"{type(hook).__name__}")
-        if "_forward_hooks" not in vars(self):
-            self._forward_hooks = {}
         handle = RemovableHandle(self)
-        self._forward_hooks[handle] = hook, with_kwargs
+        self._forward_hooks = {**self._forward_hooks, handle: (hook, with_kwargs)}      # a copy.copy keeps the old
         return handle
 
     def steps(self, inputs: tuple, options: dict[str, Any], output: Any) -> list[tuple[str, Module, tuple, Any]]:

@@ -29,7 +29,8 @@ class Optimizer:
     Raises
     ------
     InputError
-        There are no parameters, one is given twice, one is the result of an operation, or a number is negative.
+        There are no parameters, one is given twice, two share memory, one is the result of an operation, or a number is
+        negative.
     InputTypeError
         `params` is not an iterable of Tensors.
 
@@ -66,6 +67,7 @@ class Optimizer:
                 raise InputError(f"{name}: params[{i}] is the result of an operation; only leaves can be optimised")
         if len({id(param) for param in self.params}) != len(self.params):
             raise InputError(f"{name}: a parameter was given twice; it would be moved twice in each step")
+        _refuse_shared_memory(name, self.params)
         self.lr, self.weight_decay = lr, weight_decay
         self.state: list[dict[str, Any]] = [{} for _ in self.params]
 
@@ -270,6 +272,21 @@ def _betas(name, betas):
     except (TypeError, ValueError):               # no two elements, or one that is no number from 0 to 1
         pass
     raise InputError(f"{name} must be two numbers from 0 to below 1, not {betas!r}")
+
+
+def _refuse_shared_memory(name, params):
+    for i, first in enumerate(params):
+        for j, second in enumerate(params[:i]):
+            if np.may_share_memory(first.data, second.data) and _share_elements(first.data, second.data):
+                raise InputError(f"{name}: params[{j}] and params[{i}] share memory, which would be moved twice in "
+                                 "each step: make one of them of a copy, or give one parameter")
+
+
+def _share_elements(first, second):
+    try:
+        return np.shares_memory(first, second, max_work=10**5)
+    except np.exceptions.TooHardError:
+        return False
 
 
 def _gradient(i, param):

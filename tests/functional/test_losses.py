@@ -49,3 +49,13 @@ def test_mse_loss_by_hand(rng):
 def test_bad_input_is_named(call, message):
     with pytest.raises((ValueError, TypeError), match=message):
         call(Tensor(np.ones((2, 2, 6, 6)), requires_grad=True))
+
+
+def test_a_loss_that_is_hidden_gives_no_gradient():
+    with np.errstate(invalid="ignore"):
+        x = Tensor(np.array([[-np.inf, -np.inf], [1.0, 1.0]]), requires_grad=True)
+        np.where([False, True], F.cross_entropy(x, np.array([0, 1]), reduction="none"), 0.0).sum().backward()
+        np.testing.assert_allclose(x.grad, [[0, 0], [0.5, -0.5]])
+        y, target = Tensor(np.array([2.0, 3.0]), requires_grad=True), np.array([1.0, np.nan])
+        np.where(np.isnan(target), 0.0, F.mse_loss(y, target, "none")).sum().backward()
+    assert y.grad.tolist() == [2.0, 0.0]

@@ -1,5 +1,7 @@
 """Module: names, state, modes, repr; Sequential."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -189,3 +191,15 @@ def test_a_read_only_parameter_is_not_loaded():
     with pytest.raises(InputError, match="bias cannot be filled: its array is read-only"):
         layer.load_state_dict({"weight": np.full((1, 1), 7.0), "bias": np.zeros(1)})
     assert (layer.weight.data == before).all()
+
+
+def test_a_shallow_copy_has_its_own_hooks():
+    seen, layer = [], nn.ReLU()
+    kept = layer.register_forward_hook(lambda *_: seen.append("both"))
+    twin = copy.copy(layer)
+    twin.register_forward_hook(lambda *_: seen.append("twin"))
+    kept.remove()
+    layer(Tensor([1.0]))
+    assert seen == []
+    twin(Tensor([1.0]))
+    assert seen == ["both", "twin"] and not layer.has_forward_hooks

@@ -177,6 +177,9 @@ def test_a_step_of_adamw_allocates_less_than_four_times_its_largest_parameter():
     assert peak < 4 * param.data.nbytes
 
 
+SHARED = np.zeros(3)
+
+
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: SGD([]), "SGD: there are no parameters to optimise"),
     (lambda: SGD([one()], lr=-1), "SGD: lr must be a number of at least 0, not -1"),
@@ -189,11 +192,17 @@ def test_a_step_of_adamw_allocates_less_than_four_times_its_largest_parameter():
     (lambda: SGD([one()], nesterov=True), "nesterov needs a momentum above 0"),
     (lambda: SGD([one()], momentum=0.9, dampening=0.1, nesterov=True), "and a dampening of 0, not .*dampening=0.1"),
     (lambda: SGD([w := one(), w]), "a parameter was given twice"),
+    (lambda: SGD([Tensor(SHARED), Tensor(SHARED[1:])]), r"params\[0\] and params\[1\] share memory"),
     (lambda: SGD([one() * 2]), r"params\[0\] is the result of an operation; only leaves"),
 ])
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_parameters_may_be_interleaved():
+    array = np.zeros((4, 6))
+    assert len(SGD([Tensor(array[:, ::2]), Tensor(array[:, 1::2])]).params) == 2
 
 
 def test_bad_parameters():

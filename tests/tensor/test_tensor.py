@@ -189,3 +189,10 @@ def test_long_products_of_float32_keep_their_digits():
     np.testing.assert_allclose((x @ x.data).data, n * float(tenth) ** 2, rtol=1e-4)
     np.testing.assert_allclose((x @ y).data, [n * float(tenth) ** 2] * 2, rtol=1e-4)
     np.testing.assert_allclose((x.reshape(1, -1) @ y)[0].data, [n * float(tenth) ** 2] * 2, rtol=1e-4)
+
+
+def test_large_integers():
+    x = Tensor(np.ones(1), requires_grad=True)
+    assert (x * 2**70 + 2**80).data.tolist() == [2.0**70 + 2.0**80]
+    with pytest.raises(InputTypeError, match="a Tensor holds float32 or float64, and this integer is too large"):
+        x + 10**400
