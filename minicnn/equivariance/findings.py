@@ -32,6 +32,7 @@ class Findings:
         self.shift_failing: np.ndarray | None = None
         self.height = 1.0                               # of impulses
         self.smallest_defect: float | None = None
+        self.smallest_weight: float | None = None
         self.measured = measured                        # images, the answers, and the noise in them
 
     def difference(self, law: Law, *inputs: np.ndarray, **more: Any) -> Difference:
@@ -125,7 +126,8 @@ class Findings:
         rounding = context.rounding.measured(noise, context.largest((f,), answers), np.inf)
         if context.affine:
             terms = convolve(np.abs(f), np.abs(context.h), context.axes) + np.abs(context.offset)
-            rounding = rounding.mixing(noise, terms, context.largest((f,), answers, terms), density_of(f))
+            error = np.abs(answers - context.offset - convolve(f, np.asarray(context.h), context.axes))
+            rounding = rounding.mixing(noise, error, terms, context.largest((f,), answers, terms), density_of(f))
         self.context = replace(context, rounding=rounding)
 
     def _measure_spread(self, images):

@@ -57,6 +57,10 @@ class Report:
     smallest_defect : float or None
         The smallest change of a single output pixel, as a fraction of its L(f), that the tried images would have shown
         at every pixel. A smaller defect is not seen. None if L is 0.
+    smallest_weight : float or None
+        The smallest change of a single weight at a single output pixel, as a fraction of the largest weight of the
+        output channel, that the tried images would have shown. If the algorithm mixes pixels (fft, winograd), a weight
+        that is small beside the others cannot be seen as well as those. None if it was not measured.
     halo : (int, int, int, int) or None
         The widths (top, bottom, left, right) of a border. At all other pixels the operator is a convolution.
     failing : ndarray of bool, shape (H', W'), or None
@@ -92,6 +96,7 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     proof: bool = False
     smallest_defect: float | None = None
+    smallest_weight: float | None = None
 
     def __bool__(self):
         return self.convolution
@@ -104,7 +109,7 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
-                 "convolution", "lattice", "error", "tolerance", "smallest_defect", "halo", "proof")
+                 "convolution", "lattice", "error", "tolerance", "smallest_defect", "smallest_weight", "halo", "proof")
         record = {name: getattr(self, name) for name in names}
         record["proof_if"] = "the operator is linear" if self.proof else None
         record["offset"] = None if self.offset is None else self.offset.tolist()
@@ -129,7 +134,9 @@ class Report:
         """What the tried images could show, in words; "" if nothing is known."""
         if self.smallest_defect is None:
             return ""
-        return f"the smallest defect that was looked for: {self.smallest_defect:.1e} of the result, at any single pixel"
+        text = f"the smallest defect that was looked for: {self.smallest_defect:.1e} of the result, at any single pixel"
+        return text if self.smallest_weight is None else (
+            f"{text}; {self.smallest_weight:.1e} of the largest weight, in any single weight")
 
     def __str__(self):
         lines = [self.headline]

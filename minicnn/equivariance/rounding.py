@@ -20,6 +20,8 @@ MOST = 16.0                     # noise beyond this multiple of eps and the larg
 FLOOR = 1 / 128                 # a pixel without terms has this part of the largest magnitude of its channel
 SPARSE = 0.3                    # an image with a smaller fraction of pixels that are not 0 is sparse
 REPEATS = 2                     # changed copies of each image
+BEYOND = 0.7                    # local algorithms stay below 0.5, FFTs have more than 0.9
+QUIET, LOUD = 0.4, 13.0         # this part of the errors is below sigma / 2; LOUD times as much is 7 sigma
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,20 @@ class Rounding:
         return replace(self, mixed=np.stack([mixed[0], np.maximum(mixed[1], spread)]),
                        everywhere=np.maximum(self.everywhere, spread))
 
-    def mixing(self, noise: np.ndarray, terms: np.ndarray, largest: np.ndarray, density: np.ndarray) -> Rounding:
-        """With `mixed` from the noise of some images whose terms are known."""
+    def mixing(self, noise: np.ndarray, error: np.ndarray, terms: np.ndarray, largest: np.ndarray,
+               density: np.ndarray) -> Rounding:
+        """With `mixed` from the noise of some images whose terms are known, and from their errors |op(f) - h * f|.
+
+        A change of an image in its last bit shows less than the rounding of an FFT in some images. Therefore the errors
+        at most of the pixels count too. A defect of half of the pixels does not raise them.
+        """
         own = self.eps * replace(self, bound=None).multiple(density) * terms / 2
-        seen = noise > own
-        kinds = [kind & seen.any((2, 3)).any(1) for kind in (~_is_sparse(density), _is_sparse(density))]
+        everywhere = _beyond_terms(error, self.eps * terms)
+        seen = (noise > own) | everywhere
+        kinds = [kind & seen.any((1, 2, 3)) for kind in (~_is_sparse(density), _is_sparse(density))]
         channels = seen.any((0, 2, 3))[:, None, None]
+        if seen.any():
+            noise = np.maximum(noise, LOUD / SAFETY * np.quantile(error, QUIET, (2, 3), keepdims=True))
         return replace(self, mixed=np.stack([self._most(np.where(channels, noise[kind], 0), largest[kind])
                                              for kind in kinds]))
 
@@ -118,6 +128,17 @@ def noise_of(operator: Callable, images: np.ndarray, answers: np.ndarray, rng: n
 def density_of(images: np.ndarray) -> np.ndarray:
     """The fraction of the pixels of each image that are not 0; (N,)."""
     return np.count_nonzero(images, (1, 2, 3)) / max(1, images[0].size)
+
+
+def _beyond_terms(error, terms):
+    """Whether the errors at the pixels with the smallest terms are often larger than a local algorithm makes them.
+
+    There the usual error of a local algorithm is below half of `terms`, eps times the sum of the magnitudes.
+    """
+    small = (terms <= np.quantile(terms, 0.25, (2, 3), keepdims=True)) & (terms > 0)
+    ratio = np.divide(error, terms, out=np.full(error.shape, np.nan), where=small)
+    usual = np.nanquantile(np.where(small.any((2, 3), keepdims=True), ratio, 0), QUIET, (2, 3))
+    return bool((usual > BEYOND).any())
 
 
 def _is_sparse(density):

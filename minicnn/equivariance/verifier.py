@@ -41,9 +41,9 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     4. op(f) = op(0) + h * f for the response h to an impulse. h * f is a plain float64 sum, without `minicnn.conv`.
 
     A pass means that the tried images did not refute the operator. `smallest_defect` of the report is the smallest
-    defect at a single pixel that they would have shown. For a nonlinear operator, a pass is no proof. With
-    `exhaustive`, all basis vectors are tried. That is a proof if the operator is linear; whether it is linear is only
-    tried.
+    defect at a single pixel that they would have shown, `smallest_weight` that of a single weight. For a nonlinear
+    operator, a pass is no proof. With `exhaustive`, all basis vectors are tried. That is a proof if the operator is
+    linear; whether it is linear is only tried.
 
     The tolerance is the operator's own rounding. An output pixel with n terms may differ by (8 + sqrt(n)) eps times the
     sum of the magnitudes of its terms, |h| * |f|. If the algorithm mixes pixels (fft, winograd), 5 times its measured
@@ -251,10 +251,13 @@ def _find_response(findings, images, affine, basis_progress):
     """
     context = findings.context
     h, shape = context.h, context.shape
-    fields = np.concatenate([images.draw(shape), findings.combs(images, shape), findings.aligned(images, shape)])
+    draws, combs = images.draw(shape), findings.combs(images, shape)
+    fields = np.concatenate([draws, combs, findings.aligned(images, shape)])
     difference = findings.try_law(Convolution(), fields)
     findings.add_check("convolution", str(Convolution()), difference)
     findings.smallest_defect = _smallest_defect(difference, context.offset)
+    alone = difference.tolerance[len(draws):len(draws) + len(combs)]
+    findings.smallest_weight = _smallest_weight(alone, h) if affine else None
     failing = difference.failing
     if basis_progress is not None:
         failing = failing | _check_basis(findings, h, basis_progress)
@@ -276,6 +279,15 @@ def _smallest_defect(difference, offset):
         relative = np.where(linear_part > 0, difference.tolerance / linear_part, np.inf).min(0)
     seen = relative[np.isfinite(relative)]
     return float(seen.max()) if seen.size else None
+
+
+def _smallest_weight(tolerance, h):
+    """The smallest change of a single weight that the combs would have shown, relative to the largest weight; or None.
+
+    Their impulses are at least 1 high. Rounding may hide half of a change that is as large as the tolerance.
+    """
+    largest = np.abs(h).max((1, 2, 3))
+    return float(1.5 * (tolerance.max((0, 2, 3))[largest > 0] / largest[largest > 0]).max()) if largest.any() else None
 
 
 def _other_responses(context, h) -> Iterator[np.ndarray]:
@@ -332,4 +344,5 @@ def _report(findings, facts, affine, lattice, h, failing, proof):
         linear=affine and not offset.any(), equivariant=equivariant, convolution=affine and equivariant and matches,
         lattice=lattice, impulse_response=response, offset=offset[:, 0, 0] if constant else None, error=last.error,
         tolerance=last.tolerance, witnesses=findings.witnesses, halo=halo, failing=failing,
-        shift_failing=findings.shift_failing, proof=proof, smallest_defect=findings.smallest_defect)
+        shift_failing=findings.shift_failing, proof=proof, smallest_defect=findings.smallest_defect,
+        smallest_weight=findings.smallest_weight)

@@ -18,7 +18,7 @@ SHIFT = {"float32": 1e-5, "float64": 1e-6}
 def test_small_defects_are_found(place, dtype):
     algorithm = "direct" if place == "weight" else None         # the others mix pixels
     for seed in range(2):
-        text, op, channels, size, domain, constant = case(seed, dtype, place, 13, algorithm)
+        text, op, channels, size, domain, constant, _ = case(seed, dtype, place, 13, algorithm)
         report = verify_convolution(op, channels, size, domain, dtype)
         if constant <= 1:
             assert report.affine and not report, text
@@ -26,10 +26,30 @@ def test_small_defects_are_found(place, dtype):
             assert report.smallest_defect < SHIFT[dtype], text
 
 
+@pytest.mark.parametrize("name", ["fft", "winograd"])
+def test_a_single_weight_of_an_algorithm_that_mixes_pixels(name):
+    """It is found if it is as large as the report says; a weight that is small beside the others is below that."""
+    for seed in {"fft": (4, 8), "winograd": (8, 11)}[name]:
+        relative = 1e-3 if seed % 2 else 1e-5
+        text, op, channels, size, domain, _, defect = case(seed, "float32", "weight", 13, name, relative)
+        report = verify_convolution(op, channels, size, domain, np.float32)
+        if defect >= report.smallest_weight:
+            assert not report and equivariance_broken(op, channels, size, domain, np.float32), text
+        assert not seed % 2 or not report
+        assert f"{report.smallest_weight:.1e} of the largest weight, in any single weight" in report.power
+
+
+@pytest.mark.parametrize(("seed", "dtype"), [(5004, "float64"), (6017, "float64"), (6027, "float32")])
+def test_small_kernels_by_fft_are_accepted(seed, dtype):
+    """An FFT rounds more than a change of the image in its last bit shows, and more than the terms of dark pixels."""
+    text, op, channels, size, domain, *_ = case(seed, dtype, None, 12, "fft")
+    assert verify_convolution(op, channels, size, domain, dtype), text
+
+
 @pytest.mark.parametrize("dtype", SHIFT)
 @pytest.mark.parametrize("name", sorted(set(algorithms()) - {"naive"}))
 def test_right_operators_are_accepted(name, dtype):
-    text, op, channels, size, domain, _ = case(7, dtype, None, 21, name)
+    text, op, channels, size, domain, *_ = case(7, dtype, None, 21, name)
     report = verify_convolution(op, channels, size, domain, dtype)
     assert report, f"{text}: {report}"
     assert equivariance_broken(op, channels, size, domain, dtype) == "", text
