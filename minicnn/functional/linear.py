@@ -8,6 +8,7 @@ import numpy as np
 
 from ..arithmetic import product
 from ..checks import axis, boolean, fraction, generator
+from ..conv.runtime.blas import matmul
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
 
@@ -40,7 +41,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
                          "the last length of the input must be in_features")
-    out = product(x, w.T)
+    out = product(x, w.T, matmul)
     tensors: tuple[Tensor, ...] = (input, weight)
     if bias is not None:
         bias = as_tensor(bias)
@@ -53,7 +54,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
         count = math.prod(grad.shape[:-1])
         rows = grad.reshape(count, w.shape[0])                          # (all leading axes, out_features)
         total = rows.sum(0, np.float64).astype(grad.dtype)
-        return (product(grad, w), product(rows.T, x.reshape(count, w.shape[1])), total)[:len(tensors)]
+        return (product(grad, w, matmul), product(rows.T, x.reshape(count, w.shape[1]), matmul), total)[:len(tensors)]
     return record(out, tensors, vjp)
 
 
@@ -111,4 +112,3 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
     def scaled(values):             # a mask selects: what is dropped is 0, also if it is inf or NaN
         return np.multiply(values, scale, out=np.zeros_like(values), where=kept)
     return record(scaled(input.data), (input,), lambda grad: (scaled(grad),))
-

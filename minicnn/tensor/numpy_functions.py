@@ -15,8 +15,11 @@ import numpy as np
 from .. import arithmetic
 from ..arithmetic.axes import axes_of
 from ..checks import axis as axis_of
+from ..conv.runtime import blas
 from ..errors import InputError, InputTypeError
 from .conversions import Conversions, data_of
+
+matmul = functools.partial(arithmetic.matmul, times=blas.matmul)
 
 Operation = tuple[str, Callable, tuple]           # its name, the operation on arrays, its operands
 
@@ -185,7 +188,7 @@ def _dot(a, b):
             return arithmetic.multiply(x, y)
         if y.ndim > 2:
             raise InputError(f"dot: shapes {x.shape} and {y.shape}: the second operand may have 2 axes; use x @ y")
-        return arithmetic.matmul(x, y)
+        return matmul(x, y)
     return "dot", operation, (a, b)
 
 
@@ -212,7 +215,7 @@ RECORDED: dict[Callable, Callable] = {
     np.add: _binary("add", arithmetic.add), np.subtract: _binary("sub", arithmetic.subtract),
     np.multiply: _binary("mul", arithmetic.multiply), np.divide: _binary("div", arithmetic.divide),
     np.power: _binary("pow", arithmetic.power), np.float_power: _binary("pow", arithmetic.power),
-    np.matmul: _binary("matmul", arithmetic.matmul), np.dot: _dot,
+    np.matmul: _binary("matmul", matmul), np.dot: _dot,
     np.negative: _unary("neg", arithmetic.negative), np.absolute: _unary("abs", arithmetic.absolute),
     np.exp: _unary("exp", arithmetic.exp), np.log: _unary("log", arithmetic.log),
     np.sqrt: _unary("sqrt", arithmetic.square_root), np.tanh: _unary("tanh", arithmetic.tanh),

@@ -210,7 +210,7 @@ class Tensor(InPlace):
         return record(out, (self, other), vjp, "pow")
 
     def __matmul__(self, other: Any) -> Tensor:
-        return self._binary(other, arithmetic.matmul, "matmul")
+        return self._binary(other, numpy_functions.matmul, "matmul")
 
     def __pos__(self) -> Tensor:
         return self

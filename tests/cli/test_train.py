@@ -210,29 +210,6 @@ def test_other_networks_train_and_are_measured(model, run):
     assert status == 0 and json.loads(out)["model"] == model
 
 
-@pytest.mark.parametrize(("options", "variables", "count"), [
-    ([], {}, {1}), (["--threads", "2"], {}, {2}), ([], {"OPENBLAS_NUM_THREADS": "2"}, {2}),
-    (["--algo", "direct"], {}, {2})])
-def test_im2col_trains_with_one_thread_of_blas_unless_the_user_chooses(options, variables, count, run, monkeypatch):
-    from threadpoolctl import threadpool_info, threadpool_limits
-
-    from minicnn import training
-    seen = set()
-
-    def fit(*arguments, **given):
-        seen.update(one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas")
-        raise training.TrainingError("seen")
-    monkeypatch.setattr(training, "fit", fit)
-    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", None)
-    for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with threadpool_limits(2, user_api="blas"):         # restores the numbers of threads at the end
-        run("train", "--dataset", "mnist5k", "--algo", "im2col", "--dry-run", *options)
-    assert seen == count
-
-
 def test_a_picture_does_not_depend_on_the_users_style(run):
     """A file matplotlibrc may ask for LaTeX, which is not installed, or cut pictures to another size."""
     import matplotlib

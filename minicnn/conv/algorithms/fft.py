@@ -22,6 +22,7 @@ from scipy import fft
 from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.blas import one_thread
 from ..runtime.memory import empty
 from ..runtime.threads import get_num_threads, parallel_for
 from ..speeds import speeds
@@ -112,7 +113,7 @@ def multiply_spectra(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.nda
     def work(start, stop):
         np.matmul(a[start:stop], b[start:stop], out=target[start:stop])
 
-    parallel_for(rows, work, 1 + PER_CALL // (a[0].size * b.shape[-1]))
+    one_thread(parallel_for, rows, work, 1 + PER_CALL // (a[0].size * b.shape[-1]))
     out = out.reshape(groups * m, rows, columns, b.shape[-1])
     return fft.irfft2(out, torus(geometry), axes=(1, 2), overwrite_x=True, workers=workers(out.size))
 

@@ -1,26 +1,33 @@
 """Matrix products: the pixels that an output pixel sees become a column.
 
 The columns are made for some output rows at a time, so that they stay in the cache. The gradient of the weight makes
-the columns again: keeping them would take kh kw times the memory of the input and would hardly save time. One thread
-copies: after a product the threads of the BLAS library wait awake for the next one, and copying on more threads would
-take two to five times as long on two cores.
+the columns again: keeping them would take kh kw times the memory of the input and would hardly save time.
+
+Threads share the work in jobs: the forward pass by output rows, the backward pass by input channels, so no two jobs
+write to the same place. The geometry alone decides on the jobs, so no result depends on the number of threads.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import pad, to_batch_first, to_batch_last, unpad
+from ..runtime.blas import parallel_products
 from ..runtime.memory import empty
 from ..speeds import speeds
 
 BLOCK = 1 << 20                 # elements of the columns that are made at once, unless one row has more
+JOBS = 64                       # the most jobs into which a pass is cut. Each job has, if possible, at least
+WORTH = 1 << 23                 # so many multiply-adds,
+PIXELS, CHANNELS = 128, 64      # output pixels and output channels (forward),
+ROWS = 32                       # rows of the columns (backward)
 PIECE = 32                      # the fewest products in a piece of a sum
 
 
@@ -30,20 +37,73 @@ def is_its_own_columns(geometry: Geometry) -> bool:
     return g.kernel == g.stride == (1, 1) and not any(map(any, g.padding))
 
 
-def blocks(geometry: Geometry) -> list[tuple[int, int]]:
-    """The output rows in ranges (start, stop); the columns of a range are made at once.
+def blocks(geometry: Geometry, jobs: int = 1) -> list[tuple[int, int]]:
+    """The output rows in ranges (start, stop); the columns of a range are made at once. If possible at least `jobs`.
 
     >>> from minicnn.conv import Geometry
     >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 5, 5)))[-2:]
     [(18, 19), (19, 20)]
     >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 1, 1)))           # the columns are the image
     [(0, 24)]
+    >>> blocks(Geometry.of((64, 20, 24, 24), (40, 20, 1, 1)), 4)
+    [(0, 6), (6, 12), (12, 18), (18, 24)]
     """
     g = geometry
     rows = g.out_size[0]
     step = max(1, BLOCK // (g.in_channels * g.kernel[0] * g.kernel[1] * g.out_size[1] * g.batch))
-    step = rows if is_its_own_columns(g) else step
+    step = min(rows if is_its_own_columns(g) else step, -(-rows // jobs))
     return [(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+
+def ranges(length: int, count: int) -> list[slice]:
+    """At most `count` slices of about equal length, at least one, that together are range(length).
+
+    >>> ranges(5, 2)
+    [slice(0, 3, None), slice(3, 5, None)]
+    """
+    step = -(-length // max(1, min(count, length)))
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def jobs_worth(geometry: Geometry) -> int:
+    """How many jobs are worth their cost: 1 for a small convolution."""
+    return max(1, min(JOBS, geometry.multiply_adds // WORTH))
+
+
+@lru_cache(maxsize=256)
+def forward_jobs(geometry: Geometry) -> list[tuple[tuple[int, int], slice]]:
+    """The jobs of a forward pass: (output rows, output channels of each group)."""
+    g = geometry
+    jobs, channels, pixels = jobs_worth(g), g.out_channels // g.groups, math.prod(g.out_size) * g.batch
+    rows = blocks(g, max(1, min(jobs, pixels // PIXELS)))
+    parts = ranges(channels, min(-(-jobs // len(rows)), channels // CHANNELS))
+    return [(block, part) for block in rows for part in parts]
+
+
+class Part(NamedTuple):
+    """A job of a backward pass: some input channels, which write to no place of another job."""
+
+    geometry: Geometry                  # of this part alone
+    groups: slice
+    channels: slice                     # of the image
+    rows: slice                         # of each group's columns
+
+
+@lru_cache(maxsize=256)
+def backward_jobs(geometry: Geometry) -> list[Part]:
+    """The jobs of a backward pass: some groups each, or if there are few groups, some input channels of a group."""
+    g, taps = geometry, geometry.kernel[0] * geometry.kernel[1]
+    jobs, size = jobs_worth(g), g.in_channels // g.groups
+    found = []
+    for groups in ranges(g.groups, jobs):
+        count = groups.stop - groups.start
+        for some in ranges(size, 1 if count > 1 else min(-(-jobs // g.groups), size * taps // ROWS)):
+            channels, first = some.stop - some.start, groups.start * size
+            found.append(Part(
+                replace(g, in_channels=count * channels, out_channels=g.out_channels // g.groups * count, groups=count),
+                groups, slice(first + some.start, first + some.start + count * channels),
+                slice(some.start * taps, some.stop * taps)))
+    return found
 
 
 def overlap(geometry: Geometry, axis: int, tap: int, start: int, stop: int) -> tuple[slice, slice]:
@@ -71,13 +131,25 @@ def unfold(x: np.ndarray, geometry: Geometry, start: int, stop: int) -> np.ndarr
     """(C, H, W, N) -> (G, C / G kh kw, pixels of the output rows start..stop): the input pixel that each tap meets."""
     g = geometry
     if is_its_own_columns(g):
-        return x.reshape(g.groups, -1, g.height * g.width * g.batch)
-    shape = g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch
-    out = (np.zeros if any(map(any, g.padding)) else np.empty)(shape, x.dtype)
-    for i, (rows, image_rows, taps) in enumerate(places(g, start, stop)):
-        for j, (pixels, image_pixels) in enumerate(taps):
-            out[:, i, j, rows, pixels] = x[:, image_rows, image_pixels]
-    return out.reshape(g.groups, -1, (stop - start) * g.out_size[1] * g.batch)
+        return x.reshape(g.groups, -1, g.height * g.width * g.batch)[..., start * g.width * g.batch:
+                                                                      stop * g.width * g.batch]
+    first, sizes = start * g.stride[0], (g.in_channels, *g.kernel, stop - start, g.out_size[1], g.batch)
+    if any(map(any, g.padding)):                        # only the rows that these output rows see are padded
+        x, first = padded_rows(x, g, first, (stop - start - 1) * g.stride[0] + g.span[0]), 0
+    channel, down, across, image = x.strides
+    windows = np.ndarray(sizes, x.dtype, x, first * down, (
+        channel, g.dilation[0] * down, g.dilation[1] * across, g.stride[0] * down, g.stride[1] * across, image))
+    return windows.copy().reshape(g.groups, -1, (stop - start) * g.out_size[1] * g.batch)
+
+
+def padded_rows(x: np.ndarray, geometry: Geometry, first: int, count: int) -> np.ndarray:
+    """`count` rows of the image x (C, H, W, N) with its padding of zeros, from row `first` of the padded image on."""
+    (top, _), (left, _) = geometry.padding
+    out = np.zeros((x.shape[0], count, geometry.padded[1], x.shape[3]), x.dtype)
+    start, stop = max(first - top, 0), min(first - top + count, x.shape[1])
+    if start < stop:
+        out[:, start + top - first:stop + top - first, left:left + x.shape[2]] = x[:, start:stop]
+    return out
 
 
 def fold(columns: np.ndarray, geometry: Geometry, start: int, stop: int, image: np.ndarray) -> None:
@@ -150,32 +222,48 @@ class Im2col(Algorithm):
             x, g = pad(x, g), g.padded_form
         matrix, row = weight.reshape(g.groups, g.out_channels // g.groups, -1), g.out_size[1] * g.batch
         out = empty((*matrix.shape[:2], g.out_size[0] * row), x.dtype)                  # (G, K / G, OH OW N)
-        bias = None if bias is None else bias.reshape(g.groups, -1, 1)
-        for start, stop in blocks(g):
-            part = product(matrix, unfold(x, g, start, stop), out[..., start * row:stop * row])
+        bias, jobs = None if bias is None else bias.reshape(g.groups, -1, 1), forward_jobs(g)
+
+        def work(job: int) -> None:
+            (start, stop), channels = jobs[job]
+            part = product(matrix[:, channels], unfold(x, g, start, stop), out[:, channels, start * row:stop * row])
             if bias is not None:
-                part += bias
+                part += bias[:, channels]
             if relu:
                 np.maximum(part, 0, out=part)
+        parallel_products(len(jobs), work)
         return (to_batch_first(out.reshape(g.out_channels, *g.out_size, g.batch)),
                 (x, matrix, out if relu else None, g, geometry))
 
     def backward(self, grad: np.ndarray, saved: Any, needs: tuple[bool, bool, bool]) -> tuple[np.ndarray | None, ...]:
         x, matrix, out, g, geometry = saved
-        grad, row = to_batch_last(grad).reshape(*matrix.shape[:2], -1), g.out_size[1] * g.batch
-        grad, across = before_relu(grad, out), matrix.swapaxes(1, 2)
-        image: Any = None
-        taps: Any = None
-        if needs[0]:
-            image = product(across, grad).reshape(x.shape) if is_its_own_columns(g) else np.zeros(x.shape, x.dtype)
-        for start, stop in blocks(g):
-            part = grad[..., start * row:stop * row]
-            if needs[0] and not is_its_own_columns(g):
-                fold(product(across, part), g, start, stop, image)
-            if needs[1]:
-                sums = product(part, unfold(x, g, start, stop).swapaxes(1, 2))
-                taps = sums if taps is None else np.add(taps, sums, dtype=np.float64)
+        grad = before_relu(to_batch_last(grad).reshape(*matrix.shape[:2], -1), out)
+        image: Any = np.zeros(x.shape, x.dtype) if needs[0] else None
+        taps: Any = np.empty(matrix.shape, x.dtype) if needs[1] else None
+        jobs = backward_jobs(g)
+        if needs[0] or needs[1]:
+            parallel_products(len(jobs), lambda job: _part_backward(jobs[job], x, matrix, grad, image, taps))
         if needs[0]:
             image = to_batch_first(image if g == geometry else unpad(image, geometry))
-        return (image, taps.astype(x.dtype, copy=False).reshape(g.weight_shape) if needs[1] else None,
+        return (image, taps.reshape(g.weight_shape) if needs[1] else None,
                 grad.sum(2).reshape(-1) if needs[2] else None)
+
+
+def _part_backward(job, x, matrix, grad, image, taps):
+    """Write the gradients of a part into `image` (C, H, W, N) and `taps` (G, K / G, C / G kh kw), if these are given.
+
+    `matrix` is the weight, as `taps`, and `grad` (G, K / G, OH OW N) the cotangent.
+    """
+    g, x, grad, sums = job.geometry, x[job.channels], grad[job.groups], None
+    across, row = matrix[job.groups, :, job.rows].swapaxes(1, 2), g.out_size[1] * g.batch
+    for start, stop in blocks(g):
+        part = grad[..., start * row:stop * row]
+        if image is not None and is_its_own_columns(g):
+            image[job.channels] = product(across, part).reshape(x.shape)
+        elif image is not None:
+            fold(product(across, part), g, start, stop, image[job.channels])
+        if taps is not None:
+            new = product(part, unfold(x, g, start, stop).swapaxes(1, 2))
+            sums = new if sums is None else np.add(sums, new, dtype=np.float64)
+    if taps is not None:
+        taps[job.groups, :, job.rows] = sums

@@ -19,6 +19,7 @@ from ...errors import InputError
 from ..algorithm import Algorithm, before_relu, register
 from ..geometry import Geometry
 from ..layout import to_batch_first, to_batch_last
+from ..runtime.blas import one_thread
 
 MAX_MATRIX_BYTES = 2e9          # bytes that a matrix may need while it is made
 
@@ -156,5 +157,5 @@ def sum_entries(grad: np.ndarray, x: np.ndarray, geometry: Geometry) -> np.ndarr
         there = taps == tap
         left = grad[:, :, rows[there]].reshape(*grad.shape[:2], -1)                     # (G, K / G, E N)
         right = x[:, :, columns[there]].reshape(*x.shape[:2], -1)                       # (G, C / G, E N)
-        out[..., tap] = left @ right.swapaxes(1, 2)
+        out[..., tap] = one_thread(np.matmul, left, right.swapaxes(1, 2))
     return out.reshape(g.weight_shape)

@@ -64,9 +64,9 @@ def _from_environment(name):
 def set_num_threads(n: int) -> None:
     """Use n threads from the next convolution on, in minicnn and in the BLAS library under NumPy.
 
-    Before the first call, the environment variables of the BLAS library set its number of threads. No result depends on
-    the number of minicnn's threads. With another number of its own threads, BLAS may sum in another order; that changes
-    the last bits of `im2col`.
+    Before the first call, the environment variables of the BLAS library set its number of threads. No convolution
+    depends on a number of threads. A matrix product, such as that of `Linear`, may: with another number of its own
+    threads, BLAS may sum in another order.
 
     Raises
     ------
