@@ -84,6 +84,7 @@ class Operator:
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
         self.batch: int | None = None
         self.seconds, self.images = 0.0, 0                      # of all calls so far
+        self.per_image = 0.0                                    # the least seconds, not of the first call: it compiles
         self.wrap: Callable = np.asarray
         first = self._first_call()
         self.out_shape = first.shape[1:]
@@ -126,13 +127,20 @@ class Operator:
         if self.seconds > self.time_limit:
             raise OperatorError(f"the operator is too slow: its calls took {self.seconds:.0f} s, more than the limit "
                                 f"of {self.time_limit:.0f} s; give a smaller size or a larger time_limit")
+        if (expected := self.per_image * len(images)) > self.time_limit:
+            raise OperatorError(f"the operator is too slow: a call with {len(images)} images would take about "
+                                f"{expected:.0f} s, more than the limit of {self.time_limit:.0f} s; give a smaller "
+                                "size or a larger time_limit")
         given, start = images.copy(order="C"), clock()
         try:
             with no_grad(), np.errstate(all="ignore"):
                 out = self.op(self.wrap(given))
         except (Exception, SystemExit) as error:
             raise _told(error, images, first=not any(self.out_shape)) from error
-        self.seconds, self.images = self.seconds + clock() - start, self.images + len(images)
+        taken = clock() - start
+        if self.images:
+            self.per_image = min(self.per_image or taken, taken / len(images))
+        self.seconds, self.images = self.seconds + taken, self.images + len(images)
         if not np.array_equal(given, images):
             raise OperatorError("the operator changed its input in place: let it work on a copy")
         return self._checked(out, len(images))

@@ -56,6 +56,18 @@ def test_the_time_limit_counts_all_calls(monkeypatch):
         operator(f)
 
 
+def test_a_call_that_would_take_too_long_is_refused_with_an_estimate(monkeypatch):
+    seconds = iter(range(0, 1000, 3))                       # each call of the operator takes 3 seconds
+    monkeypatch.setattr("minicnn.equivariance.operator.clock", lambda: next(seconds))
+    calls = []
+    operator = Operator(lambda f: (calls.append(len(f)), f.copy())[1], 1, (8, 8), time_limit=20)
+    operator(np.zeros((5, 1, 8, 8)))                        # the first call, on one image, may have compiled
+    operator(np.zeros((2, 1, 8, 8)))
+    with pytest.raises(OperatorError, match="a call with 40 images would take about 24 s, more than the limit of 20 s"):
+        operator(np.zeros((40, 1, 8, 8)))
+    assert calls == [1, 5, 2]
+
+
 def test_large_batches_are_given_in_parts():
     seen = []
     side = 1 << 9
