@@ -34,7 +34,6 @@ DRY_RUN = 256                           # images of a dry run
 AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
-BLAS_THREADS = "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"       # the user's choice
 WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
 
 
@@ -135,9 +134,6 @@ def _train(plan, arguments):
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
-    if "im2col" in algorithms.values() and arguments.threads is None and not any(map(os.environ.get, BLAS_THREADS)):
-        from threadpoolctl import threadpool_limits
-        threadpool_limits(1, user_api="blas")           # its threads wait awake for each other, long on a busy machine
     data, out = plan.data, plan.out
     if data.test_labels is not None and len(data.test_labels):
         training.check_part(model, "test", data.test_images, data.test_labels)
@@ -150,7 +146,7 @@ def _train(plan, arguments):
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
                                    extra_meta=meta)
     except training.Interrupted as stop:
-        hint = f"; go on with: minicnn train --resume {_quoted(out)}"
+        hint = "" if not (out / training.LAST).is_file() else f"; go on with: minicnn train --resume {_quoted(out)}"
         stop.args = (f"{stop}{hint}",)
         raise
     complete = plan.saved is not None and len(history) == len(plan.saved.meta["history"])

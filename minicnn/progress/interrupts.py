@@ -44,10 +44,13 @@ class Terminated(Interrupted, SystemExit):
 
 
 class Deferred:
-    """The handler of `deferred`. `number` is the first signal, or 0."""
+    """The handler of `deferred`. `number` is the first signal, or 0.
+
+    While `waits` is false, nothing has been done that is worth saving, and the first signal stops at once.
+    """
 
     def __init__(self) -> None:
-        self.number, self.since = 0, 0.0
+        self.number, self.since, self.waits = 0, 0.0, True
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = _latest[0] = time.monotonic()
@@ -55,6 +58,8 @@ class Deferred:
             raise KeyboardInterrupt
         if not self.number:
             self.number, self.since = number, now
+            if not self.waits:
+                raise self.error("stopped in the first step")
 
     def error(self, message: str) -> Interrupted:
         """The exception for the signal that came."""

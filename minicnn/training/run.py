@@ -72,7 +72,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
         `resume` is not the last checkpoint of a run with this model, these data and these settings. A file in `out`
         cannot be written, or another training writes into `out`.
     Interrupted
-        At Ctrl-C, after the state was saved. A second Ctrl-C, more than a second later, stops at once.
+        At Ctrl-C, after the present step, when the state was saved. In the first step, Ctrl-C stops at once and
+        nothing is saved. So does a second Ctrl-C, more than a second later.
     Terminated
         At SIGTERM or SIGHUP, likewise.
 
@@ -118,6 +119,7 @@ class _Run:
 
     def train(self, stop):
         self.model.train()
+        stop.waits = False                              # until a step has ended: with a slow algorithm it takes minutes
         while self.epoch < self.settings.epochs and not self._out_of_patience():
             self._epoch(stop)
         if self.best is not None:
@@ -130,6 +132,7 @@ class _Run:
         for images, labels in _loader(self.data, self.settings, self.epoch).batches(self.batch):
             self._step(images, labels)
             self.batch += 1
+            stop.waits = True
             now = time.perf_counter()
             self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
             self._report(_numbers(self._running()))

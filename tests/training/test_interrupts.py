@@ -150,3 +150,43 @@ def test_a_script_ends_with_the_status_of_the_signal(tmp_path):
     assert process.returncode == 143
     assert load(tmp_path / "run" / "last.safetensors").meta["epoch"] < 500 and load_data("mnist5k")
     assert np.isfinite(load(tmp_path / "run" / "best.safetensors").model["fc1.weight"]).all()
+
+
+class StopsInAStep(nn.Module):
+    """A network that gets a signal in its training step n. The check at the start is the first call."""
+
+    def __init__(self, n, number):
+        self.layers, self.n, self.number, self.calls = network(), n, number, []
+
+    def forward(self, x):
+        if self.training:
+            self.calls.append(1)
+            if len(self.calls) == self.n + 1:
+                os.kill(os.getpid(), self.number)
+                self.calls += [1] * 100
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_first_step_stops_at_once_and_a_later_one_after_the_step(number, digits, tmp_path):  # noqa: F811
+    model = StopsInAStep(1, number)
+    with pytest.raises(Interrupted, match="stopped in the first step") as stop:
+        fit(model, digits, SETTINGS, out=tmp_path / "run")
+    assert len(model.calls) == 2 and stop.value.signal == number and not (tmp_path / "run").exists()
+    with pytest.raises(Interrupted, match="stopped in epoch 1, after 2 of 4 batches"):
+        fit(StopsInAStep(2, number), digits, SETTINGS, out=tmp_path / "run")
+    assert load(tmp_path / "run" / "last.safetensors").meta["batch"] == 2
+
+
+def test_a_slow_step_of_the_command_ends_at_a_signal():
+    """naive needs minutes for a step of the LeNet: the command says so, and SIGTERM ends it."""
+    process = subprocess.Popen([sys.executable, "-m", "minicnn", "train", "--dataset", "mnist5k", "--algo", "naive",
+                                "--dry-run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "PYTHONPATH": str(ROOT)})
+    lines = iter(process.stderr.readline, "")
+    assert any("naive shows how a convolution is computed and is slow" in line for line in lines)
+    assert any(line.startswith("train: 0%  epoch 1/1") for line in lines)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and out == "" and "minicnn train: interrupted: stopped in the first step\n" in err
+    assert not Path("runs/dry-run").exists()
