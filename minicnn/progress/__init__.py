@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
 MEASURED, PART = 2.0, 0.02      # a time left is shown after so many seconds and such a part of the work
+NARROWEST = 20                  # columns of a terminal that has a bar
 UNKNOWN = "--:--"               # in a bar, instead of the time left
 
 
@@ -161,12 +162,20 @@ def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
     """
     if quiet:
         yield SILENT
-    elif sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    elif sys.stderr.isatty() and os.environ.get("TERM") not in ("", "dumb", "unknown") and _is_wide():
         with Bar(title) as bar:
             yield bar
     else:
         with Lines(title) as lines:
             yield lines
+
+
+def _is_wide():
+    """Whether the terminal has room for a bar. One in a container may say that it has 0 columns; rich takes 80 then."""
+    try:
+        return not 0 < os.get_terminal_size(sys.stderr.fileno()).columns < NARROWEST
+    except (OSError, ValueError):
+        return True
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """progress.py: the bar on a terminal, the lines in a file, and the time left."""
 
 import io
+import os
 import re
 
 import pytest
@@ -139,7 +140,7 @@ def test_a_terminal_gets_a_bar_and_the_notes_above_it(monkeypatch, columns, text
 
 
 @pytest.mark.parametrize(("terminal", "term", "kind"), [
-    (io.StringIO, "xterm", Lines), (Terminal, "dumb", Lines)])
+    (io.StringIO, "xterm", Lines), (Terminal, "dumb", Lines), (Terminal, "", Lines)])
 def test_everything_else_gets_lines(monkeypatch, terminal, term, kind):
     monkeypatch.setattr("sys.stderr", terminal())
     monkeypatch.setenv("TERM", term)
@@ -147,6 +148,16 @@ def test_everything_else_gets_lines(monkeypatch, terminal, term, kind):
         assert type(found) is kind
     with on_stderr("train", quiet=True) as found:
         assert found is SILENT
+
+
+@pytest.mark.parametrize(("columns", "kind"), [(1, Lines), (19, Lines), (20, progress.Bar), (0, progress.Bar)])
+def test_a_terminal_without_room_gets_lines(monkeypatch, columns, kind):
+    monkeypatch.setattr("sys.stderr", Terminal())
+    monkeypatch.setattr(Terminal, "fileno", lambda terminal: 2, raising=False)
+    monkeypatch.setattr("os.get_terminal_size", lambda descriptor=2: os.terminal_size((columns, 24)))
+    monkeypatch.setenv("TERM", "xterm")
+    with on_stderr("train") as found:
+        assert type(found) is kind
 
 
 @pytest.mark.parametrize(("seconds", "text"), [
