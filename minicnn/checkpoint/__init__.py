@@ -126,7 +126,7 @@ def load(path: str | Path) -> Checkpoint:
         The file does not exist, is cut off, is damaged, is of another kind, or comes from a newer version of minicnn.
     """
     path = Path(path)
-    if not os.path.exists(path) or os.path.isdir(path):         # they raise nothing, whatever the name is
+    if not _is_there(path) or os.path.isdir(path):
         what = "is a directory" if os.path.isdir(path) else "there is no such file"
         raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
                               "directory of a run")
@@ -153,6 +153,17 @@ def load(path: str | Path) -> Checkpoint:
     if optimizer is not None:
         optimizer |= {name.removeprefix(PREFIX): array for name, array in tensors.items() if name not in model}
     return Checkpoint(_finite(model, path), optimizer, meta, path)
+
+
+def _is_there(path):
+    """Whether there is such a file, or nobody knows because a directory may not be searched."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):                 # no such file, a name that is too long, a null byte
+        return False
+    return True
 
 
 def load_into(checkpoint: Checkpoint, model: Any) -> Any:

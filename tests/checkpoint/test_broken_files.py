@@ -254,3 +254,16 @@ def test_quantised_weights_are_not_cast_in_silence(path, change, message):
     with pytest.raises(CheckpointError, match=f"a.safetensors{message}"):
         load_into(load(path), model)
     assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user for a while")
+def test_a_directory_that_may_not_be_searched(tmp_path):
+    """The file may be there, so that "no such file" would be a guess."""
+    save(tmp_path / "a.safetensors", {"w": np.ones(2)})
+    os.chmod(tmp_path, 0)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(CheckpointError, match="Permission denied"):
+            load(tmp_path / "a.safetensors")
+    finally:
+        os.seteuid(0)
