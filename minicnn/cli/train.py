@@ -129,7 +129,6 @@ def _train(plan, arguments):
     """Train, write the files of the run and print the result. This process has claimed the directory."""
     from .. import training
     from ..checkpoint import load
-    from ..files import write_atomically
     from ..progress import on_stderr
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
@@ -155,7 +154,16 @@ def _train(plan, arguments):
     load(out / training.BEST)                     # raises if the weights cannot be read again
     if complete:
         note_stderr(f"{out}: this run is complete: nothing to do")
-    print_result(arguments, result, lambda: _print(result))
+    try:
+        print_result(arguments, result, lambda: _print(result))
+    finally:                                      # stdout may be a file on a full disk
+        _write_files(result, history, complete)
+
+
+def _write_files(result, history, complete):
+    """Write the result and the learning curve into the directory of the run."""
+    from ..files import write_atomically
+    out = Path(result["checkpoint"]).parent
     missing = lambda name: not complete or not (out / name).is_file()   # the run may have been killed before that
     if missing("result.json"):
         write_atomically(out / "result.json", as_json(result).encode() + b"\n")

@@ -218,3 +218,11 @@ def test_a_picture_does_not_depend_on_the_users_style(run):
         assert status == 0, err
         assert matplotlib.rcParams["text.usetex"] is True
     assert Path("run/learning_curve.png").read_bytes()[16:24] == struct.pack(">2I", 900, 600)
+
+
+def test_a_result_that_cannot_be_printed_is_written_into_the_run(refused, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("minicnn.cli.train.print_result", fail)
+    assert "No space left" in refused("train", "--dry-run", "--model", "mlp", "--dataset", "mnist5k", "--out", "run")
+    assert json.loads(Path("run/result.json").read_text())["epochs"] == 1 and Path("run/learning_curve.png").is_file()
