@@ -52,7 +52,7 @@ def add_parser(commands: Any) -> None:
     option("--weights", type=given_path, metavar="CHECKPOINT",
            help="weights of a LeNet (default: the weights in the package)")
     add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
-    option("--fps", type=to_number(above=0, most=100), default=12.0, metavar="N", help="frames per second")
+    option("--fps", type=to_number(above=0.01, most=100), default=12.0, metavar="N", help="frames per second")
     command.refuse("out", "fps", "path", when="figure", because="that is one still picture")
     command.refuse("digits", when=lambda given: given.figure and len(given.digits) > 1,
                    because="--figure draws one digit; name one")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from ..tensor import Tensor
 from .calls import evaluating, recorded_calls
 from .module import Module
 from .unchanged import looking
+
+MOST = 1 << 40                                    # numbers of an input
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,9 @@ def _shapes(given):
             isinstance(one, (tuple, list)) and all(is_integer(n) and n >= 0 for n in one) for one in shapes):
         raise InputError(f"summarize: input_shape must be as in (1, 3, 8, 8), or for several inputs as in "
                          f"[(1, 3, 8, 8), (1, 10)], not {given!r}")
+    for one in shapes:
+        if math.prod(one) > MOST:
+            raise InputError(f"summarize: an input of shape {tuple(one)} has too many numbers: give fewer images")
     return [tuple(one) for one in shapes]
 
 

@@ -16,12 +16,14 @@ from matplotlib.animation import AbstractMovieWriter, FFMpegWriter
 from matplotlib.figure import Figure
 from PIL import Image
 
+from ..checks import number
 from ..errors import FileError, InputError
 from ..files import check_destination, check_new_directory, new_directory, replacing
 from ..progress import SILENT, Progress
 from .style import centred, palette
 
 FORMATS = (".gif", ".mp4", ".html")
+SLOWEST = 0.01                  # frames per second: a GIF can show a frame for at most 655 seconds
 DPI = 80                        # 640 x 352 pixels: even sizes, as H.264 needs them
 
 
@@ -61,20 +63,20 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
     Raises
     ------
     InputError, FileError
-        `check_animation` refuses the path, or `fps` is not above 0 and at most 100.
+        `check_animation` refuses the path, or `fps` is not above 0.01 and at most 100.
     """
     path = check_animation(path)
-    if not 0 < fps <= 100:
-        raise InputError(f"fps must be above 0 and at most 100, not {fps!r}")
+    if number("fps", fps, above=SLOWEST) > 100:
+        raise InputError(f"fps must be at most 100, not {fps!r}")
     figure, show = _stage(scene)
     captions = [f"{label}: {y} down, {x} right" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
     writer = _writer(path.suffix.lower(), fps, captions)
     try:
         with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):
-            for number, caption in enumerate(captions):
-                show(number, caption)
+            for index, caption in enumerate(captions):
+                show(index, caption)
                 writer.grab_frame()
-                progress.update(number + 1, len(captions), "frames")
+                progress.update(index + 1, len(captions), "frames")
     except subprocess.CalledProcessError as error:
         raise FileError(f"{path} could not be written: ffmpeg stopped: {error.stderr.strip()}") from error
 

@@ -52,7 +52,8 @@ def test_a_digit_that_fills_the_canvas_is_told(run):
     (["--weights", "mlp.safetensors"], "mlp.safetensors is of another model than this LeNet"),
     (["--weights", "trained.safetensors"], "trained.safetensors is of the model mlp; the picture shows a LeNet: give "
      "weights that minicnn train --model lenet made"),
-    (["--fps", "0"], "argument --fps: must be a number above 0 and at most 100, not '0'"),
+    (["--fps", "0"], "argument --fps: must be a number above 0.01 and at most 100, not '0'"),
+    (["--fps", "1e-300"], "argument --fps: must be a number above 0.01 and at most 100"),
     (["--fps", "101"], "at most 100, not '101'"),
     (["--figure", "a.txt"], "argument --figure: a.txt: the name must end in .png or .pdf or .svg"),
     (["--figure", ""], "argument --figure: .: the name must end in .png"), (["--weights", ""], "directory"),

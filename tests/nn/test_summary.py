@@ -259,6 +259,7 @@ FLAT = Tensor(np.zeros((1, 1, 4, 4), np.float32))
     (Around(lambda x: (x.shape, None), lambda own, x: own(x), lambda out: FLAT), (1, 1, 4, 4),
      r"'own' returns \(\(a int, a int, a int, a int\), a NoneType\) and no"),
     (nn.ReLU(), (1, 2.5), r"input_shape must be as in \(1, 3, 8, 8\)"), (nn.ReLU(), 5, "input_shape must be as in"),
+    (nn.ReLU(), (10 ** 18, 1, 2, 2), r"an input of shape \(10{18}, 1, 2, 2\) has too many numbers: give fewer images"),
     (nn.ReLU(), (1, -2), "input_shape must be as in"), (F.relu, (1, 2), "the model must be a Module, not <function"),
 ])
 def test_what_cannot_be_summarised_is_named(model, shape, message):

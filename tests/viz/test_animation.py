@@ -181,7 +181,7 @@ def test_a_video_needs_ffmpeg(tmp_path, monkeypatch):
         viz.check_animation(tmp_path / "a.mp4")
 
 
-@pytest.mark.parametrize("fps", [0, -1, 101, float("nan")])
+@pytest.mark.parametrize("fps", [0, -1, 1e-3, 101, float("nan"), "12"])
 def test_a_frame_rate_that_cannot_be(fps, rng, tmp_path):
-    with pytest.raises(InputError, match="fps must be above 0 and at most 100, not"):
+    with pytest.raises(InputError, match="fps must be (a number above 0.01|at most 100), not"):
         viz.write_animation(tmp_path / "a.gif", scene(rng), fps)
