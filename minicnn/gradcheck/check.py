@@ -131,6 +131,8 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float | None, rto
     target: Target = ArrayPair(func, inputs) if is_pair(func) else TensorFunction(func, inputs)
     with unchanged(*(func if is_pair(func) else (func,))):
         _check_repeatable(target, rng, nondet_tol, check_grad_dtypes)
+        if not target.value().size or not any(point.size for point in target.points):
+            raise InputError("gradcheck: nothing to check: the output or all inputs have no elements")
         if check_undefined_grad:
             _check_zero_cotangent(target)
         tolerances = Tolerances(eps, atol, rtol)

@@ -274,6 +274,13 @@ def test_a_result_that_does_not_depend_on_the_tape_is_not_called_right(function,
         gradcheck(function, given, fast_mode=fast)
 
 
+@pytest.mark.parametrize(("function", "size"), [(lambda x: x[:0], 2), (lambda x: x * 2, 0), (lambda x: x.sum(), 0)])
+@pytest.mark.parametrize("fast", [False, True])
+def test_no_elements_are_nothing_to_check(function, size, fast):
+    with pytest.raises(ValueError, match="nothing to check: the output or all inputs have no elements"):
+        gradcheck(function, leaf(np.ones(size)), fast_mode=fast)
+
+
 def test_a_compiled_function_of_torch_is_named():
     torch = pytest.importorskip("torch")
     with pytest.raises(InputTypeError, match="belongs to torch"):
