@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError, InputTypeError
+from ..files import as_path
 from .tensor_file import CHECKED, CODES, METADATA, CheckpointError, parsed, read, write
 
 __all__ = ["FORMAT", "Checkpoint", "CheckpointError", "load", "load_into", "save"]
@@ -125,7 +126,7 @@ def load(path: str | Path) -> Checkpoint:
     CheckpointError
         The file does not exist, is cut off, is damaged, is of another kind, or comes from a newer version of minicnn.
     """
-    path = Path(path)
+    path = as_path(path)
     if not _is_there(path) or os.path.isdir(path):
         what = "is a directory" if os.path.isdir(path) else "there is no such file"
         raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
@@ -185,7 +186,13 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     CheckpointError
         The weights are those of another model. The message lists the missing weights, those that `model` does not have,
         and those of another shape or kind of dtype, such as the integers of a quantised file.
+    InputTypeError
+        `checkpoint` is no Checkpoint, or `model` no Module.
     """
+    if not isinstance(checkpoint, Checkpoint):
+        raise InputTypeError(f"load_into: a Checkpoint from load is needed, not a {type(checkpoint).__name__}")
+    if not callable(getattr(model, "load_state_dict", None)):
+        raise InputTypeError(f"load_into: the model must be a Module, not a {type(model).__name__}")
     where = checkpoint.path or "this checkpoint"
     own: dict[str, np.ndarray] = getattr(model, "state_dict", dict)()
     for name, array in checkpoint.model.items():

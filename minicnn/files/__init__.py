@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import FileError, InputError
-from .reading import open_to_read
+from .reading import as_path, open_to_read
 from .temporary import temporary_beside
 
-__all__ = ["cache_dir", "check_destination", "check_new_directory", "followed", "new_directory", "open_to_read",
-           "replacing", "takes_files", "write_atomically"]
+__all__ = ["as_path", "cache_dir", "check_destination", "check_new_directory", "followed", "new_directory",
+           "open_to_read", "replacing", "takes_files", "write_atomically"]
 
 HINTS = {                           # for each error number of the operating system
     errno.ENOSPC: "the disk is full; free some space",
@@ -86,7 +86,7 @@ def check_destination(path: str | os.PathLike, endings: tuple[str, ...] = ()) ->
         ...
     minicnn.InputError: digit.bmp: the name must end in .png or .svg
     """
-    path = Path(path)
+    path = as_path(path)
     if endings and path.suffix.lower() not in endings:
         raise InputError(f"{path}: the name must end in {' or '.join(endings)}")
     target = _target(path)
@@ -263,7 +263,7 @@ def _new_directory(path):
 def followed(path: str | os.PathLike) -> Path:
     """The absolute path without links. Raises FileError if the links lead in a circle, or the path is impossible."""
     try:
-        target = Path(os.path.realpath(path))
+        target = Path(os.path.realpath(as_path(path)))
     except FileNotFoundError as error:
         raise FileError(f"{path} could not be written: the current directory does not exist any more; change to "
                         "another one") from error

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import FileError, InputTypeError
+
+
+def as_path(path: str | bytes | os.PathLike) -> Path:
+    """`path` as a Path. Anything else raises InputTypeError.
+
+    >>> as_path(None)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: the path of a file is needed, not a NoneType
+    """
+    try:
+        return Path(os.fsdecode(path))
+    except TypeError as error:
+        raise InputTypeError(f"the path of a file is needed, not a {type(path).__name__}") from error
 
 
 def open_to_read(path: str | os.PathLike) -> BinaryIO:
@@ -26,6 +41,7 @@ def open_to_read(path: str | os.PathLike) -> BinaryIO:
         ...
     minicnn.FileError: /dev/null: cannot be read: it is not a regular file. Check the path and its permissions.
     """
+    path = as_path(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             reason = "it is a directory" if os.path.isdir(path) else "it is not a regular file"
@@ -36,6 +52,4 @@ def open_to_read(path: str | os.PathLike) -> BinaryIO:
         reason = error.strerror or str(error)
     except ValueError as error:                   # a null byte
         reason = str(error)
-    except TypeError as error:
-        raise InputTypeError(f"the path of a file is needed, not a {type(path).__name__}") from error
     raise FileError(f"{path}: cannot be read: {reason}. Check the path and its permissions.")

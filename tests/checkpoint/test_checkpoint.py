@@ -9,6 +9,8 @@ import pytest
 
 from minicnn import functional as F
 from minicnn.checkpoint import Checkpoint, CheckpointError, load, load_into, save
+from minicnn.errors import InputTypeError
+from minicnn.models import MLP
 from minicnn.optim import AdamW, OneCycleLR
 from minicnn.tensor import Tensor
 
@@ -212,3 +214,15 @@ def test_load_into(path):
         load_into(load(path), model)
     with pytest.raises(CheckpointError, match="this checkpoint is of another model"):
         load_into(Checkpoint({}), model)
+
+
+def test_what_is_no_path_no_checkpoint_and_no_model(tmp_path):
+    save(os.fsencode(tmp_path / "a.safetensors"), {"w": np.ones(2)})
+    assert load(os.fsencode(tmp_path / "a.safetensors")).path == tmp_path / "a.safetensors"
+    for call in (lambda: load(None), lambda: save(None, {})):
+        with pytest.raises(InputTypeError, match="the path of a file is needed, not a NoneType"):
+            call()
+    with pytest.raises(InputTypeError, match="load_into: a Checkpoint from load is needed, not a str"):
+        load_into("a.safetensors", MLP())
+    with pytest.raises(InputTypeError, match="load_into: the model must be a Module, not a NoneType"):
+        load_into(load(tmp_path / "a.safetensors"), None)
