@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import textwrap
 from typing import Any
 
@@ -80,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.target is None:
             return _catalogue(arguments, progress)
         from .user_code import load_object, refuse_class
+        # The user's code may change the current directory.
+        arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
         op = load_object(arguments.target)
         refuse_class(op, arguments.target)
         if not callable(op):
@@ -179,7 +182,7 @@ def _draw(op, arguments):
         image = np.pad(image, ((spare // 2, spare - spare // 2), (0, 0))) if spare > 0 else image[:size]
         image = np.moveaxis(image, 0, axis)
     found = derivation(op, np.stack([image] * arguments.channels), time_limit=arguments.time_limit)
-    viz.save(viz.derivation(found), arguments.picture)
+    viz.save(viz.derivation(found), arguments.place)
     outs, ins = found.impulse_response.shape[:2]
     only = [f"{name} channel 1 of {count}" for name, count in (("input", ins), ("output", outs)) if count > 1]
     return f"the derivation on the torus: {', '.join([str(arguments.picture), *only])}"

@@ -215,3 +215,10 @@ def test_a_function_that_makes_an_operator_gets_a_short_message(run):
 
 def test_the_help_says_when_the_time_is_checked(run):
     assert "may take; checked after each call" in " ".join(run("verify", "--help")[1].split())
+
+
+def test_a_picture_lies_where_it_was_asked_for_although_the_users_code_changes_the_directory(run, folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "mine.py").write_text("import os\nos.chdir('elsewhere')\ndef same(f):\n    return f\n")
+    assert run("verify", "mine.py:same", "--size", "4,4", "--picture", "a.png")[0] == 0
+    assert (folder / "a.png").is_file() and not list((folder / "elsewhere").iterdir())
