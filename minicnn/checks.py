@@ -19,11 +19,13 @@ def is_integer(value: Any) -> bool:
     >>> is_integer(3), is_integer(3.0), is_integer(True)
     (True, False, False)
     """
+    if isinstance(value, (bool, np.bool_)):                 # NumPy 2.0 lets np.bool_ be an index, with a warning
+        return False
     try:
         operator.index(value)
     except TypeError:
         return False
-    return not isinstance(value, (bool, np.bool_))          # NumPy 2.0 lets np.bool_ be an index
+    return True
 
 
 def integer(name: str, value: Any, least: int | None = None) -> int:
