@@ -8,7 +8,8 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 1. Max pools return no indices. Losses take their options by keyword.
 2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs and eps 0; images without a channel or a pixel, except
    in a batch of zero images; shapes that mse_loss would broadcast; sizes written as `(3,)`; negative dampening, gamma
-   or eta_min; integers in a state of floating-point weights.
+   or eta_min; integers in a state of floating-point weights; sets of parameters, parameters that share memory, and
+   Modules as attributes of a class; a schedule beside another one, or after the learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
    also where PyTorch computes 0 * inf = NaN.
 4. The maximum shares its gradient among ties, with an axis too. `axis=()` reduces nothing, as in NumPy. Integers
