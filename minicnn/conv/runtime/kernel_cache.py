@@ -21,8 +21,8 @@ from typing import Any
 
 import numba
 from numba import config, njit
-from numba.core import sigutils
-from numba.core.caching import IndexDataCacheFile
+from numba.core import event, sigutils
+from numba.core.caching import IndexDataCacheFile, _CacheLocator
 from numba.core.ccallback import CFunc
 
 from ...errors import FileError
@@ -74,6 +74,12 @@ def _function(signature, kernel, block):
 
 def _compile(function, signature):
     if isinstance(function, CFunc):
+        compile_anew = function._compile_uncached
+
+        def announced() -> Any:                         # numba tells of each compiled function, but not of a C function
+            with event.trigger_event("numba:compile"):
+                return compile_anew()
+        function._compile_uncached = announced
         function.compile()
     else:
         function.compile(signature)
@@ -84,20 +90,29 @@ def _compile(function, signature):
 def _enable_caching(function):
     """Let numba keep the function in `kernel_folder()`. Returns False if that is not possible.
 
-    Without the check numba would use the folder of the source. numba reads the folder from its configuration only
-    now, in `enable_caching`. The configuration belongs to the user, so it is restored at once.
+    numba itself would only read from a folder that it may write to, and otherwise use the folder of the source. Here
+    kernels are read from a read-only folder too. numba reads the folder from its configuration only now, in
+    `enable_caching`. The configuration and the class belong to the user, so they are restored at once.
     """
-    if why_not_kept():
-        return False
-    before, config.CACHE_DIR = config.CACHE_DIR, str(kernel_folder())
     try:
+        folder = str(kernel_folder())
+    except FileError:                                   # no home directory
+        return False
+    before, check = config.CACHE_DIR, _CacheLocator.ensure_cache_path
+    try:
+        config.CACHE_DIR, _CacheLocator.ensure_cache_path = folder, _unchecked
         function.enable_caching()
         function._cache._cache_file = _SealedFiles(function._cache._cache_file)
+        function._cache._impl.locator.ensure_cache_path = lambda: None          # is called again before writing
     except (RuntimeError, AttributeError):              # numba finds no folder for this source file; another numba
         return False
     finally:
-        config.CACHE_DIR = before
+        config.CACHE_DIR, _CacheLocator.ensure_cache_path = before, check
     return True
+
+
+def _unchecked(locator):
+    """Instead of numba's check whether the folder of a kernel can be written."""
 
 
 class _SealedFiles(IndexDataCacheFile):
@@ -140,9 +155,11 @@ class _SealedFiles(IndexDataCacheFile):
     def _write(self, path, value):
         data = self._dump(value)
         try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
             write_atomically(path, self._line + hashlib.sha256(data).digest() + data)
         except OSError as error:
-            LOG.warning(f"minicnn: a compiled kernel is not kept: {error}")
+            if not why_not_kept():                      # the note about compiling has said that
+                LOG.warning(f"minicnn: a compiled kernel is not kept: {error}")
 
 
 def why_not_kept() -> str:

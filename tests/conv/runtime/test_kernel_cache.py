@@ -110,6 +110,20 @@ def test_a_full_disk_compiles_with_a_word(monkeypatch, caplog, loads):
     assert "a compiled kernel is not kept: " in caplog.text and "the disk is full" in caplog.text
 
 
+def test_kernels_are_read_from_a_folder_that_cannot_be_written(monkeypatch, caplog, loads, tmp_path):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+    assert not loads()
+    kept = {path: path.read_bytes() for path in tmp_path.rglob("*.nb?")}
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)               # numba and minicnn try the folder by it
+    monkeypatch.setattr(kernel_cache, "write_atomically", refuse)
+    assert kernel_cache.why_not_kept() == f"{tmp_path / 'kernels'} cannot be written"
+    assert loads() and loads() and caplog.text.count("\n") <= 1         # of the first time
+    for path in kept:
+        path.unlink()
+    assert not loads() and "is not kept" not in caplog.text and not list(tmp_path.rglob("*.nb?"))
+
+
 def test_without_a_home_directory(monkeypatch, loads):
     for name in ("MINICNN_HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
