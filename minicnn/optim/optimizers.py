@@ -206,7 +206,7 @@ class Adam(Optimizer):
 
     >>> w = Tensor([1.0, -2.0], requires_grad=True)
     >>> (w * w).sum().backward()
-    >>> Adam([w], lr=0.1).step()                  # the first step is lr in each coordinate, however large the gradient
+    >>> Adam([w], lr=0.1).step()                  # the first step is lr in each coordinate
     >>> w.data
     array([ 0.9, -1.9], dtype=float32)
     """

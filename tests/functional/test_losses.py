@@ -39,6 +39,7 @@ def test_mse_loss_by_hand(rng):
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, -1, 2, 3, 4, 5])), r"the label -1 at \(1,\)"),
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, 1])), "the class indices must be integers of shape"),
     (lambda x: F.cross_entropy(x[0, 0], np.ones((6, 2))), "probabilities must have the input's shape"),
+    (lambda x: F.cross_entropy(x[0, 0], x.data[0, 0] / 6, ignore_index=1), "ignore_index=1 ignores samples"),
     (lambda x: F.cross_entropy(x[0, 0], Tensor(np.zeros(6, int))), "give the indices as an array of integers"),
     (lambda x: F.cross_entropy(x[0, 0], np.zeros(6, int), np.ones(2)), "weight must have shape"),
     (lambda x: F.cross_entropy(x[0, 0], np.zeros(6, int), np.ones(6, complex)), "not complex128"),
