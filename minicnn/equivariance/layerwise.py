@@ -80,7 +80,7 @@ def check_equivariance(op: Callable, in_channels: int = 1, size: int | Pair = (1
     Traceback (most recent call last):
         ...
     minicnn.equivariance.EquivarianceError: not equivariant to the shift (0, 1): at the output pixel (0, 10, 14) \
-op(S f) is 9, S op(f) is -9, error 1.8e+01, allowed 9.8e-15
+op(S f) is 9, S op(f) is -9, error 1.8e+01, allowed 1.6e-13
     """
     one_of("domain", domain, DOMAINS)
     atol, rtol = (None if value is None else number(name, value, least=0)
