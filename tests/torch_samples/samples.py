@@ -113,6 +113,8 @@ def accepted_errors(name, adapter):
 
 def bind(adapter, args, kwargs):
     """A call of the adapter; NotCompared if the adapter lacks one of the arguments."""
+    if isinstance(adapter, np.ufunc):                   # before NumPy 2.4 it has no signature
+        return lambda: adapter(*args, **kwargs)
     try:
         bound = inspect.signature(adapter).bind(*args, **kwargs)
     except TypeError as error:
