@@ -38,7 +38,9 @@ def run(arguments: argparse.Namespace) -> None:
     saved = load(path)
     name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
     if not isinstance(name, str) or name not in MODELS:
-        raise CheckpointError(f"{path}: its model is {repr(name)[:80]}; minicnn eval knows {', '.join(MODELS)}")
+        raise CheckpointError(f"{path}: its model is {repr(name)[:80]}; minicnn eval knows {', '.join(MODELS)}. "
+                              "Make your own model in Python, load the weights with load_state_dict, and use "
+                              "minicnn.training.evaluate")
     model = MODELS[name]()
     load_into(saved, model)
     picture = arguments.picture or _beside(path)

@@ -49,7 +49,7 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
         ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)), linscale=0.5, subs=range(2, 10))
         ax.set_ylim(0, None if errors.any() else 1)
     plain_numbers(ax.yaxis)
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_grid(ax, "both")
     ax.legend()
     return ax
