@@ -277,7 +277,7 @@ def _betas(name, betas):
 def _refuse_shared_memory(name, params):
     for i, first in enumerate(params):
         for j, second in enumerate(params[:i]):
-            if np.may_share_memory(first.data, second.data) and _share_elements(first.data, second.data):
+            if _share_elements(first.data, second.data):
                 raise InputError(f"{name}: params[{j}] and params[{i}] share memory, which would be moved twice in "
                                  "each step: make one of them of a copy, or give one parameter")
 
