@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
 from .geometry import Geometry
 from .runtime.memory import empty
-from .runtime.threads import parallel_for
-
-PER_COPY = 200_000              # numbers: less work is not worth a call on another thread
+from .runtime.threads import PER_COPY, parallel_for
 
 
+@lru_cache(maxsize=1024)
 def of_phases(geometry: Geometry) -> Geometry:
     """The geometry of the convolution of the phases.
 
@@ -52,6 +52,14 @@ def places(geometry: Geometry, axis: int) -> list[tuple[slice, slice]]:
     return found
 
 
+@lru_cache(maxsize=1024)
+def pieces(geometry: Geometry) -> list[tuple[tuple, tuple]]:
+    """For each phase of both axes: the index of its pixels in (C, sy, sx, H', W', N), and in the image (C, H, W, N)."""
+    return [((slice(None), a, b, rows, columns), (slice(None), image_rows, image_columns))
+            for a, (rows, image_rows) in enumerate(places(geometry, 0))
+            for b, (columns, image_columns) in enumerate(places(geometry, 1))]
+
+
 def split_weight(weight: np.ndarray, geometry: Geometry) -> np.ndarray:
     """(K, C, kh, kw) -> (K, C sy sx, ceil(kh / sy), ceil(kw / sx))."""
     (sy, sx), inner = geometry.stride, of_phases(geometry)
@@ -82,9 +90,8 @@ def split_image(x: np.ndarray, geometry: Geometry) -> np.ndarray:
 
     def work(start, stop):
         phases[start:stop] = 0
-        for a, (rows, image_rows) in enumerate(places(g, 0)):
-            for b, (columns, image_columns) in enumerate(places(g, 1)):
-                phases[start:stop, a, b, rows, columns] = x[start:stop, image_rows, image_columns]
+        for there, here in pieces(g):
+            phases[start:stop][there] = x[start:stop][here]
 
     parallel_for(g.in_channels, work, 1 + PER_COPY // phases[0].size)
     return phases.reshape(inner.in_channels, *phases.shape[3:])
@@ -98,9 +105,8 @@ def join_image(phases: np.ndarray, geometry: Geometry) -> np.ndarray:
 
     def work(start, stop):
         image[start:stop] = 0
-        for a, (rows, image_rows) in enumerate(places(g, 0)):
-            for b, (columns, image_columns) in enumerate(places(g, 1)):
-                image[start:stop, image_rows, image_columns] = phases[start:stop, a, b, rows, columns]
+        for there, here in pieces(g):
+            image[start:stop][here] = phases[start:stop][there]
 
     parallel_for(g.in_channels, work, 1 + PER_COPY // image[0].size)
     return image

@@ -71,10 +71,6 @@ def filled_batch(batch: int, lanes: int) -> int:
     return filled if filled <= FILLED * batch else 0
 
 
-def number_of_values(geometry: Geometry) -> int:
-    return math.prod(geometry.in_shape) + math.prod(geometry.out_shape)
-
-
 def predicted_seconds(geometry: Geometry, m: int) -> float:
     """Predicted seconds of the three passes with F(m x m, r x r), on all cores.
 
@@ -83,7 +79,8 @@ def predicted_seconds(geometry: Geometry, m: int) -> float:
     """
     g, s, n, lanes = geometry, speeds(), m + geometry.kernel[0] - 1, target().lanes(32)
     rows, columns = (-(-size // m) for size in g.out_size)
-    channels, filled, numbers = g.in_channels + g.out_channels, filled_batch(g.batch, lanes), number_of_values(g)
+    channels, numbers = g.in_channels + g.out_channels, math.prod(g.in_shape) + math.prod(g.out_shape)
+    filled = filled_batch(g.batch, lanes)
     tiles = rows * columns * filled if filled else -(-rows * columns * g.batch // lanes) * lanes
     products = 3 * tiles * n * n * g.in_channels * g.out_channels
     transforms = 29 * tiles * n * (n + m) * channels

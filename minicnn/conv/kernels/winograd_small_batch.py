@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ..runtime.memory import address_of, empty
-from ..runtime.threads import parallel_for, parallel_kernel
+from ..runtime.threads import PER_COPY, parallel_for, parallel_kernel
 from .compile import compiled_block, pack, unpack
 from .numbers import number, set_number, short_entry
 
-PER_CALL = 15_000               # numbers to gather: less work is not worth a call on another thread
-PER_COPY = 200_000              # numbers to copy, the same
+PER_CALL = 15_000               # numbers: less work is not worth a call on another thread
 
 
 class Filled:

@@ -18,6 +18,7 @@ from .exclusive import Turn
 from .memory import address_of, working_memory
 
 VARIABLES = "NUMBA_NUM_THREADS", "OMP_NUM_THREADS"
+PER_COPY = 200_000              # numbers: a smaller copy by NumPy is not worth a call on another thread
 
 _threads: int | None = None
 _helpers: Crew | None = None
