@@ -1,0 +1,37 @@
+"""Activations, linear layers, dropout and normalization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ... import functional as F
+from ...tensor import Tensor
+from .operation import LINEAR, SMOOTH
+
+
+def activations(rng: np.random.Generator) -> Iterator[tuple]:
+    a = (3, 4)
+    yield "exp", "", Tensor.exp, (a,), SMOOTH
+    yield "log", "", lambda x: (x * x).log(), (a,), SMOOTH
+    yield "tanh", "", F.tanh, (a,), SMOOTH
+    yield "sigmoid", "", F.sigmoid, (a,), SMOOTH
+    yield "logsigmoid", "", F.logsigmoid, (a,), SMOOTH
+    yield "relu", "", F.relu, (a,), SMOOTH
+    yield "leaky_relu", "", F.leaky_relu, (a,), SMOOTH
+    yield "leaky_relu", "negative_slope=0.3", lambda x: F.leaky_relu(x, 0.3), (a,), SMOOTH
+
+
+def layers(rng: np.random.Generator) -> Iterator[tuple]:
+    yield "linear", "", F.linear, ((3, 4), (2, 4), (2,)), LINEAR
+    yield "linear", "no bias, more axes", F.linear, ((2, 2, 3), (4, 3)), LINEAR
+    yield "flatten", "start_dim=1", lambda x: F.flatten(x, 1), ((2, 3, 2, 2),), LINEAR
+    seed = int(rng.integers(1 << 30))
+    yield "dropout", "", lambda x: F.dropout(x, 0.4, rng=np.random.default_rng(seed)), ((3, 4),), LINEAR
+    yield "dropout", "training=False", lambda x: F.dropout(x, 0.4, False), ((3, 4),), LINEAR
+    mean, var = rng.standard_normal(2), rng.uniform(0.5, 2, 2)
+    shapes = (3, 2, 2, 2), (2,), (2,)
+    yield "batch_norm", "training", lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), shapes, SMOOTH
+    yield "batch_norm", "training, no weight", lambda x: F.batch_norm(x, None, None, training=True), ((5, 2),), SMOOTH
+    yield "batch_norm", "evaluation", lambda x, w, b: F.batch_norm(x, mean, var, w, b), shapes, LINEAR

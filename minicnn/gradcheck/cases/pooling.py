@@ -1,0 +1,31 @@
+"""Pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ... import functional as F
+from .operation import LINEAR, SMOOTH
+
+
+def pools(rng: np.random.Generator) -> Iterator[tuple]:
+    shape = (2, 2, 5, 6)
+    yield "max_pool2d", "", lambda x: F.max_pool2d(x, 2), (shape,), SMOOTH
+    yield "max_pool2d", "overlap, padding", lambda x: F.max_pool2d(x, (3, 2), 1, (1, 0)), (shape,), SMOOTH
+    yield "max_pool2d", "dilation, ceil_mode", lambda x: F.max_pool2d(x, 2, 2, 0, 2, True), (shape,), SMOOTH
+    yield "max_pool2d", "unbatched", lambda x: F.max_pool2d(x, 2), (shape[1:],), SMOOTH
+    yield "avg_pool2d", "", lambda x: F.avg_pool2d(x, 2), (shape,), LINEAR
+    yield "avg_pool2d", "overlap, padding", lambda x: F.avg_pool2d(x, (3, 2), 1, (1, 0)), (shape,), LINEAR
+    yield ("avg_pool2d", "padding not counted, ceil_mode",
+           lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=False), (shape,), LINEAR)
+    yield "avg_pool2d", "divisor_override", lambda x: F.avg_pool2d(x, 2, divisor_override=3), (shape,), LINEAR
+    for size, stride in ((4, 2), (3, 2), (1, 2), ((2, 5), (1, 3))):
+        variant = "" if size == 4 else f"kernel_size={size}, stride={stride}"
+        yield "blur_pool2d", variant, lambda x, k=size, s=stride: F.blur_pool2d(x, k, s), (shape,), LINEAR
+    yield "blur_pool2d", "unbatched", F.blur_pool2d, (shape[1:],), LINEAR
+    for size in (1, (2, 4)):
+        variant = f"output_size={size}"
+        yield "adaptive_avg_pool2d", variant, lambda x, s=size: F.adaptive_avg_pool2d(x, s), (shape,), LINEAR
+        yield "adaptive_max_pool2d", variant, lambda x, s=size: F.adaptive_max_pool2d(x, s), (shape,), SMOOTH
