@@ -1,4 +1,4 @@
-"""The command line `minicnn COMMAND`. To add a command, write one file in this folder and add its name to COMMANDS.
+"""The command line `minicnn COMMAND`. To add a command, write one file in `commands/` and add its name to COMMANDS.
 
 Results go to stdout, progress to stderr. Exit status: 0 done, 1 a check failed, 2 bad input or usage, 70 a bug in
 minicnn, 130 interrupted (143 by SIGTERM, 129 by SIGHUP). Status 2 is for MinicnnError, OSError (such as a full disk)
@@ -77,7 +77,7 @@ def make_parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"minicnn {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in COMMANDS:
-        importlib.import_module(f".{name}", __package__).add_parser(commands)
+        importlib.import_module(f".commands.{name}", __package__).add_parser(commands)
     return parser
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from minicnn.cli import gradcheck
+from minicnn.cli.commands import gradcheck
 from minicnn.gradcheck.operations import OperationResult
 
 SOURCE = """

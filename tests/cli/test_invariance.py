@@ -61,6 +61,6 @@ def test_misuse(options, text, refused):
 
 
 def test_as_many_digits_as_there_are():
-    from minicnn.cli.invariance import MOST_IMAGES
+    from minicnn.cli.commands.invariance import MOST_IMAGES
     from minicnn.data import load
     assert len(load("mnist5k").val_images) == MOST_IMAGES

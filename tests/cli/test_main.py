@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from minicnn import __version__
-from minicnn.cli import info
+from minicnn.cli.commands import info
 from minicnn.cli.main import COMMANDS, make_parser
 
 ROOT = Path(__file__).parents[2]
@@ -35,8 +35,8 @@ def test_help_has_an_example(command, columns, run, monkeypatch):
 
 
 def test_every_command_has_a_file():
-    files = {path.stem for path in (ROOT / "minicnn" / "cli").glob("*.py")}
-    assert files == {*COMMANDS, "__init__", "bench_text", "main", "options", "output", "user_code"}
+    files = {path.stem for path in (ROOT / "minicnn" / "cli" / "commands").glob("*.py")}
+    assert files == {*COMMANDS, "__init__"}
 
 
 def test_version(run):
@@ -107,7 +107,7 @@ def test_ctrl_c_while_numpy_is_imported():
 def test_ctrl_c_while_the_options_are_read(run, monkeypatch):
     def stop(parser, *arguments):
         raise KeyboardInterrupt
-    monkeypatch.setattr("minicnn.cli.options.Parser.parse_known_args", stop)
+    monkeypatch.setattr("minicnn.cli.options.parser.Parser.parse_known_args", stop)
     assert run("info") == (130, "", "\nminicnn: interrupted\n")
 
 
@@ -197,7 +197,7 @@ def test_import_is_light():
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_ten_signals_at_once_end_a_command_once(name, status):
-    code = "import os, signal, sys\nfrom minicnn.cli import info, main\n" \
+    code = "import os, signal, sys\nfrom minicnn.cli import main\nfrom minicnn.cli.commands import info\n" \
            "def run(arguments):\n" \
            f"    exec('for _ in range(10): os.kill(os.getpid(), signal.{name})', globals())\n" \
            "    print('not stopped', file=sys.stderr)\n" \
@@ -209,7 +209,7 @@ def test_ten_signals_at_once_end_a_command_once(name, status):
 
 def test_an_interrupt_that_python_loses_still_counts():
     """Python prints and forgets an exception in a finaliser."""
-    code = "import os, signal, sys\nfrom minicnn.cli import info, main\n" \
+    code = "import os, signal, sys\nfrom minicnn.cli import main\nfrom minicnn.cli.commands import info\n" \
            "class Lost:\n    def __del__(self):\n        os.kill(os.getpid(), signal.SIGINT)\n        [0] * 1000\n" \
            "info.run, sys.argv = (lambda arguments: Lost() and None), ['minicnn', 'info']\nsys.exit(main.main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from minicnn.cli import options
+from minicnn.cli.commands.train import _new_directory, _quoted, add_settings
 from minicnn.cli.options import (
     Parser,
     commas,
@@ -19,7 +20,6 @@ from minicnn.cli.options import (
     to_integer,
     to_number,
 )
-from minicnn.cli.train import _new_directory, _quoted, add_settings
 from minicnn.errors import InputError
 
 
@@ -102,7 +102,7 @@ def test_defaults_and_fields_of_a_dataclass(parser, folder):
 
 
 def test_a_destination_that_is_not_used_is_not_checked(parser, folder, monkeypatch):
-    monkeypatch.setattr(options, "check_destination", lambda *arguments: pytest.fail("checked"))
+    monkeypatch.setattr("minicnn.cli.options.values.check_destination", lambda *arguments: pytest.fail("checked"))
     assert parser.parse_args(["--text"]).picture is None
 
 

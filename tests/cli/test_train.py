@@ -223,6 +223,6 @@ def test_a_picture_does_not_depend_on_the_users_style(run):
 def test_a_result_that_cannot_be_printed_is_written_into_the_run(refused, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr("minicnn.cli.train.print_result", fail)
+    monkeypatch.setattr("minicnn.cli.commands.train.print_result", fail)
     assert "No space left" in refused("train", "--dry-run", "--model", "mlp", "--dataset", "mnist5k", "--out", "run")
     assert json.loads(Path("run/result.json").read_text())["epochs"] == 1 and Path("run/learning_curve.png").is_file()

@@ -6,9 +6,9 @@ import argparse
 import math
 from typing import Any
 
-from ..errors import MinicnnError
-from .options import PICTURES, add_command, add_data, add_json, destination, given_path
-from .output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
+from ...errors import MinicnnError
+from ..options import PICTURES, add_command, add_data, add_json, destination, given_path
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
 
@@ -31,9 +31,9 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn eval."""
-    from .. import training
-    from ..checkpoint import CheckpointError, load, load_into
-    from ..models import MODELS
+    from ... import training
+    from ...checkpoint import CheckpointError, load, load_into
+    from ...models import MODELS
     path = training.weights_file(arguments.checkpoint)
     saved = load(path)
     name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
@@ -63,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _beside(path):
     """The path of the picture beside the weights. None if they do not belong to a run, or it cannot be written."""
-    from ..files import check_destination
-    from ..training import HISTORY
+    from ...files import check_destination
+    from ...training import HISTORY
     if not (path.parent / HISTORY).is_file():
         return None
     try:
@@ -76,8 +76,8 @@ def _beside(path):
 
 def _data(arguments, trained_on, path):
     """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
-    from ..checkpoint import CheckpointError
-    from ..data import DATASETS, load
+    from ...checkpoint import CheckpointError
+    from ...data import DATASETS, load
     asked = arguments.data or arguments.dataset != "auto"
     if not asked and trained_on is not None and (not isinstance(trained_on, str) or trained_on not in DATASETS):
         raise CheckpointError(f"{path}: it was trained on {repr(trained_on)[:80]}, which minicnn cannot load. Name "
@@ -113,7 +113,7 @@ def _print(given, result):
 
 @plain_style
 def _draw(result, images, labels, found, path):
-    from .. import viz
+    from ... import viz
     figure, axes = viz.new_figure(12, 5.5, 2)
     viz.confusion_matrix(found.confusion, axes[0])
     viz.worst_mistakes(images, labels, found, axes[1])

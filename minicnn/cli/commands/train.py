@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import os
 import platform
 import shlex
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields, replace
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..errors import FileError, InputError
-from .options import (
+from ...errors import FileError, InputError
+from ..options import (
     Parser,
     add_algorithm,
     add_command,
@@ -27,31 +26,16 @@ from .options import (
     given_path,
     threads,
 )
-from .output import as_json, note_stderr, plain_style, print_line, print_result, print_text
+from ..output import as_json, note_stderr, plain_style, print_line, print_result, print_text
+from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, new_plan, resumed_plan
 
-EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
-DRY_RUN = 256                           # images of a dry run
-AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
-RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
 WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
-
-
-class TrainingPlan(NamedTuple):
-    """The model, the data and the directory of a training run."""
-
-    model: str
-    algorithm: str
-    settings: Any                       # training.Settings
-    data: Any                           # data.Dataset
-    out: Path
-    saved: Any                          # the Checkpoint of a resumed run, or None
-    dry_run: bool
 
 
 def add_parser(commands: Any) -> None:
     """Add `train` to the commands."""
-    from ..training import Settings
+    from ...training import Settings
     command = add_command(
         commands, "train", run, "train the LeNet on handwritten digits",
         "Train the LeNet on handwritten digits. Ctrl-C saves the state. --resume goes on and reaches the same weights, "
@@ -113,23 +97,23 @@ def _field(settings, name, kind):
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
     if arguments.threads is not None:
-        from ..conv.runtime.threads import set_num_threads
+        from ...conv.runtime.threads import set_num_threads
         set_num_threads(arguments.threads)
     if arguments.resume:
-        with _resumed_run(arguments) as plan:
+        with resumed_plan(arguments) as plan:
             _train(plan, arguments)
         return
-    from ..training import claimed_new
-    plan = _new_run(arguments)
+    from ...training import claimed_new
+    plan = new_plan(arguments)
     with claimed_new(plan.out, numbered=arguments.out is None) as out:
         _train(plan._replace(out=out), arguments)
 
 
 def _train(plan, arguments):
     """Train, write the files of the run and print the result. This process has claimed the directory."""
-    from .. import training
-    from ..checkpoint import load
-    from ..progress import on_stderr
+    from ... import training
+    from ...checkpoint import load
+    from ...progress import on_stderr
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
@@ -162,7 +146,7 @@ def _train(plan, arguments):
 
 def _write_files(result, history, complete):
     """Write the result and the learning curve into the directory of the run."""
-    from ..files import write_atomically
+    from ...files import write_atomically
     out = Path(result["checkpoint"]).parent
     missing = lambda name: not complete or not (out / name).is_file()   # the run may have been killed before that
     if missing("result.json"):
@@ -171,71 +155,10 @@ def _write_files(result, history, complete):
         _draw(history, out / "learning_curve.png")
 
 
-def _new_run(arguments):
-    from ..data import load
-    from ..training import check_writable
-    if arguments.out is None:
-        check_writable(Path("runs"))
-    _given_settings(arguments, EPOCHS)                  # raises for wrong values, before a download
-    data = load(arguments.dataset, arguments.data)
-    default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
-    settings = _given_settings(arguments, default)
-    data = _small(data) if arguments.dry_run else data
-    out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
-    return TrainingPlan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
-
-
-def _given_settings(arguments, epochs):
-    """The Settings with the value of every option. `epochs` is the default of that option."""
-    from ..training import Settings
-    values = {field.name: getattr(arguments, field.name) for field in fields(Settings) if field.name != "max_shift"}
-    values["max_shift"] = AUGMENT[arguments.augment]
-    values["epochs"] = epochs if values["epochs"] is None else values["epochs"]
-    return Settings(**values)
-
-
-@contextlib.contextmanager
-def _resumed_run(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
-    """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
-    from ..checkpoint import load
-    from ..data import load as load_data
-    from ..training import LAST, claimed
-    out = Path(arguments.resume)
-    if os.path.isfile(out):
-        raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
-    if not os.path.isfile(out / LAST):
-        raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
-    with claimed(out):                                  # before the file is read: another process may replace it
-        saved = load(out / LAST)
-        if saved.optimizer is None or not saved.meta.keys() >= RUN:
-            raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
-        meta, settings = saved.meta, _settings_of(saved)
-        if arguments.data is not None and meta["dataset"] == "mnist5k":
-            raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
-                             "out")
-        data = load_data(meta["dataset"], arguments.data)
-        yield TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
-                           saved, meta["dry_run"])
-
-
-def _settings_of(saved):
-    """The Settings of a resumed run. InputError if `minicnn train` did not write these metadata."""
-    from ..training import Settings
-    texts = [saved.meta[name] for name in ("model", "algorithm", "dataset")]
-    algorithms = saved.meta["algorithms"]
-    if isinstance(algorithms, dict) and all(isinstance(text, str) for text in (*texts, *algorithms.values())):
-        try:
-            return Settings(**saved.meta["settings"])
-        except (TypeError, InputError):
-            pass
-    raise InputError(f"{saved.path}: its metadata are damaged: they do not describe a run. Take an earlier "
-                     "checkpoint, or start a new run")
-
-
 def _model(plan):
     import numpy as np
 
-    from ..models import MODELS
+    from ...models import MODELS
     if plan.model not in MODELS:
         raise InputError(f"{plan.out}: its model is {plan.model!r}; minicnn train knows {', '.join(MODELS)}")
     options = {} if plan.model == "mlp" else {"algorithm": plan.algorithm}
@@ -246,8 +169,8 @@ def _algorithms(plan, model, quiet):
     """{layer: convolution algorithm}. The shapes alone decide; a resumed run keeps its algorithms."""
     if plan.saved:
         return plan.saved.meta["algorithms"]
-    from ..conv import Geometry, algorithms
-    from ..nn.summary import summarize
+    from ...conv import Geometry, algorithms
+    from ...nn.summary import summarize
     batch_size = min(plan.settings.batch_size, len(plan.data.train_labels))
     chosen = {layer.name: layer.algorithm for layer in summarize(model, (batch_size, 1, 28, 28)) if layer.algorithm}
     slow = {name for name, known in algorithms().items() if known.cost(Geometry.of(*SMALL_CONVOLUTION)) == math.inf}
@@ -264,7 +187,7 @@ def _use(algorithms, model):
 
 def _new_directory(text):
     """Type of --out: a directory that is empty or can be made."""
-    from ..training import check_empty, check_writable
+    from ...training import check_empty, check_writable
     path = Path(given_path(text))
     try:
         check_empty(path)
@@ -282,16 +205,9 @@ def _quoted(path):
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def _small(data):
-    cut = lambda array: None if array is None else array[:DRY_RUN]
-    names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
-    return replace(data, source=f"{data.source}; of each part the first {DRY_RUN} images",
-                   **{name: cut(getattr(data, name)) for name in names})
-
-
 def _result(plan, model, history, algorithms, seconds):
-    from .. import training
-    from ..conv.runtime.threads import get_num_threads
+    from ... import training
+    from ...conv.runtime.threads import get_num_threads
     data = plan.data
     best = min(history, key=lambda record: record["val_error"])
     tested = data.test_labels is not None and len(data.test_labels) > 0
@@ -311,7 +227,7 @@ def _result(plan, model, history, algorithms, seconds):
 def _versions():
     from importlib.metadata import version
 
-    from .. import __version__
+    from ... import __version__
     packages = {name: version(name) for name in ("numpy", "numba", "scipy")}
     return {"minicnn": __version__, "python": platform.python_version(), **packages}
 
@@ -327,7 +243,7 @@ def _print(result):
 
 @plain_style
 def _draw(history, path):
-    from .. import viz
+    from ... import viz
     figure, ax = viz.new_figure()
     viz.learning_curve(history, ax)
     viz.save(figure, path)

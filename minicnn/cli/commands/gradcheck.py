@@ -9,10 +9,10 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from ..errors import InputError
-from . import FAILED, OK
-from .options import add_command, add_json, add_quiet, shape, to_integer
-from .output import Column, print_result, print_table, print_text
+from ...errors import InputError
+from .. import FAILED, OK
+from ..options import add_command, add_json, add_quiet, shape, to_integer
+from ..output import Column, print_result, print_table, print_text
 
 COLUMNS = (Column("operation", left=True, least=14), Column("inputs", 2, left=True, least=12),
            Column("largest error", 1), Column("verdict"), Column("ms", 3))
@@ -48,10 +48,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """minicnn gradcheck. The status is OK if all gradients are right, else FAILED."""
-    from ..progress import on_stderr
+    from ...progress import on_stderr
     with on_stderr("gradcheck", arguments.quiet) as progress:
         if arguments.target is None:
-            from ..gradcheck import run_catalogue
+            from ...gradcheck import run_catalogue
             results = run_catalogue(progress, arguments.seed)
         else:
             results = [_check(arguments, progress)]
@@ -60,9 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments, progress):
-    from ..gradcheck.target import is_pair
-    from ..gradcheck.user_function import ShapesError, check_user_function
-    from .user_code import load_object_and_module, refuse_class
+    from ...gradcheck.target import is_pair
+    from ...gradcheck.user_function import ShapesError, check_user_function
+    from ..user_code import load_object_and_module, refuse_class
     function, module, name = load_object_and_module(arguments.target)
     refuse_class(function, arguments.target)
     if not (callable(function) or is_pair(function)):
@@ -77,7 +77,7 @@ def _check(arguments, progress):
 
 def _shapes(module, name):
     """The shapes that the user's file gives in `shapes`, or None."""
-    from ..gradcheck.user_function import are_shapes
+    from ...gradcheck.user_function import are_shapes
     shapes = getattr(module, "shapes", None)
     if shapes is None or isinstance(shapes, (ModuleType, FunctionType)):        # `shapes` has another meaning there
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
-from .output import Column, plain_style, print_result, print_table, print_text
+from ..options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
+from ..output import Column, plain_style, print_result, print_table, print_text
 
 MOST_IMAGES = 1000                      # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
@@ -14,7 +14,7 @@ POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd 
 
 def add_parser(commands: Any) -> None:
     """Add `invariance` to the commands."""
-    from ..models import MODELS
+    from ...models import MODELS
     command = add_command(
         commands, "invariance", run, "train networks on centred digits and test them on moved digits",
         "Train an MLP, a LeNet and a LeNet with global pooling on centred digits, and test them on moved digits. Also "
@@ -38,10 +38,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn invariance."""
-    from ..data import load
-    from ..invariance.networks import compare_models
-    from ..invariance.pooling import compare_pools
-    from ..progress import Part, on_stderr
+    from ...data import load
+    from ...invariance.networks import compare_models
+    from ...invariance.pooling import compare_pools
+    from ...progress import Part, on_stderr
     data, results = load("mnist5k"), []
     with on_stderr("invariance", arguments.quiet) as progress:
         if not arguments.pools_only:
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _print(results, pools):
-    from ..invariance.maps import parameter_argument
-    from ..invariance.networks import comparison_table
+    from ...invariance.maps import parameter_argument
+    from ...invariance.networks import comparison_table
     print_text(parameter_argument())
     if results:
         print_text(f"\nAccuracy in % by distance max(|dy|, |dx|) of {results[0].shifts}. consistency: the "
@@ -73,7 +73,7 @@ def _print(results, pools):
 
 @plain_style
 def _draw(results, path):
-    from .. import viz
+    from ... import viz
     figure, ax = viz.new_figure(8, 4.5)
     viz.model_comparison(results, ax)
     viz.save(figure, path)

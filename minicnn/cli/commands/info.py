@@ -6,8 +6,8 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from .options import add_command, add_json, add_model, to_integer
-from .output import Column, print_result, print_table
+from ..options import add_command, add_json, add_model, to_integer
+from ..output import Column, print_result, print_table
 
 COLUMNS = (Column("layer", left=True), Column("kind", 4, left=True), Column("output", 2, left=True),
            Column("parameters"), Column("products", 1), Column("sees"), Column("algorithm", 3, left=True))
@@ -29,8 +29,8 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn info."""
-    from ..models import MODELS
-    from ..nn.summary import summarize
+    from ...models import MODELS
+    from ...nn.summary import summarize
     layers = summarize(MODELS[arguments.model](), (arguments.batch_size or 1, 1, 28, 28))
     print_result(arguments, [asdict(layer) for layer in layers], lambda: print_table(COLUMNS, _rows(layers)))
 

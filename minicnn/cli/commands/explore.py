@@ -6,9 +6,9 @@ import argparse
 import time
 from typing import Any, NamedTuple
 
-from ..errors import InputError
-from .options import add_command, add_json, add_quiet, commas, destination, given_path
-from .output import print_result, print_text
+from ...errors import InputError
+from ..options import add_command, add_json, add_quiet, commas, destination, given_path
+from ..output import print_result, print_text
 
 EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
 
@@ -45,11 +45,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn explore."""
-    from ..data import load
-    from ..files import write_atomically
-    from ..moving_digit.exploration import explore
-    from ..moving_digit.page import build
-    from ..progress import on_stderr
+    from ...data import load
+    from ...files import write_atomically
+    from ...moving_digit.exploration import explore
+    from ...moving_digit.page import build
+    from ...progress import on_stderr
     start = time.perf_counter()
     if len(arguments.digits) > MOST_DIGITS:
         raise InputError(f"--digits: {len(arguments.digits)} digits are too many, at most {MOST_DIGITS} are possible")
@@ -90,9 +90,9 @@ def _digit(text):
 
 def _model(weights):
     """(LeNet, the source of its weights). Its algorithm is direct, which is equivariant to the last bit."""
-    from ..checkpoint import CheckpointError, load, load_into
-    from ..models import LeNet
-    from ..training import weights_file
+    from ...checkpoint import CheckpointError, load, load_into
+    from ...models import LeNet
+    from ...training import weights_file
     path = weights_file(weights)
     saved, model = load(path), LeNet(algorithm="direct")
     name = saved.meta.get("model", "lenet")

@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..bench import instruction_sets, libraries
-from . import FAILED, OK, bench_text
-from .options import (
+from ...bench import instruction_sets, libraries
+from .. import FAILED, OK, bench_text
+from ..options import (
     PICTURES,
     add_command,
     add_json,
@@ -21,7 +21,7 @@ from .options import (
     threads,
     to_integer,
 )
-from .output import Column, note_stderr, plain_style, print_result, print_table, print_text
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAMED = "named"
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
 
 def _calibrate(arguments):
     """minicnn bench --calibrate: measure the machine, keep the speeds and print them."""
-    from ..conv import calibration, speeds
+    from ...conv import calibration, speeds
     measured = calibration.measure_speeds()
     path = speeds.save(measured)
     expected = speeds.default_speeds(speeds.target())
@@ -90,7 +90,7 @@ def _add_train(kinds):
 
 
 def _add_conv(kinds):
-    from ..bench.network_layers import NETWORKS, RANDOM
+    from ...bench.network_layers import NETWORKS, RANDOM
     command = add_command(
         kinds, "conv", conv, "single convolution layers",
         "Time single layers of well-known networks: the forward pass and both gradients, by each algorithm and by "
@@ -168,9 +168,9 @@ def train(arguments: argparse.Namespace) -> int:
     """minicnn bench train."""
     if arguments.fixed:
         return _fixed(arguments)
-    from ..bench import profile
-    from ..bench import train as bench
-    from ..bench.round_robin import parts
+    from ...bench import profile
+    from ...bench import train as bench
+    from ...bench.round_robin import parts
     others = [] if arguments.profile else _competitors(arguments.against)
     ours = [libraries.with_algorithm(name) for name in arguments.algorithms]
     tasks = [bench.Task(not arguments.forward, size, count, arguments.instructions)
@@ -193,7 +193,7 @@ def train(arguments: argparse.Namespace) -> int:
 
 def _fixed(arguments):
     """minicnn bench train --fixed."""
-    from ..bench import fixed_part
+    from ...bench import fixed_part
     ours, sizes = map(libraries.with_algorithm, arguments.algorithms), arguments.batch_size or fixed_part.BATCH_SIZES
     competitors = [*ours, *_competitors(arguments.against)]
     result = _result("fixed", arguments)
@@ -205,8 +205,8 @@ def _fixed(arguments):
 
 def product(arguments: argparse.Namespace) -> int:
     """minicnn bench product."""
-    from ..bench import matrix_product
-    from ..bench.round_robin import parts
+    from ...bench import matrix_product
+    from ...bench.round_robin import parts
     result, counts = _result("product", arguments), _thread_counts(arguments)
     with _measuring(arguments, result, bench_text.print_product) as progress:
         titles = [f"threads {count}" for count in counts]
@@ -217,10 +217,10 @@ def product(arguments: argparse.Namespace) -> int:
 
 def conv(arguments: argparse.Namespace) -> int:
     """minicnn bench conv."""
-    from ..bench import layers
-    from ..bench.layer_summary import summarise
-    from ..bench.network_layers import NETWORKS, layers_of, random_layers
-    from ..bench.round_robin import parts
+    from ...bench import layers
+    from ...bench.layer_summary import summarise
+    from ...bench.network_layers import NETWORKS, layers_of, random_layers
+    from ...bench.round_robin import parts
     others = [] if arguments.find else _competitors(arguments.against, layers=True)
     chosen = random_layers() if arguments.network is None else \
         layers_of(NETWORKS if arguments.network == ALL else arguments.network)
@@ -244,14 +244,14 @@ def conv(arguments: argparse.Namespace) -> int:
 
 
 def _thread_counts(arguments):
-    from ..bench import machine
-    from ..conv.runtime.threads import get_num_threads
+    from ...bench import machine
+    from ...conv.runtime.threads import get_num_threads
     return arguments.threads or [min(get_num_threads(), len(machine.cores()))]
 
 
 def _result(benchmark, arguments):
     """The result without its runs. If the machine is busy, a note on stderr says that the ratios will be wrong."""
-    from ..bench import machine
+    from ...bench import machine
     result = {"benchmark": benchmark, "instructions": arguments.instructions, **machine.facts(), "runs": []}
     busy, cores = result["load_before"], result["cores"]
     if busy > cores / 2:
@@ -263,7 +263,7 @@ def _result(benchmark, arguments):
 @contextlib.contextmanager
 def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> Iterator[Any]:
     """Context manager: a Progress. At the end it prints the result; after Ctrl-C, the runs measured so far."""
-    from ..progress import on_stderr
+    from ...progress import on_stderr
     try:
         with on_stderr(f"bench {result['benchmark']}", arguments.quiet) as progress:
             yield progress
@@ -276,7 +276,7 @@ def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> I
 
 @plain_style
 def _draw(result, path):
-    from .. import viz
+    from ... import viz
     viz.save(viz.speed_and_error([result]), path)
 
 

@@ -7,10 +7,10 @@ import os
 from dataclasses import asdict
 from typing import Any
 
-from ..errors import FileError
-from . import FAILED, OK
-from .options import add_command, add_data, add_json
-from .output import print_line, print_result, width, wrap
+from ...errors import FileError
+from .. import FAILED, OK
+from ..options import add_command, add_data, add_json
+from ..output import print_line, print_result, width, wrap
 
 
 def add_parser(commands: Any) -> None:
@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """minicnn data. The status is OK if all files are there and genuine, else FAILED."""
-    from ..data import describe, load
+    from ...data import describe, load
     if arguments.data is not None and not os.path.isdir(arguments.data):
         raise FileError(f"--data {arguments.data}: there is no such directory")
     if arguments.download:

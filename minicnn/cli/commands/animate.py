@@ -7,8 +7,8 @@ import os
 import time
 from typing import Any
 
-from ..errors import MinicnnError
-from .options import (
+from ...errors import MinicnnError
+from ..options import (
     PICTURES,
     add_algorithm,
     add_command,
@@ -21,15 +21,15 @@ from .options import (
     to_number,
     writes,
 )
-from .output import note_stderr, plain_style, print_line, print_result, print_text
+from ..output import note_stderr, plain_style, print_line, print_result, print_text
 
 COLOURS = 9                             # of the picture's palette
 
 
 def add_parser(commands: Any) -> None:
     """Add `animate` to the commands."""
-    from ..moving_digit.canvas import CANVAS, DIGIT, LARGEST, LAYERS
-    from ..moving_digit.scene import PATHS
+    from ...moving_digit.canvas import CANVAS, DIGIT, LARGEST, LAYERS
+    from ...moving_digit.scene import PATHS
     command = add_command(
         commands, "animate", run, "draw a moving digit and the feature map that moves along",
         "Draw a digit that moves over a canvas, and beside it the feature map of a convolution. The colours are "
@@ -66,12 +66,12 @@ def add_parser(commands: Any) -> None:
 @plain_style
 def run(arguments: argparse.Namespace) -> None:
     """minicnn animate."""
-    from ..progress import Part, on_stderr
+    from ...progress import Part, on_stderr
     model = _model(arguments)
     if arguments.figure is not None:
         return _figure(arguments, model)
-    from ..moving_digit.scene import Scene
-    from ..viz.animation import write_animation
+    from ...moving_digit.scene import Scene
+    from ...viz.animation import write_animation
     start = time.perf_counter()
     with on_stderr("animate", arguments.quiet) as progress:
         scene = Scene.compute(model, arguments.digits, arguments.path, arguments.layer, arguments.clusters,
@@ -89,8 +89,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _figure(arguments, model):
-    from ..moving_digit.figure import equivariance_figure
-    from ..viz import save
+    from ...moving_digit.figure import equivariance_figure
+    from ...viz import save
     figure, largest = equivariance_figure(model, arguments.digits[0], arguments.layer, arguments.by, arguments.clusters,
                                           arguments.canvas)
     save(figure, arguments.figure)
@@ -101,9 +101,9 @@ def _figure(arguments, model):
 
 
 def _model(arguments):
-    from ..checkpoint import CheckpointError, load, load_into
-    from ..models import LeNet
-    from ..training import weights_file
+    from ...checkpoint import CheckpointError, load, load_into
+    from ...models import LeNet
+    from ...training import weights_file
     model = LeNet(algorithm=arguments.algo).eval()
     saved = load(weights_file(arguments.weights))
     try:
@@ -119,7 +119,7 @@ def _model(arguments):
 def _animation(text):
     """Type of --out: a file that can be written, or a new directory."""
     try:
-        from ..viz.animation import check_animation
+        from ...viz.animation import check_animation
         return check_animation(os.path.expanduser(text))
     except MinicnnError as error:
         raise argparse.ArgumentTypeError(str(error)) from error

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
-from . import FAILED, OK
-from .options import PICTURES, add_command, add_json, add_quiet, commas, destination, to_integer, to_number
-from .output import Column, note_stderr, plain_style, print_result, print_table, print_text
+from ...errors import InputError
+from .. import FAILED, OK
+from ..options import PICTURES, add_command, add_json, add_quiet, commas, destination, to_integer, to_number
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
 EXAMPLE = """minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
@@ -76,11 +76,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """minicnn verify. The status is OK if the operator is a convolution, or all known operators are judged rightly."""
-    from ..progress import on_stderr
+    from ...progress import on_stderr
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
-        from .user_code import load_object, refuse_class
+        from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
         arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
         op = load_object(arguments.target)
@@ -102,7 +102,7 @@ def _settings(arguments, progress):
 
 
 def _whole(op, arguments, progress):
-    from ..equivariance.verifier import verify_convolution
+    from ...equivariance.verifier import verify_convolution
     drawn = _draw(op, arguments) if arguments.picture else ""
     report = verify_convolution(op, **_settings(arguments, progress))
     picture = None if arguments.picture is None else str(arguments.picture)
@@ -127,8 +127,8 @@ def _print_report(report, drawn):
 
 
 def _layers(module, arguments, progress):
-    from ..equivariance.layerwise import layer_reports, title, unjudged_layers
-    from ..nn.module import Module
+    from ...equivariance.layerwise import layer_reports, title, unjudged_layers
+    from ...nn.module import Module
     if not isinstance(module, Module):
         raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module).__name__}")
     found = layer_reports(module, **_settings(arguments, progress))
@@ -170,9 +170,9 @@ def _in_options(error):
 @plain_style
 def _draw(op, arguments):
     """Draw the derivation for a digit. Return a line about the picture."""
-    from .. import viz
-    from ..data import load
-    from ..equivariance.proof import derivation
+    from ... import viz
+    from ...data import load
+    from ...equivariance.proof import derivation
     every = 1 if min(arguments.size) >= 20 else 2
     image = load("mnist5k").train_images[3, 4:24:every, 6:26:every] / 255.0             # 20 x 20 or 10 x 10
     image = image - np.roll(image, len(image) // 3, 1)  # both signs, because a ReLU is linear on positive pixels
@@ -189,7 +189,7 @@ def _draw(op, arguments):
 
 
 def _catalogue(arguments, progress):
-    from ..equivariance.known_operators import run_catalogue
+    from ...equivariance.known_operators import run_catalogue
     outcomes = run_catalogue(progress)
     right = sum(outcome.right for outcome in outcomes)
     print_result(arguments, {"right": right, "operators": [outcome.to_dict() for outcome in outcomes]},

@@ -1,0 +1,99 @@
+"""What `minicnn train` is going to do: the plan of a new run, or of one that goes on."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import InputError
+
+EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
+DRY_RUN = 256                           # images of a dry run
+AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
+RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
+
+
+class TrainingPlan(NamedTuple):
+    """The model, the data and the directory of a training run."""
+
+    model: str
+    algorithm: str
+    settings: Any                       # training.Settings
+    data: Any                           # data.Dataset
+    out: Path
+    saved: Any                          # the Checkpoint of a resumed run, or None
+    dry_run: bool
+
+
+def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
+    """The plan of a new run, with the data loaded. Nothing is made yet."""
+    from ..data import load
+    from ..training import check_writable
+    if arguments.out is None:
+        check_writable(Path("runs"))
+    _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
+    data = load(arguments.dataset, arguments.data)
+    default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
+    settings = _given_settings(arguments, default)
+    data = _small(data) if arguments.dry_run else data
+    out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
+    return TrainingPlan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
+
+
+def _given_settings(arguments, epochs):
+    """The Settings with the value of every option. `epochs` is the default of that option."""
+    from ..training import Settings
+    values = {field.name: getattr(arguments, field.name) for field in fields(Settings) if field.name != "max_shift"}
+    values["max_shift"] = AUGMENT[arguments.augment]
+    values["epochs"] = epochs if values["epochs"] is None else values["epochs"]
+    return Settings(**values)
+
+
+@contextlib.contextmanager
+def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
+    """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
+    from ..checkpoint import load
+    from ..data import load as load_data
+    from ..training import LAST, claimed
+    out = Path(arguments.resume)
+    if os.path.isfile(out):
+        raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
+    if not os.path.isfile(out / LAST):
+        raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
+    with claimed(out):                                  # before the file is read: another process may replace it
+        saved = load(out / LAST)
+        if saved.optimizer is None or not saved.meta.keys() >= RUN:
+            raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
+        meta, settings = saved.meta, _settings_of(saved)
+        if arguments.data is not None and meta["dataset"] == "mnist5k":
+            raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
+                             "out")
+        data = load_data(meta["dataset"], arguments.data)
+        yield TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
+                           saved, meta["dry_run"])
+
+
+def _settings_of(saved):
+    """The Settings of a resumed run. InputError if `minicnn train` did not write these metadata."""
+    from ..training import Settings
+    texts = [saved.meta[name] for name in ("model", "algorithm", "dataset")]
+    algorithms = saved.meta["algorithms"]
+    if isinstance(algorithms, dict) and all(isinstance(text, str) for text in (*texts, *algorithms.values())):
+        try:
+            return Settings(**saved.meta["settings"])
+        except (TypeError, InputError):
+            pass
+    raise InputError(f"{saved.path}: its metadata are damaged: they do not describe a run. Take an earlier "
+                     "checkpoint, or start a new run")
+
+
+def _small(data):
+    cut = lambda array: None if array is None else array[:DRY_RUN]
+    names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
+    return replace(data, source=f"{data.source}; of each part the first {DRY_RUN} images",
+                   **{name: cut(getattr(data, name)) for name in names})
