@@ -2,7 +2,8 @@
 
 from . import init
 from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
-from .layers import BatchNorm2d, Conv2d, Dropout, Flatten, Linear, conv_relu
+from .convolution import Conv2d, conv_relu
+from .layers import BatchNorm2d, Dropout, Flatten, Linear
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module, Sequential
 from .parameter import Parameter
