@@ -1,4 +1,4 @@
-"""LeNets of four 5x5 convolutions, with several kinds of pools, and an MLP to compare them with.
+"""LeNets of four 5x5 convolutions, with several kinds of pools.
 
 The LeNet is that of the article that this project started from. The article is about translation equivariance: it shows
 that a linear, shift-equivariant operator with an impulse response is a convolution.
@@ -6,17 +6,17 @@ that a linear, shift-equivariant operator with an impulse response is a convolut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import functional as F
-from .checks import one_of, optional_generator
-from .errors import InputError
-from .nn import (
+from .. import functional as F
+from ..checks import one_of, optional_generator
+from ..errors import InputError
+from ..nn import (
     AdaptiveMaxPool2d,
     AvgPool2d,
     BlurPool2d,
@@ -28,9 +28,9 @@ from .nn import (
     Sequential,
     conv_relu,
 )
-from .tensor import Tensor
+from ..tensor import Tensor
 
-PRETRAINED = Path(__file__).parent / "weights" / "lenet.safetensors"
+PRETRAINED = Path(__file__).parents[1] / "weights" / "lenet.safetensors"
 LENET_POOLS = {                 # name: function that makes the pool. Each pool makes 6 x 6 pixels of 12 x 12
     "max": lambda: MaxPool2d(2, 2),
     "average": lambda: AvgPool2d(2, 2),
@@ -174,29 +174,6 @@ class GlobalLeNet(FourConvolutions):
         return F.flatten(self.pool(self.features(x)), 1)
 
 
-class MLP(Module):
-    """784 -> hidden -> 10 with a ReLU between. This network does not know which pixels are neighbours.
-
-    >>> sum(p.size for p in MLP(84).parameters())
-    66790
-    """
-
-    image_size = 28
-
-    def __init__(self, hidden: int = 84, dtype: Any = np.float32, *, rng: np.random.Generator | None = None) -> None:
-        rng = optional_generator("MLP: rng", rng)
-        self.fc1, self.fc2 = Linear(784, hidden, dtype=dtype, rng=rng), Linear(hidden, 10, dtype=dtype, rng=rng)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits: (N, 1, 28, 28) -> (N, 10)."""
-        return self.fc2(F.relu(self.fc1(F.flatten(x, 1))))
-
-
-MODELS: dict[str, Callable[..., Module]] = {
-    "lenet": LeNet, "lenet-average": partial(LeNet, pool="average"), "lenet-blur": partial(LeNet, pool="blur"),
-    "lenet-global": GlobalLeNet, "mlp": MLP}
-
-
 def lenet(pretrained: bool = False, **options: Any) -> LeNet:
     """A LeNet. With `pretrained` it has the weights of the package, which were trained on full MNIST.
 
@@ -205,20 +182,6 @@ def lenet(pretrained: bool = False, **options: Any) -> LeNet:
     """
     model = LeNet(**options)
     if pretrained:
-        from .checkpoint import load, load_into
+        from ..checkpoint import load, load_into
         load_into(load(PRETRAINED), model)
     return model
-
-
-def name_of(model: Module) -> str:
-    """The name in `MODELS` of a network with these layers and sizes; for every other model the name of its class.
-
-    >>> name_of(LeNet(pool="blur")), name_of(MLP(32))
-    ('lenet-blur', 'MLP')
-    """
-    def layers(network):
-        shapes = {name: array.shape for name, array in network.state_dict().items()}
-        return [(name, type(module)) for name, module in network.named_modules()], shapes
-    found = layers(model)
-    return next((name for name, make in MODELS.items() if layers(make(rng=np.random.default_rng(0))) == found),
-                type(model).__name__)
