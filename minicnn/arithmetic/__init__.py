@@ -7,12 +7,13 @@ NumPy. A vjp may return a gradient of the broadcast shape; the tape sums it back
 from .conversion import FLOATS, as_float_array, as_operand
 from .elementwise import absolute, add, divide, exp, log, multiply, negative, power, square_root, subtract, tanh
 from .extended import shown
+from .masks import keep
 from .products import matmul, product
 from .reductions import ReducedAxes, largest, mean, sum_over, total
 from .shapes import concatenate, getitem, reshape, select, transpose
 
 __all__ = [
     "FLOATS", "ReducedAxes", "absolute", "add", "as_float_array", "as_operand", "concatenate", "divide", "exp",
-    "getitem", "largest", "log", "matmul", "mean", "multiply", "negative", "power", "product", "reshape", "select",
-    "shown", "square_root", "subtract", "sum_over", "tanh", "total", "transpose",
+    "getitem", "keep", "largest", "log", "matmul", "mean", "multiply", "negative", "power", "product", "reshape",
+    "select", "shown", "square_root", "subtract", "sum_over", "tanh", "total", "transpose",
 ]

@@ -117,7 +117,7 @@ def softmax_difference(log_p: np.ndarray, total: np.ndarray, q: np.ndarray) -> n
 
 def _positive_part(input, name):
     out = np.maximum(input.data, 0)
-    return record(out, (input,), lambda grad: (np.where(out == 0, 0, grad),), name)        # NaN is not 0: it goes on
+    return record(out, (input,), lambda grad: (arithmetic.keep(grad, out != 0),), name)     # NaN is not 0: it goes on
 
 
 def _sigmoid(x):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..arithmetic import sum_over
+from ..arithmetic import keep, sum_over
 from ..checks import boolean, image_shape, integer, pair
 from ..errors import InputError
 from ..tensor import Tensor, as_tensor, record
@@ -77,8 +77,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
                 first &= inside[view]
             first &= unclaimed
             unclaimed ^= first
-            pool.add(full, view, np.where(first, part, 0))
-        pool.add(full, pool.slices[-1], np.where(unclaimed, part, 0))   # the last tap gets what no other one got
+            pool.add(full, view, keep(part, first))
+        pool.add(full, pool.slices[-1], keep(part, unclaimed))  # the last tap gets what no other one got
         return (pool.crop(full),)
     return record(out, (input,), vjp)
 
