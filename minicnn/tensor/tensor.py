@@ -15,10 +15,10 @@ from ..checks import boolean
 from ..errors import InputError, InputTypeError, StateError
 from . import numpy_functions
 from .conversions import Conversions, data_of
-from .in_place import InPlace
+from .methods import Methods
 
 
-class Tensor(InPlace):
+class Tensor(Methods):
     """A NumPy array with a gradient.
 
     Parameters
@@ -181,94 +181,15 @@ class Tensor(InPlace):
         name = f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1)
         return numpy_functions.call(function, name, args, kwargs, _apply)
 
-    # Operators. Operands broadcast as in NumPy; the engine sums the gradients back to each operand's shape.
-
-    def _binary(self, other, operation, name):
+    def _binary(self, other, operation, name, swapped=False):
         other = as_tensor(other, self.dtype)
-        out, vjp = operation(self.data, other.data)
-        return record(out, (self, other), vjp, name)
+        x, y = (other, self) if swapped else (self, other)
+        out, vjp = operation(x.data, y.data)
+        return record(out, (x, y), vjp, name)
 
     def _unary(self, operation, name, *arguments):
         out, vjp = operation(self.data, *arguments)
         return record(out, (self,), vjp, name)
-
-    def __add__(self, other: Any) -> Tensor:
-        return self._binary(other, arithmetic.add, "add")
-
-    def __sub__(self, other: Any) -> Tensor:
-        return self._binary(other, arithmetic.subtract, "sub")
-
-    def __mul__(self, other: Any) -> Tensor:
-        return self._binary(other, arithmetic.multiply, "mul")
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return self._binary(other, arithmetic.divide, "div")
-
-    def __pow__(self, other: Any) -> Tensor:
-        other = as_tensor(other, self.dtype)
-        out, vjp = arithmetic.power(self.data, other.data, other.requires_grad)
-        return record(out, (self, other), vjp, "pow")
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return self._binary(other, numpy_functions.matmul, "matmul")
-
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return self._unary(arithmetic.absolute, "abs")
-
-    def __neg__(self) -> Tensor:
-        return self._unary(arithmetic.negative, "neg")
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return as_tensor(other, self.dtype) - self
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return as_tensor(other, self.dtype) / self
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return as_tensor(other, self.dtype) ** self
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return as_tensor(other, self.dtype) @ self
-
-    def __getitem__(self, index: Any) -> Tensor:
-        """x[index] with NumPy's indices and slices. An element that is taken twice gets both gradients."""
-        return self._unary(arithmetic.getitem, "getitem", data_of(index))
-
-    # Methods.
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """The same elements in C order, in another shape; one length may be -1."""
-        return self._unary(arithmetic.reshape, "reshape", _one_sequence(shape))
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """Axes permuted as in NumPy. Without arguments, all axes are reversed."""
-        axes = tuple(_one_sequence(axes)) or tuple(reversed(range(self.ndim)))
-        return self._unary(arithmetic.transpose, "transpose", axes)
-
-    def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Sum over `axis`: an int, a tuple, or None for all axes."""
-        return self._unary(arithmetic.total, "sum", axis, keepdims)
-
-    def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Mean over `axis`."""
-        return self._unary(arithmetic.mean, "mean", axis, keepdims)
-
-    def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> Tensor:
-        """Largest element along `axis`. If several elements are largest, they share the gradient evenly."""
-        return self._unary(arithmetic.largest, "max", axis, keepdims)
-
-    def exp(self) -> Tensor:
-        """e to the power of each element; d exp(x) = exp(x) dx."""
-        return self._unary(arithmetic.exp, "exp")
-
-    def log(self) -> Tensor:
-        """Natural logarithm; d log(x) = dx / x."""
-        return self._unary(arithmetic.log, "log")
 
 
 def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str | None = None) -> Tensor:
@@ -343,8 +264,3 @@ def _apply(name, operation, operands):
     tensors = tuple([as_tensor(value, dtype) for value in operands])
     out, vjp = operation(*[t.data for t in tensors])
     return record(out, tensors, vjp, name)
-
-
-def _one_sequence(arguments):
-    """x.reshape(2, 3) and x.reshape((2, 3)) mean the same."""
-    return arguments[0] if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)) else arguments
