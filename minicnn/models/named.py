@@ -10,10 +10,11 @@ import numpy as np
 from ..nn import Module
 from .lenets import GlobalLeNet, LeNet
 from .mlp import MLP
+from .resnet import small_resnet
 
 MODELS: dict[str, Callable[..., Module]] = {
     "lenet": LeNet, "lenet-average": partial(LeNet, pool="average"), "lenet-blur": partial(LeNet, pool="blur"),
-    "lenet-global": GlobalLeNet, "mlp": MLP}
+    "lenet-global": GlobalLeNet, "mlp": MLP, "small-resnet": small_resnet}
 
 
 def name_of(model: Module) -> str:

@@ -1,0 +1,95 @@
+"""The same outputs, gradients and training steps as the same networks in PyTorch, where it is installed."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, optim
+from minicnn import functional as F
+from minicnn.models import ResNet, small_resnet
+
+torch = pytest.importorskip("torch")
+from tests.models import torch_twins  # noqa: E402 (it needs PyTorch)
+
+PAIRS = {               # name: (ours, theirs, shape of the pictures)
+    "small_resnet": (small_resnet, torch_twins.ResNet, (6, 1, 28, 28)),
+    "small_resnet of odd colour pictures": (lambda **options: small_resnet(3, 7, **options),
+                                            lambda: torch_twins.ResNet(3, 7), (5, 3, 19, 30)),
+    "ResNet of three stages": (lambda **options: ResNet(2, 3, (8, 8, 16), (1, 2, 1), **options),
+                               lambda: torch_twins.ResNet(2, 3, (8, 8, 16), (1, 2, 1)), (4, 2, 21, 26)),
+}
+BOUNDS = {"float32": (1e-5, 1e-4, 1e-4), "float64": (1e-9, 1e-9, 1e-9)}        # outputs, gradients, training steps
+
+
+@pytest.fixture(params=[(name, dtype) for name in PAIRS for dtype in BOUNDS], ids=lambda pair: " in ".join(pair))
+def twins(request):
+    """(our network, PyTorch's with the same weights, the shape of the pictures, the bounds)"""
+    name, dtype = request.param
+    make, make_theirs, shape = PAIRS[name]
+    ours, theirs = make(dtype=np.dtype(dtype), rng=np.random.default_rng(5)), make_theirs()
+    theirs = theirs.to(getattr(torch, dtype))
+    rng = np.random.default_rng(6)
+    for key, array in theirs.state_dict().items():             # also running statistics that are not 0 and 1
+        if "running" in key or ".bn" in key or "downsample.1" in key:
+            array.copy_(torch.from_numpy(rng.uniform(0.5, 1.5, array.shape)))
+    missing, unexpected = ours.load_state_dict({key: array.numpy() for key, array in theirs.state_dict().items()})
+    assert not missing and not unexpected
+    return ours, theirs, shape, BOUNDS[dtype]
+
+
+def pictures(shape, dtype, rng):
+    x = rng.standard_normal(shape).astype(dtype)
+    return x, torch.from_numpy(x)
+
+
+def assert_close(found, expected, bound, what):
+    expected = expected.detach().numpy()
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max(), err_msg=what)
+
+
+def test_every_name_of_the_state_is_pytorchs():
+    ours, theirs = small_resnet().state_dict(), torch_twins.ResNet().state_dict()
+    assert {name: array.shape for name, array in ours.items()} == {
+        name: tuple(array.shape) for name, array in theirs.items() if not name.endswith("num_batches_tracked")}
+
+
+def test_outputs_in_evaluation(twins, rng):
+    ours, theirs, shape, (bound, _, _) = twins
+    x, torch_x = pictures(shape, ours.conv1.weight.dtype, rng)
+    with torch.no_grad():
+        assert_close(ours.eval()(Tensor(x)).data, theirs.eval()(torch_x), bound, "outputs")
+
+
+def test_gradients(twins, rng):
+    ours, theirs, shape, (bound, gradient_bound, _) = twins
+    x, torch_x = pictures(shape, ours.conv1.weight.dtype, rng)
+    x = Tensor(x, requires_grad=True)
+    torch_x.requires_grad_()
+    out, torch_out = ours(x), theirs(torch_x)
+    assert_close(out.data, torch_out, bound, "outputs in training")
+    cotangent = rng.standard_normal(out.shape).astype(out.dtype)
+    out.backward(cotangent)
+    torch_out.backward(torch.from_numpy(cotangent))
+    assert_close(x.grad, torch_x.grad, gradient_bound, "pictures")
+    theirs = dict(theirs.named_parameters())
+    for name, parameter in ours.named_parameters():
+        assert_close(parameter.grad, theirs.pop(name).grad, gradient_bound, name)
+    assert not theirs
+
+
+def test_five_training_steps(twins, rng):
+    ours, theirs, shape, (_, _, bound) = twins
+    sgd, torch_sgd = optim.SGD(ours.parameters(), 0.02, 0.9), torch.optim.SGD(theirs.parameters(), 0.02, 0.9)
+    for _ in range(5):
+        x, torch_x = pictures(shape, ours.conv1.weight.dtype, rng)
+        y = rng.integers(0, ours.fc.out_features, len(x))
+        loss = F.cross_entropy(ours(Tensor(x)), y)
+        torch_loss = torch.nn.functional.cross_entropy(theirs(torch_x), torch.from_numpy(y))
+        assert loss.item() == pytest.approx(torch_loss.item(), rel=bound)
+        for optimizer, value in ((sgd, loss), (torch_sgd, torch_loss)):
+            optimizer.zero_grad()
+            value.backward()
+            optimizer.step()
+    state = theirs.state_dict()
+    for name, array in ours.state_dict().items():
+        assert_close(array, state[name], bound, name)
