@@ -43,32 +43,33 @@ def kernel_folder() -> Path:
     return Path(set_by_user).absolute() if set_by_user else cache_dir() / "kernels"
 
 
-def compile_or_load(signature: Any, kernel: Callable, block: bool = False) -> Any:
+def compile_or_load(signature: Any, kernel: Callable, block: bool = False, fastmath: Any = False) -> Any:
     """Compile a kernel for one signature, or load it from disk. It runs without the GIL.
 
-    `block` makes a C function with an address instead of a function that Python calls. If the folder cannot be written,
-    the kernel is compiled without it.
+    `block` makes a C function with an address instead of a function that Python calls. `fastmath` is numba's: the
+    names of the rules of arithmetic that the compiler may break. If the folder cannot be written, the kernel is
+    compiled without it.
 
     Raises
     ------
     StateError
         This thread compiles a kernel already, and a signal handler has interrupted it.
     """
-    return _compiling(lambda: _compile_or_load(signature, kernel, block))
+    options = {"nogil": True, "fastmath": fastmath}
+    return _compiling(lambda: _compile_or_load(signature, kernel, block, options))
 
 
-def _compile_or_load(signature, kernel, block):
-    function = _function(signature, kernel, block)
+def _compile_or_load(signature, kernel, block, options):
+    function = _function(signature, kernel, block, options)
     if _enable_caching(function):
         try:
             return _compile(function, signature)
         except Exception:                               # of the cache; an error of the compiler comes again
-            function = _function(signature, kernel, block)
+            function = _function(signature, kernel, block, options)
     return _compile(function, signature)
 
 
-def _function(signature, kernel, block):
-    options = {"nogil": True}
+def _function(signature, kernel, block, options):
     return CFunc(kernel, sigutils.normalize_signature(signature), {}, options) if block else njit(**options)(kernel)
 
 
