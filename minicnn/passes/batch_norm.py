@@ -30,7 +30,7 @@ def moments(flat: np.ndarray, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     shift = flat[np.arange(blocks.channels) * blocks.channel_step].astype(np.float64)
     sums = np.empty((blocks.channels, blocks.blocks, 2))
     run(compiled(_moments, "float32", "float64", "float64"), blocks, flat, shift, sums.reshape(-1))
-    first, second = np.moveaxis(sums.sum(1), 1, 0) / blocks.count
+    first, second = np.moveaxis(sums.sum(1), 1, 0) / blocks.elements
     return shift + first, second - first * first
 
 

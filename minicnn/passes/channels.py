@@ -37,7 +37,7 @@ class Blocks(NamedTuple):
     last: int
 
     @property
-    def count(self) -> int:
+    def elements(self) -> int:
         """The number of elements of a channel."""
         return (self.blocks - 1) * self.length + self.last
 
