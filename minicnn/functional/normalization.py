@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from ..arithmetic.extended import quotient
 from ..checks import boolean, number
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
+from .standardization import affine, column, near_one, standardized, standardized_gradient, times, value_axes
 
 
 def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | None,
@@ -65,52 +63,31 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
     ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     weight, bias = (as_tensor(default if given is None else _fitting(name, given, x)) for name, given, default in (
         ("weight", weight, ones), ("bias", bias, zeros)))
-    axes, unit, lift = (0, *range(2, x.ndim)), None, 1.0
+    axes, unit, lift = value_axes(x), None, 1.0
     if training:
-        unit = _unit(x, axes)
-        scaled = x if unit is None else x * _column(unit, x)
-        mean, var = _batch_statistics(scaled, axes)
-        if running is not None and x.size:
-            _move(running, mean, var, unit, x.size // x.shape[1], momentum)
-        inverse = 1 / np.sqrt(var + eps) if unit is None else 1 / np.hypot(np.sqrt(var), np.sqrt(eps) * unit)
-        normal = ((scaled - _column(mean, x)) * _column(inverse, x)).astype(x.dtype)
+        count = x.size // x.shape[1] if x.size else 0
+        if count == 1:
+            raise InputError("batch_norm: training needs more than one value per channel, the input has shape "
+                             f"{x.shape}")
+        normal, mean, var, inverse, unit = standardized(x, eps)
+        if running is not None and count:
+            move_statistics(running, mean, var, unit, count, momentum)
     else:
         mean, var = (r.astype(np.float64) for r in running)
         inverse = 1 / np.sqrt(var + eps)
-        normal, lift = _normal(x, _column(mean, x), _column(inverse, x))
+        normal, lift = _normal(x, column(mean, x), column(inverse, x))
     scale = weight.data
 
     def vjp(grad):
-        g, back = (grad, None) if x.dtype == np.float32 else _near_one(grad)
+        g, back = (grad, None) if x.dtype == np.float32 else near_one(grad)
         total, product = g.sum(axes, np.float64), np.multiply(g, normal, dtype=np.float64).sum(axes)
-        dx = g
-        if training and x.size:     # mean and var depend on x too: subtract their part
-            count = x.size // x.shape[1]
-            dx = g - _column(total / count, x) - normal * _column(product / count, x)
+        dx = standardized_gradient(g, normal, total, product) if training else g
         if back is not None:
             total, product = total * back, product * back
-        dx = _times(dx, [f for f in (scale.astype(np.float64), inverse, unit, back) if f is not None])
+        dx = times(dx, [f for f in (scale.astype(np.float64), inverse, unit, back) if f is not None])
         return dx.astype(x.dtype), (product * lift).astype(scale.dtype), total.astype(bias.dtype)
-    return record(_affine(normal, lift, scale, bias.data).astype(x.dtype, copy=False), (input, weight, bias), vjp)
-
-
-def _column(values, x):
-    """(C,) as (C, 1, ...), which broadcasts to x. A single number stays."""
-    return values if np.ndim(values) == 0 else values.reshape(-1, *[1] * (x.ndim - 2))
-
-
-def _unit(x, axes):
-    """A power of 2 for each channel of a float64 x, which makes its largest number about 1; None: there is no need.
-
-    Squares of numbers beyond 2^512 overflow, and those below 2^-512 vanish; their standard deviation does not.
-    """
-    if x.dtype == np.float32 or not x.size:
-        return None
-    largest = np.maximum(x.max(axes), -x.min(axes))
-    if not np.isfinite(largest).all():
-        largest = np.abs(x).max(axes, where=np.isfinite(x), initial=0)
-    exponent = np.where(largest > 0, np.frexp(largest)[1], 0)
-    return None if (np.abs(exponent) < 400).all() else np.ldexp(1.0, np.clip(-exponent, -900, 900))
+    out = affine(normal, lift, column(scale, x), column(bias.data, x))
+    return record(out.astype(x.dtype, copy=False), (input, weight, bias), vjp)
 
 
 def _normal(x, mean, inverse):
@@ -123,43 +100,8 @@ def _normal(x, mean, inverse):
         return (x / lift - mean / lift) * inverse, lift
 
 
-def _near_one(grad):
-    """A float64 gradient, divided by a power of 2 if its sums or products could leave the range; and the power."""
-    exponent = np.frexp(np.abs(grad).max(initial=0))[1]
-    return (grad, None) if abs(exponent) < 400 else (np.ldexp(grad, -exponent), np.ldexp(1.0, exponent))
-
-
-def _times(array, factors):
-    """The array times numbers for each channel. The product of the numbers alone may leave the range."""
-    try:
-        with np.errstate(over="raise", under="raise"):
-            product = math.prod(factors)
-    except FloatingPointError:
-        return quotient([array, *(_column(f, array) for f in factors)])
-    return array * _column(product, array)
-
-
-def _affine(normal, lift, scale, bias):
-    """normal * lift * scale + bias, also where only a partial result leaves the range."""
-    scale, bias = _column(scale, normal), _column(bias, normal)
-    try:
-        with np.errstate(over="raise"):
-            return normal * scale + bias if lift == 1 else quotient([normal, scale, np.float64(lift)]) + bias
-    except FloatingPointError:
-        return (quotient([normal, scale, np.float64(lift / 4)]) + bias / 4) * 4
-
-
-def _batch_statistics(x, axes):
-    """Mean and biased var of each channel in float64."""
-    count = math.prod(x.shape[axis] for axis in axes)
-    if count == 1:
-        raise InputError(f"batch_norm: training needs more than one value per channel, the input has shape {x.shape}")
-    if count == 0:
-        return np.zeros(x.shape[1]), np.ones(x.shape[1])
-    return x.mean(axes, np.float64), x.var(axes, np.float64)
-
-
-def _move(running, mean, var, unit, count, momentum):
+def move_statistics(running: list[np.ndarray], mean: np.ndarray, var: np.ndarray, unit: np.ndarray | None, count: int,
+                    momentum: float) -> None:
     """Move the running statistics in place. A variance that the dtype cannot hold becomes inf, with NumPy's warning."""
     var = var * count / (count - 1)
     if unit is not None:

@@ -3,14 +3,15 @@
 from . import init
 from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
 from .convolution import Conv2d, conv_relu
-from .layers import BatchNorm2d, Dropout, Flatten, Linear
+from .layers import Dropout, Flatten, Linear
 from .losses import CrossEntropyLoss, MSELoss
 from .module import Module, Sequential
+from .normalization import BatchNorm1d, BatchNorm2d
 from .parameter import Parameter
 from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d, MaxPool2d
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm2d", "BlurPool2d", "Conv2d", "CrossEntropyLoss",
-    "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
-    "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
+    "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BlurPool2d", "Conv2d",
+    "CrossEntropyLoss", "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss",
+    "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
 ]
