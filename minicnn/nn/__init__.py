@@ -1,6 +1,6 @@
 """Layers: modules that own parameters. Names, argument order, defaults and initialisation are PyTorch's."""
 
-from . import init
+from . import init, utils
 from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
 from .convolution import Conv2d, conv_relu
 from .layers import Dropout, Flatten, Linear
@@ -13,5 +13,5 @@ from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d
 __all__ = [
     "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BlurPool2d", "Conv2d",
     "CrossEntropyLoss", "Dropout", "Flatten", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss",
-    "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init",
+    "MaxPool2d", "Module", "Parameter", "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init", "utils",
 ]

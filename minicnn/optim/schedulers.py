@@ -10,7 +10,7 @@ from typing import Any
 
 from ..checks import boolean, fraction, integer, number, one_of
 from ..errors import InputError, InputTypeError, StateError
-from .optimizers import Optimizer
+from .optimizer import Optimizer
 
 
 class LRScheduler:

@@ -214,7 +214,7 @@ def _check_model(saved, model, name):
 def _check_optimizer(saved, settings, model):
     """Load the state into a second optimiser and a second schedule, and compare it with what the settings make."""
     meta, optimizer = saved.meta, AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    fresh = vars(optimizer).copy()
+    fresh = dict(optimizer.param_groups[0])
     try:
         schedule = OneCycleLR(optimizer, settings.lr, total_steps=meta["schedule"]["total_steps"])
         steps = schedule.total_steps // settings.epochs * meta["epoch"] + meta["batch"]

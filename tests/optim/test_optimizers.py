@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from minicnn.optim import SGD, Adam, AdamW, Optimizer
+from minicnn.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from minicnn.tensor import Tensor
 
 OPTIMIZERS = [
@@ -19,6 +19,21 @@ OPTIMIZERS = [
     (Adam, {"lr": 0.05, "betas": (0.7, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
     (AdamW, {}),
     (AdamW, {"lr": 0.05, "betas": (0.7, 0.9), "eps": 1e-3, "weight_decay": 0.1}),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.05, "nesterov": True, "maximize": True}),
+    (Adam, {"lr": 0.05, "betas": (0.7, 0.5), "amsgrad": True}),
+    (Adam, {"lr": 0.05, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+    (Adam, {"lr": 0.05, "weight_decay": 0.1, "maximize": True}),
+    (AdamW, {"lr": 0.05, "betas": (0.7, 0.5), "weight_decay": 0.1, "amsgrad": True}),
+    (AdamW, {"lr": 0.05, "weight_decay": 0.1, "amsgrad": True, "maximize": True}),
+    (AdamW, {"lr": 0.05, "maximize": True}),
+    (RMSprop, {}),
+    (RMSprop, {"lr": 0.05, "alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}),
+    (RMSprop, {"lr": 0.05, "alpha": 0.8, "momentum": 0.7}),
+    (RMSprop, {"lr": 0.05, "alpha": 0.8, "eps": 1e-2, "centered": True}),
+    (RMSprop, {"lr": 0.05, "alpha": 0.8, "eps": 1e-2, "weight_decay": 0.1, "momentum": 0.7, "centered": True}),
+    (Adagrad, {}),
+    (Adagrad, {"lr": 0.1, "lr_decay": 0.2, "weight_decay": 0.1, "initial_accumulator_value": 0.3, "eps": 1e-3}),
+    (Adagrad, {"lr": 0.1, "maximize": True}),
 ]
 
 
@@ -216,7 +231,7 @@ def test_bad_parameters():
         SGD({one()})
     with pytest.raises(TypeError, match="load_state_dict: the state must be a dict, not a list"):
         SGD([one()]).load_state_dict([])
-    with pytest.raises(TypeError, match=r"params\[1\] is a dict, not a Tensor \(for parameter groups, make one"):
+    with pytest.raises(TypeError, match="SGD: params has dicts and also a Tensor: give a list of Tensors, or"):
         SGD([one(), {"params": []}])
     param = one()
     param.grad = np.ones((2, 1), np.float32)

@@ -40,8 +40,9 @@ def test_schedules_agree_with_torch_step_by_step(schedule, options, steps, kind)
     ours = schedule(optimizer, **options)
     theirs = getattr(torch.optim.lr_scheduler, schedule.__name__)(reference, **options)
     for t in range(steps + 1):
-        assert optimizer.lr == pytest.approx(reference.param_groups[0]["lr"], abs=1e-12), t
-        assert momentum_of(vars(optimizer)) == pytest.approx(momentum_of(reference.param_groups[0]), abs=1e-12), t
+        found, expected = optimizer.param_groups[0], reference.param_groups[0]
+        assert found["lr"] == pytest.approx(expected["lr"], abs=1e-12), t
+        assert momentum_of(found) == pytest.approx(momentum_of(expected), abs=1e-12), t
         assert ours.get_last_lr() == pytest.approx(theirs.get_last_lr(), abs=1e-12)
         if t < steps:
             reference.step()

@@ -6,13 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from minicnn.optim import SGD, Adam, AdamW, CosineAnnealingLR, OneCycleLR, Optimizer, StepLR
+from minicnn.optim import SGD, Adagrad, Adam, AdamW, CosineAnnealingLR, OneCycleLR, Optimizer, RMSprop, StepLR
 from minicnn.tensor import Tensor
 
 KINDS = [
     (SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.05}),
     (Adam, {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.05}),
     (AdamW, {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "weight_decay": 0.05}),
+    (RMSprop, {"lr": 0.1, "alpha": 0.8, "eps": 1e-3, "weight_decay": 0.05, "momentum": 0.9}),
+    (Adagrad, {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.05, "initial_accumulator_value": 0.1, "eps": 1e-3}),
 ]
 
 
@@ -41,7 +43,7 @@ def test_numbers_of_numpy_change_no_dtype_and_no_bit(kind, options, later):
     assert other.params[0].data.tobytes() == plain.params[0].data.tobytes()
     for value in other.state[0].values():
         assert not isinstance(value, np.ndarray) or value.dtype == np.float32
-    assert all(type(value) in (float, tuple, bool) for value in map(vars(other).get, other.settings))
+    assert all(type(value) in (float, tuple, bool) for value in (getattr(other, name) for name in other.settings))
 
 
 def test_a_setting_of_an_own_optimizer_becomes_a_python_number():
@@ -60,10 +62,13 @@ def test_a_setting_of_an_own_optimizer_becomes_a_python_number():
     ("momentum", [None, math.nan, -1, True, np.ones(1)]), ("dampening", [None, math.nan]),
     ("eps", [None, math.nan, -1]),
     ("betas", [None, 0.9, (0.9,), (0.9, 1.0), (0.9, math.nan), (True, 0.9), (0.9, None), ("a", "b"), (0.1, 0.2, 0.3)]),
-    ("nesterov", [None, 1, "yes"]), ("maximize", [None, 0]),
+    ("nesterov", [None, 1, "yes"]), ("maximize", [None, 0]), ("amsgrad", [None, 1]),
+    ("alpha", [None, math.nan, -1]), ("centered", [None, 1, "no"]),
+    ("lr_decay", [None, -1, True]), ("initial_accumulator_value", [None, math.inf, -1]),
 ])
 def test_settings_are_refused_by_name_at_the_start_and_later(name, values):
-    kind = SGD if name in ("momentum", "dampening", "nesterov", "maximize") else AdamW
+    kind = {"momentum": SGD, "dampening": SGD, "nesterov": SGD, "maximize": SGD, "alpha": RMSprop, "centered": RMSprop,
+            "lr_decay": Adagrad, "initial_accumulator_value": Adagrad}.get(name, AdamW)
     for value in values:
         with pytest.raises((ValueError, TypeError), match=f"{kind.__name__}: {name} must be") as caught:
             kind([one()], **{name: value})
