@@ -20,6 +20,7 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 from .activations import leaky_relu, log_softmax, logsigmoid, relu, sigmoid, tanh
 from .blur_pooling import blur_pool2d
 from .convolution import conv2d
+from .group_normalization import group_norm, instance_norm, layer_norm
 from .linear import dropout, flatten, linear
 from .losses import cross_entropy, mse_loss
 from .normalization import batch_norm
@@ -27,6 +28,6 @@ from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_p
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
-    "dropout", "flatten", "leaky_relu", "linear", "log_softmax", "logsigmoid", "max_pool2d", "mse_loss", "relu",
-    "sigmoid", "tanh",
+    "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear", "log_softmax",
+    "logsigmoid", "max_pool2d", "mse_loss", "relu", "sigmoid", "tanh",
 ]

@@ -59,10 +59,9 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
         raise InputError(f"batch_norm: the input must have shape (N, C, ...), not {x.shape}")
     training, eps = boolean("batch_norm: training", training), number("batch_norm: eps", eps, above=0)
     momentum = number("batch_norm: momentum", momentum)
-    running = _running_statistics(running_mean, running_var, x.shape[1], training)
-    ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
-    weight, bias = (as_tensor(default if given is None else _fitting(name, given, x)) for name, given, default in (
-        ("weight", weight, ones), ("bias", bias, zeros)))
+    running = running_statistics("batch_norm", running_mean, running_var, x.shape[1], training)
+    weight, bias = (channel_parameter("batch_norm", name, given, x, default) for name, given, default in (
+        ("weight", weight, 1), ("bias", bias, 0)))
     axes, unit, lift = value_axes(x), None, 1.0
     if training:
         count = x.size // x.shape[1] if x.size else 0
@@ -72,6 +71,8 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
         normal, mean, var, inverse, unit = standardized(x, eps)
         if running is not None and count:
             move_statistics(running, mean, var, unit, count, momentum)
+    elif running is None:
+        raise InputError("batch_norm: evaluation needs running_mean and running_var")
     else:
         mean, var = (r.astype(np.float64) for r in running)
         inverse = 1 / np.sqrt(var + eps)
@@ -113,35 +114,36 @@ def move_statistics(running: list[np.ndarray], mean: np.ndarray, var: np.ndarray
             kept[...] = (1 - momentum) * kept + momentum * batch
 
 
-def _running_statistics(mean, var, channels, training):
-    """The two arrays, or None."""
+def running_statistics(function: str, mean: Tensor | np.ndarray | None, var: Tensor | np.ndarray | None,
+                       channels: int, moving: bool) -> list[np.ndarray] | None:
+    """The arrays of mean and var, shape (channels,), or None if both are None. With `moving` they must be writeable."""
     if mean is None and var is None:
-        if not training:
-            raise InputError("batch_norm: evaluation needs running_mean and running_var")
         return None
     arrays = []
-    for name, given in (("running_mean", mean), ("running_var", var)):
+    for name, given in ((f"{function}: running_mean", mean), (f"{function}: running_var", var)):
         if given is None:
-            raise InputError(f"batch_norm: {name} is missing: give running_mean and running_var, or None for both")
+            raise InputError(f"{name} is missing: give running_mean and running_var, or None for both")
         if isinstance(given, Tensor) and given.requires_grad:
-            raise InputTypeError(f"batch_norm: {name} must not require a gradient: give {name}.detach()")
+            raise InputTypeError(f"{name} must not require a gradient: give {name.split()[1]}.detach()")
         array = given.data if isinstance(given, Tensor) else given
         if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
             what = array.dtype if isinstance(array, np.ndarray) else type(given).__name__
-            raise InputTypeError(f"batch_norm: {name} must be an array or a Tensor of float32 or float64, not {what}")
+            raise InputTypeError(f"{name} must be an array or a Tensor of float32 or float64, not {what}")
         if array.shape != (channels,):
-            raise InputError(f"batch_norm: {name} must have shape ({channels},), one number for each channel, not "
-                             f"{array.shape}")
-        if training and not array.flags.writeable:
-            raise InputTypeError(f"batch_norm: training changes {name} in place, but the array is read-only: give a "
+            raise InputError(f"{name} must have shape ({channels},), one number for each channel, not {array.shape}")
+        if moving and not array.flags.writeable:
+            name = name.split()[1]
+            raise InputTypeError(f"{function}: training changes {name} in place, but the array is read-only: give a "
                                  "copy")
         arrays.append(array)
     return arrays
 
 
-def _fitting(name, given, x):
-    given = as_tensor(given)
-    if given.shape != (x.shape[1],):
-        raise InputError(f"batch_norm: {name} must have shape ({x.shape[1]},), one number for each channel, not "
-                         f"{given.shape}")
-    return given
+def channel_parameter(function: str, name: str, given: Tensor | np.ndarray | None, x: np.ndarray,
+                      default: float) -> Tensor:
+    """A weight or bias as a Tensor of shape (C,). None becomes `default` for each channel of x."""
+    tensor = as_tensor(np.full(x.shape[1], default, x.dtype) if given is None else given)
+    if tensor.shape != (x.shape[1],):
+        raise InputError(f"{function}: {name} must have shape ({x.shape[1]},), one number for each channel, not "
+                         f"{tensor.shape}")
+    return tensor

@@ -47,6 +47,18 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     return F.batch_norm(x, *running, weight, bias, training, momentum, eps)
 
 
+def above_zero(eps):
+    if eps <= 0:
+        raise NotCompared("eps must be above 0")
+    return eps
+
+
+def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1,
+                  eps=1e-5):
+    running = [None if r is None else r.data.copy() for r in (running_mean, running_var)]       # they are changed
+    return F.instance_norm(x, *running, weight, bias, use_input_stats, momentum, above_zero(eps))
+
+
 def convolution(algorithm):
     def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         try:
@@ -70,6 +82,11 @@ OPERATIONS = {
     "nn.functional.cross_entropy": cross_entropy,
     "nn.functional.mse_loss": F.mse_loss,
     "nn.functional.batch_norm": batch_norm,
+    "nn.functional.layer_norm": lambda x, shape, weight=None, bias=None, eps=1e-5: F.layer_norm(
+        x, shape, weight, bias, above_zero(eps)),
+    "nn.functional.group_norm": lambda x, groups, weight=None, bias=None, eps=1e-5: F.group_norm(
+        x, groups, weight, bias, above_zero(eps)),
+    "nn.functional.instance_norm": instance_norm,
     "nn.functional.max_pool2d": max_pool,
     "nn.functional.avg_pool2d": avg_pool,
     "nn.functional.adaptive_avg_pool2d": F.adaptive_avg_pool2d,

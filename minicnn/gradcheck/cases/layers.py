@@ -35,3 +35,10 @@ def layers(rng: np.random.Generator) -> Iterator[tuple]:
     yield "batch_norm", "training", lambda x, w, b: F.batch_norm(x, None, None, w, b, training=True), shapes, SMOOTH
     yield "batch_norm", "training, no weight", lambda x: F.batch_norm(x, None, None, training=True), ((5, 2),), SMOOTH
     yield "batch_norm", "evaluation", lambda x, w, b: F.batch_norm(x, mean, var, w, b), shapes, LINEAR
+    yield "layer_norm", "", lambda x, w, b: F.layer_norm(x, (2, 3), w, b), ((2, 2, 3), (2, 3), (2, 3)), SMOOTH
+    yield "layer_norm", "no weight", lambda x: F.layer_norm(x, 4), ((2, 4),), SMOOTH
+    yield "group_norm", "", lambda x, w, b: F.group_norm(x, 2, w, b), ((2, 4, 3), (4,), (4,)), SMOOTH
+    yield "group_norm", "one group", lambda x: F.group_norm(x, 1), ((2, 2, 2),), SMOOTH
+    yield "instance_norm", "", lambda x, w, b: F.instance_norm(x, None, None, w, b), shapes, SMOOTH
+    yield ("instance_norm", "running statistics",
+           lambda x, w, b: F.instance_norm(x, mean, var, w, b, use_input_stats=False), shapes, LINEAR)
