@@ -5,15 +5,52 @@ NumPy. A vjp may return a gradient of the broadcast shape; the tape sums it back
 """
 
 from .conversion import FLOATS, as_float_array, as_operand
-from .elementwise import absolute, add, divide, exp, log, multiply, negative, power, square_root, subtract, tanh
+from .cumulative import cumsum, prod
+from .einsum import einsum
+from .elementwise import (
+    absolute,
+    add,
+    cos,
+    divide,
+    erf,
+    exp,
+    expm1,
+    log,
+    log1p,
+    multiply,
+    negative,
+    power,
+    sign,
+    sin,
+    square_root,
+    subtract,
+    tanh,
+)
 from .extended import shown
+from .joining import concatenate, parts, repeat, stack, tile
 from .masks import keep
 from .products import matmul, product
-from .reductions import ReducedAxes, largest, mean, sum_over, total
-from .shapes import concatenate, getitem, reshape, select, transpose
+from .reductions import ReducedAxes, largest, mean, position, smallest, sum_over, total
+from .selection import clip, maximum, minimum, select
+from .shapes import (
+    broadcast_to,
+    expand_dims,
+    flip,
+    getitem,
+    moveaxis,
+    reshape,
+    roll,
+    squeeze,
+    swapaxes,
+    transpose,
+)
+from .statistics import deviation, log_sum_exp, variance
 
 __all__ = [
-    "FLOATS", "ReducedAxes", "absolute", "add", "as_float_array", "as_operand", "concatenate", "divide", "exp",
-    "getitem", "keep", "largest", "log", "matmul", "mean", "multiply", "negative", "power", "product", "reshape",
-    "select", "shown", "square_root", "subtract", "sum_over", "tanh", "total", "transpose",
+    "FLOATS", "ReducedAxes", "absolute", "add", "as_float_array", "as_operand", "broadcast_to", "clip", "concatenate",
+    "cos", "cumsum", "deviation", "divide", "einsum", "erf", "exp", "expand_dims", "expm1", "flip", "getitem", "keep",
+    "largest", "log", "log1p", "log_sum_exp", "matmul", "maximum", "mean", "minimum", "moveaxis", "multiply",
+    "negative", "parts", "position", "power", "prod", "product", "repeat", "reshape", "roll", "select", "shown", "sign",
+    "sin", "smallest", "square_root", "squeeze", "stack", "subtract", "sum_over", "swapaxes", "tanh", "tile", "total",
+    "transpose", "variance",
 ]

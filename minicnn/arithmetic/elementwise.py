@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 
 import numpy as np
+from scipy import special
 
 from ..errors import InputError
 from .extended import joined, out_of_range, quotient, shown, split_power
@@ -13,7 +15,8 @@ from .extended import joined, out_of_range, quotient, shown, split_power
 Result = tuple[np.ndarray, Callable]
 
 
-def _broadcast(name, function, x, y):
+def broadcast(name: str, function: Callable, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """function(x, y); shapes that do not broadcast raise InputError."""
     try:
         return function(x, y)
     except ValueError:
@@ -25,22 +28,22 @@ def _broadcast(name, function, x, y):
 
 def add(x: np.ndarray, y: np.ndarray) -> Result:
     """x + y."""
-    return _broadcast("add", np.add, x, y), lambda grad: (grad, grad)
+    return broadcast("add", np.add, x, y), lambda grad: (grad, grad)
 
 
 def subtract(x: np.ndarray, y: np.ndarray) -> Result:
     """x - y."""
-    return _broadcast("sub", np.subtract, x, y), lambda grad: (grad, -grad)
+    return broadcast("sub", np.subtract, x, y), lambda grad: (grad, -grad)
 
 
 def multiply(x: np.ndarray, y: np.ndarray) -> Result:
     """x y, element by element."""
-    return _broadcast("mul", np.multiply, x, y), lambda grad: (_times(grad, y), _times(grad, x))
+    return broadcast("mul", np.multiply, x, y), lambda grad: (times(grad, y), times(grad, x))
 
 
 def divide(x: np.ndarray, y: np.ndarray) -> Result:
     """x / y; d = dx / y - x dy / y^2."""
-    out = _broadcast("div", np.divide, x, y)
+    out = broadcast("div", np.divide, x, y)
     return out, lambda grad: (shown(grad, quotient([grad], [y])), shown(grad, -quotient([x, grad], [y, y])))
 
 
@@ -50,7 +53,7 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
     x^0 is 1 also where x is 0 or infinite, so its derivative dx is 0. 0^y is 0 for y > 0, so its derivative dy is 0; at
     y = 0 the derivative from the right, 0, counts.
     """
-    out = _broadcast("pow", operator.pow, x, y)
+    out = broadcast("pow", operator.pow, x, y)
 
     def vjp(grad):
         with np.errstate(all="ignore"):
@@ -63,14 +66,14 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
     return out, vjp
 
 
-def _times(grad, local):
-    """grad * local."""
+def times(grad: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """grad * local, for a vjp."""
     with np.errstate(invalid="ignore"):
         return shown(grad, grad * local)
 
 
-def _over(grad, divisor):
-    """grad / divisor."""
+def over(grad: np.ndarray, divisor: np.ndarray) -> np.ndarray:
+    """grad / divisor, for a vjp."""
     with np.errstate(invalid="ignore"):
         return shown(grad, grad / divisor)
 
@@ -100,25 +103,37 @@ def absolute(x: np.ndarray) -> Result:
 def exp(x: np.ndarray) -> Result:
     """e^x; d = e^x dx."""
     out = np.asarray(np.exp(x))
+    return out, lambda grad: (_times_exp(grad, x, out),)
 
-    def vjp(grad):
-        odd = out_of_range(out, x)
-        if not odd.any():
-            return (_times(grad, out),)
-        half = np.exp(x / 2)                      # e^x overflows or underflows, and grad e^x may not
-        return (shown(grad, np.where(odd, quotient([half, grad, half]), _times(grad, out))),)
-    return out, vjp
+
+def expm1(x: np.ndarray) -> Result:
+    """e^x - 1, with all digits also near 0; d = e^x dx."""
+    return _quiet(np.expm1, x), lambda grad: (_times_exp(grad, x, np.asarray(_quiet(np.exp, x))),)
+
+
+def _times_exp(grad, x, power):
+    """grad * e^x, where `power` is e^x. It may overflow or underflow where the product does not."""
+    odd = out_of_range(power, x)
+    if not odd.any():
+        return times(grad, power)
+    half = np.exp(x / 2)
+    return shown(grad, np.where(odd, quotient([half, grad, half]), times(grad, power)))
 
 
 def log(x: np.ndarray) -> Result:
     """Natural logarithm; d = dx / x."""
-    return np.log(x), lambda grad: (_over(grad, x),)
+    return np.log(x), lambda grad: (over(grad, x),)
+
+
+def log1p(x: np.ndarray) -> Result:
+    """log(1 + x), with all digits also near 0; d = dx / (1 + x)."""
+    return _quiet(np.log1p, x), lambda grad: (over(grad, 1 + x),)
 
 
 def square_root(x: np.ndarray) -> Result:
     """The square root; d = dx / (2 sqrt(x))."""
     out = np.sqrt(x)
-    return out, lambda grad: (_over(grad, 2 * out),)
+    return out, lambda grad: (over(grad, 2 * out),)
 
 
 def tanh(x: np.ndarray) -> Result:
@@ -128,3 +143,32 @@ def tanh(x: np.ndarray) -> Result:
         slope = quotient([half, grad, half, x.dtype.type(4)], [1 + half * half, 1 + half * half])
         return (shown(grad, slope),)
     return np.tanh(x), vjp
+
+
+def sin(x: np.ndarray) -> Result:
+    """The sine of an angle in radians; d = cos(x) dx."""
+    return _quiet(np.sin, x), lambda grad: (times(grad, _quiet(np.cos, x)),)
+
+
+def cos(x: np.ndarray) -> Result:
+    """The cosine of an angle in radians; d = -sin(x) dx."""
+    return _quiet(np.cos, x), lambda grad: (times(grad, -_quiet(np.sin, x)),)
+
+
+def erf(x: np.ndarray) -> Result:
+    """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x; d = 2 / sqrt(pi) e^(-x^2) dx."""
+    def vjp(grad):
+        half = _quiet(np.exp, -x * (x / 2))       # its square may underflow where the product with grad does not
+        return (shown(grad, quotient([half, grad, half, x.dtype.type(2 / math.sqrt(math.pi))])),)
+    return special.erf(x), vjp
+
+
+def sign(x: np.ndarray) -> Result:
+    """-1, 0 or 1; d = 0. The sign of NaN is NaN."""
+    return _quiet(np.sign, x), lambda grad: (np.zeros_like(x),)
+
+
+def _quiet(function, x):
+    """function(x): infinite and NaN results come without a warning."""
+    with np.errstate(all="ignore"):
+        return function(x)

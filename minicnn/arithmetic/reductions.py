@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from ..checks import axis as axis_of
 from ..checks import boolean
 from ..errors import InputError
 from .axes import axes_of
@@ -18,7 +19,7 @@ def total(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Re
     """The sum. Terms of float32 are added in float64, so that the sum of millions along any axis is right."""
     axes, keepdims = axes_of("sum", axis, x.ndim), boolean("sum: keepdims", keepdims)
     out = sum_over(x, axes, keepdims)
-    return out, lambda grad: (_spread(grad, x.shape, axes, keepdims),)
+    return out, lambda grad: (spread(grad, x.shape, axes, keepdims),)
 
 
 def mean(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
@@ -27,22 +28,44 @@ def mean(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Res
     count = math.prod(x.shape[a] for a in axes)
     with np.errstate(invalid="ignore", divide="ignore"):
         out = sum_over(x, axes, keepdims, count)
-    return out, lambda grad: (_spread(grad / count if count else grad, x.shape, axes, keepdims),)
+    return out, lambda grad: (spread(grad / count if count else grad, x.shape, axes, keepdims),)
 
 
 def largest(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
     """The maximum. If several elements are largest, they share the gradient evenly. NaN counts as largest."""
-    axes, keepdims = axes_of("max", axis, x.ndim), boolean("max: keepdims", keepdims)
+    return _extreme("max", "largest", x, axis, keepdims)
+
+
+def smallest(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
+    """The minimum. If several elements are smallest, they share the gradient evenly. NaN counts as smallest."""
+    return _extreme("min", "smallest", x, axis, keepdims)
+
+
+def _extreme(name, kind, x, axis, keepdims):
+    axes, keepdims = axes_of(name, axis, x.ndim), boolean(f"{name}: keepdims", keepdims)
     if 0 in [x.shape[a] for a in axes]:
-        raise InputError(f"max: there is no largest element along axis {axis} of shape {x.shape}, which has none")
-    out = x.max(axis=axes, keepdims=True)
+        raise InputError(f"{name}: there is no {kind} element along axis {axis} of shape {x.shape}, which has none")
+    out = getattr(x, name)(axis=axes, keepdims=True)
 
     def vjp(grad):
-        is_largest = (x == out) | np.isnan(x) & np.isnan(out)
-        ties = is_largest.sum(axis=axes, keepdims=True)
-        share = _restore(grad, x.ndim, axes, keepdims) / ties
-        return (np.where(is_largest, share, 0).astype(x.dtype, copy=False),)
-    return out if keepdims else out.reshape([n for a, n in enumerate(x.shape) if a not in axes]), vjp
+        is_extreme = (x == out) | np.isnan(x) & np.isnan(out)
+        ties = is_extreme.sum(axis=axes, keepdims=True)
+        share = restore(grad, x.ndim, axes, keepdims) / ties
+        return (np.where(is_extreme, share, 0).astype(x.dtype, copy=False),)
+    return reduced(out, axes, keepdims), vjp
+
+
+def position(name: str, x: np.ndarray, axis: int | None = None, keepdims: bool = False) -> np.ndarray:
+    """The index of the first largest ("argmax") or smallest ("argmin") element; NaN counts as such.
+
+    `axis` is an integer, or None for an index into x.ravel(). Indices have no gradient.
+    """
+    boolean(f"{name}: keepdims", keepdims)
+    if axis is not None:
+        axis = axis_of(f"{name}: axis", axis, x.ndim)
+    if (x.size if axis is None else (x.shape or (1,))[axis]) == 0:
+        raise InputError(f"{name}: there is no element along axis {axis} of shape {x.shape}")
+    return np.asarray(getattr(np, name)(x, axis if x.ndim else None, keepdims=keepdims))
 
 
 def sum_over(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False, count: int = 1) -> np.ndarray:
@@ -64,11 +87,16 @@ def sum_over(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False, count
     return np.asarray(out).astype(x.dtype, copy=False)
 
 
-def _spread(grad, shape, axes, keepdims):
+def spread(grad: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
     """The gradient of a sum: the same for each of its terms."""
-    return np.broadcast_to(_restore(grad, len(shape), axes, keepdims), shape)
+    return np.broadcast_to(restore(grad, len(shape), axes, keepdims), shape)
 
 
-def _restore(reduced, ndim, axes, keepdims):
+def restore(array: np.ndarray, ndim: int, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
     """A reduced array with axes of length 1 in place of the reduced ones: it broadcasts to the shape before."""
-    return reduced if keepdims or not ndim else np.expand_dims(reduced, axes)
+    return array if keepdims or not ndim else np.expand_dims(array, axes)
+
+
+def reduced(array: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    """An array whose reduced axes have length 1, without these axes unless `keepdims`."""
+    return array if keepdims else array.reshape([n for a, n in enumerate(array.shape) if a not in axes])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..checks import axis as axis_of
-from ..checks import unmasked
+from ..checks import integer, unmasked
 from ..errors import InputError, InputIndexError
 from .axes import axes_of
 from .elementwise import Result
@@ -56,31 +56,79 @@ def transpose(x: np.ndarray, axes: tuple[int, ...]) -> Result:
     return x.transpose(order), lambda grad: (grad.transpose(back),)
 
 
-def concatenate(arrays: Sequence[np.ndarray], axis: int = 0) -> Result:
-    """The arrays one after the other along an axis."""
-    axis = axis_of("concatenate: axis", axis, arrays[0].ndim)
+def permute(function: Callable, x: np.ndarray, source: Any, destination: Any) -> Result:
+    """np.moveaxis or np.swapaxes: where the axes go is seen in the shape of an empty array."""
     try:
-        out = np.concatenate(arrays, axis)
-    except ValueError:
-        raise InputError(f"concatenate: the shapes {', '.join(str(a.shape) for a in arrays)} must have 1 or more axes "
-                         f"and agree in all but axis {axis}") from None
-    ends = np.cumsum([a.shape[axis] for a in arrays])[:-1]
-
-    def vjp(grad):
-        parts = np.split(grad, ends, axis)
-        return tuple([part.astype(a.dtype, copy=False) for part, a in zip(parts, arrays, strict=True)])
-    return out, vjp
+        order = function(np.empty(tuple(range(x.ndim))), source, destination).shape
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{function.__name__}: {error}; the tensor has shape {x.shape}") from None
+    return transpose(x, order)
 
 
-def select(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> Result:
-    """x where the condition holds, y elsewhere. What is not selected gets the gradient 0, whatever the cotangent."""
-    condition = np.array(unmasked(condition), bool)   # a copy: the caller may change the condition before backward
+def swapaxes(x: np.ndarray, axis1: int, axis2: int) -> Result:
+    """Two axes swapped."""
+    return permute(np.swapaxes, x, axis1, axis2)
+
+
+def moveaxis(x: np.ndarray, source: int | tuple[int, ...], destination: int | tuple[int, ...]) -> Result:
+    """Axes moved to other places; the other axes keep their order."""
+    return permute(np.moveaxis, x, source, destination)
+
+
+def expand_dims(x: np.ndarray, axis: int | tuple[int, ...]) -> Result:
+    """New axes of length 1, which are at these places in the result."""
     try:
-        out = np.where(condition, x, y)
-    except ValueError:
-        raise InputError(f"where: shapes {condition.shape}, {x.shape} and {y.shape} do not broadcast") from None
-    return out, lambda grad: (np.where(condition, grad, 0).astype(x.dtype, copy=False),
-                              np.where(condition, 0, grad).astype(y.dtype, copy=False))
+        return reshape(x, np.expand_dims(x, axis).shape)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"expand_dims: {error}") from None
+
+
+def squeeze(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Result:
+    """Without these axes, which must have length 1; None names all axes of length 1."""
+    axes = axes_of("squeeze", axis, x.ndim)
+    if axis is not None and any(x.shape[i] != 1 for i in axes):
+        raise InputError(f"squeeze: axis {axis} of shape {x.shape} does not have length 1")
+    return reshape(x, tuple([n for i, n in enumerate(x.shape) if n != 1 or i not in axes]))
+
+
+def broadcast_to(x: np.ndarray, shape: int | tuple[int, ...]) -> Result:
+    """Repeated along new axes and axes of length 1, without a copy; d = the sum over the repetitions."""
+    try:
+        out = np.broadcast_to(x, shape)
+    except (ValueError, TypeError, OverflowError):
+        raise InputError(f"broadcast_to: an array of shape {x.shape} cannot have the shape {shape}: give a tuple of "
+                         "integers; from the last axis on, two lengths must be equal, or the array's 1") from None
+    return out, lambda grad: (grad,)              # which the tape sums
+
+
+def flip(x: np.ndarray, axis: int | tuple[int, ...] | None = None) -> Result:
+    """The elements in reversed order along `axis`: an int, a tuple, or None for all axes."""
+    axes = axes_of("flip", axis, x.ndim)
+    index = tuple([slice(None, None, -1 if a in axes else 1) for a in range(x.ndim)])
+    return np.asarray(x[index]), lambda grad: (np.asarray(grad[index]),)
+
+
+def roll(x: np.ndarray, shift: int | tuple[int, ...], axis: int | tuple[int, ...] | None = None) -> Result:
+    """Shifted along `axis`; what leaves at the end comes back at the beginning.
+
+    `axis` is an int, a tuple with a shift for each, or None for x.ravel(). One shift holds for several axes. Shifts
+    along the same axis add.
+    """
+    if axis is not None and x.ndim == 0:
+        raise InputError(f"roll: a single number has no axis {axis}: give no axis")
+    shifts = [integer("roll: shift", s) for s in (shift if isinstance(shift, (tuple, list)) else (shift,))]
+    given = axis if isinstance(axis, (tuple, list)) else (0 if axis is None else axis,)
+    axes = [axis_of("roll: axis", a, 1 if axis is None else x.ndim) for a in given]
+    if not shifts or not axes or len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        raise InputError(f"roll: there are {len(shifts)} shifts for {len(axes)} axes: give one shift, or one for each")
+    shifts, axes = (v * max(len(shifts), len(axes)) if len(v) == 1 else v for v in (shifts, axes))
+    flat = x.reshape(-1) if axis is None else x
+    lengths = [max(flat.shape[a], 1) for a in axes]
+
+    def rolled(values, sign):
+        steps = [sign * s % n for s, n in zip(shifts, lengths, strict=True)]
+        return np.roll(values.reshape(flat.shape), steps, axes).reshape(x.shape)
+    return rolled(x, 1), lambda grad: (rolled(grad, -1),)
 
 
 def _shown(shape):

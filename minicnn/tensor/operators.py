@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from .. import arithmetic
-from . import numpy_functions
 from .conversions import Conversions, data_of
 from .in_place import InPlace
+from .numpy_adapters import matmul
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -37,7 +37,7 @@ class Operators(InPlace):
         return self._binary(other, _power(_requires_grad(other)), "pow")
 
     def __matmul__(self, other: Any) -> Tensor:
-        return self._binary(other, numpy_functions.matmul, "matmul")
+        return self._binary(other, matmul, "matmul")
 
     def __pos__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class Operators(InPlace):
         return self._binary(other, _power(self._requires_grad), "pow", True)
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return self._binary(other, numpy_functions.matmul, "matmul", True)
+        return self._binary(other, matmul, "matmul", True)
 
     def __getitem__(self, index: Any) -> Tensor:
         """x[index] with NumPy's indices and slices. An element that is taken twice gets both gradients."""

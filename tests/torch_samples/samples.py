@@ -44,7 +44,7 @@ def compare_samples(name, adapter):
     op, counts = OPS[name], Counter()
     rng = np.random.default_rng(0)
     torch.manual_seed(0)
-    inputs = op.sample_inputs if name == "where" else op.reference_inputs       # which contain op.sample_inputs
+    inputs = op.sample_inputs if name in ("where", "clamp") else op.reference_inputs    # which contain sample_inputs
     for sample in inputs("cpu", torch.float64, requires_grad=True):
         try:
             compare(op.op, adapter, sample, rng)

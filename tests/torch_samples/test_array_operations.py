@@ -1,0 +1,158 @@
+"""NumPy's functions of Tensors, and methods: parts, repetitions, products, statistics."""
+
+import numpy as np
+import pytest
+from scipy import special
+
+from minicnn import Tensor
+
+from .samples import OPS, NotCompared, accepted_errors, compare_samples
+
+
+def axes(dim):
+    """PyTorch's () and None mean all axes in most functions."""
+    return None if dim is None or isinstance(dim, (tuple, list)) and not dim else dim if isinstance(
+        dim, int) else tuple(dim)
+
+
+def no_dtype(dtype):
+    if dtype is not None and dtype != np.float64:
+        raise NotCompared("minicnn has no dtype of a result")
+
+
+def spread(method):
+    """var and std: PyTorch divides by n - 1, NumPy by n."""
+    def adapter(x, dim=None, unbiased=None, *, correction=None, keepdim=False):
+        if isinstance(dim, bool):
+            dim, unbiased = None, dim
+        ddof = correction if correction is not None else 1 if unbiased is None else int(unbiased)
+        return method(x, axes(dim), ddof=ddof, keepdims=keepdim)
+    return adapter
+
+
+def with_mean(method):
+    def adapter(x, dim=None, unbiased=None, *, correction=None, keepdim=False):
+        mean = None if isinstance(dim, bool) else axes(dim)
+        return spread(method)(x, dim, unbiased, correction=correction, keepdim=keepdim), x.mean(mean, keepdim)
+    return adapter
+
+
+def prod(x, dim=None, keepdim=False, *, dtype=None):
+    no_dtype(dtype)
+    return x.prod(dim, keepdim)
+
+
+def cumsum(x, dim, *, dtype=None):
+    no_dtype(dtype)
+    return x.cumsum(dim)
+
+
+def of_tensors(function):
+    def adapter(x, y):
+        if not isinstance(x, Tensor) and not isinstance(y, Tensor):
+            raise NotCompared("no input is a Tensor")
+        return function(x, y)
+    return adapter
+
+
+def sign(x):
+    if np.isnan(x.data).any():
+        raise NotCompared("NaN, whose sign is NaN in NumPy and 0 in PyTorch")
+    return np.sign(x)
+
+
+def flipud(x):
+    if x.ndim == 0:
+        raise NotCompared("np.flip takes a single number, as torch.flip does")
+    return np.flip(x, 0)
+
+
+def unbind(x, dim=0):
+    if not isinstance(x, Tensor):
+        raise NotCompared("no input is a Tensor")
+    return list(x.moveaxis(dim, 0))
+
+
+def expand(x, shape):
+    new = len(shape) - x.ndim
+    return np.broadcast_to(x, [x.shape[i - new] if n == -1 else n for i, n in enumerate(shape)])
+
+
+def roll(x, shifts, dims=()):
+    if np.size(shifts) != max(np.size(dims), 1):
+        raise NotCompared("NumPy broadcasts shifts and axes, PyTorch does not")
+    return np.roll(x, shifts, None if isinstance(dims, (tuple, list)) and not dims else dims)
+
+
+def split(x, size, dim=0):
+    return np.split(x, range(size, x.shape[dim], size), dim)
+
+
+def chunk(x, chunks, dim=0):
+    length = x.shape[dim]
+    size = max(-(-length // chunks), 1)
+    return np.split(x, range(size, length, size), dim)
+
+
+def split_with_sizes(x, sizes, dim=0):
+    return np.split(x, np.cumsum(sizes)[:-1], dim)
+
+
+def tensor_split(x, indices_or_sections, dim=0):
+    if isinstance(indices_or_sections, np.ndarray) and indices_or_sections.ndim == 0:
+        indices_or_sections = int(indices_or_sections)
+    return np.array_split(x, indices_or_sections, dim)
+
+
+def repeat(x, repeats):
+    return np.tile(x, repeats)
+
+
+def einsum(operands, equation):
+    return np.einsum(equation, *operands)
+
+
+def transpose(x, dim0, dim1):
+    return x.swapaxes(dim0, dim1) if x.ndim else x
+
+
+def squeeze(x, dim):
+    return x.squeeze(tuple([d for d in dim if x.ndim and x.shape[d] == 1]) if isinstance(dim, tuple) else dim)
+
+
+OPERATIONS = {
+    "clamp": lambda x, min=None, max=None: np.clip(x, min, max),
+    "clamp_min": of_tensors(lambda x, low: np.clip(x, low, None)),
+    "clamp_max": of_tensors(lambda x, high: np.clip(x, None, high)),
+    "maximum": of_tensors(np.maximum), "minimum": of_tensors(np.minimum), "max/binary": of_tensors(np.maximum),
+    "min/binary": of_tensors(np.minimum), "max/reduction_no_dim": lambda x: x.max(),
+    "min/reduction_no_dim": lambda x: x.min(), "amin": lambda x, dim=None, keepdim=False: x.min(axes(dim), keepdim),
+    "argmax": lambda x, dim=None, keepdim=False: x.argmax(dim, keepdim),
+    "argmin": lambda x, dim=None, keepdim=False: x.argmin(dim, keepdim),
+    "var": spread(Tensor.var), "std": spread(Tensor.std), "var/unbiased": spread(Tensor.var),
+    "std/unbiased": spread(Tensor.std), "var_mean": with_mean(Tensor.var), "std_mean": with_mean(Tensor.std),
+    "var_mean/unbiased": with_mean(Tensor.var), "std_mean/unbiased": with_mean(Tensor.std),
+    "logsumexp": lambda x, dim, keepdim=False: x.logsumexp(axes(dim), keepdim),
+    "prod": prod, "cumsum": cumsum,
+    "expm1": np.expm1, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "erf": special.erf, "sign": sign,
+    "squeeze/multiple": squeeze, "transpose": transpose,
+    "movedim": Tensor.moveaxis, "unsqueeze": Tensor.expand_dims,
+    "broadcast_to": np.broadcast_to, "expand": expand, "expand_as": lambda x, other: np.broadcast_to(x, other.shape),
+    "flip": lambda x, dims: np.flip(x, tuple(dims)), "fliplr": lambda x: np.flip(x, 1),
+    "flipud": flipud, "roll": roll,
+    "split": split, "split/list_args": split_with_sizes, "split_with_sizes": split_with_sizes, "chunk": chunk,
+    "unsafe_split": split, "unsafe_chunk": chunk, "tensor_split": tensor_split, "unbind": unbind,
+    "repeat": repeat, "tile": repeat, "repeat_interleave": lambda x, repeats, dim=None: np.repeat(x, repeats, dim),
+    "einsum": einsum,
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_samples(name):
+    assert compare_samples(name, OPERATIONS[name])["compared"] > 0
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if OPS[name].error_inputs_func
+                                  and name != "amin"])            # of which PyTorch refuses only arrays of 65 axes
+def test_what_pytorch_refuses(name):
+    assert accepted_errors(name, OPERATIONS[name]) == []
