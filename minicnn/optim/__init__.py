@@ -9,9 +9,14 @@ from . import swa_utils
 from .adam import Adam, AdamW
 from .adaptive import Adagrad, RMSprop
 from .groups import ParamGroup
+from .one_cycle import OneCycleLR
 from .optimizer import Optimizer
-from .schedulers import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
+from .plateau import ReduceLROnPlateau
+from .scheduler import LRScheduler
+from .schedules import ConstantLR, CosineAnnealingLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR
+from .sequential import SequentialLR
 from .sgd import SGD
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "CosineAnnealingLR", "LRScheduler", "OneCycleLR", "Optimizer",
-           "ParamGroup", "RMSprop", "StepLR", "swa_utils"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "ConstantLR", "CosineAnnealingLR", "ExponentialLR", "LRScheduler",
+           "LinearLR", "MultiStepLR", "OneCycleLR", "Optimizer", "ParamGroup", "PolynomialLR", "RMSprop",
+           "ReduceLROnPlateau", "SequentialLR", "StepLR", "swa_utils"]

@@ -124,7 +124,8 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in self.settings:
-            return super().__setattr__(name, value)
+            super().__setattr__(name, value)
+            return
         value, defaults = self.checked(name, value), vars(self).setdefault("defaults", {})
         first = name not in defaults              # in the constructor: a group keeps what it was given
         defaults.setdefault(name, value)

@@ -6,7 +6,20 @@ import math
 import pytest
 
 from minicnn import StateError
-from minicnn.optim import SGD, AdamW, CosineAnnealingLR, LRScheduler, OneCycleLR, Optimizer, StepLR
+from minicnn.optim import (
+    SGD,
+    AdamW,
+    ConstantLR,
+    CosineAnnealingLR,
+    ExponentialLR,
+    LinearLR,
+    LRScheduler,
+    MultiStepLR,
+    OneCycleLR,
+    Optimizer,
+    PolynomialLR,
+    StepLR,
+)
 from minicnn.tensor import Tensor
 
 
@@ -24,6 +37,17 @@ SCHEDULES = [
     (OneCycleLR, {"max_lr": 0.3, "total_steps": 10, "pct_start": 0.0, "div_factor": 3, "final_div_factor": 7}, 9),
     (OneCycleLR, {"max_lr": 0.3, "total_steps": 10, "pct_start": 1.0, "base_momentum": 0.5, "max_momentum": 0.6}, 9),
     (OneCycleLR, {"max_lr": 0.3, "total_steps": 3, "cycle_momentum": False}, 2),
+    (OneCycleLR, {"max_lr": 0.3, "total_steps": 51}, 50),
+    (MultiStepLR, {"milestones": [3, 7, 7, 30]}, 50),
+    (MultiStepLR, {"milestones": [1], "gamma": 0.5}, 3),
+    (ConstantLR, {}, 50),
+    (ConstantLR, {"factor": 0.7, "total_iters": 20}, 50),
+    (LinearLR, {}, 50),
+    (LinearLR, {"start_factor": 0.9, "end_factor": 0.1, "total_iters": 30}, 50),
+    (LinearLR, {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 7}, 6),
+    (ExponentialLR, {"gamma": 0.9}, 50),
+    (PolynomialLR, {"total_iters": 40, "power": 2.5}, 50),
+    (PolynomialLR, {}, 8),
 ]
 
 
@@ -125,6 +149,19 @@ def test_a_schedule_that_is_loaded_sets_the_rate_by_itself(schedule, options, st
     (lambda o: OneCycleLR(o, 1.0, 5, pct_start=30), "pct_start is a part of the run, from 0 to 1, not 30"),
     (lambda o: OneCycleLR(o, 1.0, 5, anneal_strategy="exp"), "must be one of 'cos', 'linear', not 'exp'"),
     (lambda o: OneCycleLR(Optimizer(o.params, 1), 1.0, 5), "no momentum to cycle; give cycle_momentum=False"),
+    (lambda o: OneCycleLR(o, [1.0, 2.0], 5), "max_lr has 2 numbers, but the optimiser has 1 parameter group: give one"),
+    (lambda o: MultiStepLR(o, [3, 2]), r"MultiStepLR: milestones must be in increasing order, not \[3, 2\]"),
+    (lambda o: MultiStepLR(o, 3), "MultiStepLR: milestones must be a list of integers, not 3"),
+    (lambda o: MultiStepLR(o, [2.5]), r"MultiStepLR: milestones\[0\] must be an integer of at least 1, not 2.5"),
+    (lambda o: ConstantLR(o, 1.5), "ConstantLR: factor must be from 0 to 1, not 1.5"),
+    (lambda o: ConstantLR(o, 0.5, 0), "ConstantLR: total_iters must be an integer of at least 1, not 0"),
+    (lambda o: LinearLR(o, 0), "LinearLR: start_factor must be above 0, because a rate of 0 trains nothing"),
+    (lambda o: LinearLR(o, 0.5, -1), "LinearLR: end_factor must be a number of at least 0, not -1"),
+    (lambda o: LinearLR(o, total_iters=0), "LinearLR: total_iters must be an integer"),
+    (lambda o: ExponentialLR(o, None), "ExponentialLR: gamma must be a number of at least 0, not None"),
+    (lambda o: ExponentialLR(o, 1e9).lr_at(99), r"gamma\^t is too large for gamma = 1000000000.0, t = 99"),
+    (lambda o: PolynomialLR(o, 0), "PolynomialLR: total_iters must be"),
+    (lambda o: PolynomialLR(o, 5, 0), "PolynomialLR: power must be a number above 0, not 0"),
     (lambda o: StepLR(o, 2).load_state_dict(CosineAnnealingLR(o, 2).state_dict()), "is not of 'StepLR' but of 'Cosine"),
 ])
 def test_bad_schedules(make, message):
