@@ -210,6 +210,27 @@ def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     return operator.index(both[0]), operator.index(both[1])
 
 
+def sides(name: str, value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return a padding as ((top, bottom), (left, right)). It is an integer, a pair of integers (rows, columns), or that.
+
+    >>> sides("padding", (1, 2)), sides("padding", ((0, 1), (2, 3)))
+    (((1, 1), (2, 2)), ((0, 1), (2, 3)))
+    >>> sides("padding", -1)
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: padding must be an integer or a pair of integers of at least 0, or ((top, bottom), (left, right)), not -1
+    """  # noqa: E501
+    nested = isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, (tuple, list)) for v in value)
+    try:
+        if nested:
+            return pair(name, value[0], 0), pair(name, value[1], 0)
+        rows, columns = pair(name, value, 0)
+    except InputError:
+        raise InputError(f"{name} must be an integer or a pair of integers of at least 0, or ((top, bottom), (left, "
+                         f"right)), not {value!r}") from None
+    return (rows, rows), (columns, columns)
+
+
 def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Return `value`. It must be one of the choices.
 

@@ -41,10 +41,13 @@ def assert_same_function(layer, function, array, rng, *others):
     np.testing.assert_array_equal(x.grad, y.grad)
 
 
+NUMPY_MODES = {"zeros": "constant", "circular": "wrap", "reflect": "reflect", "replicate": "edge"}
+
+
 def conv2d(x, weight, bias=None, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), groups=1, mode="zeros"):
     """Cross-correlation in float64, channel by channel."""
     x, weight = np.asarray(x, np.float64), np.asarray(weight, np.float64)
-    x = np.pad(x, ((0, 0), (0, 0), *padding), mode="constant" if mode == "zeros" else "wrap")
+    x = np.pad(x, ((0, 0), (0, 0), *padding), mode=NUMPY_MODES[mode])
     k, c = weight.shape[:2]
     spread = np.zeros((k, c, *(d * (n - 1) + 1 for d, n in zip(dilation, weight.shape[2:], strict=True))))
     spread[:, :, ::dilation[0], ::dilation[1]] = weight
@@ -80,6 +83,19 @@ def distinct(rng, *shape):
     """Values at least 0.1 apart and 0.05 from zero: no kink and no tie is near."""
     n = int(np.prod(shape))
     return (rng.permutation(n) - n / 2 + 0.5).reshape(shape) * 0.1
+
+
+def assert_adjoint(operation, x, rng, rtol=1e-12):
+    """operation(x) is linear in x, and backward is its adjoint: <operation(x), y> = <x, gradient>, for two random x."""
+    for values in (x, rng.standard_normal(x.shape).astype(x.dtype)):
+        tensor = Tensor(values, requires_grad=True)
+        out = operation(tensor)
+        cotangent = rng.standard_normal(out.shape).astype(x.dtype)
+        out.backward(cotangent)
+        assert tensor.grad.shape == x.shape and tensor.grad.dtype == out.dtype == x.dtype
+        left, right = (out.data * cotangent).sum(dtype=float), (values * tensor.grad).sum(dtype=float)
+        scale = np.abs(out.data * cotangent).sum(dtype=float) + 1e-300
+        assert abs(left - right) <= rtol * scale
 
 
 def unaligned(a):

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import integer, is_integer, pair
+from ..checks import integer, is_integer, one_of, pair, sides
 from ..errors import InputError
 
+PADDING_MODES = {"zeros": "constant", "circular": "circular", "reflect": "reflect", "replicate": "replicate"}
+Padding = int | tuple[int, int] | tuple[tuple[int, int], tuple[int, int]] | str
 LARGEST = 2**31 - 1             # rows or columns of a padded image; the kernels count in 64 bits
 
 
@@ -31,7 +33,8 @@ class Geometry:
     padding : ((int, int), (int, int))
         Pixels added at (top, bottom) and (left, right).
     groups : int
-    padding_mode : {"zeros", "circular"}
+    padding_mode : {"zeros", "circular", "reflect", "replicate"}
+        Beyond the edge are zeros, the opposite side, the mirrored image without its edge, or the edge.
     dtype : {"float32", "float64"}
     """
 
@@ -50,14 +53,14 @@ class Geometry:
 
     @classmethod
     def of(cls, input_shape: Sequence[int], weight_shape: Sequence[int], stride: int | Sequence[int] = 1,
-           padding: int | Sequence[int] | str = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
+           padding: Any = 0, dilation: int | Sequence[int] = 1, groups: int = 1,
            padding_mode: str = "zeros", dtype: Any = "float32") -> Geometry:
         """The geometry of `conv2d` on an input (N, C, H, W) with a weight (K, C // groups, kh, kw).
 
         Parameters
         ----------
         stride, dilation : int or pair of int, at least 1
-        padding : int, pair of int, "same" or "valid"
+        padding : int, pair of int, ((top, bottom), (left, right)), "same" or "valid"
             "same" keeps the size and needs stride 1. An odd pixel goes to the bottom and the right, as in PyTorch.
 
         Raises
@@ -75,7 +78,7 @@ class Geometry:
         minicnn.InputError: the kernel spans 7 x 7 pixels but the padded image has only 5 x 5: use a larger image, more padding or a smaller kernel
         """  # noqa: E501
         numbers: list[Any] = [tuple(n) if isinstance(n, list) else n for n in (stride, padding, dilation, groups)]
-        kinds = tuple(type(v) for n in numbers for v in (n if isinstance(n, tuple) else (n,)))
+        kinds = tuple(map(_kinds, numbers))
         options = *numbers, padding_mode, _name(dtype) if isinstance(dtype, np.dtype) else str(dtype)
         try:
             return _geometry(kinds, tuple(input_shape), tuple(weight_shape), *options)
@@ -109,8 +112,7 @@ class Geometry:
         if min(self.batch, self.in_channels, self.out_channels, *self.kernel) < 1:
             raise InputError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
                              f"{self.in_shape}, the weight {tuple(weight_shape)}")
-        if not isinstance(self.padding_mode, str) or self.padding_mode not in ("zeros", "circular"):
-            raise InputError(f"padding_mode must be 'zeros' or 'circular', not {self.padding_mode!r}")
+        one_of("padding_mode", self.padding_mode, tuple(PADDING_MODES))
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"a convolution computes in float32 or float64, not {self.dtype}")
         if any(s > p for s, p in zip(self.span, self.padded, strict=True)):
@@ -120,10 +122,11 @@ class Geometry:
         if max(self.padded) > LARGEST:
             raise InputError(f"the padded image would have {self.padded[0]} x {self.padded[1]} pixels, more than "
                              f"{LARGEST} in a direction: use less padding")
-        if self.padding_mode == "circular" and any(
-                max(p) > size for p, size in zip(self.padding, (self.height, self.width), strict=True)):
-            raise InputError(f"circular padding {self.padding} would wrap around the {self.height} x {self.width} "
-                             "image more than once: pad by at most the image's size")
+        for size, both in zip((self.height, self.width), self.padding, strict=True):
+            most = {"circular": size, "reflect": size - 1}.get(self.padding_mode, LARGEST)
+            if max(both) > most:
+                raise InputError(f"{self.padding_mode} padding {self.padding} would repeat the {self.height} x "
+                                 f"{self.width} image more than once: pad by at most {most} pixels there")
 
     @cached_property
     def in_shape(self) -> tuple[int, int, int, int]:
@@ -182,7 +185,7 @@ class Geometry:
     def input_rows(self) -> np.ndarray:
         """(OH, kh): the row oy sy + i dy - top of the image, which row i of the kernel meets for output row oy.
 
-        -1 stands for padding. With circular padding the row is taken modulo H.
+        -1 stands for a zero of the padding. Other padding names the row that it copies: if it is circular, modulo H.
 
         >>> Geometry.of((1, 1, 4, 4), (1, 1, 3, 3), padding=1).input_rows.tolist()
         [[-1, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, -1]]
@@ -201,7 +204,9 @@ class Geometry:
     def _input_places(self, axis, size):
         outputs, taps = np.arange(self.out_size[axis])[:, None], np.arange(self.kernel[axis])
         place = outputs * self.stride[axis] + taps * self.dilation[axis] - self.padding[axis][0]
-        return place % size if self.padding_mode == "circular" else np.where((place >= 0) & (place < size), place, -1)
+        return {"circular": place % size, "replicate": np.clip(place, 0, size - 1),
+                "reflect": size - 1 - np.abs(size - 1 - np.abs(place)),
+                "zeros": np.where((place >= 0) & (place < size), place, -1)}[self.padding_mode]
 
     @cached_property
     def output_rows(self) -> np.ndarray:
@@ -247,15 +252,19 @@ def _is_shape(shape):
 _name = lru_cache(maxsize=16)(str)              # of a dtype: str(dtype) takes longer than all the rest of `of`
 
 
+def _kinds(value):
+    return tuple(map(_kinds, value)) if isinstance(value, tuple) else type(value)
+
+
 @lru_cache(maxsize=4096)
 def _geometry(kinds, *arguments):
     """`kinds` keeps equal arguments of different types apart, such as 1, 1.0 and True."""
     return Geometry._of(*arguments)
 
 
-def parse_padding(padding: int | Sequence[int] | str, span: tuple[int, int],
+def parse_padding(padding: Any, span: tuple[int, int],
                   stride: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
-    """((top, bottom), (left, right)) from an int, a pair, "same" or "valid".
+    """((top, bottom), (left, right)) from an int, a pair, this form, "same" or "valid".
 
     >>> parse_padding("same", (4, 3), (1, 1))
     ((1, 2), (1, 1))
@@ -268,6 +277,6 @@ def parse_padding(padding: int | Sequence[int] | str, span: tuple[int, int],
         rows, columns = (((s - 1) // 2, s - 1 - (s - 1) // 2) for s in span)
         return rows, columns
     if isinstance(padding, str):
-        raise InputError(f"padding must be an integer, a pair of integers, 'same' or 'valid', not {padding!r}")
-    vertical, horizontal = pair("padding", padding, 0)
-    return (vertical, vertical), (horizontal, horizontal)
+        raise InputError("padding must be an integer, a pair of integers, ((top, bottom), (left, right)), 'same' or "
+                         f"'valid', not {padding!r}")
+    return sides("padding", padding)

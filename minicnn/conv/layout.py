@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .geometry import Geometry
+from ..arithmetic import padding
+from .geometry import PADDING_MODES, Geometry
 
 
 def to_batch_last(x: np.ndarray) -> np.ndarray:
@@ -23,26 +24,22 @@ def to_batch_first(x: np.ndarray) -> np.ndarray:
 
 
 def pad(x: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded with zeros or around the torus."""
+    """(C, H, W, N) -> (C, H + top + bottom, W + left + right, N), padded as the geometry's padding_mode says."""
     if not any(map(any, geometry.padding)):
         return x
-    return np.pad(x, ((0, 0), *geometry.padding, (0, 0)), "wrap" if geometry.padding_mode == "circular" else "constant")
+    return np.ascontiguousarray(padding.pad(x, _widths(geometry), PADDING_MODES[geometry.padding_mode]))
 
 
 def unpad(grad: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The adjoint of `pad`: zero padding is cut off; circular padding is added to the pixels that it copies."""
-    for axis, (before, after) in ((1, geometry.padding[0]), (2, geometry.padding[1])):
-        grad = _unpad_axis(grad, axis, before, after, geometry.padding_mode)
-    return grad
+    """The adjoint of `pad`: zero padding is cut off; other padding is added to the pixels that it copies."""
+    if not any(map(any, geometry.padding)):
+        return grad
+    if geometry.padding_mode == "zeros":
+        (top, _), (left, _) = geometry.padding
+        return grad[:, top:top + geometry.height, left:left + geometry.width]
+    shape = grad.shape[0], geometry.height, geometry.width, grad.shape[3]
+    return padding.unpad(grad, shape, _widths(geometry), PADDING_MODES[geometry.padding_mode])
 
 
-def _unpad_axis(grad, axis, before, after, mode):
-    size = grad.shape[axis] - before - after
-    part = lambda start, stop: tuple(slice(start, stop) if a == axis else slice(None) for a in range(4))
-    inner = grad[part(before, before + size)]
-    if mode == "zeros" or before == after == 0:
-        return inner
-    inner = inner.copy()
-    inner[part(size - before, size)] += grad[part(0, before)]
-    inner[part(0, after)] += grad[part(before + size, None)]
-    return inner
+def _widths(geometry):
+    return (0, 0), *geometry.padding, (0, 0)

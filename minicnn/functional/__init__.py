@@ -5,7 +5,8 @@ Names, argument order and defaults are PyTorch's. Every operation takes Tensors 
 
 What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 
-1. Max pools return no indices. Losses take their options by keyword.
+1. Losses take their options by keyword. Indices of max pools are arrays of int64. If an index of `max_unpool2d`
+   appears twice, only the element that is kept gets the gradient. Of several NaN a max pool names the first.
 2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs and eps 0; images without a channel or a pixel, except
    in a batch of zero images; shapes that mse_loss would broadcast; sizes written as `(3,)`; negative dampening, gamma
    or eta_min; integers in a state of floating-point weights; sets of parameters, parameters that share memory, and
@@ -18,16 +19,16 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 """
 
 from .activations import leaky_relu, log_softmax, logsigmoid, relu, sigmoid, tanh
-from .blur_pooling import blur_pool2d
 from .convolution import conv2d
 from .group_normalization import group_norm, instance_norm, layer_norm
 from .linear import dropout, flatten, linear
 from .losses import cross_entropy, mse_loss
 from .normalization import batch_norm
-from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, max_pool2d
+from .padding import pad
+from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, blur_pool2d, max_pool2d, max_unpool2d
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
-    "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear", "log_softmax",
-    "logsigmoid", "max_pool2d", "mse_loss", "relu", "sigmoid", "tanh",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d",
+    "cross_entropy", "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "relu", "sigmoid", "tanh",
 ]

@@ -10,12 +10,12 @@ from .. import functional as F
 from ..autograd import no_grad
 from ..checks import integer, one_of, pair
 from ..conv import Geometry
-from ..conv.geometry import parse_padding
+from ..conv.geometry import PADDING_MODES, Padding, parse_padding
 from ..errors import InputError
 from ..tensor import Tensor
 from .activations import ReLU
 from .module import Module
-from .weights import weight_and_bias
+from .parameter import weight_and_bias
 
 
 class Conv2d(Module):
@@ -28,9 +28,9 @@ class Conv2d(Module):
     in_channels, out_channels, groups : int
         `groups` divides both.
     kernel_size, stride, dilation : int or (int, int)
-    padding : int, (int, int), "same" or "valid"
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
     bias : bool
-    padding_mode : {"zeros", "circular"}
+    padding_mode : {"zeros", "circular", "reflect", "replicate"}
     device : None or "cpu"
         Has its place in PyTorch's order of arguments.
     dtype : float32 or float64, optional
@@ -52,7 +52,7 @@ class Conv2d(Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int],
-                 stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] | str = 0,
+                 stride: int | tuple[int, int] = 1, padding: Padding = 0,
                  dilation: int | tuple[int, int] = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros",
                  device: str | None = None, dtype: Any = None, *, algorithm: str = "auto",
                  rng: np.random.Generator | None = None) -> None:
@@ -64,7 +64,7 @@ class Conv2d(Module):
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = pair("Conv2d: kernel_size", kernel_size, 1), pair("Conv2d: stride", stride, 1)
         self.padding, self.dilation = padding, pair("Conv2d: dilation", dilation, 1)
-        self.padding_mode = one_of("Conv2d: padding_mode", padding_mode, ("zeros", "circular"))
+        self.padding_mode = one_of("Conv2d: padding_mode", padding_mode, tuple(PADDING_MODES))
         self.algorithm = algorithm
         parse_padding(padding, (1, 1), self.stride)             # raises what every call would raise
         self.weight, self.bias = weight_and_bias(

@@ -11,7 +11,7 @@ from .. import functional as F
 from ..checks import fraction, integer, optional_generator
 from ..tensor import Tensor
 from .module import Module
-from .weights import weight_and_bias
+from .parameter import weight_and_bias
 
 
 class Linear(Module):

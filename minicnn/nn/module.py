@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -22,12 +23,12 @@ class Window(NamedTuple):
     ----------
     span : (int, int)
         From the first pixel to the last.
-    stride : (int, int)
-        From the window of one output pixel to the window of the next.
+    stride : (int, int) or (Fraction, Fraction)
+        From the window of one output pixel to the window of the next: a fraction if the layer enlarges its input.
     """
 
     span: tuple[int, int]
-    stride: tuple[int, int]
+    stride: tuple[int | Fraction, int | Fraction]
 
 
 class RemovableHandle:

@@ -1,11 +1,16 @@
-"""Parameter: a Tensor that belongs to a Module."""
+"""Parameter: a Tensor that belongs to a Module. The weight and the bias that a new layer starts with."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
+from ..checks import boolean, cpu, float_dtype, optional_generator
 from ..errors import InputTypeError
 from ..tensor import Tensor
+from . import init
 
 
 class Parameter(Tensor):
@@ -24,3 +29,16 @@ class Parameter(Tensor):
             raise InputTypeError("Parameter: this Tensor is the result of an operation, and its history would be "
                                  "dropped: write Parameter(x.detach())")
         super().__init__(data.data if isinstance(data, Tensor) else data, requires_grad)
+
+
+def weight_and_bias(layer: str, shape: tuple[int, ...], bias: bool, device: str | None, dtype: Any,
+                    rng: np.random.Generator | None) -> tuple[Parameter, Parameter | None]:
+    """A weight (out, ...) and a bias (out,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first."""
+    cpu(f"{layer}: device", device)
+    bias, dtype = boolean(f"{layer}: bias", bias), float_dtype(f"{layer}: dtype", dtype)
+    rng = optional_generator(f"{layer}: rng", rng)
+    bound = init.default_bound(math.prod(shape[1:]))
+
+    def draw(shape: tuple[int, ...]) -> Parameter:
+        return Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
+    return draw(shape), draw(shape[:1]) if bias else None

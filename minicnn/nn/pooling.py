@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
 from .. import functional as F
 from ..checks import boolean, pair
-from ..functional.pooling import OutputSize, adaptive_size, check_divisor, check_padding, refuse_indices
+from ..functional.pooling import OutputSize, Padding, adaptive_size, check_divisor, pool_padding
 from ..tensor import Tensor
 from .module import Module, Window
 
@@ -14,7 +20,7 @@ class _WindowPool(Module):
 
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int]
-    padding: int | tuple[int, int]
+    padding: Padding
     dilation: int | tuple[int, int] = 1
 
     def window(self, in_shape: tuple[int, ...]) -> Window:
@@ -27,45 +33,74 @@ class _WindowPool(Module):
         padding = "" if isinstance(self, BlurPool2d) else f", padding={self.padding}"
         return f"kernel_size={self.kernel_size}, stride={self.stride}{padding}"
 
-    def _set_windows(self, kernel_size, stride, padding):
+    def _set_windows(self, kernel_size, stride, padding, dilation=1):
         """Keep the sizes as they were given, once they are checked: each call would refuse what is wrong."""
         name = type(self).__name__
         stride = kernel_size if stride is None else stride
-        sizes = pair(f"{name}: kernel_size", kernel_size, 1), pair(f"{name}: padding", padding, 0)
+        kernel = pair(f"{name}: kernel_size", kernel_size, 1)
         pair(f"{name}: stride", stride, 1)
-        check_padding(name, *sizes)
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        pool_padding(name, padding, kernel, pair(f"{name}: dilation", dilation, 1))
+        self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
 
 
 class MaxPool2d(_WindowPool):
-    """`functional.max_pool2d`."""
+    """`functional.max_pool2d`. With `return_indices` a call returns a pair; `MaxUnpool2d` takes both."""
 
     def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
-                 padding: int | tuple[int, int] = 0, dilation: int | tuple[int, int] = 1,
+                 padding: Padding = 0, dilation: int | tuple[int, int] = 1,
                  return_indices: bool = False, ceil_mode: bool = False) -> None:
-        refuse_indices("MaxPool2d", return_indices)
-        self._set_windows(kernel_size, stride, padding)
-        pair("MaxPool2d: dilation", dilation, 1)
-        self.dilation, self.ceil_mode = dilation, boolean("MaxPool2d: ceil_mode", ceil_mode)
+        self._set_windows(kernel_size, stride, padding, dilation)
+        self.return_indices = boolean("MaxPool2d: return_indices", return_indices)
+        self.ceil_mode = boolean("MaxPool2d: ceil_mode", ceil_mode)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
+    def forward(self, input: Tensor) -> Any:
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)
+
+
+class MaxUnpool2d(Module):
+    """`functional.max_unpool2d`: each maximum goes back to where it came from; the other pixels are 0.
+
+    >>> pool, unpool = MaxPool2d(2, return_indices=True), MaxUnpool2d(2)
+    >>> unpool(*pool(Tensor([[[1.0, 2.0], [4.0, 3.0]]])))
+    Tensor([[[0., 0.],
+             [4., 0.]]])
+    """
+
+    def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
+                 padding: int | tuple[int, int] = 0) -> None:
+        self.stride = kernel_size if stride is None else stride
+        pair("MaxUnpool2d: kernel_size", kernel_size, 1)
+        pair("MaxUnpool2d: stride", self.stride, 1)
+        pair("MaxUnpool2d: padding", padding, 0)
+        self.kernel_size, self.padding = kernel_size, padding
+
+    def forward(self, input: Tensor, indices: np.ndarray, output_size: Sequence[int] | None = None) -> Tensor:
+        return F.max_unpool2d(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+
+    def window(self, in_shape: tuple[int, ...]) -> Window:
+        """One pixel; the stride is a fraction. The indices, which come from elsewhere, are not counted."""
+        down, across = pair("stride", self.stride, 1)
+        return Window((1, 1), (Fraction(1, down), Fraction(1, across)))
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
 class AvgPool2d(_WindowPool):
     """`functional.avg_pool2d`."""
 
     def __init__(self, kernel_size: int | tuple[int, int], stride: int | tuple[int, int] | None = None,
-                 padding: int | tuple[int, int] = 0, ceil_mode: bool = False, count_include_pad: bool = True,
-                 divisor_override: int | None = None) -> None:
-        self._set_windows(kernel_size, stride, padding)
+                 padding: Padding = 0, ceil_mode: bool = False, count_include_pad: bool = True,
+                 divisor_override: int | None = None, *, dilation: int | tuple[int, int] = 1) -> None:
+        self._set_windows(kernel_size, stride, padding, dilation)
         self.ceil_mode = boolean("AvgPool2d: ceil_mode", ceil_mode)
         self.count_include_pad = boolean("AvgPool2d: count_include_pad", count_include_pad)
         self.divisor_override = check_divisor("AvgPool2d", divisor_override)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
-                            self.divisor_override)
+                            self.divisor_override, dilation=self.dilation)
 
 
 class BlurPool2d(_WindowPool):
@@ -112,11 +147,11 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
     """`functional.adaptive_max_pool2d`; output_size 1 is global max pooling."""
 
     def __init__(self, output_size: OutputSize, return_indices: bool = False) -> None:
-        refuse_indices("AdaptiveMaxPool2d", return_indices)
         super().__init__(output_size)
+        self.return_indices = boolean("AdaptiveMaxPool2d: return_indices", return_indices)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.adaptive_max_pool2d(input, self.output_size)
+    def forward(self, input: Tensor) -> Any:
+        return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
 
 
 def _largest_window(size: int, count: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -105,14 +106,20 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
 
 @dataclass(frozen=True)
 class _Field:
-    """The receptive field after some layers, and the distance of neighbouring fields, in pixels of the input."""
+    """The receptive field after some layers, and the distance of neighbouring fields, in pixels of the input.
 
-    span: tuple[int, int] | None
-    jump: tuple[int, int]
+    After a layer that enlarges the image both may be fractions. The field of the pixel that sees most is rounded up.
+    """
+
+    span: tuple[int | Fraction, int | Fraction] | None
+    jump: tuple[int | Fraction, int | Fraction]
 
     @property
     def size(self):
-        return self.span if self.span is None or self.span[0] != self.span[1] else self.span[0]
+        if self.span is None:
+            return None
+        rows, columns = map(math.ceil, self.span)
+        return rows if rows == columns else (rows, columns)
 
     def through(self, window):
         """The field after one more layer."""

@@ -8,15 +8,17 @@ from tests.reference import conv2d
 
 small = st.integers(1, 4)
 pairs = st.tuples(small, small)
+upto3 = st.integers(0, 3)
+MODES = ["zeros", "circular", "reflect", "replicate"]
 
 
 @st.composite
 def geometries(draw):
     """A random valid geometry, in float64."""
-    groups, kernel, mode = draw(st.integers(1, 3)), draw(pairs), draw(st.sampled_from(["zeros", "circular"]))
+    groups, kernel, mode = draw(st.integers(1, 3)), draw(pairs), draw(st.sampled_from(MODES))
     channels, outputs = (groups * draw(st.integers(1, 3)) for _ in range(2))
     size = draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
-    padding = draw(st.one_of(st.just("same"), st.tuples(st.integers(0, 3), st.integers(0, 3))))
+    padding = draw(st.one_of(st.just("same"), st.tuples(upto3, upto3), st.tuples(*[st.tuples(upto3, upto3)] * 2)))
     stride = 1 if padding == "same" else draw(pairs)
     try:
         return Geometry.of((draw(small), channels, *size), (outputs, channels // groups, *kernel), stride, padding,

@@ -27,6 +27,9 @@ CASES = {
     "depthwise": ((2, 3, 6, 6), (3, 1, 3, 3), {"groups": 3, "padding": 1}),
     "circular": ((2, 2, 5, 4), (3, 2, 3, 3), {"padding": (2, 1), "padding_mode": "circular"}),
     "circular same, even": ((1, 1, 4, 5), (1, 1, 2, 4), {"padding": "same", "padding_mode": "circular"}),
+    "reflect": ((2, 2, 5, 4), (3, 2, 3, 3), {"padding": (2, 1), "padding_mode": "reflect"}),
+    "replicate": ((2, 2, 3, 4), (3, 2, 3, 3), {"padding": ((5, 1), (0, 2)), "padding_mode": "replicate"}),
+    "padding of four sizes": ((2, 2, 5, 4), (3, 2, 3, 3), {"padding": ((0, 3), (2, 1)), "stride": (2, 1)}),
     "everything": ((3, 4, 11, 12), (6, 2, 3, 2),
                    {"stride": (2, 3), "padding": (3, 1), "dilation": (2, 1), "groups": 2, "padding_mode": "circular"}),
 }

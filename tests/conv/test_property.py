@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from minicnn.conv import Geometry, algorithms
 from tests.conv.geometries import expected, geometries, integers, operands, run
+from tests.reference import NUMPY_MODES
 
 HARD = Geometry.of((2, 4, 9, 9), (4, 2, 3, 2), stride=(2, 3), padding=(2, 1), dilation=(1, 2), groups=2,
                    padding_mode="circular", dtype="float64")
@@ -39,7 +40,8 @@ def test_the_rows_of_a_geometry(geometry):
     assert (g.out_shape, g.padding, g.padding_mode) == (geometry.out_shape, ((0, 0), (0, 0)), "zeros")
     shift = g.input_rows - geometry.padding[0][0]
     inside = (shift >= 0) & (shift < geometry.height)
-    rows = shift % geometry.height if geometry.padding_mode == "circular" else np.where(inside, shift, -1)
+    padded = np.pad(np.arange(geometry.height), geometry.padding[0], NUMPY_MODES[geometry.padding_mode])
+    rows = np.where(inside, shift, -1) if geometry.padding_mode == "zeros" else padded[g.input_rows]
     np.testing.assert_array_equal(geometry.input_rows, rows)
     pairs = {(oy, i, iy) for (oy, i), iy in np.ndenumerate(g.input_rows)}
     assert pairs == {(oy, i, iy) for (iy, i), oy in np.ndenumerate(g.output_rows) if oy >= 0}

@@ -37,9 +37,12 @@ def test_the_order_of_arguments_is_pytorchs(name):
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (lambda: nn.MaxPool2d(3, 2, 0, 1, True), "MaxPool2d: return_indices=True is not possible"),
-    (lambda: nn.AdaptiveMaxPool2d(2, True), "AdaptiveMaxPool2d: return_indices=True"),
-    (lambda: F.max_pool2d(np.ones((1, 2, 2)), 2, return_indices=True), "max_pool2d: return_indices=True"),
+    (lambda: nn.MaxPool2d(3, 2, 0, 1, 1), "MaxPool2d: return_indices must be True or False"),
+    (lambda: nn.AdaptiveMaxPool2d(2, 1), "AdaptiveMaxPool2d: return_indices must be True or False"),
+    (lambda: F.max_pool2d(np.ones((1, 2, 2)), 2, return_indices=1), "max_pool2d: return_indices must be True or False"),
+    (lambda: nn.MaxPool2d(3, 2, ((3, 0), (0, 0))), r"MaxPool2d: each number of padding .* must be less than the span"),
+    (lambda: nn.AvgPool2d(2, padding=((0, 1), 1)), r"AvgPool2d: padding must be an integer or a pair of integers of"),
+    (lambda: nn.AvgPool2d(2, dilation=0), "AvgPool2d: dilation must be"),
     (lambda: nn.MaxPool2d(2, padding=2), "MaxPool2d: padding .* must be at most half the kernel"),
     (lambda: nn.MaxPool2d(0), "MaxPool2d: kernel_size must be an integer or a pair"),
     (lambda: nn.AvgPool2d(2, divisor_override=0), "AvgPool2d: divisor_override must not be 0"),
@@ -51,7 +54,7 @@ def test_the_order_of_arguments_is_pytorchs(name):
     (lambda: nn.Conv2d(2, 3, 3, dtype="float16"), "Conv2d: dtype must be float32 or float64, not 'float16'"),
     (lambda: nn.Conv2d(2, 3, 3, bias=None), "Conv2d: bias must be True or False"),
     (lambda: nn.Conv2d(2, 3, 3, padding=-1), "padding must be an integer or a pair"),
-    (lambda: nn.Conv2d(2, 3, 3, padding_mode="reflect"), "Conv2d: padding_mode must be one of"),
+    (lambda: nn.Conv2d(2, 3, 3, padding_mode="mirror"), "Conv2d: padding_mode must be one of 'zeros', 'circular'"),
     (lambda: nn.BatchNorm2d(2, 0), "BatchNorm2d: eps must be a number above 0, not 0"),
     (lambda: nn.BatchNorm2d(2, momentum=np.nan), "BatchNorm2d: momentum must be a number, not nan"),
     (lambda: nn.BatchNorm2d(2, momentum=True), "BatchNorm2d: momentum must be a number, not True"),

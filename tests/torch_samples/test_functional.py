@@ -1,37 +1,10 @@
-"""The operations of `minicnn.functional`; conv2d by every algorithm."""
+"""The operations of `minicnn.functional`, but those of images: see test_images."""
 
 import pytest
 
 from minicnn import functional as F
-from minicnn.conv import algorithms
-from minicnn.errors import InputError
 
 from .samples import OPS, NotCompared, accepted_errors, compare_samples
-
-
-def indices(return_indices):
-    if return_indices:
-        raise NotCompared("minicnn computes no indices")
-
-
-def pair(size):
-    """PyTorch also writes (3,) for (3, 3), and () for no stride."""
-    return (size[0] if len(size) == 1 else size or None) if isinstance(size, (tuple, list)) else size
-
-
-def max_pool(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    indices(return_indices)
-    return F.max_pool2d(x, pair(kernel_size), pair(stride), pair(padding), pair(dilation), ceil_mode)
-
-
-def avg_pool(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    return F.avg_pool2d(x, pair(kernel_size), pair(stride), pair(padding), ceil_mode, count_include_pad,
-                        divisor_override)
-
-
-def adaptive_max_pool(x, output_size, return_indices=False):
-    indices(return_indices)
-    return F.adaptive_max_pool2d(x, output_size)
 
 
 def cross_entropy(x, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean",
@@ -59,17 +32,6 @@ def instance_norm(x, running_mean=None, running_var=None, weight=None, bias=None
     return F.instance_norm(x, *running, weight, bias, use_input_stats, momentum, above_zero(eps))
 
 
-def convolution(algorithm):
-    def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-        try:
-            return F.conv2d(x, weight, bias, stride, padding, dilation, groups, algorithm=algorithm)
-        except InputError as error:
-            if "cannot compute this convolution" in str(error):
-                raise NotCompared(f"{algorithm} does not support this geometry") from None
-            raise
-    return conv2d
-
-
 OPERATIONS = {
     "nn.functional.relu": lambda x, inplace=False: F.relu(x),
     "nn.functional.leaky_relu": lambda x, negative_slope=0.01, inplace=False: F.leaky_relu(x, negative_slope),
@@ -87,25 +49,12 @@ OPERATIONS = {
     "nn.functional.group_norm": lambda x, groups, weight=None, bias=None, eps=1e-5: F.group_norm(
         x, groups, weight, bias, above_zero(eps)),
     "nn.functional.instance_norm": instance_norm,
-    "nn.functional.max_pool2d": max_pool,
-    "nn.functional.avg_pool2d": avg_pool,
-    "nn.functional.adaptive_avg_pool2d": F.adaptive_avg_pool2d,
-    "nn.functional.adaptive_max_pool2d": adaptive_max_pool,
-    "nn.functional.conv2d": convolution("auto"),
 }
-
-
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")           # PyTorch's
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_samples(name):
     assert compare_samples(name, OPERATIONS[name])["compared"] > 0
-
-
-@pytest.mark.parametrize("algorithm", algorithms())
-def test_conv2d_by_every_algorithm(algorithm):
-    assert compare_samples("nn.functional.conv2d", convolution(algorithm))["compared"] > 0
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if OPS[name].error_inputs_func])

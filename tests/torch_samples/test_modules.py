@@ -5,7 +5,7 @@ import pytest
 
 from minicnn import nn
 
-from .samples import NotCompared, as_array, assert_same, compare_gradients, convert, torch
+from .samples import NotCompared, as_array, assert_same, compare_gradients, convert, sequence, torch
 
 module_db = pytest.importorskip("torch.testing._internal.common_modules").module_db
 MODULES = {info.module_cls.__name__: info for info in module_db if hasattr(nn, info.module_cls.__name__)}
@@ -14,8 +14,6 @@ MODULES = {info.module_cls.__name__: info for info in module_db if hasattr(nn, i
 def our_layer(kind, theirs, arguments):
     """The layer of minicnn with PyTorch's arguments and state, in float64."""
     args, kwargs = convert((arguments.args, arguments.kwargs), [])
-    if kwargs.pop("return_indices", False):
-        raise NotCompared("minicnn computes no indices")
     state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
     if kind == "CrossEntropyLoss":                # its weight is an argument here
         return nn.CrossEntropyLoss(*args, **kwargs)
@@ -33,7 +31,9 @@ def compare(kind, info, sample, training):
     want = theirs(*sample.forward_input.args, **sample.forward_input.kwargs)
     with np.errstate(invalid="ignore"):
         have = ours(*args, **kwargs)
-        assert_same(as_array(have), want.detach().numpy(), "values")
+        for one, other in zip(sequence(have), sequence(want), strict=True):
+            assert_same(as_array(one), other.detach().numpy(), "values")
+        have, want = sequence(have)[0], sequence(want)[0]
         leaves = [(tensor, x) for tensor, x in pairs if tensor.requires_grad]
         parameters = dict(ours.named_parameters())
         leaves += [(tensor, parameters[name]) for name, tensor in theirs.named_parameters()]

@@ -144,7 +144,7 @@ class Direct(Algorithm):
 
         The factors are measured.
         """
-        g, s = geometry.padded_form if geometry.padding_mode == "circular" else geometry, speeds()
+        g, s = geometry.padded_form if geometry.padding_mode != "zeros" else geometry, speeds()
         forward, gradient = forward_sum(g), gradient_sums(g)
         found, bits = weight_image(forward), forward.bits
         sizes = sizes_of(g.groups, forward.channels, forward.taps, g.out_size[0], g.out_size[1] * g.batch,
@@ -158,7 +158,7 @@ class Direct(Algorithm):
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = to_batch_last(x), geometry
-        if g.padding_mode == "circular" or any(map(any, g.padding)) and not np.isfinite(weight).all():
+        if g.padding_mode != "zeros" or any(map(any, g.padding)) and not np.isfinite(weight).all():
             x, g = pad(x, g), g.padded_form             # inf times a zero of the padding must be nan
         weight = np.ascontiguousarray(weight)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else bias

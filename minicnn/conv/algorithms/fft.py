@@ -66,7 +66,7 @@ def torus(geometry: Geometry) -> tuple[int, int]:
 
 
 def padded_to_torus(x: np.ndarray, geometry: Geometry) -> tuple[np.ndarray, Geometry]:
-    """x (C, H, W, N) and its geometry. Both are padded if the padding is circular and the image too small."""
+    """x (C, H, W, N) and its geometry. Both are padded unless by zeros or on a torus."""
     g = geometry
     if g.padding_mode == "zeros" or is_torus(g):
         return x, g

@@ -218,7 +218,7 @@ class Im2col(Algorithm):
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = to_batch_last(x), geometry
-        if g.padding_mode == "circular":
+        if g.padding_mode != "zeros":
             x, g = pad(x, g), g.padded_form
         matrix, row = weight.reshape(g.groups, g.out_channels // g.groups, -1), g.out_size[1] * g.batch
         out = empty((*matrix.shape[:2], g.out_size[0] * row), x.dtype)                  # (G, K / G, OH OW N)

@@ -147,7 +147,7 @@ class Tiling:
     F : Filtering
         The tile.
     sizes : Sizes
-        The sizes of the images after circular padding, and after the batch was filled up or cut into tiles.
+        The sizes of the images after padding that is not of zeros, and after the batch was filled up or cut into tiles.
     group : int
         The vectors of images of a job: as many as a line of the cache holds, if the batch has as many.
     inputs, outputs : Filled, Grid or None
@@ -203,7 +203,7 @@ class Strided(NamedTuple):
     """What `backward` needs for a stride of more than 1."""
 
     saved: Any                  # of the convolution of the phases
-    padded: Geometry            # the geometry after circular padding
+    padded: Geometry            # the geometry after padding that is not of zeros
     geometry: Geometry
 
 
@@ -254,7 +254,7 @@ class Winograd(Algorithm):
             return self._strided(x, weight, bias, geometry, relu)
         tiling, g = tiling_of(geometry), geometry
         x = tiling.batch_last(x)
-        padded = pad(x, g) if g.padding_mode == "circular" else x
+        padded = pad(x, g) if g.padding_mode != "zeros" else x
         blocks = forward_blocks(tiling, g.out_channels)
         u = spectra(weight, False, tiling.F, blocks.k)
         bias = np.zeros(g.out_channels, x.dtype) if bias is None else np.ascontiguousarray(bias)
@@ -274,13 +274,13 @@ class Winograd(Algorithm):
         dx, du, db = gradients(tiling.cut_input(x), dy, y, u, tiling.F, tiling.sizes, blocks, needs[1])
         if dx is not None:
             dx = dx if tiling.inputs is None else tiling.inputs.join(dx)
-            dx = to_batch_first(unpad(dx, g) if g.padding_mode == "circular" else dx)
+            dx = to_batch_first(unpad(dx, g) if g.padding_mode != "zeros" else dx)
         grad_weight = None if du is None else weight_gradient(du, weight.shape, tiling.F)
         return dx, grad_weight, db.sum((0, 2)) if needs[2] else None
 
     def _strided(self, x, weight, bias, geometry, relu):
         image, g = x.transpose(1, 2, 3, 0), geometry
-        if g.padding_mode == "circular":
+        if g.padding_mode != "zeros":
             image, g = pad(image, g), g.padded_form
         phases = to_batch_first(split_image(image, g))
         out, saved = self.forward(phases, split_weight(weight, g), bias, of_phases(g), relu)

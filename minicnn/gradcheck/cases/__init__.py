@@ -8,11 +8,13 @@ output at every call.
 from .arithmetic import operators, shapes_and_sums
 from .arrays import choices, functions, places, statistics
 from .convolution import convolutions
+from .images import images
 from .layers import activations, layers
 from .losses import losses
 from .operation import Operation
 from .pooling import pools
 
-TABLES = (operators, shapes_and_sums, choices, functions, statistics, places, activations, layers, pools, losses)
+TABLES = (operators, shapes_and_sums, choices, functions, statistics, places, activations, layers, images, pools,
+          losses)
 
 __all__ = ["TABLES", "Operation", "convolutions"]

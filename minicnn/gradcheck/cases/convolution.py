@@ -26,6 +26,9 @@ CONVOLUTIONS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]]
     "groups=2": ((1, 4, 4, 4), (4, 2, 3, 2), {"groups": 2}),
     "groups=channels": ((1, 3, 4, 4), (6, 1, 3, 3), {"groups": 3, "padding": 1}),
     "circular": ((1, 2, 4, 3), (2, 2, 3, 3), {"padding": (1, 2), "padding_mode": "circular"}),
+    "reflect": ((1, 2, 4, 3), (2, 2, 3, 3), {"padding": (1, 2), "padding_mode": "reflect"}),
+    "replicate, padding of four sizes": ((1, 1, 3, 4), (2, 1, 3, 3), {"padding": ((2, 0), (1, 3)),
+                                                                     "padding_mode": "replicate"}),
     "all at once": ((2, 2, 6, 5), (2, 1, 2, 3), {"stride": (2, 1), "padding": (1, 2), "dilation": (2, 2), "groups": 2,
                                                  "padding_mode": "circular"}),
 }

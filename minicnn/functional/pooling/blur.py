@@ -6,9 +6,9 @@ from math import comb
 
 import numpy as np
 
-from ..checks import image_shape, pair
-from ..errors import InputError
-from ..tensor import Tensor, as_tensor, record
+from ...checks import image_shape, pair
+from ...errors import InputError
+from ...tensor import Tensor, as_tensor, record
 
 
 def blur_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int] = 4,

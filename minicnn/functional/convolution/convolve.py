@@ -8,18 +8,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..checks import boolean, image_shape
-from ..conv import Geometry, choose
-from ..errors import InputError, InputTypeError
-from ..tensor import Tensor, as_tensor, record
+from ...checks import boolean, image_shape
+from ...conv import Geometry, choose
+from ...conv.geometry import Padding
+from ...errors import InputError, InputTypeError
+from ...tensor import Tensor, as_tensor, record
 
 _state = threading.local()
 
 
 def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor | np.ndarray | None = None,
-           stride: int | tuple[int, int] = 1, padding: int | tuple[int, int] | str = 0,
-           dilation: int | tuple[int, int] = 1, groups: int = 1, *, padding_mode: str = "zeros",
-           algorithm: str = "auto", relu: bool = False) -> Tensor:
+           stride: int | tuple[int, int] = 1, padding: Padding = 0, dilation: int | tuple[int, int] = 1,
+           groups: int = 1, *, padding_mode: str = "zeros", algorithm: str = "auto", relu: bool = False) -> Tensor:
     """Two-dimensional cross-correlation, which deep learning calls convolution: the kernel is not flipped.
 
     out[n, k, y, x] = bias[k] + sum over c, i, j of weight[k, c, i, j] input[n, c, y sy + i dy - py, x sx + j dx - px]
@@ -30,9 +30,10 @@ def conv2d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     weight : Tensor, shape (C_out, C_in // groups, kH, kW)
     bias : Tensor, shape (C_out,), optional
     stride, dilation : int or (int, int)
-    padding : int, (int, int), "same" or "valid"
+    padding : int, (int, int), ((top, bottom), (left, right)), "same" or "valid"
     groups : int
-    padding_mode : {"zeros", "circular"}
+    padding_mode : {"zeros", "circular", "reflect", "replicate"}
+        The pixels beyond the edge are zeros, those of the opposite side, the mirrored image, or the edge: see `pad`.
     algorithm : str
         "auto" or a name in `minicnn.conv.algorithms()`.
     relu : bool
