@@ -21,7 +21,7 @@ RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    
 class TrainingPlan(NamedTuple):
     """The model, the data and the directory of a training run."""
 
-    model: str
+    network: dict[str, Any]             # what the checkpoint remembers of it: see `networks.description`
     algorithm: str
     settings: Any                       # training.Settings
     data: Any                           # data.Dataset
@@ -29,11 +29,17 @@ class TrainingPlan(NamedTuple):
     saved: Any                          # the Checkpoint of a resumed run, or None
     dry_run: bool
 
+    @property
+    def model(self) -> str:
+        """The name of the network."""
+        return self.network["model"]
+
 
 def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     """The plan of a new run, with the data loaded. Nothing is made yet."""
     from ..data import load
     from ..training import check_writable
+    from .networks import description, sizes_of_data
     if arguments.out is None:
         check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
@@ -42,7 +48,8 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
     out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
-    return TrainingPlan(arguments.model, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
+    network = description(arguments.model, sizes_of_data(data))
+    return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
 
 
 def _given_settings(arguments, epochs):
@@ -60,6 +67,7 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
     from ..checkpoint import load
     from ..data import load as load_data
     from ..training import LAST, claimed
+    from .networks import NETWORK, sizes_of_data
     out = Path(arguments.resume)
     if os.path.isfile(out):
         raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
@@ -74,7 +82,8 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
             raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
                              "out")
         data = load_data(meta["dataset"], arguments.data)
-        yield TrainingPlan(meta["model"], meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
+        network = {"model_options": sizes_of_data(data), **{name: meta[name] for name in NETWORK if name in meta}}
+        yield TrainingPlan(network, meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
                            saved, meta["dry_run"])
 
 

@@ -8,11 +8,12 @@ import importlib.util
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..errors import InputError, raised_in
+from ..errors import InputError, MinicnnError, raised_in
 
 
 def load_object(spec: str) -> Any:
@@ -53,6 +54,36 @@ def refuse_class(value: Any, spec: str) -> None:
     """Raise InputError if the object that `spec` names is a class."""
     if isinstance(value, type):
         raise InputError(f"{spec} is a class. Name an instance, as in net = {value.__name__}()")
+
+
+@contextlib.contextmanager
+def user_errors(spec: str, doing: str = "") -> Iterator[None]:
+    """Context manager: an exception of the user's own code becomes an InputError with its file and line.
+
+    A MinicnnError keeps its type; the line is added to its message. An exception that comes from no line of the user is
+    raised as it is: it is a bug of minicnn.
+
+    Parameters
+    ----------
+    spec : str
+        Names the user's object, as FILE.py:NAME. For a name of minicnn nothing is changed.
+    doing : str
+        What it was called with, such as "pictures of shape (2, 1, 28, 28)".
+    """
+    try:
+        yield
+    except Exception as error:
+        if ":" not in spec:
+            raise
+        place = raised_in(error)
+        called = f"{spec}, called with {doing}" if doing else spec
+        if isinstance(error, MinicnnError):
+            if doing or place:
+                error.args = (f"{called}: {error}{place}" if doing else f"{error}{place}",)
+            raise
+        if not place:
+            raise
+        raise InputError(f"{called}: {type(error).__name__}: {error}{place}") from error
 
 
 def _names(module):

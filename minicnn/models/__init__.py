@@ -2,8 +2,8 @@
 
 from .lenets import LENET_POOLS, PRETRAINED, FourConvolutions, GlobalLeNet, LeNet, lenet
 from .mlp import MLP
-from .named import MODELS, name_of
+from .named import MODELS, made_for, name_of, sizes_of
 from .resnet import BasicBlock, ResNet, small_resnet
 
 __all__ = ["LENET_POOLS", "MLP", "MODELS", "PRETRAINED", "BasicBlock", "FourConvolutions", "GlobalLeNet", "LeNet",
-           "ResNet", "lenet", "name_of", "small_resnet"]
+           "ResNet", "lenet", "made_for", "name_of", "sizes_of", "small_resnet"]

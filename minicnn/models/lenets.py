@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
-from ..checks import one_of, optional_generator
+from ..checks import integer, one_of, optional_generator, pair
 from ..errors import InputError
 from ..nn import (
     AdaptiveMaxPool2d,
@@ -37,13 +37,17 @@ LENET_POOLS = {                 # name: function that makes the pool. Each pool 
     "blur": lambda: Sequential(MaxPool2d(2, 1), BlurPool2d(4, 2)),      # MaxBlurPool, Zhang 2019, section 3.3
 }
 
+VIEW = 17                       # pixels that four 5x5 convolutions see, each way
+
 
 class FourConvolutions(Module):
-    """The part that LeNet and GlobalLeNet share: four 5x5 convolutions, 1-20-40-40-`out_channels` channels."""
+    """The part that LeNet and GlobalLeNet share: four 5x5 convolutions to 20, 40, 40 and `out_channels` channels."""
 
-    def __init__(self, out_channels: int, dtype: Any, algorithm: str, rng: np.random.Generator) -> None:
+    def __init__(self, in_channels: int, out_channels: int, dtype: Any, algorithm: str,
+                 rng: np.random.Generator) -> None:
         convolution = partial(Conv2d, kernel_size=5, dtype=dtype, algorithm=algorithm, rng=rng)
-        self.conv1, self.relu1 = convolution(1, 20), ReLU()
+        self.in_channels = integer(f"{type(self).__name__}: in_channels", in_channels, 1)
+        self.conv1, self.relu1 = convolution(in_channels, 20), ReLU()
         self.conv2, self.relu2 = convolution(20, 40), ReLU()
         self.conv3, self.relu3 = convolution(40, 40), ReLU()
         self.conv4 = convolution(40, out_channels)
@@ -53,7 +57,7 @@ class FourConvolutions(Module):
 
         Parameters
         ----------
-        x : Tensor, shape (N, 1, H, W), H and W at least 17
+        x : Tensor, shape (N, in_channels, H, W), H and W at least 17
 
         Returns
         -------
@@ -63,15 +67,15 @@ class FourConvolutions(Module):
         return dict(self._walk(x))
 
     def features(self, x: Tensor) -> Tensor:
-        """The last of `maps`, (N, 1, H, W) -> (N, C, H - 16, W - 16). The other maps are not kept."""
+        """The last of `maps`, (N, in_channels, H, W) -> (N, C, H - 16, W - 16). The other maps are not kept."""
         for _, newest in self._walk(x):
             last = newest
         return last
 
     def _walk(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
-        if x.ndim not in (3, 4) or x.shape[-3] != 1 or min(x.shape[-2:]) < 17:
-            raise InputError(f"{type(self).__name__}: images (N, 1, H, W) of at least 17x17 pixels are needed, not "
-                             f"{x.shape}")
+        if x.ndim not in (3, 4) or x.shape[-3] != self.in_channels or min(x.shape[-2:]) < VIEW:
+            raise InputError(f"{type(self).__name__}: images (N, {self.in_channels}, H, W) of at least {VIEW}x{VIEW} "
+                             f"pixels are needed, not {x.shape}")
         for name, conv, relu in (("conv1", self.conv1, self.relu1), ("conv2", self.conv2, self.relu2),
                                  ("conv3", self.conv3, self.relu3)):
             x = conv_relu(conv, relu, x)
@@ -97,11 +101,14 @@ class LeNet(FourConvolutions):
         Of the convolutions: "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator, optional
         Draws the initial parameters.
+    in_channels, num_classes : int
+    image_size : int or (int, int)
+        Height and width of the images, at least 18. The linear layer has 5 weights for each pixel after the pool.
 
     Raises
     ------
     InputError
-        There is no such pool. A call raises it for images of another size.
+        There is no such pool, or images of that size leave no pixel. A call raises it for images of another size.
 
     Examples
     --------
@@ -115,24 +122,27 @@ class LeNet(FourConvolutions):
     [('conv1', (20, 34, 34)), ('conv2', (40, 30, 30)), ('conv3', (40, 26, 26)), ('conv4', (5, 22, 22))]
     """
 
-    image_size = 28
-
     def __init__(self, dtype: Any = np.float32, *, pool: str = "max", algorithm: str = "auto",
-                 rng: np.random.Generator | None = None) -> None:
+                 rng: np.random.Generator | None = None, in_channels: int = 1, num_classes: int = 10,
+                 image_size: int | tuple[int, int] = 28) -> None:
         one_of("LeNet: pool", pool, LENET_POOLS)
         rng = optional_generator("LeNet: rng", rng)
-        super().__init__(5, dtype, algorithm, rng)
+        self.image_size = pair("LeNet: image_size", image_size, VIEW + 1)
+        self.num_classes = integer("LeNet: num_classes", num_classes, 1)
+        super().__init__(in_channels, 5, dtype, algorithm, rng)
         self.relu4, self.pool = ReLU(), LENET_POOLS[pool]()
-        self.fc1 = Linear(180, 10, dtype=dtype, rng=rng)
+        pooled = [(size - VIEW + 1) // 2 for size in self.image_size]      # every pool halves, rounding down
+        self.fc1 = Linear(5 * pooled[0] * pooled[1], num_classes, dtype=dtype, rng=rng)
 
     def _last(self, x: Tensor) -> Tensor:
         return conv_relu(self.conv4, self.relu4, x)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: (N, 1, 28, 28) -> (N, 10)."""
-        if x.shape[1:] != (1, self.image_size, self.image_size):
-            raise InputError(f"LeNet: the linear layer needs images (N, 1, 28, 28), not {x.shape}; features(x) takes "
-                             "any size")
+        """Logits: (N, in_channels, *image_size) -> (N, num_classes)."""
+        needed = self.in_channels, *self.image_size
+        if x.shape[1:] != needed:
+            raise InputError(f"LeNet: the linear layer needs images (N, {', '.join(map(str, needed))}), not {x.shape}; "
+                             "features(x) takes any size")
         return self.fc1(F.flatten(self.pool(self.features(x)), 1))
 
 
@@ -150,6 +160,7 @@ class GlobalLeNet(FourConvolutions):
         Of the convolutions: "auto" or a name in `minicnn.conv.algorithms()`.
     rng : numpy.random.Generator, optional
         Draws the initial parameters.
+    in_channels, num_classes : int
 
     Examples
     --------
@@ -163,14 +174,15 @@ class GlobalLeNet(FourConvolutions):
     image_size = None               # any size from 17 pixels on
 
     def __init__(self, dtype: Any = np.float32, *, algorithm: str = "auto",
-                 rng: np.random.Generator | None = None) -> None:
-        super().__init__(10, dtype, algorithm, optional_generator("GlobalLeNet: rng", rng))
+                 rng: np.random.Generator | None = None, in_channels: int = 1, num_classes: int = 10) -> None:
+        self.num_classes = integer("GlobalLeNet: num_classes", num_classes, 1)
+        super().__init__(in_channels, num_classes, dtype, algorithm, optional_generator("GlobalLeNet: rng", rng))
         self.pool = AdaptiveMaxPool2d(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits: (N, 1, H, W) -> (N, 10)."""
+        """Logits: (N, in_channels, H, W) -> (N, num_classes)."""
         if x.ndim != 4:
-            raise InputError(f"GlobalLeNet: images (N, 1, H, W) are needed, not {x.shape}")
+            raise InputError(f"GlobalLeNet: images (N, {self.in_channels}, H, W) are needed, not {x.shape}")
         return F.flatten(self.pool(self.features(x)), 1)
 
 

@@ -95,7 +95,7 @@ class ResNet(Module):
     def __init__(self, in_channels: int, num_classes: int, widths: Sequence[int], blocks: Sequence[int], *,
                  dtype: Any = np.float32, algorithm: str = "auto", rng: np.random.Generator | None = None) -> None:
         self.in_channels = integer("ResNet: in_channels", in_channels, 1)
-        num_classes = integer("ResNet: num_classes", num_classes, 1)
+        self.num_classes = integer("ResNet: num_classes", num_classes, 1)
         widths = [integer("ResNet: a width", width, 1) for width in widths]
         blocks = [integer("ResNet: a number of blocks", count, 1) for count in blocks]
         if not widths or len(widths) != len(blocks):

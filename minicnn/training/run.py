@@ -16,7 +16,7 @@ from ..checkpoint import Checkpoint
 from ..data import DataLoader, Dataset
 from ..files import write_atomically
 from ..files.json_text import as_json
-from ..models import name_of
+from ..models import name_of, sizes_of
 from ..nn import Module
 from ..optim import AdamW, OneCycleLR
 from ..progress import SILENT, Progress
@@ -92,7 +92,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     settings = settings or Settings()
     check_model_on_data(model, data, _loader(data, settings, 0), fresh=resume is None)
     with contextlib.nullcontext() if out is None else claimed(out):
-        run = _Run(model, data, settings, out, progress, {"model": name, **(extra_meta or {})})
+        meta = {"model": name, "model_options": sizes_of(model), **(extra_meta or {})}
+        run = _Run(model, data, settings, out, progress, meta)
         if resume is not None:
             run.restore(resume)
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked

@@ -15,6 +15,7 @@ MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how o
 
 def add_parser(commands: Any) -> None:
     """Add `eval` to the commands."""
+    from ..networks import network
     command = add_command(
         commands, "eval", run, "measure a trained network: error, confusion matrix, worst mistakes",
         "Measure a trained network on test images, or on validation images if the data have no test set. Print the "
@@ -22,6 +23,8 @@ def add_parser(commands: Any) -> None:
     option = command.add_argument
     option("checkpoint", nargs="?", type=given_path, metavar="RUN",
            help="the directory of a run, or a .safetensors file (default: the weights in the package)")
+    option("--model", type=network, metavar="NAME",
+           help="the network that has these weights, or FILE.py:NAME; a run remembers its own")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the confusion matrix and the worst mistakes (png, pdf or svg). Default: mistakes.png beside the "
                 "weights of a run; no picture for other weights")
@@ -32,23 +35,18 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn eval."""
     from ... import training
-    from ...checkpoint import CheckpointError, load, load_into
-    from ...models import MODELS
-    path = training.weights_file(arguments.checkpoint)
-    saved = load(path)
-    name, trained_on = saved.meta.get("model", "lenet"), saved.meta.get("dataset")
-    if not isinstance(name, str) or name not in MODELS:
-        raise CheckpointError(f"{path}: its model is {repr(name)[:80]}; minicnn eval knows {', '.join(MODELS)}. "
-                              "Make your own model in Python, load the weights with load_state_dict, and use "
-                              "minicnn.training.evaluate")
-    model = MODELS[name]()
-    load_into(saved, model)
+    from ..networks import measured_network
+    from ..user_code import user_errors
+    path, name, model, meta = measured_network(arguments.checkpoint, arguments.model)
+    trained_on = meta.get("dataset")
     picture = arguments.picture or _beside(path)
     data = _data(arguments, trained_on, path)
     part, images, labels = (("validation", data.val_images, data.val_labels) if data.test_images is None
                             else ("test", data.test_images, data.test_labels))
-    found = training.evaluate(model, images, labels)
-    result = {"checkpoint": str(path), "model": name, "dataset": data.name, "part": part, "images": len(labels),
+    with user_errors(name):
+        found = training.evaluate(model, images, labels)
+    result = {"checkpoint": None if path is None else str(path), "model": name, "dataset": data.name, "part": part,
+              "images": len(labels),
               "seen_in_training": _seen(trained_on, data.name), "error": found.error, "loss": found.loss,
               "confusion": found.confusion.tolist(), "picture": None if picture is None else str(picture)}
     if not math.isfinite(found.loss):
@@ -65,7 +63,7 @@ def _beside(path):
     """The path of the picture beside the weights. None if they do not belong to a run, or it cannot be written."""
     from ...files import check_destination
     from ...training import HISTORY
-    if not (path.parent / HISTORY).is_file():
+    if path is None or not (path.parent / HISTORY).is_file():
         return None
     try:
         return check_destination(path.with_name("mistakes.png"))
@@ -95,7 +93,7 @@ def _seen(trained_on, dataset):
 def _print(given, result):
     confusion = result["confusion"]
     wrong = result["images"] - sum(confusion[i][i] for i in range(len(confusion)))
-    weights = given or "the weights in the package"
+    weights = given or ("the weights in the package" if result["checkpoint"] else "the network's own weights")
     print_text(f"{weights}, {result['model']}, on the {result['images']:,} {result['part']} images of "
                f"{result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
     if result["seen_in_training"]:

@@ -96,16 +96,17 @@ def _field(settings, name, kind):
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
+    from ..user_code import user_errors
     if arguments.threads is not None:
         from ...conv.runtime.threads import set_num_threads
         set_num_threads(arguments.threads)
     if arguments.resume:
-        with resumed_plan(arguments) as plan:
+        with resumed_plan(arguments) as plan, user_errors(plan.model):
             _train(plan, arguments)
         return
     from ...training import claimed_new
     plan = new_plan(arguments)
-    with claimed_new(plan.out, numbered=arguments.out is None) as out:
+    with user_errors(plan.model), claimed_new(plan.out, numbered=arguments.out is None) as out:
         _train(plan._replace(out=out), arguments)
 
 
@@ -114,16 +115,16 @@ def _train(plan, arguments):
     from ... import training
     from ...checkpoint import load
     from ...progress import on_stderr
+    data, out = plan.data, plan.out
     model = _model(plan)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
-    data, out = plan.data, plan.out
     if data.test_labels is not None and len(data.test_labels):
         training.check_part(model, "test", data.test_images, data.test_labels)
     note_stderr(f"data: {data.name}, {data.source}: {len(data.train_images):,} images to train, "
                 f"{len(data.val_images):,} to validate; run: {out}", arguments.quiet)
     start = time.perf_counter()
-    meta = {"model": plan.model, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
+    meta = {**plan.network, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
     try:
         with on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
@@ -156,13 +157,16 @@ def _write_files(result, history, complete):
 
 
 def _model(plan):
+    """The network that is trained, with its first weights. It fits the data."""
     import numpy as np
 
-    from ...models import MODELS
-    if plan.model not in MODELS:
-        raise InputError(f"{plan.out}: its model is {plan.model!r}; minicnn train knows {', '.join(MODELS)}")
-    options = {} if plan.model == "mlp" else {"algorithm": plan.algorithm}
-    return MODELS[plan.model](rng=np.random.default_rng(plan.settings.seed), **options)
+    from ..networks import check_output, make_network
+    model = make_network(plan.network, np.random.default_rng(plan.settings.seed), plan.out if plan.saved else "",
+                         instance=False)
+    check_output(model, plan.model, plan.network["model_options"])
+    if plan.algorithm != "auto":
+        _use({name: plan.algorithm for name, module in model.named_modules() if hasattr(module, "algorithm")}, model)
+    return model
 
 
 def _algorithms(plan, model, quiet):
@@ -171,8 +175,11 @@ def _algorithms(plan, model, quiet):
         return plan.saved.meta["algorithms"]
     from ...conv import Geometry, algorithms
     from ...nn.summary import summarize
-    batch_size = min(plan.settings.batch_size, len(plan.data.train_labels))
-    chosen = {layer.name: layer.algorithm for layer in summarize(model, (batch_size, 1, 28, 28)) if layer.algorithm}
+    sizes = plan.network["model_options"]
+    images = min(plan.settings.batch_size, len(plan.data.train_labels)), sizes["in_channels"], *sizes["image_size"]
+    chosen = {layer.name: layer.algorithm for layer in summarize(model, images) if layer.algorithm}
+    if plan.algorithm != "auto" and not chosen:
+        raise InputError(f"--algo has no effect: {plan.model} has no convolution. Leave it out")
     slow = {name for name, known in algorithms().items() if known.cost(Geometry.of(*SMALL_CONVOLUTION)) == math.inf}
     for name in slow & set(chosen.values()):
         note_stderr(f"{name} shows how a convolution is computed and is slow: a single step may take minutes", quiet)

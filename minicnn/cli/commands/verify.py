@@ -46,8 +46,9 @@ def add_parser(commands: Any) -> None:
         "is not a convolution.",
         EXAMPLE)
     option = command.add_argument
-    option("target", nargs="?", metavar="FILE.py:FUNCTION", help="your operator, in a file or as module:attribute: a "
-                                                                 "function of arrays or Tensors, or a Module")
+    option("target", nargs="?", metavar="FILE.py:FUNCTION",
+           help="your operator, in a file or as module:attribute: a function of arrays or Tensors, a Module, or a "
+                "class or function that makes a Module")
     option("--channels", type=to_integer(1), default=1, metavar="N", help="channels of the operator's images")
     option("--size", type=commas(to_integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
     option("--domain", choices=("torus", "plane", "window"), default="torus",
@@ -62,7 +63,7 @@ def add_parser(commands: Any) -> None:
     option("--layers", action="store_true", help="judge a Module up to each of its layers")
     option("--bound", type=to_number(above=0), metavar="B",
            help="tolerance: B times eps times the sum of the magnitudes of a pixel's n terms (default: 8 + sqrt(n))")
-    option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images")
+    option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
            help="seconds that all calls of your operator together may take; checked after each call")
     command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "bound",
@@ -80,10 +81,14 @@ def run(arguments: argparse.Namespace) -> int:
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
+        from ..networks import built, makes_a_network
         from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
         arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
         op = load_object(arguments.target)
+        if makes_a_network(op):
+            sizes = {"in_channels": arguments.channels, "image_size": arguments.size}
+            op = built(op, arguments.target, np.random.default_rng(arguments.seed), sizes).eval()
         refuse_class(op, arguments.target)
         if not callable(op):
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "

@@ -25,7 +25,10 @@ def add_algorithm(command: Parser, default: str, help: str) -> None:
 def add_model(command: Parser) -> None:
     """Add --model."""
     from ...models import MODELS
-    command.add_argument("--model", choices=tuple(MODELS), default="lenet", help="the network")
+    from ..networks import network
+    command.add_argument("--model", type=network, default="lenet", metavar="NAME",
+                         help=f"the network: {', '.join(MODELS)}; or FILE.py:NAME, a Module class of yours or a "
+                              "function that returns a Module")
 
 
 def add_data(command: Parser, default: str = "auto") -> None:

@@ -129,7 +129,7 @@ def test_a_dry_run_does_not_take_the_name_of_a_real_run(run):
 def test_an_interrupt_saves_exits_with_130_and_resumes_to_the_same_result():
     command = [sys.executable, "-m", "minicnn", "train", "--dataset", "mnist5k", "--model", "mlp", "--epochs", "8",
                "--json"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
     whole = subprocess.run([*command, "--out", "whole"], capture_output=True, text=True, env=environment)
     assert whole.returncode == 0, whole.stderr
     process = subprocess.Popen([*command, "--out", "part"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

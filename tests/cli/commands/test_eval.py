@@ -67,8 +67,8 @@ def test_the_confusion_matrix_fits(columns, run, trained, monkeypatch):
     (["nowhere"], "nowhere: there is no such file"),
     (["other.safetensors"], "other.safetensors is of another model than this LeNet"),
     (["text.safetensors"], "text.safetensors is not a complete safetensors file"),
-    (["mine.safetensors"], "mine.safetensors: its model is 'mine'; minicnn eval knows lenet, "),
-    (["list.safetensors"], "list.safetensors: its model is ['lenet']; minicnn eval knows lenet, "),
+    (["mine.safetensors"], "mine.safetensors: its model is 'mine'; minicnn knows lenet, "),
+    (["list.safetensors"], "list.safetensors: its model is ['lenet']; minicnn knows lenet, "),
     (["--picture", "a.bmp"], "argument --picture: a.bmp: the name must end in .png or .pdf or .svg"),
     (["--picture", "nowhere/a.png"], "argument --picture: nowhere/a.png could not be written: its directory does not"),
     (["--dataset", "mnist5k", "--data", "x"], "--data has no effect with --dataset mnist5k")])
@@ -101,7 +101,7 @@ def test_a_run_that_is_read_only_gets_no_picture(run, trained, monkeypatch):
 
 
 @pytest.mark.parametrize(("meta", "message"), [
-    ({"model": "vgg"}, "its model is 'vgg'; minicnn eval knows lenet"), ({"model": 3}, "its model is 3; minicnn eval"),
+    ({"model": "vgg"}, "its model is 'vgg'; minicnn knows lenet"), ({"model": 3}, "its model is 3; minicnn knows"),
     ({"model": "mlp", "dataset": "digits"}, "it was trained on 'digits', which minicnn cannot load. Name the"),
     ({"model": "mlp", "dataset": [1]}, "it was trained on .1."), ({"model": "mlp", "dataset": {}}, "trained on {}")])
 def test_metadata_that_do_not_fit_are_the_checkpoints_error(run, meta, message):
