@@ -16,10 +16,10 @@ from .standardization import (
     Standardized,
     affine,
     column,
+    gradient_sums,
+    input_gradient,
     near_one,
     standardized,
-    standardized_gradient,
-    times,
     value_axes,
 )
 
@@ -233,9 +233,9 @@ def _record(rows: Standardized, tensors, scale, offset, axes, name):
                                 for a in (grad, scale))
         with np.errstate(invalid="ignore"):
             inner = np.broadcast_to(g * w, x.shape).reshape(rows.normal.shape)
-            sums = inner.sum((0, 2)), (inner * rows.normal).sum((0, 2))
-            dx = standardized_gradient(inner, rows.normal, *sums)
-            dx = times(dx, [factor for factor in (rows.inverse, rows.unit, lift, unit) if factor is not None])
+            less, slope = (total / max(1, inner.shape[2]) for total in gradient_sums(inner, rows.normal))
+            dx = input_gradient(inner, rows.normal, less, slope,
+                                [factor for factor in (rows.inverse, rows.unit, lift, unit) if factor is not None])
             if dx.size and np.isnan(dx.min()):          # a row that is hidden gets 0: see `arithmetic.shown`
                 dx = np.where((inner == 0).all((0, 2), keepdims=True), 0, dx)
             dw, db = shown(g, g * normal).sum(axes), g.sum(axes)

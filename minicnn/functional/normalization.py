@@ -7,7 +7,7 @@ import numpy as np
 from ..checks import boolean, number
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
-from .standardization import affine, column, near_one, standardized, standardized_gradient, times, value_axes
+from .standardization import affine, column, gradient_sums, input_gradient, near_one, scaled, standardized
 
 
 def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | None,
@@ -62,9 +62,8 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
     running = running_statistics("batch_norm", running_mean, running_var, x.shape[1], training)
     weight, bias = (channel_parameter("batch_norm", name, given, x, default) for name, given, default in (
         ("weight", weight, 1), ("bias", bias, 0)))
-    axes, unit, lift = value_axes(x), None, 1.0
+    count, unit, lift = x.size // x.shape[1] if x.size else 0, None, 1.0
     if training:
-        count = x.size // x.shape[1] if x.size else 0
         if count == 1:
             raise InputError("batch_norm: training needs more than one value per channel, the input has shape "
                              f"{x.shape}")
@@ -76,29 +75,20 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
     else:
         mean, var = (r.astype(np.float64) for r in running)
         inverse = 1 / np.sqrt(var + eps)
-        normal, lift = _normal(x, column(mean, x), column(inverse, x))
+        normal, lift = scaled(x, mean, inverse)
     scale = weight.data
 
     def vjp(grad):
         g, back = (grad, None) if x.dtype == np.float32 else near_one(grad)
-        total, product = g.sum(axes, np.float64), np.multiply(g, normal, dtype=np.float64).sum(axes)
-        dx = standardized_gradient(g, normal, total, product) if training else g
+        total, product = gradient_sums(g, normal)
+        less, slope = (total / count, product / count) if training and count else np.zeros((2, len(total)))
+        factors = [f for f in (scale.astype(np.float64), inverse, unit, back) if f is not None]
+        dx = input_gradient(g, normal, less, slope, factors)
         if back is not None:
             total, product = total * back, product * back
-        dx = times(dx, [f for f in (scale.astype(np.float64), inverse, unit, back) if f is not None])
-        return dx.astype(x.dtype), (product * lift).astype(scale.dtype), total.astype(bias.dtype)
+        return dx, (product * lift).astype(scale.dtype), total.astype(bias.dtype)
     out = affine(normal, lift, column(scale, x), column(bias.data, x))
     return record(out.astype(x.dtype, copy=False), (input, weight, bias), vjp)
-
-
-def _normal(x, mean, inverse):
-    """(x - mean) * inverse in the dtype of x, and 1. Where that leaves the range: the same divided by 2^k, and 2^k."""
-    try:
-        with np.errstate(over="raise"):
-            return ((x - mean) * inverse).astype(x.dtype), 1.0
-    except FloatingPointError:
-        lift = 1.0 if x.dtype == np.float32 else 2.0 ** 100         # float64 has room for any float32
-        return (x / lift - mean / lift) * inverse, lift
 
 
 def move_statistics(running: list[np.ndarray], mean: np.ndarray, var: np.ndarray, unit: np.ndarray | None, count: int,

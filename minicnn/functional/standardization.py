@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..arithmetic.extended import quotient
+from ..passes import standardization as passes
 
 
 class Standardized(NamedTuple):
@@ -26,6 +27,11 @@ class Standardized(NamedTuple):
 
 def standardized(x: np.ndarray, eps: float) -> Standardized:
     """Each channel of x minus its mean, divided by its standard deviation. Without values: mean 0 and var 1."""
+    if x.dtype == np.float32 and x.size:
+        mean, var = passes.moments(x)
+        if np.isfinite(var).all():
+            inverse = 1 / np.sqrt(var + eps)
+            return Standardized(passes.affine(x, mean, inverse, *_one_and_zero(x)), mean, var, inverse, None)
     axes = value_axes(x)
     unit = _unit(x, axes)
     scaled = x if unit is None else x * column(unit, x)
@@ -39,14 +45,41 @@ def standardized(x: np.ndarray, eps: float) -> Standardized:
     return Standardized(normal, mean, var, inverse, unit)
 
 
-def standardized_gradient(grad: np.ndarray, normal: np.ndarray, total: np.ndarray, product: np.ndarray) -> np.ndarray:
-    """The gradient of x from that of `normal`, still without the factor inverse * unit.
+def scaled(x: np.ndarray, mean: np.ndarray, inverse: np.ndarray) -> tuple[np.ndarray, float]:
+    """(x - mean) * inverse in the dtype of x, and 1. Where that leaves the range: the same divided by 2^k, and 2^k."""
+    if x.dtype == np.float32 and x.size:
+        normal = passes.affine(x, mean, inverse, *_one_and_zero(x))
+        if np.isfinite(normal).all():
+            return normal, 1.0
+    mean, inverse = column(mean, x), column(inverse, x)
+    try:
+        with np.errstate(over="raise"):
+            return ((x - mean) * inverse).astype(x.dtype), 1.0
+    except FloatingPointError:
+        lift = 1.0 if x.dtype == np.float32 else 2.0 ** 100         # float64 has room for any float32
+        return (x / lift - mean / lift) * inverse, lift
 
-    total = sum of grad, product = sum of grad * normal, for each channel. Mean and var depend on x too; their parts are
-    subtracted.
+
+def gradient_sums(grad: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums of grad and of grad * normal over each channel, in float64."""
+    if grad.dtype == normal.dtype == np.float32:
+        return passes.gradient_sums(grad, normal)
+    axes = value_axes(normal)
+    return grad.sum(axes, np.float64), np.multiply(grad, normal, dtype=np.float64).sum(axes)
+
+
+def input_gradient(grad: np.ndarray, normal: np.ndarray, less: np.ndarray, slope: np.ndarray,
+                   factors: Sequence[Any]) -> np.ndarray:
+    """(grad - less - normal * slope) times each of the factors, in the dtype of `grad`: the gradient of x.
+
+    less, slope and the factors are numbers for each channel. For a gradient of `standardized`, less = (the sum of
+    grad) / n and slope = (the sum of grad * normal) / n are the parts of the mean and of the var, which depend on x
+    too. n is the number of values of a channel.
     """
-    count = normal.size // normal.shape[1] if normal.size else 1
-    return grad - column(total / count, normal) - normal * column(product / count, normal)
+    if grad.dtype == normal.dtype == np.float32:          # in float64, products of float32 stay in the range
+        factor = np.asarray(math.prod(factors), np.float64)
+        return passes.input_gradient(grad, normal, less, slope, factor)
+    return times(grad - column(less, normal) - normal * column(slope, normal), factors).astype(grad.dtype)
 
 
 def value_axes(x: np.ndarray) -> tuple[int, ...]:
@@ -96,3 +129,7 @@ def affine(normal: np.ndarray, lift: float, scale: np.ndarray, bias: np.ndarray)
             return normal * scale + bias if lift == 1 else quotient([normal, scale, np.asarray(lift)]) + bias
     except FloatingPointError:
         return (quotient([normal, scale, np.asarray(lift / 4)]) + bias / 4) * 4
+
+
+def _one_and_zero(x):
+    return np.ones(x.shape[1], np.float32), np.zeros(x.shape[1], np.float32)

@@ -18,17 +18,21 @@ SHORT = 32                      # elements: shorter blocks take as long as their
 PER_CALL = 32_768               # elements: less work is not worth a call on another thread
 
 
-class Blocks(NamedTuple):
-    """Block b of channel c starts at element c * channel_step + b * block_step of the array, in memory order.
+class Layout(NamedTuple):
+    """How an array (N, C, ...) lies in memory. Block b of channel c starts at c * channel_step + b * block_step.
 
     Attributes
     ----------
+    shape, axes : tuple of int
+        The shape of the array, and its axes in the order in which they lie in memory.
     channels, blocks : int
         `blocks` is the number for each channel.
     channel_step, block_step, length, last : int
-        In elements; each block has `length` elements, but the last one of a channel has `last`.
+        In elements. A block has `length` elements, but the last one of a channel has `last`.
     """
 
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
     channels: int
     blocks: int
     channel_step: int
@@ -36,58 +40,51 @@ class Blocks(NamedTuple):
     length: int
     last: int
 
-    @property
-    def elements(self) -> int:
-        """The number of elements of a channel."""
-        return (self.blocks - 1) * self.length + self.last
+    @classmethod
+    def of(cls, x: np.ndarray) -> Layout:
+        """The layout (N, C, ...) if x lies so and its last axes hold at least SHORT elements. Otherwise (C, ..., N).
 
+        >>> Layout.of(np.zeros((64, 16, 28, 28)))[2:]
+        (16, 64, 784, 12544, 784, 784)
+        >>> Layout.of(np.zeros((16, 28, 28, 64)).transpose(3, 0, 1, 2))[2:]
+        (16, 7, 50176, 8192, 8192, 1024)
+        """
+        images, channels, size = x.shape[0], x.shape[1], math.prod(x.shape[2:])
+        first = tuple(range(x.ndim))
+        last = (*first[1:], 0)
+        if size >= SHORT and x.flags.c_contiguous and not x.transpose(last).flags.c_contiguous:
+            return cls(x.shape, first, channels, images, size, channels * size, size, size)
+        count = images * size
+        blocks = max(1, -(-count // BLOCK))
+        return cls(x.shape, last, channels, blocks, count, BLOCK, min(BLOCK, count), count - (blocks - 1) * BLOCK)
 
-def in_memory_order(x: np.ndarray) -> tuple[np.ndarray, tuple[int, ...]]:
-    """The elements of x (N, C, ...) as a flat array without a copy if there is a known order, and its axes.
+    def flat(self, x: np.ndarray) -> np.ndarray:
+        """An array of this shape as a flat one in this layout. It is a copy only if x lies otherwise in memory."""
+        return np.ascontiguousarray(x.transpose(self.axes)).reshape(-1)
 
-    The known orders are (C, ..., N), and (N, C, ...) if the last axes hold at least SHORT elements. An array in
-    another order is copied to (C, ..., N).
+    def shaped(self, flat: np.ndarray) -> np.ndarray:
+        """The inverse of `flat`."""
+        back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return flat.reshape([self.shape[axis] for axis in self.axes]).transpose(back)
 
-    >>> flat, axes = in_memory_order(np.zeros((4, 2, 64)))
-    >>> flat.shape, axes
-    ((512,), (0, 1, 2))
-    """
-    first = tuple(range(x.ndim))
-    last = (*first[1:], 0)
-    long = x.flags.c_contiguous and math.prod(x.shape[2:]) >= SHORT and not x.transpose(last).flags.c_contiguous
-    axes = first if long else last
-    return np.ascontiguousarray(x.transpose(axes)).reshape(-1), axes
+    def run(self, kernel: Callable, *arrays: np.ndarray) -> None:
+        """Call kernel(start, stop, plan, *arrays) on several threads. Job c * blocks + b is block b of channel c.
 
-
-def blocks_of(shape: tuple[int, ...], axes: tuple[int, ...]) -> Blocks:
-    """The blocks of an array of `shape` (N, C, ...) whose axes lie in memory in the order `axes`.
-
-    >>> blocks_of((64, 16, 28, 28), (0, 1, 2, 3))
-    Blocks(channels=16, blocks=64, channel_step=784, block_step=12544, length=784, last=784)
-    >>> blocks_of((64, 16, 28, 28), (1, 2, 3, 0))
-    Blocks(channels=16, blocks=7, channel_step=50176, block_step=8192, length=8192, last=1024)
-    """
-    images, channels, size = shape[0], shape[1], math.prod(shape[2:])
-    if axes[0] == 0:
-        return Blocks(channels, images, size, channels * size, size, size)
-    count = images * size
-    blocks = -(-count // BLOCK)
-    return Blocks(channels, blocks, count, BLOCK, min(BLOCK, count), count - (blocks - 1) * BLOCK)
-
-
-def run(kernel: Callable, blocks: Blocks, *arrays: np.ndarray) -> None:
-    """Call kernel(start, stop, blocks, *arrays) on several threads; job c * blocks + b is block b of channel c."""
-    plan = np.array(blocks, np.int64)
-    parallel_for(blocks.channels * blocks.blocks, lambda start, stop: kernel(start, stop, plan, *arrays),
-                 1 + PER_CALL // blocks.length)
+        `plan` holds the numbers of the layout from `channels` on.
+        """
+        plan = np.array(self[2:], np.int64)
+        machine = compiled(kernel, *(array.dtype.name for array in arrays))
+        parallel_for(self.channels * self.blocks, lambda start, stop: machine(start, stop, plan, *arrays),
+                     1 + PER_CALL // max(1, self.length))
 
 
 @cache
 def compiled(kernel: Callable, *kinds: str) -> Callable:
-    """The machine code of kernel(start, stop, blocks, *arrays) for one-dimensional arrays of these dtypes.
+    """The machine code of a kernel for flat arrays of these dtypes. It writes to the last array only.
 
     Sums may be added in any order within a block, so that vectors can add them. The order does not depend on the number
     of threads.
     """
-    vectors = [types.Array(getattr(types, kind), 1, "C") for kind in ("int64", *kinds)]
-    return compile_or_load(types.void(types.int64, types.int64, *vectors), kernel, fastmath={"reassoc"})
+    *inputs, out = (types.Array(getattr(types, kind), 1, "C", readonly=True) for kind in ("int64", *kinds))
+    signature = types.void(types.int64, types.int64, *inputs, out.copy(readonly=False))
+    return compile_or_load(signature, kernel, fastmath={"reassoc"})

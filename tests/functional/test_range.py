@@ -190,7 +190,7 @@ SUMS = {                        # operations of 2 million numbers of 0.1 whose r
 def test_long_sums_of_float32(name):
     operation, exact = SUMS[name]
     out, grad = gradient(operation, np.full(LONG, 0.1, np.float32))
-    np.testing.assert_allclose(out, exact, rtol=1e-6)
+    np.testing.assert_allclose(out, exact, rtol=5e-6 if name == "linear" else 1e-6)      # BLAS adds in float32
     assert out.dtype == grad.dtype == np.float32 and np.isfinite(grad).all()
 
 
