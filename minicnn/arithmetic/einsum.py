@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, InputTypeError
+from ..errors import InputError
 from .elementwise import Result
 from .products import product
 from .reductions import sum_over
@@ -48,10 +48,8 @@ def einsum(subscripts: str, operands: Sequence[np.ndarray], times: Callable = np
     return _contract(terms, out_labels, times).astype(dtype, copy=False), vjp
 
 
-def _parse(subscripts: Any, operands):
+def _parse(subscripts, operands):
     """The labels of each operand's axes, and of the result's."""
-    if not isinstance(subscripts, str):
-        raise InputTypeError(f"einsum: the subscripts must be a string such as 'ij,jk->ik', not {subscripts!r}")
     left, arrow, right = subscripts.replace(" ", "").partition("->")
     texts = left.split(",")
     for text in (*texts, right):
@@ -140,9 +138,9 @@ def _pair(first: Term, second: Term, later, times) -> Term:
     y = y.transpose([b.index(n) for n in both + summed + right])
     batch, k = len(both), len(summed)
     rows, columns = x.shape[batch:x.ndim - k], y.shape[batch + k:]
-    inner = int(np.prod(x.shape[x.ndim - k:]))
-    xm = x.reshape(*x.shape[:batch], int(np.prod(rows)), inner)         # (both..., left, summed)
-    ym = y.reshape(*y.shape[:batch], inner, int(np.prod(columns)))      # (both..., summed, right)
+    inner = math.prod(x.shape[x.ndim - k:])
+    xm = x.reshape(*x.shape[:batch], math.prod(rows), inner)         # (both..., left, summed)
+    ym = y.reshape(*y.shape[:batch], inner, math.prod(columns))      # (both..., summed, right)
     with np.errstate(all="ignore"):
         out = product(xm, ym, times) if summed else xm * ym
-    return out.reshape(*x.shape[:batch], *rows, *columns), (*both, *left, *right)
+    return out.reshape((*x.shape[:batch], *rows, *columns)), (*both, *left, *right)

@@ -26,9 +26,10 @@ from .losses import cross_entropy, mse_loss
 from .normalization import batch_norm
 from .padding import pad
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, blur_pool2d, max_pool2d, max_unpool2d
+from .reductions import logsumexp, std, var
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d",
-    "cross_entropy", "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "logsigmoid", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "relu", "sigmoid", "tanh",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
+    "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear", "log_softmax",
+    "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "relu", "sigmoid", "std", "tanh", "var",
 ]

@@ -119,6 +119,8 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max:
 
 
 def _einsum(subscripts, *operands):
+    if not isinstance(subscripts, str):
+        raise InputTypeError(f"einsum: the subscripts must be a string such as 'ij,jk->ik', not {subscripts!r}")
     return "einsum", lambda *arrays: arithmetic.einsum(subscripts, arrays, blas.matmul), operands
 
 

@@ -57,7 +57,10 @@ def call(function: Callable, name: str, args: tuple, kwargs: dict[str, Any], rec
     adapter = RECORDED.get(function)
     if adapter is not None and _fits(adapter, args, kwargs):
         made = adapter(*args, **kwargs)
-        return [record(*operation) for operation in made] if isinstance(made, list) else record(*made)
+        several = isinstance(made, list)
+        if any(isinstance(value, Conversions) for value in (made[0] if several else made)[2]):
+            return [record(*operation) for operation in made] if several else record(*made)
+        return function(*data_of(args), **data_of(kwargs))       # the Tensor is an np.where's condition
     if function not in CONSTANT and not _gives_truth(function) and any(
             t._recorded for t in _tensors((args, kwargs))):
         raise InputTypeError(_refusal(function, name, adapter, kwargs))

@@ -5,6 +5,7 @@ import pytest
 from scipy import special
 
 from minicnn import Tensor
+from minicnn import functional as F
 
 from .samples import OPS, NotCompared, accepted_errors, compare_samples
 
@@ -20,20 +21,20 @@ def no_dtype(dtype):
         raise NotCompared("minicnn has no dtype of a result")
 
 
-def spread(method):
-    """var and std: PyTorch divides by n - 1, NumPy by n."""
+def spread(function):
+    """var and std; PyTorch has `unbiased` for the correction too, also as second argument."""
     def adapter(x, dim=None, unbiased=None, *, correction=None, keepdim=False):
         if isinstance(dim, bool):
             dim, unbiased = None, dim
-        ddof = correction if correction is not None else 1 if unbiased is None else int(unbiased)
-        return method(x, axes(dim), ddof=ddof, keepdims=keepdim)
+        given = correction if correction is not None else 1 if unbiased is None else int(unbiased)
+        return function(x, axes(dim), correction=given, keepdim=keepdim)
     return adapter
 
 
-def with_mean(method):
+def with_mean(function):
     def adapter(x, dim=None, unbiased=None, *, correction=None, keepdim=False):
         mean = None if isinstance(dim, bool) else axes(dim)
-        return spread(method)(x, dim, unbiased, correction=correction, keepdim=keepdim), x.mean(mean, keepdim)
+        return spread(function)(x, dim, unbiased, correction=correction, keepdim=keepdim), x.mean(mean, keepdim)
     return adapter
 
 
@@ -129,10 +130,10 @@ OPERATIONS = {
     "min/reduction_no_dim": lambda x: x.min(), "amin": lambda x, dim=None, keepdim=False: x.min(axes(dim), keepdim),
     "argmax": lambda x, dim=None, keepdim=False: x.argmax(dim, keepdim),
     "argmin": lambda x, dim=None, keepdim=False: x.argmin(dim, keepdim),
-    "var": spread(Tensor.var), "std": spread(Tensor.std), "var/unbiased": spread(Tensor.var),
-    "std/unbiased": spread(Tensor.std), "var_mean": with_mean(Tensor.var), "std_mean": with_mean(Tensor.std),
-    "var_mean/unbiased": with_mean(Tensor.var), "std_mean/unbiased": with_mean(Tensor.std),
-    "logsumexp": lambda x, dim, keepdim=False: x.logsumexp(axes(dim), keepdim),
+    "var": spread(F.var), "std": spread(F.std), "var/unbiased": spread(F.var),
+    "std/unbiased": spread(F.std), "var_mean": with_mean(F.var), "std_mean": with_mean(F.std),
+    "var_mean/unbiased": with_mean(F.var), "std_mean/unbiased": with_mean(F.std),
+    "logsumexp": F.logsumexp,
     "prod": prod, "cumsum": cumsum,
     "expm1": np.expm1, "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "erf": special.erf, "sign": sign,
     "squeeze/multiple": squeeze, "transpose": transpose,

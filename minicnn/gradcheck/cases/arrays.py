@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy import special
 
+from ... import functional as F
 from ...tensor import Tensor
 from .operation import LINEAR, SMOOTH
 
@@ -36,14 +37,19 @@ def functions(rng: np.random.Generator) -> Iterator[tuple]:
 
 def statistics(rng: np.random.Generator) -> Iterator[tuple]:
     a, cube = (3, 4), (2, 3, 4)
-    for name, method in (("var", Tensor.var), ("std", Tensor.std)):
+    for name in ("var", "std"):
+        method = getattr(Tensor, name)
         yield name, "", method, (a,), SMOOTH
         yield name, "axes, ddof=1", lambda x, m=method: m(x, (0, -1), ddof=1), (cube,), SMOOTH
         yield name, "keepdims", lambda x, m=method: m(x, 1, keepdims=True), (cube,), SMOOTH
-    for name, method in (("prod", Tensor.prod), ("logsumexp", Tensor.logsumexp)):
+    for name in ("prod", "logsumexp"):
+        method = getattr(Tensor, name)
         yield name, "", method, (a,), SMOOTH
         yield name, "axes", lambda x, m=method: m(x, (0, -1)), (cube,), SMOOTH
         yield name, "keepdims", lambda x, m=method: m(x, 1, keepdims=True), (cube,), SMOOTH
+    yield "logsumexp", "functional", lambda x: F.logsumexp(x, 1, True), (a,), SMOOTH
+    yield "var", "functional", lambda x: F.var(x, 0, keepdim=True), (a,), SMOOTH
+    yield "std", "functional", lambda x: F.std(x, correction=0.5), (a,), SMOOTH
     yield "cumsum", "", Tensor.cumsum, (a,), LINEAR
     yield "cumsum", "axis=1", lambda x: x.cumsum(1), (cube,), LINEAR
     yield "einsum", "matrices", lambda x, y: np.einsum("ij,jk->ki", x, y), ((2, 3), (3, 4)), LINEAR
