@@ -18,7 +18,22 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 5. A one-cycle schedule of one step uses max_lr.
 """
 
-from .activations import leaky_relu, log_softmax, logsigmoid, relu, sigmoid, tanh
+from .activations import (
+    elu,
+    gelu,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    prelu,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+    tanh,
+)
 from .convolution import conv2d
 from .group_normalization import group_norm, instance_norm, layer_norm
 from .linear import dropout, flatten, linear
@@ -30,6 +45,7 @@ from .reductions import logsumexp, std, var
 
 __all__ = [
     "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
-    "dropout", "flatten", "group_norm", "instance_norm", "layer_norm", "leaky_relu", "linear", "log_softmax",
-    "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "relu", "sigmoid", "std", "tanh", "var",
+    "dropout", "elu", "flatten", "gelu", "group_norm", "hardtanh", "instance_norm", "layer_norm", "leaky_relu",
+    "linear", "log_softmax", "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "prelu",
+    "relu", "relu6", "sigmoid", "silu", "softmax", "softplus", "std", "tanh", "var",
 ]

@@ -1,7 +1,22 @@
 """Layers: modules that own parameters. Names, argument order, defaults and initialisation are PyTorch's."""
 
 from . import init, utils
-from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
+from .activations import (
+    ELU,
+    GELU,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from .convolution import Conv2d, conv_relu
 from .layers import Dropout, Flatten, Linear
 from .losses import CrossEntropyLoss, MSELoss
@@ -12,7 +27,8 @@ from .pooling import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, BlurPool2d
 
 __all__ = [
     "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "BlurPool2d", "Conv2d",
-    "CrossEntropyLoss", "Dropout", "Flatten", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "LayerNorm",
-    "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d", "MaxUnpool2d", "Module", "Parameter",
-    "ReLU", "Sequential", "Sigmoid", "Tanh", "conv_relu", "init", "utils",
+    "CrossEntropyLoss", "Dropout", "ELU", "Flatten", "GELU", "GroupNorm", "Hardtanh", "InstanceNorm1d",
+    "InstanceNorm2d", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax", "MSELoss", "MaxPool2d",
+    "MaxUnpool2d", "Module", "PReLU", "Parameter", "ReLU", "ReLU6", "Sequential", "SiLU", "Sigmoid", "Softmax",
+    "Softplus", "Tanh", "conv_relu", "init", "utils",
 ]

@@ -9,6 +9,8 @@ from minicnn.conv import algorithms
 
 ELEMENTWISE = {
     "relu": F.relu, "leaky_relu": F.leaky_relu, "tanh": F.tanh, "sigmoid": F.sigmoid, "logsigmoid": F.logsigmoid,
+    "prelu": lambda x: F.prelu(x, np.ones(1)), "hardtanh": F.hardtanh, "relu6": F.relu6, "elu": F.elu, "silu": F.silu,
+    "gelu": F.gelu, "gelu, tanh": lambda x: F.gelu(x, "tanh"), "softplus": F.softplus, "softmax": F.softmax,
     "log_softmax": F.log_softmax, "dropout": lambda x: F.dropout(x, rng=np.random.default_rng(0)),
     "mse_loss": lambda x: F.mse_loss(x, x.data + 1, "none"), "flatten": F.flatten,
 }

@@ -31,6 +31,10 @@ NORM = nn.BatchNorm2d(2, 1e-3, dtype=np.float64).eval()
 LABELS = np.random.default_rng(1).integers(0, 2, (3, 7, 8))
 SAME = [
     (nn.ReLU(), F.relu), (nn.LeakyReLU(0.3), lambda x: F.leaky_relu(x, 0.3)), (nn.Tanh(), F.tanh),
+    (nn.SiLU(), F.silu), (nn.GELU("tanh"), lambda x: F.gelu(x, "tanh")), (nn.ELU(2), lambda x: F.elu(x, 2)),
+    (nn.Softplus(2, 1), lambda x: F.softplus(x, 2, 1)), (nn.Hardtanh(0, 0.5), lambda x: F.hardtanh(x, 0, 0.5)),
+    (nn.ReLU6(), F.relu6), (nn.PReLU(2, 0.5), lambda x: F.prelu(x, [0.5, 0.5])),
+    (nn.Softmax(1), lambda x: F.softmax(x, 1)),
     (nn.Sigmoid(), F.sigmoid), (nn.LogSoftmax(1), lambda x: F.log_softmax(x, 1)),
     (nn.Flatten(1, 2), lambda x: F.flatten(x, 1, 2)), (nn.Dropout(0.5).eval(), lambda x: F.dropout(x, training=False)),
     (LINEAR, lambda x: F.linear(x, LINEAR.weight, LINEAR.bias)),
@@ -53,7 +57,9 @@ def test_a_layer_is_the_function_of_its_name_with_its_arguments(layer, function,
     (nn.Conv2d(1, 2, 3, 2, 1, bias=False), "Conv2d(1, 2, kernel_size=(3, 3), stride=(2, 2), padding=1, bias=False)"),
     (nn.Linear(2, 3, bias=False), "Linear(2, 3, bias=False)"),
     (nn.LeakyReLU(), "LeakyReLU(negative_slope=0.01)"),
-    (nn.Dropout(0.3), "Dropout(p=0.3)"),
+    (nn.Dropout(0.3), "Dropout(p=0.3)"), (nn.PReLU(3), "PReLU(num_parameters=3)"), (nn.ELU(), "ELU(alpha=1.0)"),
+    (nn.GELU(), "GELU(approximate='none')"), (nn.Softplus(2), "Softplus(beta=2.0, threshold=20.0)"),
+    (nn.Hardtanh(), "Hardtanh(min_val=-1.0, max_val=1.0)"), (nn.Softmax(1), "Softmax(dim=1)"), (nn.ReLU6(), "ReLU6()"),
     (nn.BatchNorm2d(4), "BatchNorm2d(4)"),
 ])
 def test_repr(module, text):

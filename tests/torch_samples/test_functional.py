@@ -1,5 +1,6 @@
 """The operations of `minicnn.functional`, but those of images: see test_images."""
 
+import numpy as np
 import pytest
 
 from minicnn import functional as F
@@ -20,6 +21,12 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     return F.batch_norm(x, *running, weight, bias, training, momentum, eps)
 
 
+def no_nan(x):
+    if np.isnan(x.data).any():
+        raise NotCompared("PyTorch's derivative at NaN depends on the place in the array")
+    return x
+
+
 def above_zero(eps):
     if eps <= 0:
         raise NotCompared("eps must be above 0")
@@ -38,6 +45,15 @@ OPERATIONS = {
     "tanh": F.tanh,
     "sigmoid": F.sigmoid,
     "nn.functional.logsigmoid": F.logsigmoid,
+    "softmax": lambda x, dim: F.softmax(x, dim),
+    "nn.functional.gelu": lambda x, approximate="none": F.gelu(x, approximate),
+    "nn.functional.silu": lambda x, inplace=False: F.silu(x),
+    "nn.functional.elu": lambda x, alpha=1.0, inplace=False: F.elu(no_nan(x), alpha),
+    "nn.functional.softplus": F.softplus,
+    "nn.functional.hardtanh": lambda x, min_val=-1.0, max_val=1.0, inplace=False: F.hardtanh(
+        no_nan(x), min_val, max_val),
+    "nn.functional.relu6": lambda x, inplace=False: F.relu6(no_nan(x)),
+    "nn.functional.prelu": F.prelu,
     "log_softmax": lambda x, dim: F.log_softmax(x, dim),
     "nn.functional.linear": F.linear,
     "flatten": F.flatten,

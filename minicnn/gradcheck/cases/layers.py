@@ -21,6 +21,19 @@ def activations(rng: np.random.Generator) -> Iterator[tuple]:
     yield "relu", "", F.relu, (a,), SMOOTH
     yield "leaky_relu", "", F.leaky_relu, (a,), SMOOTH
     yield "leaky_relu", "negative_slope=0.3", lambda x: F.leaky_relu(x, 0.3), (a,), SMOOTH
+    yield "prelu", "", F.prelu, (a, (1,)), SMOOTH
+    yield "prelu", "a slope for each channel", F.prelu, ((3, 4, 2), (4,)), SMOOTH
+    yield "hardtanh", "", lambda x: F.hardtanh(x, -0.4, 0.7), (a,), SMOOTH
+    yield "relu6", "", lambda x: F.relu6(x * 8), (a,), SMOOTH
+    yield "elu", "", F.elu, (a,), SMOOTH
+    yield "elu", "alpha=0.3", lambda x: F.elu(x, 0.3), (a,), SMOOTH
+    yield "silu", "", F.silu, (a,), SMOOTH
+    yield "gelu", "", F.gelu, (a,), SMOOTH
+    yield "gelu", "tanh", lambda x: F.gelu(x, "tanh"), (a,), SMOOTH
+    yield "softplus", "", F.softplus, (a,), SMOOTH
+    yield "softplus", "beta=3, threshold=1", lambda x: F.softplus(x, 3, 1), (a,), SMOOTH
+    yield "softmax", "", F.softmax, (a,), SMOOTH
+    yield "softmax", "dim=0", lambda x: F.softmax(x, 0), (a,), SMOOTH
 
 
 def layers(rng: np.random.Generator) -> Iterator[tuple]:
