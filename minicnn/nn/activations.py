@@ -35,7 +35,9 @@ class LeakyReLU(Module):
 
 
 class PReLU(Module):
-    """`functional.prelu` with learned slopes, one for each of `num_parameters` channels, or 1 for all. They start at init.
+    """`functional.prelu` with learned slopes: one for each of `num_parameters` channels, or 1 for all.
+
+    The slopes start at `init`.
 
     >>> PReLU(2)
     PReLU(num_parameters=2)
