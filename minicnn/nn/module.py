@@ -1,7 +1,8 @@
-"""Module and Sequential: how layers own their parameters, name them, and save and load their state."""
+"""Module: how layers own their parameters, name them, and save and load their state."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any, NamedTuple, Self
@@ -14,6 +15,8 @@ from ..errors import InputError, InputTypeError
 from ..tensor import Tensor  # noqa: F401 (for the examples)
 from .parameter import Parameter
 from .state import load_arrays
+
+UNORDERED = (set, frozenset, deque)              # containers whose elements a module does not find
 
 
 class Window(NamedTuple):
@@ -58,7 +61,7 @@ class Module:
 
     Examples
     --------
-    >>> from minicnn.nn import ReLU
+    >>> from minicnn.nn import ReLU, Sequential
     >>> class Scale(Module):
     ...     def __init__(self):
     ...         self.factor = Parameter(np.float32(2))
@@ -170,6 +173,10 @@ class Module:
             raise InputTypeError(
                 f"{type(self).__name__}.{name} is a Parameter; a {type(value).__name__} in its place would "
                 f"not be trained. Write {name} = Parameter(...), or change {name}.data[...]")
+        if isinstance(value, UNORDERED) and any(isinstance(one, (Module, Parameter)) for one in value):
+            raise InputTypeError(f"{type(self).__name__}.{name} is a {type(value).__name__} of modules or parameters, "
+                                 "which would have no names, and would not be trained: use a list, a dict, ModuleList "
+                                 "or ModuleDict")
         super().__setattr__(name, value)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
@@ -284,7 +291,11 @@ class Module:
 
     def _members(self):
         """(name, value) of the attributes, and of the elements of lists, tuples and dicts."""
-        return _flattened((name, value) for name, value in vars(self).items() if name != "_forward_hooks")
+        return _flattened(self._attributes())
+
+    def _attributes(self):
+        """(name, value) of the attributes; a container has its modules instead of the list or dict that holds them."""
+        return ((name, value) for name, value in vars(self).items() if name != "_forward_hooks")
 
     def _state(self):
         for name, parameter in self.named_parameters():
@@ -315,31 +326,3 @@ def prefixed(prefix: str, name: str) -> str:
     ('conv1.weight', 'weight')
     """
     return f"{prefix}.{name}" if prefix else name
-
-
-class Sequential(Module):
-    """Modules one after the other, named "0", "1", ..."""
-
-    def __init__(self, *modules: Module) -> None:
-        for i, module in enumerate(modules):
-            if not isinstance(module, Module):
-                what = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
-                raise InputTypeError(
-                    f"Sequential: argument {i} is {what}, not a Module: give modules one by one, as in "
-                    "Sequential(Linear(2, 3), ReLU())")
-            setattr(self, str(i), module)
-
-    def forward(self, x: Any) -> Any:
-        for module in self:
-            x = module(x)
-        return x
-
-    def __iter__(self) -> Iterator[Module]:
-        return (module for _, module in self._children())
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self)
-        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]

@@ -57,8 +57,9 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
     The model runs on zeros in evaluation mode, but for convolutions only the shapes are computed. The model is not
-    changed. A layer that is called twice has two entries. The receptive field r is that of a chain of layers:
-    r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input. A layer with several inputs counts by its first.
+    changed. A layer that is called twice has two entries. The receptive field r is that of the layers on the way to a
+    layer: r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input. A layer with several inputs counts by its
+    first. If no layer has made the input, as after a sum, the layer counts by the call before it.
 
     Parameters
     ----------
@@ -91,10 +92,12 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
     with evaluating(model), recorded_calls(model) as calls, shapes_only(), no_grad():
         model(*given)
     layers, field = [], _Field((1, 1), (1, 1))
+    fields = {id(one): field for one in given}          # of inputs and outputs so far; `calls` keeps them alive
     counted: set[int] = set()
     for name, module, inputs, out in calls:
         in_shape = _shape(name, "takes", inputs)
-        field = field.through(module.window(in_shape))
+        field = fields.setdefault(id(_first_tensor(inputs)), field).through(module.window(in_shape))
+        fields[id(_first_tensor(out))] = field
         new = {id(parameter): parameter.size for parameter in module.parameters() if id(parameter) not in counted}
         counted |= new.keys()
         geometry = module.geometry(in_shape)

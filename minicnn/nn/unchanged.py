@@ -105,7 +105,7 @@ def _used_by(function):
 def _of_module(module):
     """A function that gives a module its mode, parameters and buffers back."""
     training, own_mode = module.training, "training" in vars(module)
-    own = [value for value in vars(module).values() if isinstance(value, Parameter)]
+    own = [value for _, value in module._members() if isinstance(value, Parameter)]
     parameters = [(one, one.data, one.data.copy(), one.grad, None if one.grad is None else one.grad.copy(),
                    one.requires_grad) for one in own]
     buffers = [(name, array, array.copy() if isinstance(array, np.ndarray) else array)

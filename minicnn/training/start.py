@@ -70,8 +70,8 @@ def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: boo
     """
     parameters = dict(model.named_parameters())
     if not any(parameter.requires_grad for parameter in parameters.values()):
-        raise InputError(f"fit: {type(model).__name__} has no parameters" + (" that require a gradient" if parameters
-                         else "; layers in a Python list are not found: use Sequential, or one attribute for each"))
+        raise InputError(f"fit: {type(model).__name__} has no parameters" +
+                         " that require a gradient" * bool(parameters))
     if fresh:
         check_finite(f"fit: {type(model).__name__}", {name: one.data for name, one in parameters.items()})
     images, labels = list(loader.batches(len(loader) - 1))[0]

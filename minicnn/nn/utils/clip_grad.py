@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..checks import boolean, number
-from ..errors import InputError, InputTypeError, StateError
-from ..tensor import Tensor
+from ...checks import boolean, number
+from ...errors import InputError, InputTypeError, StateError
+from ...tensor import Tensor
 
 
 def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
