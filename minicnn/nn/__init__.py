@@ -17,7 +17,6 @@ from .activations import (
     Softplus,
     Tanh,
 )
-from .activations import LeakyReLU, LogSigmoid, LogSoftmax, ReLU, Sigmoid, Tanh
 from .containers import Identity, ModuleDict, ModuleList, Residual, Sequential
 from .convolution import Conv2d, conv_relu
 from .layers import Dropout, Flatten, Linear
