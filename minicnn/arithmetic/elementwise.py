@@ -68,13 +68,13 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
 
 def times(grad: np.ndarray, local: np.ndarray) -> np.ndarray:
     """grad * local, for a vjp."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         return shown(grad, grad * local)
 
 
 def over(grad: np.ndarray, divisor: np.ndarray) -> np.ndarray:
     """grad / divisor, for a vjp."""
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         return shown(grad, grad / divisor)
 
 
@@ -116,7 +116,7 @@ def _times_exp(grad, x, power):
     odd = out_of_range(power, x)
     if not odd.any():
         return times(grad, power)
-    half = np.exp(x / 2)
+    half = _quiet(np.exp, x / 2)
     return shown(grad, np.where(odd, quotient([half, grad, half]), times(grad, power)))
 
 
@@ -158,7 +158,8 @@ def cos(x: np.ndarray) -> Result:
 def erf(x: np.ndarray) -> Result:
     """The error function, 2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x; d = 2 / sqrt(pi) e^(-x^2) dx."""
     def vjp(grad):
-        half = _quiet(np.exp, -x * (x / 2))       # its square may underflow where the product with grad does not
+        # The square of e^(-x^2 / 2) may underflow where the product with grad does not.
+        half = _quiet(lambda x: np.exp(-x * (x / 2)), x)
         return (shown(grad, quotient([half, grad, half, x.dtype.type(2 / math.sqrt(math.pi))])),)
     return special.erf(x), vjp
 
