@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
 from ..checks import is_integer
 from ..conv import choose
 from ..errors import InputError, InputTypeError
@@ -18,6 +16,7 @@ from ..functional.convolution import shapes_only
 from ..tensor import Tensor
 from .calls import evaluating, recorded_calls
 from .module import Module
+from .receptive_field import Field, Fields
 from .unchanged import looking
 
 MOST = 1 << 40                                    # numbers of an input
@@ -57,9 +56,9 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
     The model runs on zeros in evaluation mode, but for convolutions only the shapes are computed. The model is not
-    changed. A layer that is called twice has two entries. The receptive field r is that of the layers on the way to a
-    layer: r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input. A layer with several inputs counts by its
-    first. If no layer has made the input, as after a sum, the layer counts by the call before it.
+    changed. A layer that is called twice has two entries. The receptive field r grows with each layer,
+    r -> r + (span - 1) j, j -> j stride, from r = j = 1 at the input. Where branches meet, as in a residual block, the
+    largest field counts. An operation that is no layer counts as one pixel.
 
     Parameters
     ----------
@@ -88,16 +87,16 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
     if not isinstance(model, Module):
         raise InputTypeError(f"summarize: the model must be a Module, not {model!r}")
     dtype = next((p.dtype for p in model.parameters()), np.dtype(np.float32))
-    given = [Tensor(np.zeros(shape, dtype)) for shape in _shapes(input_shape)]
-    with evaluating(model), recorded_calls(model) as calls, shapes_only(), no_grad():
+    given = [Tensor(np.zeros(shape, dtype), requires_grad=True) for shape in _shapes(input_shape)]
+    with evaluating(model), recorded_calls(model) as calls, shapes_only():
         model(*given)
-    layers, field = [], _Field((1, 1), (1, 1))
-    fields = {id(one): field for one in given}          # of inputs and outputs so far; `calls` keeps them alive
+    layers, field, fields = [], Field(), Fields(given)
     counted: set[int] = set()
     for name, module, inputs, out in calls:
         in_shape = _shape(name, "takes", inputs)
-        field = fields.setdefault(id(_first_tensor(inputs)), field).through(module.window(in_shape))
-        fields[id(_first_tensor(out))] = field
+        field = (fields.of(_tensors(inputs)) or field).through(module.window(in_shape))
+        for tensor in _tensors(out):
+            fields.set(tensor, field)
         new = {id(parameter): parameter.size for parameter in module.parameters() if id(parameter) not in counted}
         counted |= new.keys()
         geometry = module.geometry(in_shape)
@@ -105,31 +104,6 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
         layers.append(LayerSummary(name, repr(module), _shape(name, "returns", out)[1:], sum(new.values()),
                                    module.multiply_adds(in_shape), field.size, algorithm))
     return layers
-
-
-@dataclass(frozen=True)
-class _Field:
-    """The receptive field after some layers, and the distance of neighbouring fields, in pixels of the input.
-
-    After a layer that enlarges the image both may be fractions. The field of the pixel that sees most is rounded up.
-    """
-
-    span: tuple[int | Fraction, int | Fraction] | None
-    jump: tuple[int | Fraction, int | Fraction]
-
-    @property
-    def size(self):
-        if self.span is None:
-            return None
-        rows, columns = map(math.ceil, self.span)
-        return rows if rows == columns else (rows, columns)
-
-    def through(self, window):
-        """The field after one more layer."""
-        if window is None or self.span is None:
-            return _Field(None, self.jump)
-        return _Field(tuple(r + (w - 1) * j for r, w, j in zip(self.span, window.span, self.jump, strict=True)),
-                      tuple(j * s for j, s in zip(self.jump, window.stride, strict=True)))
 
 
 def _shapes(given):
@@ -147,18 +121,20 @@ def _shapes(given):
 
 def _shape(name: str, what: str, value: Any) -> tuple[int, ...]:
     """The shape of the first Tensor in the inputs or the output of a layer."""
-    found = _first_tensor(value)
+    found = next(_tensors(value), None)
     if found is None:
         raise InputError(f"summarize: the layer {name!r} {what} {_kind(value)} and no Tensor: let it take and return "
                          "Tensors, or tuples, lists or dicts of Tensors")
     return found.shape
 
 
-def _first_tensor(value):
+def _tensors(value):
+    """The Tensors and arrays in a value: itself, or those in a tuple, list or dict."""
     if isinstance(value, (Tensor, np.ndarray)):
-        return value
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
-    return next((found for one in inside if (found := _first_tensor(one)) is not None), None)
+        yield value
+    elif isinstance(value, (dict, tuple, list)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _tensors(one)
 
 
 def _kind(value):

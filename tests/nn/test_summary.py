@@ -6,7 +6,7 @@ import pytest
 from minicnn import Tensor, nn
 from minicnn import functional as F
 from minicnn.conv import algorithms
-from minicnn.models import MLP, GlobalLeNet, LeNet
+from minicnn.models import MLP, GlobalLeNet, LeNet, small_resnet
 from minicnn.nn.calls import evaluating, recorded_calls
 from minicnn.nn.summary import summarize
 
@@ -265,3 +265,34 @@ FLAT = Tensor(np.zeros((1, 1, 4, 4), np.float32))
 def test_what_cannot_be_summarised_is_named(model, shape, message):
     with pytest.raises((ValueError, TypeError), match=message):
         summarize(model, shape)
+
+
+class Branches(nn.Module):
+    """A 3x3 convolution of stride 2 and a 1x1 one beside it, their sum, and a 3x3 convolution of both."""
+
+    def __init__(self):
+        self.long, self.short = nn.Conv2d(1, 2, 3, 2, 1), nn.Conv2d(1, 2, 1, 2)
+        self.norm, self.relu, self.last = nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1)
+
+    def forward(self, x):
+        return self.last(self.relu(self.norm(self.long(x)) * 2 + self.short(x)))
+
+
+def test_the_field_of_a_sum_of_branches_is_the_largest():
+    layers = {layer.name: layer.receptive_field for layer in summarize(Branches(), (1, 1, 9, 9))}
+    assert layers == {"long": 3, "norm": 3, "short": 1, "relu": 3, "last": 7}
+    layers = {layer.name: layer.receptive_field for layer in summarize(small_resnet(), (1, 1, 28, 28))}
+    assert layers["layer1.2.relu2"] == layers["layer2.0.downsample.1"] == 29
+    assert layers["layer2.0.conv1"] == 29 + 2 * 2 and layers["layer2.2.relu2"] == 33 + 5 * 2 * 4
+
+
+def test_the_field_is_what_a_pixel_depends_on(rng):
+    model = Branches().eval()
+    x = images(rng, 1, 1, 31, 31)
+    x.requires_grad = True
+    out = model(x)
+    cotangent = np.zeros(out.shape)
+    cotangent[0, 0, 8, 8] = 1
+    out.backward(cotangent)
+    rows, columns = np.nonzero(x.grad[0, 0])
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (7, 7)
