@@ -63,11 +63,11 @@ def description(name: str, sizes: dict[str, Any]) -> dict[str, Any]:
 
 def sizes_of_data(data: Any) -> dict[str, Any]:
     """The sizes of a Dataset, as arguments of a network."""
-    from ..data import DataLoader
-    images, _ = next(iter(DataLoader(data.train_images[:1], data.train_labels[:1], 1)))
+    images = data.train_images
     labels = (data.train_labels, data.val_labels, data.test_labels)
-    classes = 1 + max(int(np.max(part, initial=0)) for part in labels if part is not None)
-    return {"in_channels": images.shape[1], "num_classes": classes, "image_size": tuple(images.shape[2:])}
+    numbers = 1 + max(int(np.max(part, initial=0)) for part in labels if part is not None)
+    classes = len(data.class_names) if data.class_names is not None else numbers
+    return {"in_channels": 3 if images.ndim == 4 else 1, "num_classes": classes, "image_size": images.shape[1:3]}
 
 
 def make_network(described: dict[str, Any], rng: np.random.Generator | None = None, where: object = "",

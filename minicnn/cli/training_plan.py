@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InputError
+from .data_choice import OWN, DataChoice, load_again
 
 EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
 DRY_RUN = 256                           # images of a dry run
-AUGMENT = {"none": 0, "shift": 2}       # --augment: the field max_shift of Settings, in pixels
+AUGMENT = ("max_shift", "augment")      # fields of Settings for which --augment stands
+SHIFT = 2                               # pixels of --augment shift: the field max_shift of Settings
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
 
 
@@ -28,6 +30,7 @@ class TrainingPlan(NamedTuple):
     out: Path
     saved: Any                          # the Checkpoint of a resumed run, or None
     dry_run: bool
+    remembered: dict[str, Any]          # what the checkpoint keeps of the choice of the data
 
     @property
     def model(self) -> str:
@@ -37,26 +40,28 @@ class TrainingPlan(NamedTuple):
 
 def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     """The plan of a new run, with the data loaded. Nothing is made yet."""
-    from ..data import load
     from ..training import check_writable
     from .networks import description, sizes_of_data
     if arguments.out is None:
         check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
-    data = load(arguments.dataset, arguments.data)
+    choice = DataChoice.of(arguments)
+    data = choice.load(arguments.quiet)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
     settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
     out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
     network = description(arguments.model, sizes_of_data(data))
-    return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run)
+    return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run,
+                        choice.remembered())
 
 
 def _given_settings(arguments, epochs):
     """The Settings with the value of every option. `epochs` is the default of that option."""
     from ..training import Settings
-    values = {field.name: getattr(arguments, field.name) for field in fields(Settings) if field.name != "max_shift"}
-    values["max_shift"] = AUGMENT[arguments.augment]
+    values = {field.name: getattr(arguments, field.name) for field in fields(Settings) if field.name not in AUGMENT}
+    values["max_shift"] = SHIFT if "shift" in arguments.augment else 0
+    values["augment"] = tuple(name for name in arguments.augment if name != "shift")
     values["epochs"] = epochs if values["epochs"] is None else values["epochs"]
     return Settings(**values)
 
@@ -65,7 +70,6 @@ def _given_settings(arguments, epochs):
 def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
     """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
     from ..checkpoint import load
-    from ..data import load as load_data
     from ..training import LAST, claimed
     from .networks import NETWORK, sizes_of_data
     out = Path(arguments.resume)
@@ -78,13 +82,10 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
         if saved.optimizer is None or not saved.meta.keys() >= RUN:
             raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
         meta, settings = saved.meta, _settings_of(saved)
-        if arguments.data is not None and meta["dataset"] == "mnist5k":
-            raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
-                             "out")
-        data = load_data(meta["dataset"], arguments.data)
+        data = load_again(saved, arguments.data, arguments.data_dir, arguments.quiet)
         network = {"model_options": sizes_of_data(data), **{name: meta[name] for name in NETWORK if name in meta}}
         yield TrainingPlan(network, meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
-                           saved, meta["dry_run"])
+                           saved, meta["dry_run"], {OWN: meta[OWN]} if OWN in meta else {})
 
 
 def _settings_of(saved):

@@ -1,4 +1,4 @@
-"""MNIST, Fashion-MNIST, 5,000 embedded digits, and a loader of batches.
+"""Images to train on: MNIST, Fashion-MNIST, 5,000 embedded digits, your own pictures; and a loader of batches.
 
 >>> digits = load("mnist5k")
 >>> images, labels = next(iter(DataLoader(digits.train_images, digits.train_labels)))
@@ -7,11 +7,19 @@
 """
 
 from ..files import cache_dir
-from .dataset import DATASETS, Dataset, FileRecord, describe, load
+from .augment import AUGMENTATIONS
+from .dataset import Dataset, FileRecord
 from .download import UnavailableError
 from .idx import DataError, read_idx, read_images, read_labels
-from .images import MEAN, STD, normalize, shift_images
+from .images import crop_images, flip_images, normalize, rotate_images, shift_images
+from .lazy import LazyImages
 from .loader import DataLoader
+from .names import DATASETS, describe, load
+from .rules import MEAN, STD, Rules
+from .sources.folder import MixedColoursError, load_folder, load_pictures
+from .sources.pictures import read_picture
 
-__all__ = ["DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord", "UnavailableError",
-           "cache_dir", "describe", "load", "normalize", "read_idx", "read_images", "read_labels", "shift_images"]
+__all__ = ["AUGMENTATIONS", "DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord",
+           "LazyImages", "MixedColoursError", "Rules", "UnavailableError", "cache_dir", "crop_images", "describe",
+           "flip_images", "load", "load_folder", "load_pictures", "normalize", "read_idx", "read_images",
+           "read_labels", "read_picture", "rotate_images", "shift_images"]

@@ -1,29 +1,33 @@
-"""DataLoader: batches of a dataset. An explicit random generator shuffles and shifts the images."""
+"""DataLoader: batches of a dataset. An explicit random generator shuffles and changes the images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 
-from ..checks import generator, integer, unmasked
+from ..checks import boolean, generator, integer, unmasked
 from ..errors import InputError
-from .images import normalize, shift_images
+from .augment import Changes, check_augment
+from .images import check_channels, normalize
+from .lazy import LazyImages, blocks, in_memory, one_ahead
+from .rules import Rules
 
 
 class DataLoader:
     """Batches of images and labels, as an iterable.
 
-    A pass draws all its random numbers when it starts: first the order of the images, then the shift of each image.
+    A pass draws all its random numbers when it starts: first the order of the images, then the changes of each image.
     Therefore, for a generator in the same state, `batches(start)` gives the same batches, bit for bit, as a whole pass
     does from batch `start` on. Earlier batches are not computed. A resumed training relies on that.
 
     Parameters
     ----------
-    images : ndarray
-        Either uint8 of shape (n, height, width): each batch is normalised (see `normalize`). Or floating of shape
-        (n, channels, height, width): these images are not changed.
+    images : ndarray or LazyImages
+        Either uint8 of shape (n, height, width) or (n, height, width, 3): each batch is normalised (see `normalize`).
+        Or floating of shape (n, channels, height, width): these images are not changed. A memory-mapped array stays
+        so: only the images of a batch are read.
     labels : ndarray of int, shape (n,)
     batch_size : int
         Images in a batch. The last batch may have fewer.
@@ -34,8 +38,17 @@ class DataLoader:
     max_shift : int
         Each pass shifts each image by a new random number of pixels, from -max_shift to max_shift, on both axes. The
         pixels that move in are background. For uint8 images only.
+    augment : sequence of {"flip", "rotate", "crop"}
+        Further random changes of each image, drawn anew in each pass. flip: mirrored in one case of two. rotate: by at
+        most 10 degrees (`rotate_images`). crop: padded with its reflection by an eighth of its sides, and cut out again
+        at a random place (`crop_images`). For uint8 images only.
+    rules : Rules, optional
+        Mean and standard deviation of each channel, for uint8 images. By default those of MNIST; needed for colour.
+    prefetch : bool, optional
+        Whether a thread makes the next batch while the caller uses the present one. The batches are the same. By
+        default a thread does so for images that do not lie in memory.
     rng : numpy.random.Generator, optional
-        Needed for `shuffle` and `max_shift`.
+        Needed for `shuffle`, `max_shift` and `augment`.
 
     Yields
     ------
@@ -47,7 +60,7 @@ class DataLoader:
     InputError
         There are no images, or not one label for each image; a wrong dtype or number of axes; NaN or infinity in the
         images; a batch size below 1 or, with drop_last, above n; max_shift is not below the size of an image; no rng
-        for `shuffle` or `max_shift`.
+        for `shuffle`, `max_shift` or `augment`; colour without rules.
     InputTypeError
         `rng` is not a numpy.random.Generator.
 
@@ -59,18 +72,23 @@ class DataLoader:
     [(4, 1, 28, 28), (4, 1, 28, 28), (2, 1, 28, 28)]
     """
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, batch_size: int = 64, *, shuffle: bool = False,
-                 drop_last: bool = False, max_shift: int = 0, rng: np.random.Generator | None = None):
+    def __init__(self, images: np.ndarray | LazyImages, labels: np.ndarray, batch_size: int = 64, *,
+                 shuffle: bool = False, drop_last: bool = False, max_shift: int = 0,
+                 augment: Sequence[str] = (), rules: Rules | None = None, prefetch: bool | None = None,
+                 rng: np.random.Generator | None = None):
         self.images = _check_images(images)
+        self.rules = check_channels("DataLoader", self.images, rules) if self.images.dtype == np.uint8 else None
         self.labels = _check_labels(labels, len(self.images))
         self.batch_size = integer("DataLoader: batch_size", batch_size, 1)
         self.max_shift = _check_max_shift(max_shift, self.images)
+        self.augment = _check_augment(augment, self.images)
         self.shuffle, self.drop_last = shuffle, drop_last
+        self.prefetch = not in_memory(self.images) if prefetch is None else boolean("DataLoader: prefetch", prefetch)
         self.rng = None if rng is None else generator("DataLoader: rng", rng)
         if drop_last and self.batch_size > len(self.images):
             raise InputError(f"DataLoader: drop_last leaves no batch of {batch_size} out of {len(self.images)} images")
-        if (shuffle or self.max_shift) and rng is None:
-            raise InputError("DataLoader: shuffle and max_shift draw random numbers, but rng is None; pass "
+        if (shuffle or self.max_shift or self.augment) and rng is None:
+            raise InputError("DataLoader: shuffle, max_shift and augment draw random numbers, but rng is None; pass "
                              "rng=np.random.default_rng(seed)")
 
     def __len__(self) -> int:
@@ -106,19 +124,20 @@ class DataLoader:
         """
         if not 0 <= integer("DataLoader: start", start) <= len(self):
             raise InputError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
-        n, m = len(self.images), self.max_shift
-        rng: Any = self.rng
-        order = rng.permutation(n) if self.shuffle else np.arange(n)
-        shifts = rng.integers(-m, m + 1, size=(n, 2)) if m else None
-        return (self._batch(k, order, shifts) for k in range(start, len(self)))
+        n, rng = len(self.images), self.rng
+        order = cast(np.random.Generator, rng).permutation(n) if self.shuffle else np.arange(n)
+        changes = Changes.draw(rng, n, self.images.shape[1:3], self.augment, self.max_shift)
+        make = lambda k: self._batch(k, order, changes)
+        numbers = range(start, len(self))
+        return one_ahead(make, numbers) if self.prefetch else map(make, numbers)
 
-    def _batch(self, k, order, shifts):
-        """Batch number k of a pass. Position i of the pass is image order[i], shifted by shifts[i]."""
+    def _batch(self, k, order, changes):
+        """Batch number k of a pass. Position i of the pass is image order[i], changed by what was drawn for i."""
         positions = slice(k * self.batch_size, (k + 1) * self.batch_size)
-        images, labels = self.images[order[positions]], self.labels[order[positions]]
-        if shifts is not None:
-            images = shift_images(images, shifts[positions])
-        return (normalize(images) if images.dtype == np.uint8 else images), labels
+        images, labels = np.asarray(self.images[order[positions]]), self.labels[order[positions]]
+        if images.dtype == np.uint8:
+            return normalize(changes.apply(images, positions), self.rules), labels
+        return images if images.dtype.isnative else images.astype(images.dtype.newbyteorder("=")), labels
 
 
 def _as_array(name, values):
@@ -133,19 +152,20 @@ def _as_array(name, values):
 
 def _check_images(images):
     """The images as an array that the loader can use."""
-    images = _as_array("images", images)
-    byte_images = images.dtype == np.uint8 and images.ndim == 3
+    if not isinstance(images, LazyImages):
+        images = _as_array("images", images)
+    byte_images = images.dtype == np.uint8 and (images.ndim == 3 or images.ndim == 4 and images.shape[3] == 3)
     if not byte_images and not (images.dtype.kind == "f" and images.ndim == 4):
         raise InputError(f"DataLoader: images of dtype {images.dtype} and shape {images.shape}, expected uint8 (n, "
-                         "height, width) or floating (n, channels, height, width)")
-    if images.size == 0:
+                         "height, width) or (n, height, width, 3), or floating (n, channels, height, width)")
+    if 0 in images.shape:
         raise InputError(f"DataLoader: the dataset is empty: images of shape {images.shape}")
     if images.dtype.kind == "f":
-        finite = np.isfinite(images).all(axis=(1, 2, 3))
+        finite = np.concatenate([np.isfinite(block).all(axis=(1, 2, 3)) for block in blocks(images)])
         if not finite.all():
             raise InputError(f"DataLoader: NaN or infinity in {np.sum(~finite)} of {len(images)} images, first at "
                              f"index {np.argmin(finite)}; repair or remove them")
-    return images if images.dtype.isnative else images.astype(images.dtype.newbyteorder("="))
+    return images
 
 
 def _check_labels(labels, n):
@@ -162,10 +182,22 @@ def _check_labels(labels, n):
 
 def _check_max_shift(max_shift, images):
     """The largest shift as an int. It is less than the size of an image, so a part of every image stays."""
-    max_shift, smallest = integer("DataLoader: max_shift", max_shift, 0), min(images.shape[-2:])
+    max_shift, smallest = integer("DataLoader: max_shift", max_shift, 0), min(_size(images))
     if max_shift >= smallest:
         raise InputError(f"DataLoader: max_shift is {max_shift}, expected 0 to {smallest - 1} for these images")
     if max_shift and images.dtype != np.uint8:
         raise InputError(f"DataLoader: max_shift needs uint8 images, not {images.dtype}: the background of other "
                          "images is not known")
     return max_shift
+
+
+def _check_augment(augment, images):
+    augment = check_augment("DataLoader: augment", augment)
+    if augment and images.dtype != np.uint8:
+        raise InputError(f"DataLoader: augment needs uint8 images, not {images.dtype}")
+    return augment
+
+
+def _size(images):
+    """(height, width) of the images."""
+    return images.shape[1:3] if images.dtype == np.uint8 else images.shape[2:]

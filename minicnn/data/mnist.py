@@ -59,12 +59,14 @@ class Source:
     mirrors : tuple of str
         URLs that end in "/", in the order in which they are asked.
     files : tuple of IdxFile
+    class_names : tuple of str
     """
 
     name: str
     folder: str
     mirrors: tuple[str, ...]
     files: tuple[IdxFile, ...]
+    class_names: tuple[str, ...] = tuple("0123456789")
 
 
 # The checksums of the .gz files are published. Those of the unpacked files were computed from verified .gz files.
@@ -100,7 +102,7 @@ FASHION_MNIST = Source("fashion-mnist", "FashionMNIST", (
             "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073"),
     IdxFile("t10k-labels-idx1-ubyte", (10000,), 5148,
             "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
-))
+), ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"))
 
 SOURCES = {source.name: source for source in (MNIST, FASHION_MNIST)}
 

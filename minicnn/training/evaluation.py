@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import functional as F
 from ..autograd import no_grad
-from ..data import DataLoader
+from ..data import DataLoader, Rules
+from ..data.dataset import Images
 from ..errors import InputError, InputTypeError
 from ..nn import Module
 from ..nn.calls import evaluating
@@ -44,17 +45,20 @@ class Evaluation:
 
 
 @looking
-def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: int = EVALUATED) -> Evaluation:
+def evaluate(model: Module, images: Images, labels: np.ndarray, batch_size: int = EVALUATED, *,
+             rules: Rules | None = None) -> Evaluation:
     """Error and loss of a model in evaluation mode. Afterwards the model is in its former mode again.
 
     Parameters
     ----------
     model : Module
         (N, C, H, W) -> logits (N, classes).
-    images : ndarray, uint8 (n, H, W) or float (n, C, H, W)
+    images : ndarray or LazyImages, uint8 (n, H, W) or (n, H, W, 3), or float (n, C, H, W)
     labels : ndarray of int, shape (n,)
     batch_size : int
         Images that the model computes at once.
+    rules : Rules, optional
+        Of the Dataset, for uint8 images. By default those of MNIST; needed for colour.
 
     Returns
     -------
@@ -70,7 +74,7 @@ def evaluate(model: Module, images: np.ndarray, labels: np.ndarray, batch_size: 
     """
     if not isinstance(model, Module):
         raise InputTypeError(f"evaluate: the model must be a minicnn.nn.Module, not a {type(model).__name__}")
-    loader = DataLoader(images, labels, batch_size)
+    loader = DataLoader(images, labels, batch_size, rules=rules)
     labels, parts = loader.labels, []
     with evaluating(model), no_grad(), np.errstate(over="ignore", invalid="ignore"):    # the loss tells it
         for x, _ in loader:

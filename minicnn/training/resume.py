@@ -13,7 +13,10 @@ import numpy as np
 from .. import checkpoint
 from ..checkpoint import Checkpoint, CheckpointError
 from ..checks import is_integer
+from ..data import LazyImages, Rules
+from ..data.lazy import blocks
 from ..errors import InputError
+from ..files.json_text import as_json
 from ..nn import Module
 from ..optim import AdamW, OneCycleLR
 from .directory import BEST, LAST
@@ -92,9 +95,24 @@ def data_checksum(data: Any) -> int:
     """A checksum (CRC-32) of the images and labels for training and validation."""
     found = 0
     for part in (data.train_images, data.train_labels, data.val_images, data.val_labels):
-        array: Any = np.ascontiguousarray(part)   # Any: type checkers do not know that an array is a buffer
-        found = zlib.crc32(array, zlib.crc32(f"{array.shape}{array.dtype}".encode(), found))
+        found = zlib.crc32(f"{part.shape}{part.dtype}".encode(), found)
+        known = part.checksums(np.arange(len(part))) if isinstance(part, LazyImages) else None
+        for block in blocks(part) if known is None else [known]:
+            array: Any = np.ascontiguousarray(block)      # Any: type checkers do not know that an array is a buffer
+            found = zlib.crc32(array, found)
     return found
+
+
+def rules_of(data: Any) -> Rules | None:
+    """The rules of the data, if they have some."""
+    return getattr(data, "rules", None)
+
+
+def facts_of(data: Any) -> dict[str, Any]:
+    """What a checkpoint keeps of the data, as values that JSON can store: the names of the classes, and the rules."""
+    names, rules = getattr(data, "class_names", None), rules_of(data)
+    return {"class_names": None if names is None else list(names),
+            "rules": None if rules is None else dataclasses.asdict(rules)}
 
 
 def generator_states(model: Module) -> dict[str, Any]:
@@ -180,6 +198,10 @@ def _check_data(saved, settings, data):
             other not in (None, data_checksum(data)):
         raise CheckpointError(f"{_file(saved)}: its run used other data than these ({images} images to train, "
                               f"{data.name}). It used the dataset {meta.get('dataset')!r}")
+    for name, fact in facts_of(data).items():
+        if as_json(meta.get(name, fact)) != as_json(fact):            # 0.2 did not write them
+            raise CheckpointError(f"{_file(saved)}: its run had other {name.replace('_', ' ')} than these data: "
+                                  f"{str(meta[name])[:200]} instead of {str(fact)[:200]}")
 
 
 def _check_model(saved, model, name):

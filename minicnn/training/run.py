@@ -24,7 +24,7 @@ from ..progress.interrupts import deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate
-from .resume import check_resume, data_checksum, generator_states, restore
+from .resume import check_resume, data_checksum, facts_of, generator_states, restore, rules_of
 from .settings import Settings, TrainingError
 from .start import check_arguments, check_model_on_data, check_storable
 
@@ -107,7 +107,7 @@ class _Run:
     def __init__(self, model, data, settings, out, progress, extra_meta):
         self.model, self.data, self.settings, self.progress = model, data, settings, progress
         self.out = None if out is None else Path(out)
-        self.meta = {**extra_meta, "settings": asdict(settings), "dataset": data.name}
+        self.meta = {**extra_meta, "settings": asdict(settings), "dataset": data.name, **facts_of(data)}
         self.batches = -(-len(data.train_images) // settings.batch_size)
         self.optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
         self.schedule = OneCycleLR(self.optimizer, settings.lr, total_steps=settings.epochs * self.batches)
@@ -173,7 +173,7 @@ class _Run:
                 "images_per_s": images / max(seconds, 1e-9)}
 
     def _epoch_ends(self):
-        result = evaluate(self.model, self.data.val_images, self.data.val_labels)
+        result = evaluate(self.model, self.data.val_images, self.data.val_labels, rules=rules_of(self.data))
         if not np.isfinite(result.loss):
             self._diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}")
         if not self.history:                      # before BEST: a run with weights can always be resumed
@@ -225,7 +225,8 @@ class _Run:
 
 def _loader(data, settings, epoch):
     return DataLoader(data.train_images, data.train_labels, settings.batch_size, shuffle=True,
-                      max_shift=settings.max_shift, rng=np.random.default_rng([settings.seed, epoch]))
+                      max_shift=settings.max_shift, augment=settings.augment, rules=rules_of(data),
+                      rng=np.random.default_rng([settings.seed, epoch]))
 
 
 def _numbers(record):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks import integer, number
+from ..data.augment import check_augment
 from ..errors import StateError
 
 
@@ -46,11 +47,13 @@ class Settings:
     seed: int = _setting(1, "seed of all random numbers; the same seed gives the same weights on the same machine, bit "
                             "for bit")
     max_shift: int = _setting(0, "the most pixels by which each training image is moved, at random in each epoch")
+    augment: tuple[str, ...] = _setting((), "further random changes of each training image: flip, rotate, crop")
     patience: int | None = _setting(None, "stop after N epochs without a smaller validation error")
 
     def __post_init__(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0), ("max_shift", 0)):
             self._keep(name, integer(name, getattr(self, name), least))
+        self._keep("augment", check_augment("augment", self.augment))
         if self.patience is not None:
             self._keep("patience", integer("patience", self.patience, 1))
         self._keep("lr", number("lr", self.lr, above=0))

@@ -16,7 +16,7 @@ from .. import checkpoint
 from .. import functional as F
 from ..autograd import no_grad
 from ..checkpoint import Checkpoint, CheckpointError
-from ..data import DataLoader
+from ..data import DataLoader, Rules
 from ..errors import InputError, InputTypeError
 from ..functional.convolution import shapes_only
 from ..nn import Module
@@ -27,8 +27,8 @@ from .evaluation import EVALUATED, check_labels, classes_of
 from .settings import Settings
 
 DATA = ("name", "train_images", "train_labels", "val_images", "val_labels")
-OWN_META = ("settings", "dataset", "data_checksum", "epoch", "batch", "sums", "history", "best", "schedule",
-            "generators")
+OWN_META = ("settings", "dataset", "class_names", "rules", "data_checksum", "epoch", "batch", "sums", "history",
+            "best", "schedule", "generators")
 
 
 def check_arguments(model: Any, data: Any, settings: Any, out: Any, resume: Any, progress: Any,
@@ -80,14 +80,22 @@ def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: boo
         out = model(Tensor(images))
         classes = classes_of(model, out, len(images))
         check_labels("the training labels", loader.labels, classes)
+        _check_names(model, getattr(data, "class_names", None), classes)
         F.cross_entropy(out, labels)
-    check_part(model, "validation", data.val_images, data.val_labels)
+    check_part(model, "validation", data.val_images, data.val_labels, getattr(data, "rules", None))
 
 
-def check_part(model: Module, part: str, images: Any, labels: Any) -> None:
+def _check_names(model, names, classes):
+    if names is not None and len(names) != classes:
+        some = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        raise InputError(f"the data have {len(names)} class{'es' * (len(names) != 1)} ({some}), but "
+                         f"{type(model).__name__} returns {classes}: make the model with {len(names)} outputs")
+
+
+def check_part(model: Module, part: str, images: Any, labels: Any, rules: Rules | None = None) -> None:
     """Raise InputError if `evaluate` would refuse these images or labels. `part` names them: "validation", "test"."""
     try:
-        loader = DataLoader(images, labels, EVALUATED)
+        loader = DataLoader(images, labels, EVALUATED, rules=rules)
     except InputError as error:
         raise InputError(f"the {part} images: {error}") from error
     x, _ = list(loader.batches(len(loader) - 1))[0]

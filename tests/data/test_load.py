@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, Dataset, UnavailableError, dataset, describe, load, mnist
+from minicnn.data import DataError, Dataset, UnavailableError, describe, load, mnist, names
 from minicnn.data.mnist import FASHION_MNIST, MNIST, SOURCES, IdxFile, data_place
 from minicnn.errors import FileError, InputError, InputTypeError
 from minicnn.progress import SILENT
@@ -47,7 +47,7 @@ def home(tmp_path, monkeypatch):
 def contents(monkeypatch):
     source, contents = tiny(MNIST)
     fashion, _ = tiny(FASHION_MNIST, published_raw=False)
-    monkeypatch.setattr(dataset, "VALIDATION", 2)
+    monkeypatch.setattr(names, "VALIDATION", 2)
     monkeypatch.setitem(SOURCES, "mnist", source)
     monkeypatch.setitem(SOURCES, "fashion-mnist", fashion)
     return contents
@@ -181,7 +181,7 @@ def test_auto_is_less_patient(contents, monkeypatch):
     load("auto", progress=SILENT)
     with pytest.raises(UnavailableError, match="no network"):
         load("mnist")
-    assert asked == [dataset.AUTO_PATIENCE, None]
+    assert asked == [names.AUTO_PATIENCE, None]
 
 
 def test_pooch_is_imported_for_a_download_only(tmp_path, contents):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, dataset, describe, load
+from minicnn.data import DataError, describe, embedded, load
 
 
 def test_split_and_types(monkeypatch):
@@ -18,27 +18,27 @@ def test_split_and_types(monkeypatch):
 
 
 def test_no_validation_image_is_trained_on():
-    images, _ = dataset.read_embedded()
+    images, _ = embedded.read_embedded()
     assert len({image.tobytes() for image in images}) == 5000
 
 
 def test_the_order_is_mixed():
-    _, labels = dataset.read_embedded()
+    _, labels = embedded.read_embedded()
     assert len(set(labels[:20])) > 5
 
 
 def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
     path = tmp_path / "mnist5k.npz"
-    path.write_bytes(dataset.EMBEDDED.read_bytes()[:-1])
-    monkeypatch.setattr(dataset, "EMBEDDED", path)
+    path.write_bytes(embedded.EMBEDDED.read_bytes()[:-1])
+    monkeypatch.setattr(embedded, "EMBEDDED", path)
     with pytest.raises(DataError, match="mnist5k.npz: damaged: SHA-256 .* Install minicnn again"):
-        dataset.read_embedded(path)
+        embedded.read_embedded(path)
     assert describe("mnist5k")[0].state.startswith("corrupt: ")
 
 
 def test_all_are_official_training_digits_and_none_is_a_test_digit(mnist_dir):
     full = load("mnist", mnist_dir)
-    images, labels = dataset.read_embedded()
+    images, labels = embedded.read_embedded()
     parts = (full.train_images, full.train_labels), (full.val_images, full.val_labels)
     official = {image.tobytes(): label for part in parts for image, label in zip(*part, strict=True)}
     assert [official[image.tobytes()] for image in images] == labels.tolist()

@@ -19,7 +19,7 @@ from minicnn.cli.user_code import load_object
 from minicnn.conv import speeds
 from minicnn.conv.runtime.kernel_cache import _SealedFiles
 from minicnn.data import DataError, read_idx, read_images, read_labels
-from minicnn.data.dataset import read_embedded
+from minicnn.data.embedded import read_embedded
 from minicnn.data.unpack import BrokenStreamError, Content
 from minicnn.errors import InputError
 from minicnn.models import MLP

@@ -21,32 +21,40 @@ from ..options import (
     add_data,
     add_json,
     add_model,
+    add_picture_rules,
+    add_pictures,
     add_quiet,
     from_checked,
     given_path,
+    names,
     threads,
 )
 from ..output import as_json, note_stderr, plain_style, print_line, print_result, print_text
-from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, new_plan, resumed_plan
+from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, SHIFT, new_plan, resumed_plan
 
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
-WITH_RESUME = ("resume", "data", "threads", "quiet", "json")    # --resume takes these options and refuses all others
+WITH_RESUME = ("resume", "data", "data_dir", "threads", "quiet", "json")    # --resume refuses all other options
 
 
 def add_parser(commands: Any) -> None:
     """Add `train` to the commands."""
+    from ...data.augment import ANGLE, AUGMENTATIONS
     from ...training import Settings
     command = add_command(
         commands, "train", run, "train the LeNet on handwritten digits",
         "Train the LeNet on handwritten digits. Ctrl-C saves the state. --resume goes on and reaches the same weights, "
         "bit for bit, as a run that was never stopped.", "minicnn train --augment shift --seed 2 --out runs/shifted")
     add_data(command)
+    add_pictures(command)
+    add_picture_rules(command)
     add_model(command)
-    add_settings(command, Settings, but=("max_shift",),
+    add_settings(command, Settings, but=AUGMENT,
                  epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5,000 digits"))
     option = command.add_argument
-    option("--augment", choices=tuple(AUGMENT), default="none",
-           help=f"shift: move each training image by up to {AUGMENT['shift']} pixels, at random in each epoch")
+    option("--augment", type=_augment, default="none", metavar="LIST",
+           help=f"change each training image at random in each epoch: {', '.join(('shift', *AUGMENTATIONS))}, with "
+                f"commas between. shift: by up to {SHIFT} pixels. flip: left and right. rotate: by up to {ANGLE:g} "
+                "degrees. crop: by up to an eighth, filled up with the reflection")
     add_algorithm(command, "auto", "convolution algorithm")
     option("--threads", type=threads, metavar="N", help="threads of the convolution kernels (default: all cores)")
     option("--out", type=_new_directory, metavar="DIR",
@@ -80,6 +88,15 @@ def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **def
         command.add_argument(f"--{name.replace('_', '-')}", type=_field(settings, name, kind), default=default,
                              metavar="N" if kind is int else "X",
                              help=field.metadata["help"] + (f"; {more}" if more else ""))
+
+
+def _augment(text):
+    """Type of --augment: a tuple of names. "none" stands alone, and is the empty tuple."""
+    from ...data.augment import AUGMENTATIONS
+    found = names(("none", "shift", *AUGMENTATIONS), "shift,flip")(text)
+    if "none" in found and len(found) > 1:
+        raise argparse.ArgumentTypeError(f"none stands alone, not beside others as in {text!r}")
+    return tuple(name for name in found if name != "none")
 
 
 def _field(settings, name, kind):
@@ -120,11 +137,12 @@ def _train(plan, arguments):
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
     if data.test_labels is not None and len(data.test_labels):
-        training.check_part(model, "test", data.test_images, data.test_labels)
+        training.check_part(model, "test", data.test_images, data.test_labels, data.rules)
     note_stderr(f"data: {data.name}, {data.source}: {len(data.train_images):,} images to train, "
                 f"{len(data.val_images):,} to validate; run: {out}", arguments.quiet)
     start = time.perf_counter()
-    meta = {**plan.network, "algorithm": plan.algorithm, "algorithms": algorithms, "dry_run": plan.dry_run}
+    meta = {**plan.network, **plan.remembered, "algorithm": plan.algorithm, "algorithms": algorithms,
+            "dry_run": plan.dry_run}
     try:
         with on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
@@ -224,7 +242,8 @@ def _result(plan, model, history, algorithms, seconds):
         "images": [len(part) if part is not None else 0 for part in (data.train_labels, data.val_labels,
                                                                      data.test_labels)],
         "epochs": len(history), "best_epoch": best["epoch"], "val_error": best["val_error"],
-        "test_error": training.evaluate(model, data.test_images, data.test_labels).error if tested else None,
+        "test_error": training.evaluate(model, data.test_images, data.test_labels, rules=data.rules).error
+        if tested else None,
         "seconds": round(seconds, 3),
         "images_per_s": round(sum(record["images_per_s"] * record["seconds"] for record in history) / trained, 1),
         "settings": asdict(plan.settings), "seed": plan.settings.seed, "algorithms": algorithms,

@@ -3,7 +3,7 @@
 `Parser.refuse` declares when an option would be ignored; such an option is an error.
 """
 
-from .groups import add_algorithm, add_data, add_json, add_model, add_quiet
+from .groups import add_algorithm, add_data, add_json, add_model, add_picture_rules, add_pictures, add_quiet
 from .parser import Help, Parser, add_command
 from .values import (
     PICTURES,
@@ -22,5 +22,5 @@ from .values import (
 )
 
 __all__ = ["PICTURES", "Help", "Parser", "add_algorithm", "add_command", "add_data", "add_json", "add_model",
-           "add_quiet", "algorithm_names", "commas", "destination", "from_checked", "given_path", "name_of", "names",
-           "shape", "threads", "to_integer", "to_number", "writes"]
+           "add_picture_rules", "add_pictures", "add_quiet", "algorithm_names", "commas", "destination",
+           "from_checked", "given_path", "name_of", "names", "shape", "threads", "to_integer", "to_number", "writes"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
+
 from .parser import Parser
-from .values import algorithm_names, given_path, name_of
+from .values import algorithm_names, given_path, name_of, shape
 
 
 def add_json(command: Parser) -> None:
@@ -42,3 +44,32 @@ def add_data(command: Parser, default: str = "auto") -> None:
                          help="directory with the four IDX files (default: the directory in MINICNN_DATA, else the "
                               "cache directory)")
     command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")
+
+
+def add_pictures(command: Parser) -> None:
+    """Add --data-dir."""
+    command.add_argument("--data-dir", type=given_path, metavar="FOLDER",
+                         help="your own pictures, with one folder for each class, or such folders in train, val and "
+                              "test")
+    command.refuse("dataset", "data", when="data_dir", because="the folder has the data")
+
+
+def add_picture_rules(command: Parser) -> None:
+    """Add --image-size, --gray and --color, for the pictures of --data-dir."""
+    command.add_argument("--image-size", type=_image_size, metavar="H[,W]",
+                         help="scale each picture until it covers so many pixels, and cut out the middle (default: the "
+                              "size of the pictures if it is the same for all and at most 64x64, else 32x32)")
+    command.add_argument("--gray", action="store_true", help="make the pictures grey")
+    command.add_argument("--color", action="store_true", help="make the pictures red, green and blue (default for "
+                                                              "both: as the pictures are, if all are of one kind)")
+    command.refuse("image_size", "gray", "color", unless="data_dir")
+    command.refuse("color", when="gray")
+
+
+def _image_size(text):
+    """Type of --image-size: a tuple of one or two integers."""
+    found = shape(text)
+    if len(found) > 2 or "(" in text:
+        raise argparse.ArgumentTypeError(f"write the height, or height and width with a comma between, as in 48,64, "
+                                         f"not {text!r}")
+    return found

@@ -47,7 +47,8 @@ def test_options_become_settings(run):
     status, out, _ = run(*TINY, "--epochs", "2", "--batch-size", "32", "--lr", "1e-3", "--weight-decay", "0",
                          "--patience", "5", "--seed", "7", "--augment", "shift", "--quiet", "--json", "--out", "run")
     assert status == 0 and json.loads(out)["settings"] == {
-        "epochs": 2, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.0, "seed": 7, "max_shift": 2, "patience": 5}
+        "epochs": 2, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.0, "seed": 7, "max_shift": 2, "augment": [],
+        "patience": 5}
 
 
 def test_a_new_setting_has_an_option_that_reaches_the_training_and_that_resume_refuses(run, refused, monkeypatch):

@@ -1,0 +1,1 @@
+"""Sources of images: folders of pictures, files of arrays, and the official files of known datasets."""
