@@ -48,8 +48,9 @@ def divide(x: np.ndarray, y: np.ndarray) -> Result:
 
 
 def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
-    """x^y; d = y x^(y-1) dx + x^y log(x) dy, the second only if `needs_exponent`: log(x) may not exist.
+    """x^y; d = y x^(y-1) dx + x^y log(x) dy.
 
+    The second part is computed only if `needs_exponent`, because log(x) may not exist.
     x^0 is 1 also where x is 0 or infinite, so its derivative dx is 0. 0^y is 0 for y > 0, so its derivative dy is 0; at
     y = 0 the derivative from the right, 0, counts.
     """
