@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import types
+from numba.np.numpy_support import from_dtype
 
 from ..conv.runtime.kernel_cache import compile_or_load
 from ..conv.runtime.threads import parallel_for
@@ -73,18 +74,19 @@ class Layout(NamedTuple):
         `plan` holds the numbers of the layout from `channels` on.
         """
         plan = np.array(self[2:], np.int64)
-        machine = compiled(kernel, *(array.dtype.name for array in arrays))
+        machine = compiled(kernel, *(array.dtype for array in arrays))
         parallel_for(self.channels * self.blocks, lambda start, stop: machine(start, stop, plan, *arrays),
                      1 + PER_CALL // max(1, self.length))
 
 
 @cache
-def compiled(kernel: Callable, *kinds: str) -> Callable:
+def compiled(kernel: Callable, *dtypes: np.dtype) -> Callable:
     """The machine code of a kernel for flat arrays of these dtypes. It writes to the last array only.
 
     Sums may be added in any order within a block, so that vectors can add them. The order does not depend on the number
     of threads.
     """
-    *inputs, out = (types.Array(getattr(types, kind), 1, "C", readonly=True) for kind in ("int64", *kinds))
-    signature = types.void(types.int64, types.int64, *inputs, out.copy(readonly=False))
+    *inputs, out = (types.Array(from_dtype(dtype), 1, "C", readonly=True) for dtype in dtypes)
+    plan = types.Array(types.int64, 1, "C")
+    signature = types.void(types.int64, types.int64, plan, *inputs, out.copy(readonly=False))
     return compile_or_load(signature, kernel, fastmath={"reassoc"})
