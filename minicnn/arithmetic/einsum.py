@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .elementwise import Result
+from .elementwise import times as shown_product
 from .products import product
 from .reductions import sum_over
 
@@ -37,7 +38,7 @@ def einsum(subscripts: str, operands: Sequence[np.ndarray], times: Callable = np
             others = [(grad, out_labels), *terms[:i], *terms[i + 1:]]
             known = {name for _, own in others for name in own}
             own = terms[i][1]
-            part = _contract(others, tuple([name for name in own if name in known]), times)
+            part = _contract(others, tuple([name for name in own if name in known]), times, shown_product)
             part = part.reshape([lengths[name] if name in known else 1 for name in own])
             full = np.zeros(x.shape, x.dtype)
             diagonal = _diagonal(full, names)[0]
@@ -45,7 +46,7 @@ def einsum(subscripts: str, operands: Sequence[np.ndarray], times: Callable = np
                 diagonal[...] = np.broadcast_to(part, terms[i][0].shape).reshape(diagonal.shape)
             parts.append(full)
         return tuple(parts)
-    return _contract(terms, out_labels, times).astype(dtype, copy=False), vjp
+    return _contract(terms, out_labels, times, np.multiply).astype(dtype, copy=False), vjp
 
 
 def _parse(subscripts, operands):
@@ -113,12 +114,12 @@ def _reduced(x, names, lengths) -> Term:
     return np.asarray(x[index]), tuple([name for name, keep in zip(once, kept, strict=True) if keep])
 
 
-def _contract(terms: list[Term], out: Labels, times) -> np.ndarray:
-    """The sum of the products of the terms, with the axes `out`."""
+def _contract(terms: list[Term], out: Labels, times, multiply) -> np.ndarray:
+    """The sum of the products of the terms, with the axes `out`. `multiply` multiplies where nothing is added."""
     x, own = terms[0]
     for i, (y, names) in enumerate(terms[1:], 2):
         later = set(out).union(*[labels for _, labels in terms[i:]])
-        x, own = _pair(_summed(x, own, later.union(names)), _summed(y, names, later.union(own)), later, times)
+        x, own = _pair(_summed(x, own, later.union(names)), _summed(y, names, later.union(own)), later, times, multiply)
     x, own = _summed(x, own, set(out))
     return x.transpose([own.index(name) for name in out])
 
@@ -129,7 +130,7 @@ def _summed(x, names, needed) -> Term:
     return sum_over(x, axes) if axes else x, tuple([name for name in names if name in needed])
 
 
-def _pair(first: Term, second: Term, later, times) -> Term:
+def _pair(first: Term, second: Term, later, times, multiply) -> Term:
     """The product of two terms as a stack of matrix products, summed over the labels that are not needed later."""
     (x, a), (y, b) = first, second
     both, summed = [n for n in a if n in b and n in later], [n for n in a if n in b and n not in later]
@@ -142,5 +143,5 @@ def _pair(first: Term, second: Term, later, times) -> Term:
     xm = x.reshape(*x.shape[:batch], math.prod(rows), inner)         # (both..., left, summed)
     ym = y.reshape(*y.shape[:batch], inner, math.prod(columns))      # (both..., summed, right)
     with np.errstate(all="ignore"):
-        out = product(xm, ym, times) if summed else xm * ym
+        out = product(xm, ym, times) if summed else multiply(xm, ym)
     return out.reshape((*x.shape[:batch], *rows, *columns)), (*both, *left, *right)

@@ -13,8 +13,10 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
    Modules as attributes of a class; a schedule beside another one, or after the learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
    also where PyTorch computes 0 * inf = NaN.
-4. The maximum shares its gradient among ties, with an axis too. `axis=()` reduces nothing, as in NumPy. Integers
-   that float32 cannot hold exactly make a result float64, as in NumPy.
+4. NumPy's rules hold where a name is NumPy's. The maximum and the minimum share their gradient among ties, with an
+   axis too. `axis=()` reduces nothing. `Tensor.var` divides by n - ddof with ddof=0, `functional.var` by n - 1. The
+   sign of NaN is NaN. `np.split(x, 3)` makes 3 parts, not parts of length 3. Integers that float32 cannot hold exactly
+   make a result float64. OPERATIONS.md beside this file has NumPy's and PyTorch's names of all operations.
 5. A one-cycle schedule of one step uses max_lr.
 """
 

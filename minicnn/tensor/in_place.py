@@ -12,6 +12,8 @@ from ..arithmetic import as_operand
 from ..errors import InputError, InputIndexError, InputTypeError, StateError
 from .conversions import Conversions, data_of
 
+PARTS = ("getitem", "split", "array_split")      # operations whose result is a part of their operand
+
 
 class InPlace(Conversions):
     """The in-place operators of Tensor.
@@ -62,7 +64,7 @@ class InPlace(Conversions):
             raise StateError(f"x {symbol}= y: x is a leaf that requires a gradient, and would cease to be. To "
                              f"change its values, put x {symbol}= y inside of `with minicnn.no_grad():`; else write "
                              f"{new}")
-        if self.data.base is not None if self._node is None else self._node.name == "getitem":
+        if self.data.base is not None if self._node is None else self._node.name in PARTS:
             raise StateError(f"x {symbol}= y: x is a part of another array or tensor, which would not change with it. "
                              f"Write {new}, or np.stack and np.concatenate to join Tensors")
         result = operation(self, other)

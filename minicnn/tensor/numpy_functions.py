@@ -28,8 +28,8 @@ INSTEAD = {
     "vstack": "np.concatenate", "hstack": "np.concatenate", "dstack": "np.concatenate", "column_stack": "np.stack",
     "append": "np.concatenate", "tensordot": "np.einsum", "inner": "np.einsum", "vdot": "np.einsum", "kron":
     "np.einsum", "outer": "x[:, None] * y", "trace": "np.einsum", "diagonal": "np.einsum", "convolve":
-    "minicnn.functional.conv2d", "correlate": "minicnn.functional.conv2d", "pad": "np.concatenate, or the padding of "
-    "minicnn.functional.conv2d", "average": "x.mean()", "fliplr": "np.flip", "flipud": "np.flip", "ptp":
+    "minicnn.functional.conv2d", "correlate": "minicnn.functional.conv2d", "pad": "minicnn.functional.pad",
+    "fmax": "np.maximum", "fmin": "np.minimum", "average": "x.mean()", "fliplr": "np.flip", "flipud": "np.flip", "ptp":
     "x.max() - x.min()", "hsplit": "np.split", "vsplit": "np.split", "dsplit": "np.split",
 }
 

@@ -50,8 +50,9 @@ class Tensor(Methods):
     The other operand of an operator may be a number, a list or an array. Numbers take the tensor's dtype, and so do
     arrays of integers and booleans if that dtype holds their values exactly (else they become float64).
     Comparisons give NumPy arrays of booleans. Gradients are of first order only.
-    NumPy's functions of Tensors are recorded where minicnn has the operation (np.exp, np.where, np.concatenate, ...).
-    Any other function that would drop a gradient raises InputTypeError.
+    NumPy's functions of Tensors are recorded where minicnn has the operation (np.exp, np.where, np.concatenate, ...):
+    `minicnn/functional/OPERATIONS.md` has the table. Any other function that would drop a gradient raises
+    InputTypeError.
 
     Examples
     --------

@@ -183,6 +183,15 @@ def test_einsum_of_nothing(subscripts, shapes):
     assert [t.grad.shape for t in tensors] == shapes and not any(t.grad.any() for t in tensors)
 
 
+def test_an_einsum_without_a_sum_hides_as_a_product_does():
+    x = Tensor(np.array([1.0, 2.0]), requires_grad=True)
+    y = np.array([np.inf, 3.0])
+    np.einsum("i,i->i", x, y)[1:].backward(np.array([5.0]))
+    assert x.grad.tolist() == [0, 15]
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(np.einsum("i,i->i", Tensor(np.zeros(1)), np.array([np.inf])).data).all()
+
+
 def test_a_tensor_as_condition():
     condition = Tensor(np.array([1.0, 0.0]), requires_grad=True)
     assert np.where(condition, np.ones(2), np.zeros(2)).tolist() == [1, 0]

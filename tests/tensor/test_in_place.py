@@ -94,6 +94,8 @@ def test_a_part_of_another_tensor_is_refused_where_it_would_not_change():
     with pytest.raises(StateError, match=r"x \+= y: x is a part of another array or tensor"):
         for row in rows:
             row += w
+    with pytest.raises(StateError, match=r"x \+= y: x is a part of another array or tensor"):
+        np.split(rows, 3)[1].__iadd__(w)
     with pytest.raises(StateError, match=r"x is a part of another array or tensor.*np\.stack"):
         row = Tensor(np.zeros((3, 2)))[0]
         row += w

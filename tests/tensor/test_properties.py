@@ -73,6 +73,9 @@ def check(operation, function, inputs, backward=None):
 BINARY = [                      # the operation; its gradients in float64
     (lambda x, y: x + y, lambda g, x, y: (g, g)), (lambda x, y: x - y, lambda g, x, y: (g, -g)),
     (lambda x, y: x * y, lambda g, x, y: (g * y, g * x)), (lambda x, y: x / y, lambda g, x, y: (g / y, -g * x / y**2)),
+    (np.maximum, lambda g, x, y: (g * ((x > y) + (x == y) / 2), g * ((x < y) + (x == y) / 2))),
+    (np.minimum, lambda g, x, y: (g * ((x < y) + (x == y) / 2), g * ((x > y) + (x == y) / 2))),
+    (lambda x, y: np.clip(x, y, None), lambda g, x, y: (g * (x >= y), g * (x < y))),
     (lambda x, y: x ** y, lambda g, x, y: (g * y * x ** (y - 1), g * x ** y * np.log(x))),
     (lambda x, y: np.where(np.broadcast_to([[True], [False]], (2, 1))[:, 0].any(), x, y), lambda g, x, y: (g, 0 * g)),
 ]
@@ -84,7 +87,12 @@ UNARY = [
     (lambda x: 2 ** x, lambda g, x: (g * 2 ** x * np.log(2),)), (lambda x: 3 - x, lambda g, x: (-g,)),
     (lambda x: 1 / x, lambda g, x: (-g / x ** 2,)), (lambda x: x.reshape(-1), lambda g, x: (g.reshape(x.shape),)),
     (lambda x: x.T, lambda g, x: (g.T,)), (lambda x: x[...], lambda g, x: (g,)),
-    (lambda x: x[None], lambda g, x: (g[0],)),
+    (lambda x: x[None], lambda g, x: (g[0],)), (np.expm1, lambda g, x: (g * np.exp(x),)),
+    (np.log1p, lambda g, x: (g / (1 + x),)), (np.sin, lambda g, x: (g * np.cos(x),)), (np.cos, lambda g, x: (
+        -g * np.sin(x),)), (np.sign, lambda g, x: (0 * g,)), (np.flip, lambda g, x: (np.flip(g),)),
+    (np.ravel, lambda g, x: (g.reshape(x.shape),)), (lambda x: np.roll(x, 2), lambda g, x: (np.roll(g, -2),)),
+    (lambda x: np.tile(x, 2), lambda g, x: (sum(np.split(g, 2, -1)).reshape(x.shape),)),
+    (lambda x: np.repeat(x, 3), lambda g, x: (g.reshape(*x.shape, 3).sum(-1),)),
 ]
 
 
@@ -101,9 +109,9 @@ def test_one_operand(case, x):
 
 
 @EXAMPLES
-@given(arrays(), st.sampled_from(["sum", "mean", "max"]), st.booleans(), st.data())
+@given(arrays(), st.sampled_from(["sum", "mean", "max", "min"]), st.booleans(), st.data())
 def test_reductions(x, name, keepdims, data):
-    least = 1 if name == "max" or name == "mean" else 0
+    least = 0 if name == "sum" else 1
     axes = [a for a in range(x.ndim) if x.shape[a] >= least]
     chosen = data.draw(st.lists(st.sampled_from(axes), unique=True) if axes else st.just([]))
     axis = tuple(a - x.ndim if data.draw(st.booleans()) else a for a in chosen)
@@ -112,8 +120,9 @@ def test_reductions(x, name, keepdims, data):
 
     def backward(g, x):
         g = g if keepdims else np.expand_dims(g, tuple(a % x.ndim for a in axis)) if axis else g
-        mask = x == x.max(axis=axis, keepdims=True) if name == "max" and x.size else np.ones(x.shape)
-        return (np.broadcast_to(g, x.shape) * mask / (mask.sum(axis=axis, keepdims=True) if name == "max" else count),)
+        extreme = name in ("max", "min") and x.size
+        mask = x == getattr(x, name)(axis=axis, keepdims=True) if extreme else np.ones(x.shape)
+        return (np.broadcast_to(g, x.shape) * mask / (mask.sum(axis=axis, keepdims=True) if extreme else count),)
     check(lambda t: getattr(t, name)(axis, keepdims), function, [x], backward if x.size else None)
 
 
