@@ -46,43 +46,139 @@ class DataChoice(NamedTuple):
 
 def load_again(saved: Any, data: str | None, data_dir: str | None, quiet: bool = False) -> Any:
     """The Dataset of a run, from its checkpoint. `data` and `data_dir` are the options, if they are given."""
-    from ..data import load, load_folder
-    from ..progress import on_stderr
+    from ..data import load
     meta = saved.meta
-    if meta.get(OWN) is None:
-        if data_dir is not None:
-            raise InputError(f"--data-dir has no effect: the run trained on {meta['dataset']}. Leave it out")
-        if data is not None and meta["dataset"] == "mnist5k":
-            raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it "
-                             "out")
-        return load(meta["dataset"], data)
-    if data is not None:
-        raise InputError("--data has no effect: the run trained on a folder of pictures. If it has moved, name it by "
-                         "--data-dir")
+    if meta.get(OWN) is not None:
+        if data is not None:
+            raise InputError("--data has no effect: the run trained on a folder of pictures. If it has moved, name it "
+                             "by --data-dir")
+        return _folder_again(meta, saved.path, data_dir, quiet)
+    if data_dir is not None:
+        raise InputError(f"--data-dir has no effect: the run trained on {meta['dataset']}. Leave it out")
+    if data is not None and meta["dataset"] == "mnist5k":
+        raise InputError("--data has no effect: the run trains on mnist5k, which is part of the package. Leave it out")
+    return load(meta["dataset"], data)
+
+
+def _folder_again(meta, path, data_dir, quiet):
+    from ..data import load_folder
+    from ..progress import on_stderr
+    if data_dir is None and not os.path.isdir(meta[OWN]):
+        raise InputError(f"{path}: it was trained on the pictures in {meta[OWN]}, which is not there. If the folder "
+                         "has moved, name it by --data-dir")
     with on_stderr("data", quiet) as progress:
-        return load_folder(data_dir or meta[OWN], rules=rules_of(saved), class_names=meta["class_names"],
+        return load_folder(data_dir or meta[OWN], rules=rules_of(meta, path), class_names=classes_of(meta, path),
                            progress=progress)
 
 
-def rules_of(saved: Any) -> Any:
-    """The Rules that a checkpoint keeps. Those of MNIST if it keeps none. InputError if they are damaged."""
+class Measured(NamedTuple):
+    """The images on which a trained network is measured."""
+
+    dataset: str
+    part: str                           # "test", "validation", or "given"
+    images: Any
+    labels: Any
+    class_names: tuple[str, ...] | None
+    rules: Any                          # those of the network, if it remembers them, else those of the dataset
+    seen: bool | None                   # whether the network was trained on these images; None: not known
+
+
+def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any) -> Measured:
+    """The images that the options name, or those that the run itself has for this.
+
+    Parameters
+    ----------
+    arguments : Namespace
+        dataset, data, data_dir.
+    meta : dict
+        The metadata of the checkpoint.
+    path : path
+        Of the checkpoint, for error messages.
+    """
+    rules, names = rules_of(meta, path), classes_of(meta, path)
+    if arguments.data_dir is not None:
+        data = _own_folder(meta, path, arguments.data_dir)
+        if data is None:
+            return _given(arguments.data_dir, rules, names, path)
+    elif meta.get(OWN) is not None and arguments.dataset == "auto" and arguments.data is None:
+        data = _folder_again(meta, path, None, False)
+    else:
+        data = _known_data(arguments, meta.get("dataset"), path)
+    channels = 3 if data.train_images.ndim == 4 else 1
+    if meta.get("rules") is not None and rules.channels != channels:
+        raise InputError(f"{path}: its network takes {rules}; the images of {data.name} are in "
+                         f"{'colour' if channels == 3 else 'grey'}. Name a folder of pictures by --data-dir: they are "
+                         "converted")
+    tested = data.test_images is not None
+    images, labels = (data.test_images, data.test_labels) if tested else (data.val_images, data.val_labels)
+    return Measured(data.name, "test" if tested else "validation", images, labels, names or data.class_names,
+                    data.rules if meta.get("rules") is None else rules, _seen(meta.get("dataset"), data.name))
+
+
+def _own_folder(meta, path, folder):
+    """The Dataset of the run, if this folder has the pictures on which it was trained. Else None."""
+    from ..data import DataError
+    from ..training import data_checksum
+    if meta.get(OWN) is None:
+        return None
+    try:
+        data = _folder_again(meta, path, folder, False)
+    except DataError:
+        return None
+    return data if data_checksum(data) == meta.get("data_checksum") else None
+
+
+def _given(folder, rules, names, path):
+    """All pictures of a folder."""
+    from ..data import load_pictures
+    from ..progress import on_stderr
+    if names is None:
+        raise InputError(f"--data-dir {folder}: {path} does not name the classes of its network, so that they cannot "
+                         "be found among the folders. Name a run that minicnn train made")
+    with on_stderr("data") as progress:
+        images, labels = load_pictures(folder, rules, names, progress=progress)
+    return Measured(os.path.basename(os.path.abspath(folder)), "given", images, labels, names, rules, None)
+
+
+def _known_data(arguments, trained_on, path):
+    """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
+    from ..checkpoint import CheckpointError
+    from ..data import DATASETS, load
+    asked = arguments.data or arguments.dataset != "auto"
+    if not asked and trained_on is not None and (not isinstance(trained_on, str) or trained_on not in DATASETS):
+        raise CheckpointError(f"{path}: it was trained on {repr(trained_on)[:80]}, which minicnn cannot load. Name "
+                              "the test data by --dataset, --data or --data-dir")
+    return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
+
+
+def _seen(trained_on, dataset):
+    """Whether these images were among the training data. None if the training data are not known."""
+    if trained_on is None:
+        return None
+    return trained_on == "mnist" and dataset == "mnist5k"       # the embedded digits are training images of MNIST
+
+
+def rules_of(meta: dict[str, Any], path: Any) -> Any:
+    """The Rules in the metadata of a checkpoint. Those of MNIST if there are none. InputError if they are damaged."""
     from ..data import Rules
-    found = saved.meta.get("rules")
+    found = meta.get("rules")
     if found is None:
         return Rules()
     try:
         return Rules(**found)
     except (TypeError, InputError) as error:
-        raise InputError(f"{saved.path}: its rules for images are damaged: {str(found)[:80]}. Take an earlier "
-                         "checkpoint, or start a new run") from error
+        raise _damaged(path, "rules for images", found) from error
 
 
-def classes_of(saved: Any) -> tuple[str, ...] | None:
-    """The names of the classes that a checkpoint keeps, or None."""
-    found = saved.meta.get("class_names")
-    if found is None:
-        return None
-    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise InputError(f"{saved.path}: its names of classes are damaged: {str(found)[:80]}. Take an earlier "
-                         "checkpoint, or start a new run")
-    return tuple(found)
+def classes_of(meta: dict[str, Any], path: Any) -> tuple[str, ...] | None:
+    """The names of the classes in the metadata of a checkpoint, or None."""
+    found = meta.get("class_names")
+    if found is not None and not (isinstance(found, list) and all(isinstance(name, str) for name in found)):
+        raise _damaged(path, "names of classes", found)
+    return None if found is None else tuple(found)
+
+
+def _damaged(path, what, found):
+    from ..checkpoint import CheckpointError
+    return CheckpointError(f"{path}: its {what} are damaged: {str(found)[:80]}. Take an earlier checkpoint, or start a "
+                           "new run")

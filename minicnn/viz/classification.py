@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ..checks import integer
 from ..errors import InputError
-from .style import BLUE, GREY, VERMILION, add_grid, drawable, plain_numbers
+from .style import BLUE, GREY, VERMILION, add_grid, drawable, plain_numbers, writable
+
+SHORT, LONGEST = 2, 16                            # characters of a class name: short, and the most that are drawn
+NUMBERED = 20                                     # classes of a confusion matrix with numbers
 
 
 def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
@@ -62,10 +66,11 @@ def _number(record, key):
     return np.nan if record[key] is None else record[key]
 
 
-def confusion_matrix(matrix: np.ndarray, ax: Axes) -> Axes:
+def confusion_matrix(matrix: np.ndarray, ax: Axes, class_names: Sequence[str] | None = None) -> Axes:
     """The number of images of each true class (row) and predicted class (column). Only mistakes are coloured.
 
-    A matrix that is not square, or has no class, raises InputError.
+    Of more than 20 classes no number is written. A matrix that is not square, or has no class, raises InputError; so do
+    names that are not one for each class.
     """
     matrix = np.asarray(matrix)
     shown = drawable("confusion_matrix", matrix, "(classes, classes)")
@@ -73,59 +78,82 @@ def confusion_matrix(matrix: np.ndarray, ax: Axes) -> Axes:
         raise InputError(f"confusion_matrix: as many rows as columns are needed, not a shape of {matrix.shape}")
     mistakes = np.where(np.eye(len(matrix), dtype=bool), 0, shown)
     ax.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1.4 * np.nan_to_num(mistakes).max(), 1))
+    names = _names("confusion_matrix", class_names, len(matrix))
     for (row, column), count in np.ndenumerate(matrix):
-        if count:
+        if count and len(matrix) <= NUMBERED:
             ax.text(column, row, str(count), ha="center", va="center", fontsize=7,
                     color=GREY if row == column else "black")
-    ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix (colour: mistakes)", xticks=range(len(matrix)),
-           yticks=range(len(matrix)))
+    ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix (colour: mistakes)")
+    upright = max(map(len, names)) <= SHORT
+    options: dict[str, Any] = {"parse_math": False, "fontsize": None if len(names) <= NUMBERED else 5}
+    ax.set_xticks(range(len(matrix)), names, rotation=0 if upright else 90, **options)
+    ax.set_yticks(range(len(matrix)), names, **options)
     return ax
 
 
-def worst_mistakes(images: np.ndarray, labels: np.ndarray, evaluation: Any, ax: Axes, rows: int = 3,
-                   columns: int = 5) -> Axes:
+def _names(owner, names, count):
+    """The names of the classes as they are drawn: at most 16 characters. Without names: their numbers."""
+    if names is None:
+        return [str(number) for number in range(count)]
+    if len(names) != count:
+        raise InputError(f"{owner}: {len(names)} class_names for {count} classes: give one for each")
+    return [writable(name, LONGEST) for name in names]
+
+
+def worst_mistakes(images: Any, labels: np.ndarray, evaluation: Any, ax: Axes, rows: int = 3, columns: int = 5, *,
+                   class_names: Sequence[str] | None = None) -> Axes:
     """The wrongly classified images with the highest confidence, in rows, the highest first.
 
     Parameters
     ----------
-    images : ndarray of pixels from 0 to 255, shape (n, H, W), (n, 1, H, W) or (n, 3, H, W)
-        Three channels are red, green and blue.
+    images : ndarray or LazyImages of pixels from 0 to 255, shape (n, H, W), (n, H, W, 3), (n, 1, H, W) or (n, 3, H, W)
+        Three channels are red, green and blue. Only the images that are shown are read.
     labels : ndarray of int, shape (n,)
     evaluation : minicnn.training.Evaluation
         The model's evaluation of these images.
     ax : Axes
     rows, columns : int
         At most rows x columns images are shown.
+    class_names : sequence of str, optional
+        One for each class. By default the numbers of the classes.
 
     Raises
     ------
     InputError
         The images have another shape, or the numbers of images, labels and predictions differ.
     """
-    images, labels = np.asarray(images), np.asarray(labels)
+    images, labels = images if hasattr(images, "shape") else np.asarray(images), np.asarray(labels)
     rows, columns = integer("worst_mistakes: rows", rows, 1), integer("worst_mistakes: columns", columns, 1)
-    if images.ndim == 3:
-        images = images[:, None]
-    if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise InputError(f"worst_mistakes: images of shape (n, H, W), (n, 1, H, W) or (n, 3, H, W) are needed, not "
-                         f"{images.shape}")
+    last = len(images.shape) == 4 and images.shape[1] not in (1, 3)               # the channels are the last axis
+    if len(images.shape) not in (3, 4) or last and images.shape[3] != 3:
+        raise InputError(f"worst_mistakes: images of shape (n, H, W), (n, H, W, 3), (n, 1, H, W) or (n, 3, H, W) are "
+                         f"needed, not {images.shape}")
     if not len(images) == len(labels) == len(evaluation.predictions):
         raise InputError(f"worst_mistakes: {len(images)} images, {len(labels)} labels and "
                          f"{len(evaluation.predictions)} predictions: give as many of each")
     wrong = np.flatnonzero(evaluation.predictions != labels)
     confidence = evaluation.probabilities[wrong, evaluation.predictions[wrong]]
     worst = wrong[np.argsort(-confidence, kind="stable")][:rows * columns]
-    height, width = images.shape[2] + 12, images.shape[3] + 4
-    gray = images.shape[1] == 1
+    names = _names("worst_mistakes", class_names, evaluation.probabilities.shape[1])
+    shown = np.asarray(images[worst])
+    shown = shown[..., None] if shown.ndim == 3 else shown if last else shown.transpose(0, 2, 3, 1)     # (n, H, W, C)
+    long = max(map(len, names)) > SHORT
+    line = max(8, 8 * shown.shape[1] // 28)                             # pixels of a line of text
+    head = line * (3 if long else 1) + 2
+    height, width = shown.shape[1] + head + 2, shown.shape[2] + 4
+    gray = shown.shape[3] == 1
     columns = min(columns, max(len(worst), 1))
     rows = max(-(-len(worst) // columns), 1)
-    paper = np.full((rows * height, columns * width, images.shape[1]), 0.0 if gray else 255.0)
+    paper = np.full((rows * height, columns * width, shown.shape[3]), 0.0 if gray else 255.0)
     for i, index in enumerate(worst):
         y, x = i // columns * height, i % columns * width
-        paper[y + 10:y + height - 2, x + 2:x + width - 2] = images[index].transpose(1, 2, 0)
+        paper[y + head:y + height - 2, x + 2:x + width - 2] = shown[i]
         sure = evaluation.probabilities[index, evaluation.predictions[index]]
-        ax.text(x + width / 2, y + 5, f"{labels[index]} taken for {evaluation.predictions[index]}, {sure:.0%}",
-                ha="center", va="center", fontsize=6.5, color="black")
+        gap, predicted = "\n" if long else " ", evaluation.predictions[index]
+        answer = names[predicted] if predicted >= 0 else "no class"
+        ax.text(x + width / 2, y + head / 2,
+                f"{names[labels[index]]}{gap}taken for{gap}{answer}, {sure:.0%}",
+                ha="center", va="center", fontsize=6.5, color="black", parse_math=False)
     ax.imshow(paper[..., 0] if gray else np.clip(paper / 255, 0, 1), cmap="gray_r", vmin=0, vmax=255)
     ax.set(xticks=[], yticks=[], title=f"The {len(worst)} most confident of {len(wrong)} mistakes in "
                                        f"{len(labels):,} images")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..errors import InputError
@@ -79,6 +80,17 @@ def plain_numbers(axis: Axis) -> None:
         axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:.0e}"[0] in "25" else "")
+
+
+def writable(text: str, most: int) -> str:
+    """A text as pictures can show it: at most so many characters, and "?" for those that the font lacks.
+
+    >>> writable("a very long name", 8)
+    'a very …'
+    """
+    font = get_font(findfont(FontProperties()))
+    shown = "".join(letter if font.get_char_index(ord(letter)) else "?" for letter in text)
+    return shown if len(shown) <= most else shown[:most - 1] + "…"
 
 
 def centred(size: int, canvas: int) -> tuple[float, float, float, float]:

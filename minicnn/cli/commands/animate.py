@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from ...errors import MinicnnError
+from ..digit_network import load_digit_network
 from ..options import (
     PICTURES,
     add_algorithm,
@@ -101,18 +102,11 @@ def _figure(arguments, model):
 
 
 def _model(arguments):
-    from ...checkpoint import CheckpointError, load, load_into
+    from ...checkpoint import load
     from ...models import LeNet
     from ...training import weights_file
     model = LeNet(algorithm=arguments.algo).eval()
-    saved = load(weights_file(arguments.weights))
-    try:
-        load_into(saved, model)
-    except CheckpointError:
-        if "model" not in saved.meta:
-            raise
-        raise CheckpointError(f"{saved.path} is of the model {saved.meta['model']}; the picture shows a LeNet: give "
-                              "weights that minicnn train --model lenet made") from None
+    load_digit_network(load(weights_file(arguments.weights)), model, "the picture")
     return model
 
 

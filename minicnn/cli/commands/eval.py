@@ -7,10 +7,11 @@ import math
 from typing import Any
 
 from ...errors import MinicnnError
-from ..options import PICTURES, add_command, add_data, add_json, destination, given_path
+from ..data_choice import measured_data
+from ..options import PICTURES, add_command, add_data, add_json, add_pictures, destination, given_path
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
 
-MISTAKES = Column("true"), Column("right"), Column("wrong: as which digit, how often", left=True, least=14)
+MISTAKES = Column("true"), Column("right"), Column("wrong: as which class, how often", left=True, least=14)
 
 
 def add_parser(commands: Any) -> None:
@@ -29,6 +30,7 @@ def add_parser(commands: Any) -> None:
            help="draw the confusion matrix and the worst mistakes (png, pdf or svg). Default: mistakes.png beside the "
                 "weights of a run; no picture for other weights")
     add_data(command)
+    add_pictures(command)
     add_json(command)
 
 
@@ -38,23 +40,21 @@ def run(arguments: argparse.Namespace) -> None:
     from ..networks import measured_network
     from ..user_code import user_errors
     path, name, model, meta = measured_network(arguments.checkpoint, arguments.model)
-    trained_on = meta.get("dataset")
     picture = arguments.picture or _beside(path)
-    data = _data(arguments, trained_on, path)
-    part, images, labels = (("validation", data.val_images, data.val_labels) if data.test_images is None
-                            else ("test", data.test_images, data.test_labels))
+    data = measured_data(arguments, meta, path)
     with user_errors(name):
-        found = training.evaluate(model, images, labels)
-    result = {"checkpoint": None if path is None else str(path), "model": name, "dataset": data.name, "part": part,
-              "images": len(labels),
-              "seen_in_training": _seen(trained_on, data.name), "error": found.error, "loss": found.loss,
-              "confusion": found.confusion.tolist(), "picture": None if picture is None else str(picture)}
+        found = training.evaluate(model, data.images, data.labels, rules=data.rules)
+    classes = _class_names(data, len(found.confusion))
+    result = {"checkpoint": None if path is None else str(path), "model": name, "dataset": data.dataset,
+              "part": data.part, "images": len(data.labels), "class_names": classes, "seen_in_training": data.seen,
+              "error": found.error, "loss": found.loss, "confusion": found.confusion.tolist(),
+              "picture": None if picture is None else str(picture)}
     if not math.isfinite(found.loss):
         note_stderr("the loss is not a finite number: weights are NaN or infinite, or far too large")
     print_result(arguments, result, lambda: _print(arguments.checkpoint, result))
     if picture is not None:
         with replacements([] if arguments.picture else [picture]):
-            _draw(result, images, labels, found, picture)
+            _draw(result, data, found, picture)
         if not arguments.json:
             print_text(f"the most confident mistakes: {picture}")
 
@@ -72,24 +72,6 @@ def _beside(path):
         return None
 
 
-def _data(arguments, trained_on, path):
-    """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
-    from ...checkpoint import CheckpointError
-    from ...data import DATASETS, load
-    asked = arguments.data or arguments.dataset != "auto"
-    if not asked and trained_on is not None and (not isinstance(trained_on, str) or trained_on not in DATASETS):
-        raise CheckpointError(f"{path}: it was trained on {repr(trained_on)[:80]}, which minicnn cannot load. Name "
-                              "the test data by --dataset or --data")
-    return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
-
-
-def _seen(trained_on, dataset):
-    """Whether these images were among the training data. None if the training data are not known."""
-    if trained_on is None:
-        return None
-    return trained_on == "mnist" and dataset == "mnist5k"       # the embedded digits are training images of MNIST
-
-
 def _print(given, result):
     confusion = result["confusion"]
     wrong = result["images"] - sum(confusion[i][i] for i in range(len(confusion)))
@@ -98,23 +80,33 @@ def _print(given, result):
                f"{result['dataset']}: error {result['error']:.2%} ({wrong} wrong), loss {result['loss']:.4f}")
     if result["seen_in_training"]:
         print_text("The network was trained on these images. The error says nothing about new images.")
-    digits = [str(i) for i in range(len(confusion))]
-    matrix = [Column("true \\ predicted", left=True), *map(Column, digits)]
-    rows = [[str(i), *map(str, row)] for i, row in enumerate(confusion)]
-    needed = len(matrix[0].title) + sum(2 + max(len(row[i + 1]) for row in rows) for i in range(len(digits)))
+    if result["part"] == "given":
+        print_text("All pictures of the folder count. If the network was trained on some of them, the error says "
+                   "nothing about new pictures.")
+    names = result["class_names"]
+    matrix = [Column("true \\ predicted", left=True), *map(Column, names)]
+    rows = [[name, *map(str, row)] for name, row in zip(names, confusion, strict=True)]
+    needed = max(map(len, (matrix[0].title, *names)))
+    needed += sum(2 + max(len(name), *(len(row[i + 1]) for row in rows)) for i, name in enumerate(names))
     if needed <= width():
         print_table(matrix, rows)
     else:
-        print_table(MISTAKES, [[str(i), str(row[i]), ", ".join(f"{j}: {n}" for j, n in enumerate(row) if n and j != i)]
-                               for i, row in enumerate(confusion)])
+        print_table(MISTAKES, [[names[i], str(row[i]), ", ".join(f"{names[j]}: {n}" for j, n in enumerate(row)
+                                                                 if n and j != i)] for i, row in enumerate(confusion)])
+
+
+def _class_names(data, count):
+    """The names of the classes; their numbers if the names are not known, or are those of other classes."""
+    names = data.class_names
+    return [str(number) for number in range(count)] if names is None or len(names) != count else list(names)
 
 
 @plain_style
-def _draw(result, images, labels, found, path):
+def _draw(result, data, found, path):
     from ... import viz
     figure, axes = viz.new_figure(12, 5.5, 2)
-    viz.confusion_matrix(found.confusion, axes[0])
-    viz.worst_mistakes(images, labels, found, axes[1])
+    viz.confusion_matrix(found.confusion, axes[0], result["class_names"])
+    viz.worst_mistakes(data.images, data.labels, found, axes[1], class_names=result["class_names"])
     for ax in axes:
         ax.set_anchor("N")                              # the titles stand at one height
     seen = ", images that it was trained on" if result["seen_in_training"] else ""

@@ -7,6 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 from ...errors import InputError
+from ..digit_network import load_digit_network
 from ..options import add_command, add_json, add_quiet, commas, destination, given_path
 from ..output import print_result, print_text
 
@@ -90,14 +91,10 @@ def _digit(text):
 
 def _model(weights):
     """(LeNet, the source of its weights). Its algorithm is direct, which is equivariant to the last bit."""
-    from ...checkpoint import CheckpointError, load, load_into
+    from ...checkpoint import load
     from ...models import LeNet
     from ...training import weights_file
     path = weights_file(weights)
     saved, model = load(path), LeNet(algorithm="direct")
-    name = saved.meta.get("model", "lenet")
-    if name != "lenet":
-        raise CheckpointError(f"{path} is of the model {name}; the page shows the LeNet with its max-pool: give "
-                              "weights that minicnn train --model lenet made")
-    load_into(saved, model)
+    load_digit_network(saved, model, "the page", max_pool=True)
     return model, f"{path.name} of {path.resolve().parent.name}" if weights else "the weights in the package"

@@ -179,8 +179,14 @@ def _model(plan):
     import numpy as np
 
     from ..networks import check_output, make_network
-    model = make_network(plan.network, np.random.default_rng(plan.settings.seed), plan.out if plan.saved else "",
-                         instance=False)
+    try:
+        model = make_network(plan.network, np.random.default_rng(plan.settings.seed), plan.out if plan.saved else "",
+                             instance=False)
+    except InputError as error:
+        if "cannot be made for these data" not in str(error):
+            raise
+        size = "larger pictures (--image-size), or " if plan.remembered else ""
+        raise InputError(f"{error}: give {size}a network that takes any size (--model small-resnet)") from error
     check_output(model, plan.model, plan.network["model_options"])
     if plan.algorithm != "auto":
         _use({name: plan.algorithm for name, module in model.named_modules() if hasattr(module, "algorithm")}, model)
