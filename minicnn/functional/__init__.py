@@ -39,15 +39,26 @@ from .activations import (
 from .convolution import conv2d
 from .group_normalization import group_norm, instance_norm, layer_norm
 from .linear import dropout, flatten, linear
-from .losses import cross_entropy, mse_loss
+from .losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    smooth_l1_loss,
+)
 from .normalization import batch_norm
 from .padding import pad
 from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, blur_pool2d, max_pool2d, max_unpool2d
 from .reductions import logsumexp, std, var
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "blur_pool2d", "conv2d", "cross_entropy",
-    "dropout", "elu", "flatten", "gelu", "group_norm", "hardtanh", "instance_norm", "layer_norm", "leaky_relu",
-    "linear", "log_softmax", "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "pad", "prelu",
-    "relu", "relu6", "sigmoid", "silu", "softmax", "softplus", "std", "tanh", "var",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "blur_pool2d", "conv2d", "cross_entropy", "dropout", "elu", "flatten", "gelu",
+    "group_norm", "hardtanh", "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "nll_loss", "pad", "prelu",
+    "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "std", "tanh", "var",
 ]

@@ -41,6 +41,15 @@ SAME = [
     (NORM, lambda x: F.batch_norm(x, np.zeros(2), np.ones(2), NORM.weight, NORM.bias, eps=1e-3)),
     (CONV, lambda x: F.conv2d(x, CONV.weight, CONV.bias, (2, 1), (1, 0), (1, 2), 2, padding_mode="circular")),
     (nn.MSELoss("sum"), lambda x: F.mse_loss(x, x.data + 1, "sum")),
+    (nn.L1Loss(reduction="none"), lambda x: F.l1_loss(x, x.data + 1, reduction="none")),
+    (nn.HuberLoss("sum", 0.3), lambda x: F.huber_loss(x, x.data + 1, "sum", 0.3)),
+    (nn.SmoothL1Loss(reduction="sum", beta=3), lambda x: F.smooth_l1_loss(x, x.data + 1, reduction="sum", beta=3)),
+    (nn.KLDivLoss(reduction="batchmean", log_target=True),
+     lambda x: F.kl_div(x, x.data + 1, reduction="batchmean", log_target=True)),
+    (nn.BCEWithLogitsLoss([2.0], reduction="sum", pos_weight=[3.0]),
+     lambda x: F.binary_cross_entropy_with_logits(x, x.data + 1, [2.0], reduction="sum", pos_weight=[3.0])),
+    (nn.NLLLoss([1.0, 3.0], ignore_index=0, reduction="sum"),
+     lambda x: F.nll_loss(x, LABELS, [1.0, 3.0], ignore_index=0, reduction="sum")),
     (nn.CrossEntropyLoss([1.0, 3.0], ignore_index=0, reduction="sum", label_smoothing=0.1),
      lambda x: F.cross_entropy(x, LABELS, np.array([1.0, 3.0]), ignore_index=0, reduction="sum", label_smoothing=0.1)),
 ]
@@ -49,7 +58,8 @@ SAME = [
 @pytest.mark.parametrize(("layer", "function"), SAME, ids=lambda value: type(value).__name__)
 def test_a_layer_is_the_function_of_its_name_with_its_arguments(layer, function, rng):
     array = rng.standard_normal((3, 2, 7, 8))
-    target = {nn.MSELoss: (array + 1,), nn.CrossEntropyLoss: (LABELS,)}.get(type(layer), ())
+    labels = isinstance(layer, (nn.CrossEntropyLoss, nn.NLLLoss))
+    target = () if "Loss" not in type(layer).__name__ else (LABELS,) if labels else (array + 1,)
     assert_same_function(layer, function, array, rng, *target)
 
 
@@ -60,10 +70,30 @@ def test_a_layer_is_the_function_of_its_name_with_its_arguments(layer, function,
     (nn.Dropout(0.3), "Dropout(p=0.3)"), (nn.PReLU(3), "PReLU(num_parameters=3)"), (nn.ELU(), "ELU(alpha=1.0)"),
     (nn.GELU(), "GELU(approximate='none')"), (nn.Softplus(2), "Softplus(beta=2.0, threshold=20.0)"),
     (nn.Hardtanh(), "Hardtanh(min_val=-1.0, max_val=1.0)"), (nn.Softmax(1), "Softmax(dim=1)"), (nn.ReLU6(), "ReLU6()"),
-    (nn.BatchNorm2d(4), "BatchNorm2d(4)"),
+    (nn.BatchNorm2d(4), "BatchNorm2d(4)"), (nn.MSELoss(), "MSELoss()"),
+    (nn.L1Loss(reduction="sum"), "L1Loss(reduction='sum')"),
+    (nn.HuberLoss(delta=2), "HuberLoss(delta=2.0)"), (nn.SmoothL1Loss(beta=0), "SmoothL1Loss(beta=0.0)"),
+    (nn.KLDivLoss(reduction="batchmean", log_target=True), "KLDivLoss(reduction='batchmean', log_target=True)"),
+    (nn.NLLLoss(ignore_index=1), "NLLLoss(ignore_index=1)"), (nn.BCELoss(), "BCELoss()"),
+    (nn.CrossEntropyLoss(label_smoothing=0.1), "CrossEntropyLoss(label_smoothing=0.1)"),
 ])
 def test_repr(module, text):
     assert repr(module) == text
+
+
+def test_the_weight_of_a_loss_belongs_to_its_state(rng):
+    p = rng.uniform(0.1, 0.9, (3, 2))
+    given = np.array([2.0, 3.0])
+    loss = nn.BCELoss(given)
+    assert loss(p, p).item() == F.binary_cross_entropy(p, p, [2, 3]).item()
+    loss.load_state_dict({"weight": np.array([1.0, 0.0])})
+    assert loss(p, p).item() == F.binary_cross_entropy(p, p, [1, 0]).item()
+    assert given.tolist() == [2, 3]
+    for made, names in ((nn.CrossEntropyLoss([1, 2]), ["weight"]), (nn.NLLLoss(Tensor([1, 2])), ["weight"]),
+                        (nn.BCEWithLogitsLoss(given, pos_weight=[0.1]), ["weight", "pos_weight"]), (nn.NLLLoss(), [])):
+        assert list(made.state_dict()) == names
+    assert nn.CrossEntropyLoss([0.1]).weight == 0.1
+    assert nn.CrossEntropyLoss(np.float32([0.1])).weight.dtype == np.float32
 
 
 @pytest.mark.parametrize(("make", "message"), [

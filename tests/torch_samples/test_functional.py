@@ -14,6 +14,27 @@ def cross_entropy(x, target, weight=None, size_average=None, ignore_index=-100, 
                            label_smoothing=label_smoothing)
 
 
+def nll_loss(x, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    return F.nll_loss(x, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+def elementwise(loss):
+    """A loss of elements, whose shapes must agree. PyTorch's old options size_average and reduce are not used."""
+    def call(x, target, *, reduction="mean", **options):
+        if x.shape != target.shape:
+            raise NotCompared("the shapes of input and target must agree")
+        return loss(x, target, reduction=reduction, **options)
+    return call
+
+
+def binary_cross_entropy(x, target, weight=None, reduction="mean"):
+    return F.binary_cross_entropy(x, target, weight, reduction=reduction)
+
+
+def binary_cross_entropy_with_logits(x, target, weight=None, reduction="mean", pos_weight=None):
+    return F.binary_cross_entropy_with_logits(x, target, weight, reduction=reduction, pos_weight=pos_weight)
+
+
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     if x.ndim == 1:
         raise NotCompared("minicnn normalizes (N, C, ...) only")
@@ -58,7 +79,14 @@ OPERATIONS = {
     "nn.functional.linear": F.linear,
     "flatten": F.flatten,
     "nn.functional.cross_entropy": cross_entropy,
+    "nn.functional.nll_loss": nll_loss,
     "nn.functional.mse_loss": F.mse_loss,
+    "nn.functional.l1_loss": elementwise(F.l1_loss),
+    "nn.functional.huber_loss": elementwise(F.huber_loss),
+    "nn.functional.smooth_l1_loss": elementwise(F.smooth_l1_loss),
+    "nn.functional.kl_div": elementwise(F.kl_div),
+    "nn.functional.binary_cross_entropy": binary_cross_entropy,
+    "nn.functional.binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
     "nn.functional.batch_norm": batch_norm,
     "nn.functional.layer_norm": lambda x, shape, weight=None, bias=None, eps=1e-5: F.layer_norm(
         x, shape, weight, bias, above_zero(eps)),
@@ -66,6 +94,9 @@ OPERATIONS = {
         x, groups, weight, bias, above_zero(eps)),
     "nn.functional.instance_norm": instance_norm,
 }
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")           # PyTorch's
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

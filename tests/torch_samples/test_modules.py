@@ -8,6 +8,7 @@ from minicnn import nn
 from .samples import NotCompared, as_array, assert_same, compare_gradients, convert, sequence, torch
 
 module_db = pytest.importorskip("torch.testing._internal.common_modules").module_db
+pytestmark = pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss")           # PyTorch's
 MODULES = {info.module_cls.__name__: info for info in module_db if hasattr(nn, info.module_cls.__name__)}
 
 
@@ -15,8 +16,8 @@ def our_layer(kind, theirs, arguments):
     """The layer of minicnn with PyTorch's arguments and state, in float64."""
     args, kwargs = convert((arguments.args, arguments.kwargs), [])
     state = {name: tensor.numpy() for name, tensor in theirs.state_dict().items()}
-    if kind == "CrossEntropyLoss":                # its weight is an argument here
-        return nn.CrossEntropyLoss(*args, **kwargs)
+    if kind.endswith("Loss"):                     # its weight is an argument
+        return getattr(nn, kind)(*args, **kwargs)
     ours = getattr(nn, kind)(*args, **kwargs, **({"dtype": np.float64} if state else {}))
     ours.load_state_dict(state)
     return ours

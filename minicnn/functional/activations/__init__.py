@@ -8,10 +8,10 @@ is a few units in the last place of its largest term.
 
 from .gates import gelu, silu
 from .piecewise import elu, hardtanh, leaky_relu, prelu, relu, relu6
-from .sigmoids import logsigmoid, sigmoid, softplus, tanh
+from .sigmoids import logsigmoid, sigmoid, sigmoid_factors, softplus, tanh
 from .softmax import log_softmax, log_softmax_of_array, softmax, softmax_difference
 
 __all__ = [
     "elu", "gelu", "hardtanh", "leaky_relu", "log_softmax", "log_softmax_of_array", "logsigmoid", "prelu", "relu",
-    "relu6", "sigmoid", "silu", "softmax", "softmax_difference", "softplus", "tanh",
+    "relu6", "sigmoid", "sigmoid_factors", "silu", "softmax", "softmax_difference", "softplus", "tanh",
 ]

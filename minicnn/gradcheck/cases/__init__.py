@@ -10,11 +10,11 @@ from .arrays import choices, functions, places, statistics
 from .convolution import convolutions
 from .images import images
 from .layers import activations, layers
-from .losses import losses
+from .losses import losses, losses_of_probabilities
 from .operation import Operation
 from .pooling import pools
 
 TABLES = (operators, shapes_and_sums, choices, functions, statistics, places, activations, layers, images, pools,
-          losses)
+          losses, losses_of_probabilities)
 
 __all__ = ["TABLES", "Operation", "convolutions"]

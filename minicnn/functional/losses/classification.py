@@ -1,4 +1,4 @@
-"""Losses: cross_entropy and mse_loss."""
+"""Losses of classes: cross_entropy, of logits, and nll_loss, of log-probabilities."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..arithmetic import as_float_array, shown
-from ..checks import fraction, integer, one_of, unmasked
-from ..errors import InputError, InputTypeError
-from ..tensor import Tensor, as_tensor, record
-from .activations import log_softmax_of_array, softmax_difference
+from ...arithmetic import as_float_array
+from ...checks import fraction, integer, one_of, unmasked
+from ...errors import InputError, InputTypeError
+from ...tensor import Tensor, as_tensor, record
+from ..activations import log_softmax_of_array, softmax_difference
+from .reduction import REDUCTIONS, reduced, spread, total
 
-REDUCTIONS = ("mean", "sum", "none")
+FLOATING = ("the target has the shape of class indices but is floating, as every Tensor is: give the indices as an "
+            "array of integers, not as a Tensor")
 
 
 def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weight: np.ndarray | Tensor | None = None, *,
@@ -59,11 +61,9 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     """
     input = as_tensor(input)
     x = input.data
-    if x.ndim == 0:
-        raise InputError("cross_entropy: the input must have shape (classes,) or (N, classes, ...), not ()")
-    axis = 0 if x.ndim == 1 else 1
+    axis = _class_axis("cross_entropy", x)
     target = target if isinstance(target, Tensor) else np.asarray(unmasked(target))
-    w = None if weight is None else _class_weight(weight, x, axis)
+    w = None if weight is None else _class_weight("cross_entropy", weight, x, axis)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     smoothing = fraction("cross_entropy: label_smoothing", label_smoothing)
     q, divisor, slope = _target_distribution(target, x, axis, w, integer("cross_entropy: ignore_index", ignore_index),
@@ -72,7 +72,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     counted = q != 0
     losses = -_products(log_p, q, counted).sum(axis) + 0.0                  # what has no weight adds no 0 inf
     scale = (1 / divisor if divisor else np.nan) if reduction == "mean" else 1.0
-    out = losses if reduction == "none" else _total(losses, scale)
+    out = losses if reduction == "none" else total(losses, scale)
     inputs = (input, target) if isinstance(target, Tensor) else (input,)
 
     def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q;   d loss / d target = -slope * log(p)
@@ -86,45 +86,65 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     return record(np.asarray(out, x.dtype), inputs, vjp)
 
 
-def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction: str = "mean") -> Tensor:
-    """(input - target)^2, averaged over all elements ("mean"), summed ("sum") or for each element ("none").
+def nll_loss(input: Tensor | np.ndarray, target: np.ndarray, weight: np.ndarray | Tensor | None = None, *,
+             ignore_index: int = -100, reduction: str = "mean") -> Tensor:
+    """-weight[y] * input[y], the input at the class y of each sample. The input are log-probabilities.
 
-    Different shapes of input and target, and another reduction, raise InputError. The mean of no elements is NaN.
+    nll_loss(log_softmax(x, 1), y) is cross_entropy(x, y). What has weight 0 or is ignored contributes 0 to the loss and
+    to the gradient, even if the input is -inf or NaN.
 
-    >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])).item()
-    2.0
+    Parameters
+    ----------
+    input : Tensor, shape (N, classes) or (classes,) or (N, classes, d1, ...)
+    target : array of integers, shape (N,) or () or (N, d1, ...)
+    weight : array, shape (classes,), optional
+        Has no gradient.
+    ignore_index : int
+        A sample with this class index has loss 0 and weight 0.
+    reduction : {"mean", "sum", "none"}
+        "mean" divides by the sum of the weights of the targets. If this is 0, the mean is NaN.
+
+    Returns
+    -------
+    Tensor
+        A single number; with reduction "none" a number for each sample.
+
+    Raises
+    ------
+    InputError
+        The shapes do not fit, or a label is not in 0..classes-1. The message names the label.
+    InputTypeError
+        The weight requires a gradient.
+
+    Examples
+    --------
+    >>> nll_loss(Tensor([[-0.5, -1.0], [-2.0, -0.25]]), np.array([0, 1])).item()
+    0.375
     """
-    input, target = as_tensor(input), as_tensor(target)
-    if input.shape != target.shape:
-        raise InputError(f"mse_loss: the input has shape {input.shape}, the target {target.shape}: they must agree")
-    one_of("mse_loss: reduction", reduction, REDUCTIONS)
-    difference = input.data - target.data
-    count = difference.size if reduction == "mean" else 1
-    out = difference * difference if reduction == "none" else _sum_of_squares(difference, count)
+    input = as_tensor(input)
+    x, axis = input.data, _class_axis("nll_loss", input.data)
+    target = target if isinstance(target, Tensor) else np.asarray(unmasked(target))
+    _check_labels("nll_loss", target, x, axis)
+    one_of("nll_loss: reduction", reduction, REDUCTIONS)
+    w = np.ones(x.shape[axis]) if weight is None else _class_weight("nll_loss", weight, x, axis).astype(np.float64)
+    ignore_index = integer("nll_loss: ignore_index", ignore_index)
+    labels = _valid_labels("nll_loss", target, x.shape[axis], ignore_index)
+    places = np.expand_dims(labels, axis)
+    if x.shape[axis] == 0:                        # no class, and so no sample
+        picked, factor = np.zeros(target.shape), np.zeros(target.shape)
+    else:
+        picked = np.take_along_axis(x, places, axis).squeeze(axis).astype(np.float64)
+        factor = np.where(target != ignore_index, w[labels], 0)
+    divisor = float(factor.sum())
+    losses = np.multiply(picked, -factor, out=np.zeros_like(picked), where=factor != 0) + 0.0
 
     def vjp(grad):
-        slope = 2 * (grad / (count or np.nan)) * difference
-        slope = shown(grad, slope)
-        return slope.astype(input.dtype, copy=False), -slope.astype(target.dtype, copy=False)
-    return record(np.asarray(out, difference.dtype), (input, target), vjp)
-
-
-def _sum_of_squares(x, count):
-    """sum of x^2 / count in float64; NaN for count 0. The squares or their sum may overflow where the result does not.
-    """
-    with np.errstate(over="ignore"):
-        total = np.square(x, dtype=np.float64).sum()
-    if np.isfinite(total) or not np.isfinite(x).all():
-        return total / count if count else np.nan
-    unit = np.ldexp(1.0, np.frexp(np.abs(x).max())[1])
-    return np.square(x / unit).sum() / count * unit * unit
-
-
-def _total(losses, scale):
-    """The sum times the scale, also where only the sum overflows."""
-    with np.errstate(over="ignore"):
-        total = losses.sum() * scale
-        return (losses * scale).sum() if np.isinf(total) else total
+        g, slope = spread(grad, reduction, divisor), np.zeros_like(x)
+        parts = np.multiply(-factor, g, out=np.zeros_like(factor), where=(factor != 0) & (g != 0))
+        if x.size:
+            np.put_along_axis(slope, places, np.expand_dims(parts, axis).astype(x.dtype), axis)
+        return slope,
+    return record(reduced(losses, reduction, divisor, x.dtype), (input,), vjp)
 
 
 class _Target(NamedTuple):
@@ -135,12 +155,18 @@ class _Target(NamedTuple):
     slope: np.ndarray | float       # the derivative of q with respect to given probabilities
 
 
-def _class_weight(weight, x, axis):
+def _class_axis(function, x):
+    if x.ndim == 0:
+        raise InputError(f"{function}: the input must have shape (classes,) or (N, classes, ...), not ()")
+    return 0 if x.ndim == 1 else 1
+
+
+def _class_weight(function, weight, x, axis):
     if isinstance(weight, Tensor) and weight.requires_grad:
-        raise InputTypeError("cross_entropy: weight requires a gradient, but has none: give weight.detach()")
+        raise InputTypeError(f"{function}: weight requires a gradient, but has none: give weight.detach()")
     w = as_float_array(weight.data if isinstance(weight, Tensor) else weight, x.dtype)
     if w.shape != (x.shape[axis],):
-        raise InputError(f"cross_entropy: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
+        raise InputError(f"{function}: weight must have shape ({x.shape[axis]},), one for each class, not {w.shape}")
     return w
 
 
@@ -148,12 +174,9 @@ def _target_distribution(target, x, axis, weight, ignore_index, smoothing):
     if target.dtype.kind == "f":
         return _probabilities(target, x, axis, weight, ignore_index, smoothing)
     classes = x.shape[axis]
-    labels_shape = x.shape[:axis] + x.shape[axis + 1:]
-    if target.shape != labels_shape or target.dtype.kind not in "iu":
-        raise InputError(f"cross_entropy: for an input of shape {x.shape} the class indices must be integers of shape "
-                         f"{labels_shape}, not {target.dtype} of shape {target.shape}")
+    _check_labels("cross_entropy", target, x, axis)
     plain = target.size > 0 and target.min() >= 0 and target.max() < classes and ignore_index not in range(classes)
-    labels = target if plain else _valid_labels(target, classes, ignore_index)
+    labels = target if plain else _valid_labels("cross_entropy", target, classes, ignore_index)
     one_hot = np.expand_dims(labels, axis) == _column(np.arange(classes), x, axis)
     q = ((1 - smoothing) * one_hot + smoothing / classes if smoothing else one_hot).astype(x.dtype)
     if plain and weight is None:
@@ -163,13 +186,22 @@ def _target_distribution(target, x, axis, weight, ignore_index, smoothing):
     return _Target(q, float(weight[labels[counted]].sum(dtype=np.float64)), 0.0)
 
 
-def _valid_labels(target, classes, ignore_index):
+def _check_labels(function, target, x, axis):
+    shape = x.shape[:axis] + x.shape[axis + 1:]
+    if isinstance(target, Tensor) and target.shape == shape:
+        raise InputError(f"{function}: {FLOATING}")
+    if target.shape != shape or target.dtype.kind not in "iu":
+        raise InputError(f"{function}: for an input of shape {x.shape} the class indices must be integers of shape "
+                         f"{shape}, not {target.dtype} of shape {target.shape}")
+
+
+def _valid_labels(function, target, classes, ignore_index):
     """The labels, with 0 for those that are ignored; InputError if one is not a class."""
     counted = target != ignore_index
     wrong = counted & ((target < 0) | (target >= classes))
     if wrong.any():
         where = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise InputError(f"cross_entropy: the label {int(target[where])} at {where} is not one of the {classes} "
+        raise InputError(f"{function}: the label {int(target[where])} at {where} is not one of the {classes} "
                          f"classes 0..{classes - 1}")
     return np.where(counted, target, 0)
 
@@ -177,8 +209,7 @@ def _valid_labels(target, classes, ignore_index):
 def _probabilities(target, x, axis, weight, ignore_index, smoothing):
     """The same as `_target_distribution`, for a target that is a distribution."""
     if target.shape == x.shape[:axis] + x.shape[axis + 1:]:
-        raise InputError("cross_entropy: the target has the shape of class indices but is floating, as every Tensor "
-                         "is: give the indices as an array of integers, not as a Tensor")
+        raise InputError(f"cross_entropy: {FLOATING}")
     if target.shape != x.shape:
         raise InputError(f"cross_entropy: probabilities must have the input's shape {x.shape}, not {target.shape}")
     if ignore_index >= 0:
