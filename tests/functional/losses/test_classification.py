@@ -1,4 +1,4 @@
-"""Losses against values computed by hand, and the labels and shapes that they refuse."""
+"""cross_entropy, nll_loss and mse_loss by hand, and the labels and shapes that they refuse."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,12 @@ from scipy.special import log_softmax as scipy_log_softmax
 
 from minicnn import Tensor
 from minicnn import functional as F
+from tests.functional.losses.test_elements import reduce_by_hand
+from tests.functional.test_range import gradient
+from tests.reference import ORDERS, assert_gradients
 
+INF, NAN = np.inf, np.nan
+WEIGHT = np.array([0.5, 2.0, 0.0])
 LABELS = np.array([2, 0, 1, 2])
 
 
@@ -60,3 +65,55 @@ def test_a_loss_that_is_hidden_gives_no_gradient():
         y, target = Tensor(np.array([2.0, 3.0]), requires_grad=True), np.array([1.0, np.nan])
         np.where(np.isnan(target), 0.0, F.mse_loss(y, target, "none")).sum().backward()
     assert y.grad.tolist() == [2.0, 0.0]
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("options", [{}, {"weight": WEIGHT}, {"ignore_index": 1},
+                                     {"weight": WEIGHT, "ignore_index": 1}])
+def test_nll_loss_by_loops(options, reduction, rng):
+    x, y = rng.standard_normal((4, 3, 2, 2)), rng.integers(0, 3, (4, 2, 2))
+    w, losses, weights = options.get("weight", np.ones(3)), np.zeros(y.shape), np.zeros(y.shape)
+    for place in np.ndindex(y.shape):
+        label = y[place]
+        if label != options.get("ignore_index"):
+            weights[place] = w[label]
+            losses[place] = -w[label] * x[place[0], label, place[1], place[2]]
+    right = reduce_by_hand(losses, reduction, weights.sum())
+    for order in [lambda a: a, *ORDERS]:
+        found = F.nll_loss(order(x), y, reduction=reduction, **options)
+        np.testing.assert_allclose(found.data, right, rtol=1e-13, atol=1e-15)
+    assert_gradients(lambda t: F.nll_loss(t, y, reduction=reduction, **options), [x], rng)
+
+
+def test_nll_loss_of_log_softmax_is_cross_entropy(rng):
+    x, y = rng.standard_normal((5, 4)), rng.integers(0, 4, 5)
+    assert F.nll_loss(F.log_softmax(x), y).item() == pytest.approx(F.cross_entropy(x, y).item(), rel=1e-14)
+    assert F.nll_loss(x[0], np.array(2)).item() == -x[0, 2]
+
+
+def test_what_nll_loss_does_not_count():
+    x = np.array([[-INF, -1.0], [NAN, -2.0], [-3.0, INF]])
+    found, slope = gradient(lambda x: F.nll_loss(x, [0, -100, 0], [0.0, 1.0], reduction="sum"), x)
+    assert found == 0 and not slope.any()
+    found, slope = gradient(lambda x: F.nll_loss(x, [1, -100, 0]), x)
+    assert found == 2 and slope.tolist() == [[0, -0.5], [0, 0], [-0.5, 0]]
+    _, slope = gradient(lambda x: F.nll_loss(x, [1, 0, 0], reduction="none"), x, [0, 0, INF])
+    assert slope.tolist() == [[0, 0], [0, 0], [-INF, 0]]
+    for target, options in ([-100] * 3, {}), ([0] * 3, {"weight": [0.0, 1.0]}):
+        assert np.isnan(F.nll_loss(x, target, **options).item())
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda x: F.nll_loss(x, [0, 1, 3]), r"nll_loss: the label 3 at \(2,\) is not one of the 3 classes 0..2"),
+    (lambda x: F.nll_loss(x, [0, 1]), r"nll_loss: for an input of shape \(3, 3\) the class indices must be"),
+    (lambda x: F.nll_loss(x, np.eye(3)), "nll_loss: .* must be integers of shape .*, not float64 of shape"),
+    (lambda x: F.nll_loss(x, Tensor([0, 1, 2])), "nll_loss: the target has the shape of class indices but is floating"),
+    (lambda x: F.nll_loss(x, [0, 1, 2], np.ones(2)), r"nll_loss: weight must have shape \(3,\), one for each class"),
+    (lambda x: F.nll_loss(x, [0, 1, 2], x[0]), "nll_loss: weight requires a gradient, but has none"),
+    (lambda x: F.nll_loss(x, [0, 1, 2], ignore_index=0.5), "nll_loss: ignore_index must be an integer, not 0.5"),
+    (lambda x: F.nll_loss(x, [0, 1, 2], reduction="max"), "nll_loss: reduction must be one of 'mean', 'sum', 'none'"),
+    (lambda x: F.nll_loss(x[0, 0], 1), r"nll_loss: the input must have shape \(classes,\) or \(N, classes, ...\)"),
+])
+def test_what_nll_loss_refuses(call, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        call(Tensor(np.ones((3, 3)), requires_grad=True))
