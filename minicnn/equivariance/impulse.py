@@ -60,13 +60,17 @@ class ImpulseResponse:
 
     def __str__(self):
         """The sizes in words. The values too, if there is one kernel of at most 5 x 5 pixels."""
-        kernel, (outs, ins, *size) = self.kernel, self.kernel.shape
-        if outs * ins > 1 or max(size) > SHOWN:
-            return self._sizes()
-        texts = [[f"{value:.4g}" for value in row] for row in np.where(abs(kernel) > self.rounding, kernel, 0)[0, 0]]
-        longest = max(len(text) for row in texts for text in row)
+        texts = self.texts()
+        longest = max((len(text) for row in texts for text in row), default=0)
         rows = ["  " + "  ".join(text.rjust(longest) for text in row) for row in texts]
         return "\n".join([self._sizes(), *rows])
+
+    def texts(self) -> list[list[str]]:
+        """The values of the kernel, row by row, if there is one kernel of at most 5 x 5 pixels; else []."""
+        kernel, (outs, ins, *size) = self.kernel, self.kernel.shape
+        if outs * ins > 1 or max(size) > SHOWN:
+            return []
+        return [[f"{value:.4g}" for value in row] for row in np.where(abs(kernel) > self.rounding, kernel, 0)[0, 0]]
 
     def _sizes(self):
         outs, ins, height, width = self.kernel.shape

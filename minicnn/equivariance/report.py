@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..notebook import paragraph, picture, table
+from ..notebook.pixels import signed, tiles
 from .domains import Pair
 from .impulse import ImpulseResponse
 from .witness import Witness
 
 Lattice = tuple[int | None, int | None]
+MOST = 8                        # output and input channels of the kernels in the picture for notebooks
+CELL = 6                        # width of a weight in that picture, in pixels of the screen
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,38 @@ class Report:
         lines += [f"  witness: {witness}" for witness in self.witnesses.values()]
         return "\n".join(lines)
 
-    __repr__ = __str__              # a notebook shows the last expression of a cell by its repr
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, the laws as a table, the witnesses, and the impulse response."""
+        rows = [["ok" if check.passed else "FAIL", check.says, f"{check.error:.1e}", f"{check.tolerance:.1e}"]
+                for check in self.checks]
+        parts = [paragraph(self.headline, bold=True), table(
+            ["", "law", "error", "tolerance"], rows, left=(0, 1),
+            bold=[i for i, check in enumerate(self.checks) if not check.passed])]
+        parts += [paragraph(f"witness: {witness}") for witness in self.witnesses.values()]
+        if self.power and self.affine:
+            parts.append(paragraph(self.power))
+        h = self.impulse_response
+        if h is not None and self.affine:
+            parts += [paragraph(f"h: {str(h).splitlines()[0]}"), _kernels(h)]
+        return "".join(parts)
+
+
+def _kernels(h):
+    """A single small kernel as a table, others as a picture: a row for each output channel."""
+    kernel = np.where(np.abs(h.kernel) > h.rounding, h.kernel, 0)
+    if rows := h.texts():
+        return table([], rows)
+    shown = kernel[:MOST, :MOST]
+    outs, ins, height, width = shown.shape
+    sheet = tiles(signed(shown).reshape(-1, height, width, 3), ins)
+    words = f"red is positive, blue negative, white 0; the largest weight is {np.abs(kernel).max():.4g}"
+    if shown.size < kernel.size:
+        words += f"; the first {outs} output and {ins} input channels"
+    zoom = max(1, min(CELL, 560 // sheet.shape[1]))
+    return picture(sheet, f"{outs} x {ins} kernels of {height} x {width} pixels", zoom * sheet.shape[1]) + \
+        paragraph(words)
 
 
 def verdict(affine: bool, lattice: Lattice, matches: bool, halo: tuple | None, h: ImpulseResponse) -> str:

@@ -18,6 +18,8 @@ from .state import load_arrays
 
 UNORDERED = (set, frozenset, deque)              # containers whose elements a module does not find
 
+OWN = ("_forward_hooks", "_seen")               # attributes of a Module that are no members
+
 
 class Window(NamedTuple):
     """The part of a layer's input that one output pixel sees, each (vertical, horizontal), in pixels.
@@ -81,6 +83,7 @@ class Module:
     buffers: tuple[str, ...] = ()
     ignored_state: tuple[str, ...] = ()
     _forward_hooks: dict[RemovableHandle, tuple[Callable, bool]] = {}      # empty; a module with hooks has its own
+    _seen: tuple[Any, ...] = ()                                            # the shapes of the inputs of the first call
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -95,6 +98,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
+        if not self._seen:
+            vars(self)["_seen"] = tuple(getattr(one, "shape", None) for one in inputs) or (None,)
         if not self._forward_hooks:
             return self.forward(*inputs, **options)
         out = self.forward(*inputs, **options)
@@ -276,6 +281,14 @@ class Module:
         counts[0] = counts[0][0], f"{total:,} parameter{'s' * (total != 1)}"
         return "\n".join(f"{text:<{width}}{count}".rstrip() for text, count in counts)
 
+    def _repr_html_(self) -> str:
+        """For notebooks: the table of `minicnn info` if the input's shape is known, else the modules as a tree.
+
+        The shape is known after the first call, or if the model has attributes `in_channels` and `image_size`.
+        """
+        from .summary import module_html
+        return module_html(self)
+
     def _lines(self, label, outer=()):
         """(text, number of parameters) for each line of the repr. `outer` are the modules that this one lies in."""
         outer = (*outer, self)
@@ -295,7 +308,7 @@ class Module:
 
     def _attributes(self):
         """(name, value) of the attributes; a container has its modules instead of the list or dict that holds them."""
-        return ((name, value) for name, value in vars(self).items() if name != "_forward_hooks")
+        return ((name, value) for name, value in vars(self).items() if name not in OWN)
 
     def _state(self):
         for name, parameter in self.named_parameters():

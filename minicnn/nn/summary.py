@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from ..checks import is_integer
 from ..conv import choose
 from ..errors import InputError, InputTypeError
 from ..functional.convolution import shapes_only
+from ..notebook import paragraph, table
 from ..tensor import Tensor
 from .calls import evaluating, recorded_calls
 from .module import Module
@@ -20,6 +23,9 @@ from .receptive_field import Field, Fields
 from .unchanged import looking
 
 MOST = 1 << 40                                    # numbers of an input
+TITLES = ("layer", "kind", "output", "parameters", "products", "sees", "algorithm")
+LEFT = (0, 1, 2, 6)                               # the columns that are aligned at the left
+FEW = 64                                          # the most images for the table that a notebook shows
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,23 @@ class LayerSummary:
     algorithm: str | None
 
 
+class Summary(list[LayerSummary]):
+    """The list of the layers. A notebook shows it as a table."""
+
+    def rows(self) -> list[list[str]]:
+        """The texts of the table, a list for each layer, and the sums: see `TITLES`."""
+        rows = [[layer.name, layer.kind.partition("(")[0], "x".join(map(str, layer.out_shape)),
+                 f"{layer.parameters:,}", f"{layer.multiply_adds:,}", _pixels(layer.receptive_field),
+                 layer.algorithm or ""] for layer in self]
+        totals = (f"{sum(getattr(layer, name) for layer in self):,}" for name in ("parameters", "multiply_adds"))
+        return [*rows, ["total", "", "", *totals, "", ""]]
+
+    def _repr_html_(self) -> str:
+        return table(TITLES, self.rows(), LEFT, bold=[len(self)])
+
+
 @looking
-def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, ...]]) -> list[LayerSummary]:
+def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, ...]]) -> Summary:
     """The layers of a model in the order in which they are called, for an input of shape (N, C, H, W).
 
     The model runs on zeros in evaluation mode, but for convolutions only the shapes are computed. The model is not
@@ -68,7 +89,8 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
 
     Returns
     -------
-    list of LayerSummary
+    Summary
+        A list of LayerSummary.
 
     Raises
     ------
@@ -90,7 +112,7 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
     given = [Tensor(np.zeros(shape, dtype), requires_grad=True) for shape in _shapes(input_shape)]
     with evaluating(model), recorded_calls(model) as calls, shapes_only():
         model(*given)
-    layers, field, fields = [], Field(), Fields(given)
+    layers, field, fields = Summary(), Field(), Fields(given)
     counted: set[int] = set()
     for name, module, inputs, out in calls:
         in_shape = _shape(name, "takes", inputs)
@@ -104,6 +126,42 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
         layers.append(LayerSummary(name, repr(module), _shape(name, "returns", out)[1:], sum(new.values()),
                                    module.multiply_adds(in_shape), field.size, algorithm))
     return layers
+
+
+def module_html(model: Module) -> str:
+    """A model as HTML: its `Summary` if the input's shape is known, else its modules as a tree."""
+    shapes, origin = _known_shapes(model)
+    if shapes:
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):         # the model may print
+                layers = summarize(model, shapes)
+            if layers and not (len(layers) == 1 and layers[0].name == ""):
+                sizes = " and ".join(map(str, shapes))
+                return (paragraph(type(model).__name__, bold=True) + layers._repr_html_()
+                        + paragraph(f"for an input of shape {sizes}, {origin}"))
+        except Exception:
+            vars(model).pop("_seen", None)                          # the first call failed; the next one counts
+    rows = [[text + ")" * (text.count("(") - text.count(")")), f"{count:,}" if count else ""]
+            for text, count in model._lines("") if text.strip() != ")"]
+    return table(["", "parameters"] if any(count for _, count in rows) else [], rows, left=[0])
+
+
+def _known_shapes(model):
+    """The shapes of the model's inputs, or [], and how they are known."""
+    seen, channels, size = model._seen, getattr(model, "in_channels", None), getattr(model, "image_size", None)
+    if seen and all(shape and len(shape) in (2, 4) for shape in seen):
+        few = [(min(shape[0], FEW), *shape[1:]) for shape in seen]
+        return few, "as in its first call"
+    if not seen and is_integer(channels) and isinstance(size, tuple):
+        return [(1, channels, *size)], "for which it was made"
+    return [], ""
+
+
+def _pixels(field):
+    """The receptive field as text. It is an int, a pair (down, across), or None for the whole image."""
+    if field is None:
+        return "all"
+    return "x".join(map(str, field)) + " px" if isinstance(field, tuple) else f"{field} px"
 
 
 def _shapes(given):

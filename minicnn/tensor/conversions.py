@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import grad_mode
 from ..errors import InputError, InputTypeError, StateError
+from .picture import image_html
 
 if TYPE_CHECKING:
     from ..autograd import Node
@@ -34,6 +35,15 @@ class Conversions:
         leaf = ", requires_grad=True" if self._requires_grad else ""
         made_by = f", made by {self._node.name}" if self._node else leaf
         return f"Tensor({body}{dtype}{made_by})"
+
+    def _repr_html_(self) -> str | None:
+        """For notebooks: a picture of an image or a batch of images, of the shape (H, W), (C, H, W) or (N, C, H, W).
+
+        C is 1 or 3. H and W are at least 2; of an array (H, W), which may also be a small matrix, at least 8. Any other
+        Tensor is shown by its repr.
+        """
+        dtype = f", {self.data.dtype}" if self.data.dtype != np.float32 else ""
+        return image_html(self.data, f"{type(self).__name__} of shape {self.data.shape}{dtype}")
 
     def __format__(self, spec: str) -> str:
         if self.data.ndim == 0:

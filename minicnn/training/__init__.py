@@ -3,11 +3,12 @@
 from ..progress.interrupts import Interrupted, Terminated
 from .directory import BEST, HISTORY, LAST, check_empty, check_writable, claimed, claimed_new, weights_file
 from .evaluation import Evaluation, evaluate
+from .history import History
 from .resume import data_checksum
 from .run import fit
 from .settings import Settings, TrainingError
 from .start import check_part
 
-__all__ = ["BEST", "HISTORY", "LAST", "Evaluation", "Interrupted", "Settings", "Terminated", "TrainingError",
+__all__ = ["BEST", "HISTORY", "LAST", "Evaluation", "History", "Interrupted", "Settings", "Terminated", "TrainingError",
            "check_empty", "check_part", "check_writable", "claimed", "claimed_new", "data_checksum", "evaluate", "fit",
            "weights_file"]

@@ -24,6 +24,7 @@ from ..progress.interrupts import deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate
+from .history import History
 from .resume import check_resume, data_checksum, facts_of, generator_states, restore, rules_of
 from .settings import Settings, TrainingError
 from .start import check_arguments, check_model_on_data, check_storable
@@ -31,7 +32,7 @@ from .start import check_arguments, check_model_on_data, check_storable
 
 def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: str | Path | None = None,
         resume: Checkpoint | None = None, progress: Progress = SILENT,
-        extra_meta: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        extra_meta: dict[str, Any] | None = None) -> History:
     """Train `model` on `data` and leave in it the weights with the least validation error.
 
     All that would stop the training later is checked before its first step.
@@ -57,9 +58,9 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
 
     Returns
     -------
-    list of dict
-        The history, one record for each epoch: epoch, train_loss, train_error, val_loss, val_error (fractions), lr,
-        seconds, images_per_s.
+    History
+        A list with one record, a dict, for each epoch: epoch, train_loss, train_error, val_loss, val_error (fractions),
+        lr, seconds, images_per_s.
 
     Raises
     ------
@@ -100,7 +101,7 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
             history = run.train(stop)
     if stop.number:                               # it came after the last look
         raise stop.error(f"stopped after epoch {len(history)} of {run.settings.epochs}")
-    return history
+    return History(history)
 
 
 class _Run:

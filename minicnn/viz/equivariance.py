@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.figure import Figure
 
+from .figure import Figure
 from .style import UNKNOWN, centred, drawable, palette
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from ..checks import integer
 from ..errors import InputError
+from .figure import Figure
 from .style import SIGNED, VERMILION, drawable
 
 

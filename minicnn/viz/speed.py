@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..errors import InputError
+from .figure import Figure
 from .style import STYLES, add_grid, drawable, plain_numbers
 
 EPS = 2.0 ** -23                                  # of float32

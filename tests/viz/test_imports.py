@@ -9,7 +9,7 @@ from pathlib import Path
 import minicnn
 
 PACKAGE = Path(minicnn.__file__).parent
-GROUND = {"autograd", "checks", "errors", "files", "progress"}
+GROUND = {"autograd", "checks", "errors", "files", "notebook", "progress"}
 
 
 def imports(path):

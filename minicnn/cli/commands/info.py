@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     shape = arguments.batch_size or 1, sizes["in_channels"], *sizes["image_size"]
     with user_errors(name, f"pictures of shape {shape}"):
         layers = summarize(model, shape)
-    print_result(arguments, [asdict(layer) for layer in layers], lambda: print_table(COLUMNS, _rows(layers)))
+    print_result(arguments, [asdict(layer) for layer in layers], lambda: print_table(COLUMNS, layers.rows()))
 
 
 def _network(arguments):
@@ -56,17 +56,3 @@ def _network(arguments):
         return arguments.model, make_network(description(arguments.model, sizes)), sizes
     _, name, model, meta = measured_network(arguments.weights, None)
     return name, model, {"in_channels": 1, "image_size": (28, 28), **meta.get("model_options", {})}
-
-
-def _rows(layers):
-    rows = [[layer.name, layer.kind.partition("(")[0], "x".join(map(str, layer.out_shape)), f"{layer.parameters:,}",
-             f"{layer.multiply_adds:,}", _field(layer.receptive_field), layer.algorithm or ""] for layer in layers]
-    totals = (f"{sum(getattr(layer, name) for layer in layers):,}" for name in ("parameters", "multiply_adds"))
-    return [*rows, ["total", "", "", *totals, "", ""]]
-
-
-def _field(pixels):
-    """The receptive field as text. `pixels` is an int, a pair (down, across), or None for the whole image."""
-    if pixels is None:
-        return "all"
-    return "x".join(map(str, pixels)) + " px" if isinstance(pixels, tuple) else f"{pixels} px"
