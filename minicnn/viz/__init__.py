@@ -12,10 +12,11 @@ from .figure import new_figure, picture_path, save
 from .invariance import invariance_map, model_comparison
 from .network import computation_graph, feature_maps, filters, gradient_flow, graph_source, graph_text
 from .operators import singular_values, toeplitz_matrix, transfer
+from .prediction import prediction
 from .proof import derivation
 from .speed import speed_and_error
 
 __all__ = ["check_animation", "computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters",
            "gradient_flow", "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison",
-           "moved_maps", "new_figure", "picture_path", "plain_style", "save", "singular_values", "speed_and_error",
-           "toeplitz_matrix", "transfer", "worst_mistakes", "write_animation"]
+           "moved_maps", "new_figure", "picture_path", "plain_style", "prediction", "save", "singular_values",
+           "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes", "write_animation"]

@@ -4,13 +4,14 @@ import argparse
 import contextlib
 
 import pytest
+from PIL import Image
 
 from minicnn.cli.main import make_parser
 
 FREE = {"quiet", "json"}            # these need no effect on the result
 WAYS = {                            # command: arguments that choose a way to work
     "train": [[], ["--dry-run"], ["--model", "mlp"]],
-    "eval": [[]], "info": [[], ["--model", "mlp"]], "data": [["--dataset", "mnist5k"], []],
+    "eval": [[]], "predict": [["digit.png"]], "info": [[], ["--model", "mlp"]], "data": [["--dataset", "mnist5k"], []],
     "gradcheck": [[], ["user.py:square"]],
     "verify": [[], ["user.py:shift", "--size", "8,8"], ["user.py:net", "--size", "8,8", "--layers"]],
     "invariance": [["--models", "mlp", "--epochs", "1", "--images", "2", "--picture", "p.png"], ["--pools-only"]],
@@ -61,6 +62,7 @@ def test_an_option_is_read_or_refused(command, way, folder, monkeypatch, capsys)
     (folder / "user.py").write_text(
         "import numpy as np\nfrom minicnn import nn\nsquare = (lambda x: x * x), (lambda grad, x: 2 * grad * x)\n"
         "shift = lambda f: np.roll(f, 1, 3)\nnet = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.ReLU())\n")
+    Image.new("L", (28, 28)).save("digit.png")
     parser, refused = parser_of(command), set()
     options = {action.dest: action for action in parser._actions if hasattr(action, "fallback")
                and not set(action.option_strings) & set(way) and (action.option_strings or not way)}

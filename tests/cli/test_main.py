@@ -50,8 +50,8 @@ def test_no_command_prints_the_help(run):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["fly"], "invalid choice: 'fly'"), (["bench"], "the following arguments are required: BENCHMARK"),
-    (["info", "--bach-size", "3"], "minicnn info: error: unknown argument: --bach-size 3. Did you mean --batch-size?"),
-    (["info", "--batch", "3"], "unknown argument: --batch 3. Did you mean --batch-size?"),
+    (["info", "--bach-size", "3"], "minicnn info: error: unknown argument: --bach-size. Did you mean --batch-size?"),
+    (["info", "--batch", "3"], "unknown argument: --batch. Did you mean --batch-size?"),
     (["train", "--dataset", "cifar"], "argument --dataset: invalid choice: 'cifar'")])
 def test_wrong_usage_is_told_in_two_lines(arguments, message, run):
     status, out, err = run(*arguments)

@@ -1,0 +1,150 @@
+"""`minicnn predict`: the class of pictures, and which pixels count."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import InputError
+from ..options import PICTURES, add_command, add_json, destination, given_path
+from ..output import Column, plain_style, print_result, print_table, print_text
+
+SCORES = Column("class", left=True), Column("score"), Column("probability")
+SHOWN = 10                              # classes in a table
+SMALLEST = 4                            # a picture must have a fourth of the network's size
+LIGHT_ON_DARK = ("mnist", "mnist5k", "fashion-mnist", "emnist", "kmnist", "qmnist")     # data with a black background
+
+EXAMPLE = """minicnn predict my_digit.png --picture why.png
+
+A picture is turned upright, scaled until it just covers the size that the network needs, and its middle is cut out; it
+becomes grey or coloured as the training was. The digits of MNIST are light on dark: for a network that was trained on
+them, a picture whose border is light (median above 127) is inverted. The output says what was done."""
+
+
+class Picture(NamedTuple):
+    """A picture file, and its pixels as the network gets them."""
+
+    name: str
+    size: tuple[int, int]               # of the file: height, width
+    pixels: np.ndarray                  # uint8, (H, W) or (H, W, 3)
+    inverted: bool
+
+
+def add_parser(commands: Any) -> None:
+    """Add `predict` to the commands."""
+    from ..networks import network
+    command = add_command(
+        commands, "predict", run, "classify pictures, and show which pixels count",
+        "Classify pictures with a trained network. Say which unit of the last map adds most to the score of the class, "
+        "which pixels this unit sees, and which square of pixels lowers the probability most when it is hidden.",
+        EXAMPLE)
+    option = command.add_argument
+    option("pictures", nargs="+", type=given_path, metavar="PICTURE", help="files of any format that Pillow reads")
+    option("--weights", type=given_path, metavar="RUN",
+           help="the directory of a run, or a .safetensors file (default: the weights in the package)")
+    option("--model", type=network, metavar="NAME",
+           help="the network that has these weights, or FILE.py:NAME; a run remembers its own")
+    option("--invert", choices=("auto", "yes", "no"), default="auto",
+           help="invert grey pictures, which makes dark on light to light on dark; auto: see below")
+    option("--picture", type=destination(*PICTURES), metavar="FILE",
+           help="draw the picture with the pixels that count (png, pdf or svg)")
+    command.refuse("picture", when=lambda given: len(given.pictures) > 1, because="it shows one PICTURE. Give one only")
+    add_json(command)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """minicnn predict."""
+    from ...data import normalize
+    from ...training import predict
+    from ..data_choice import classes_of, rules_of
+    from ..networks import measured_network
+    from ..user_code import user_errors
+    path, name, model, meta = measured_network(arguments.weights, arguments.model)
+    rules, names = rules_of(meta, path), classes_of(meta, path)
+    pictures = [_read(file, rules, arguments.invert, meta.get("dataset", "mnist")) for file in arguments.pictures]
+    found = []
+    for picture in pictures:
+        image = normalize(picture.pixels[None], rules)[0]
+        with user_errors(name, f"a picture of shape {image.shape}"):
+            found.append(predict(model, image))
+    names = names or tuple(map(str, range(len(found[0].scores))))
+    if len(names) != len(found[0].scores):
+        raise InputError(f"{path}: it names {len(names)} classes, but its network returns {len(found[0].scores)} "
+                         "scores: name another network by --model, or take another checkpoint")
+    where = None if arguments.picture is None else str(arguments.picture)
+    result = {"weights": None if path is None else str(path), "model": name, "picture": where,
+              "pictures": [_record(*pair, names) for pair in zip(pictures, found, strict=True)]}
+    print_result(arguments, result, lambda: _print(result, rules))
+    if arguments.picture is not None:
+        _draw(pictures[0], found[0], names, arguments.picture)
+
+
+def _read(file, rules, invert, dataset):
+    """Read a picture by the rules of the training."""
+    from ...data import read_picture
+    from ...data.sources.pictures import facts
+    size = facts(file).size
+    if any(own * SMALLEST < needed for own, needed in zip(size, rules.size, strict=True)):
+        least = "x".join(str(-(-needed // SMALLEST)) for needed in rules.size)
+        raise InputError(f"{file}: the picture has only {size[0]}x{size[1]} pixels; the network needs "
+                         f"{rules.size[0]}x{rules.size[1]}, and a picture of less than {least} is not enlarged: give a "
+                         "larger one")
+    pixels = read_picture(file, rules)
+    if pixels.ndim == 3:
+        if invert == "yes":
+            raise InputError("--invert yes has no effect: the network takes pictures in colour. Leave it out")
+        return Picture(file, size, pixels, False)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+    inverted = invert == "yes" or invert == "auto" and dataset in LIGHT_ON_DARK and bool(np.median(border) > 127)
+    return Picture(file, size, 255 - pixels if inverted else pixels, inverted)
+
+
+def _record(picture, found, names):
+    """What is known of one picture, for JSON."""
+    answered = found.label >= 0
+    return {"picture": picture.name, "size": list(picture.size), "inverted": picture.inverted,
+            "class": names[found.label] if answered else None, "label": found.label if answered else None,
+            "probability": float(found.probabilities[found.label]) if answered else None,
+            "scores": {name: float(score) for name, score in zip(names, found.scores, strict=True)},
+            "probabilities": {name: float(value) for name, value in zip(names, found.probabilities, strict=True)},
+            "unit": None if found.unit is None else asdict(found.unit),
+            "hiding": {"box": asdict(found.square), "fall": found.fall} if answered else None}
+
+
+def _print(result, rules):
+    for number, one in enumerate(result["pictures"]):
+        if number:
+            print_text("")
+        done = [f"{one['size'][0]}x{one['size'][1]} pixels", f"seen by the network as {rules}"]
+        done += ["inverted, because it is dark on light" if one["inverted"] else "not inverted"] * (rules.channels == 1)
+        answer = "no answer" if one["class"] is None else f"{one['class']}, {one['probability']:.1%}"
+        print_text(f"{one['picture']}: {answer} ({', '.join(done)})")
+        scores, likely = one["scores"], one["probabilities"]
+        shown = sorted(likely, key=lambda name: -likely[name])[:SHOWN] if len(likely) > SHOWN else list(likely)
+        print_table(SCORES, [[name, f"{scores[name]:.3f}", f"{likely[name]:.2%}"] for name in shown])
+        if len(likely) > SHOWN:
+            print_text(f"the {SHOWN} most probable of {len(likely)} classes")
+        if one["unit"] is not None:
+            unit = one["unit"]
+            print_text(f"the unit that adds most: {unit['layer']}, channel {unit['channel']}, at ({unit['row']}, "
+                       f"{unit['column']}): {unit['contribution']:+.3f}. It sees {_place(unit['box'], rules)}")
+        if one["hiding"] is not None:
+            print_text(f"hiding {_place(one['hiding']['box'], rules)} changes the probability by "
+                       f"{-one['hiding']['fall']:+.1%}")
+
+
+def _place(box, rules):
+    if (box["height"], box["width"]) == rules.size:
+        return "the whole picture"
+    return (f"rows {box['top']} to {box['top'] + box['height'] - 1} and columns {box['left']} to "
+            f"{box['left'] + box['width'] - 1}")
+
+
+@plain_style
+def _draw(picture: Picture, found: Any, names: tuple[str, ...], path: Path) -> None:
+    from ... import viz
+    viz.save(viz.prediction(picture.pixels, found, names), path)
