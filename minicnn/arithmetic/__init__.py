@@ -10,6 +10,7 @@ from .einsum import einsum
 from .elementwise import (
     absolute,
     add,
+    convert,
     cos,
     divide,
     erf,
@@ -48,9 +49,9 @@ from .statistics import deviation, log_sum_exp, variance
 
 __all__ = [
     "FLOATS", "ReducedAxes", "absolute", "add", "as_float_array", "as_operand", "broadcast_to", "clip", "concatenate",
-    "cos", "cumsum", "deviation", "divide", "einsum", "erf", "exp", "expand_dims", "expm1", "flip", "getitem", "keep",
-    "largest", "log", "log1p", "log_sum_exp", "matmul", "maximum", "mean", "minimum", "moveaxis", "multiply",
-    "negative", "parts", "position", "power", "prod", "product", "repeat", "reshape", "roll", "select", "shown", "sign",
-    "sin", "smallest", "square_root", "squeeze", "stack", "subtract", "sum_over", "swapaxes", "tanh", "tile", "total",
-    "transpose", "variance",
+    "convert", "cos", "cumsum", "deviation", "divide", "einsum", "erf", "exp", "expand_dims", "expm1", "flip",
+    "getitem", "keep", "largest", "log", "log1p", "log_sum_exp", "matmul", "maximum", "mean", "minimum", "moveaxis",
+    "multiply", "negative", "parts", "position", "power", "prod", "product", "repeat", "reshape", "roll", "select",
+    "shown", "sign", "sin", "smallest", "square_root", "squeeze", "stack", "subtract", "sum_over", "swapaxes", "tanh",
+    "tile", "total", "transpose", "variance",
 ]

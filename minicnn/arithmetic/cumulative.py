@@ -42,7 +42,7 @@ def _cumsum(x, axis):
 def prod(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
     """The product; d x[i] = the product of all the others. The product of nothing is 1.
 
-    Mantissas and exponents are multiplied apart, so that no partial product overflows. The gradient multiplies the
+    Where a partial product leaves the range, mantissas and exponents are multiplied apart. The gradient multiplies the
     products of all elements before and after an element; it does not divide, which would fail at 0.
     """
     axes, keepdims = axes_of("prod", axis, x.ndim), boolean("prod: keepdims", keepdims)
@@ -67,6 +67,12 @@ def prod(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Res
 
 def _products(x):
     """The product of the first i elements of the last axis for i = 0, 1, ..., n, as mantissas and exponents."""
+    one = np.ones((*x.shape[:-1], 1))
+    try:
+        with np.errstate(over="raise", under="raise", invalid="ignore"):
+            return np.frexp(np.cumprod(np.concatenate([one, x], -1), -1))
+    except FloatingPointError:                    # a product leaves the range
+        pass
     mantissa, exponent = np.frexp(x.astype(np.float64))
     exponent = np.where(np.isfinite(mantissa), exponent, 0).astype(np.int64)
     step = 1
@@ -78,5 +84,4 @@ def _products(x):
             exponent = exponent + np.where(np.isfinite(mantissa), more, 0)
             step *= 2
     exponent = np.clip(exponent, -2**28, 2**28).astype(np.int32)
-    one = np.ones((*x.shape[:-1], 1))
     return np.concatenate([one, mantissa], -1), np.concatenate([one.astype(np.int32) - 1, exponent], -1)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy import special
 
-from ..errors import InputError
+from ..checks import float_dtype
+from ..errors import InputError, InputTypeError
 from .extended import joined, out_of_range, quotient, shown, split_power
 
 Result = tuple[np.ndarray, Callable]
@@ -163,6 +165,14 @@ def erf(x: np.ndarray) -> Result:
         half = _quiet(lambda x: np.exp(-x * (x / 2)), x)
         return (shown(grad, quotient([half, grad, half, x.dtype.type(2 / math.sqrt(math.pi))])),)
     return special.erf(x), vjp
+
+
+def convert(x: np.ndarray, dtype: Any) -> Result:
+    """The same numbers as float32 or float64, rounded; the gradient is converted back."""
+    if dtype is None:
+        raise InputTypeError("astype: dtype must be float32 or float64, not None")
+    out_dtype = float_dtype("astype: dtype", dtype)
+    return _quiet(lambda x: x.astype(out_dtype), x), lambda grad: (_quiet(lambda g: g.astype(x.dtype), grad),)
 
 
 def sign(x: np.ndarray) -> Result:

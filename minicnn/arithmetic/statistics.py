@@ -76,11 +76,12 @@ def _deviations(name, x, axis, ddof, keepdims):
 
 
 def log_sum_exp(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False) -> Result:
-    """log(sum of e^x); d = softmax(x) dx. The logsumexp of nothing is -inf."""
+    """log(sum of e^x); d = softmax(x) dx. The logsumexp of nothing is -inf. Where all x are -inf, dx is 0."""
     axes, keepdims = axes_of("logsumexp", axis, x.ndim), boolean("logsumexp: keepdims", keepdims)
     with np.errstate(all="ignore"):
         wide = x.astype(np.float64)
         top = wide.max(axis=axes, keepdims=True, initial=-np.inf)
+        infinite = top == np.inf
         top = np.where(np.isfinite(top), top, 0)
         total = np.asarray(np.exp(wide - top).sum(axis=axes, keepdims=True))
         out = (top + np.log(total)).astype(x.dtype)
@@ -89,6 +90,7 @@ def log_sum_exp(x: np.ndarray, axis: ReducedAxes = None, keepdims: bool = False)
         g = restore(grad, x.ndim, axes, keepdims).astype(np.float64)
         with np.errstate(all="ignore"):
             half = np.exp((wide - top) / 2)       # its square may underflow where the product with grad does not
-            dx = np.where((total == 0) | (wide == -np.inf), 0, quotient([half, g, half], [total]))
+            dx = quotient([half, g, half], [total])
+            dx = np.where((total == 0) | infinite & (wide < np.inf), 0, dx)
             return (shown(g, dx).astype(x.dtype, copy=False),)
     return reduced(out, axes, keepdims), vjp

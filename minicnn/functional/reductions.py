@@ -15,7 +15,8 @@ Dim = int | tuple[int, ...]
 def logsumexp(input: Tensor | np.ndarray, dim: Dim, keepdim: bool = False) -> Tensor:
     """log(sum of e^input) over the axes `dim`. The largest element is subtracted first, so no power overflows.
 
-    The gradient is softmax(input) times the cotangent. The logsumexp of nothing is -inf.
+    The gradient is softmax(input) times the cotangent. The logsumexp of nothing is -inf. Where
+    all elements are -inf, the gradient is 0.
 
     Parameters
     ----------

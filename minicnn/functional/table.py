@@ -28,7 +28,7 @@ OPERATORS = {                   # method: how it is written, NumPy's name
     "__neg__": ("-x", "negative"), "__getitem__": ("x[index]", "getitem"),
 }
 TORCH = {                       # NumPy's name: PyTorch's, where it differs
-    "array_split": "tensor_split", "clip": "clamp", "concatenate": "cat", "divide": "div",
+    "array_split": "tensor_split", "astype": "to", "clip": "clamp", "concatenate": "cat", "divide": "div",
     "expand_dims": "unsqueeze", "max": "amax", "min": "amin", "moveaxis": "movedim", "multiply":
     "mul", "negative": "neg", "power": "pow", "repeat": "repeat_interleave", "split": "tensor_split", "subtract": "sub",
     "transpose": "permute",

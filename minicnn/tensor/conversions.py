@@ -80,6 +80,10 @@ class Conversions:
                              "choose an element, as in x[0], or use x.data.tolist()")
         return self.data.item()
 
+    def tolist(self) -> Any:
+        """The values as Python floats: a list of lists for each axis, or one float for a single number."""
+        return self.data.tolist()
+
     def __float__(self) -> float:
         return self._number("float")
 

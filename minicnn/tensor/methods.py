@@ -126,6 +126,10 @@ class Methods(Operators):
         """Each element, or the bound if it is below `min` or above `max`. A bound may be a number, array or Tensor."""
         return np.clip(self, min, max)  # type: ignore[call-overload, return-value]
 
+    def astype(self, dtype: Any) -> Tensor:
+        """The same numbers as float32 or float64; the gradient has this tensor's dtype."""
+        return self._unary(arithmetic.convert, "astype", dtype)
+
     def abs(self) -> Tensor:
         """The absolute value; its derivative at 0 is 0."""
         return self._unary(arithmetic.absolute, "abs")

@@ -85,7 +85,7 @@ def _dot(a, b):
 
 
 def _concatenate(arrays, axis=0):
-    joined = arrays if axis is not None else [a.reshape(-1) for a in arrays]
+    joined = arrays if axis is not None else [np.ravel(a) for a in arrays]
     return "concatenate", lambda *arrays: arithmetic.concatenate(arrays, 0 if axis is None else axis), tuple(joined)
 
 

@@ -108,6 +108,16 @@ def test_clip_gives_the_gradient_to_the_element_or_to_its_bound():
     assert np.clip(Tensor(np.ones(1, np.float32)), np.zeros(1), 0.5).dtype == np.float64
 
 
+def test_astype_and_tolist():
+    x = Tensor(np.array([1.0, 1e300]), requires_grad=True)
+    out = x.astype(np.float32)
+    assert out.dtype == np.float32 and out.tolist() == [1.0, INF] and Tensor(2.0).tolist() == 2.0
+    out.backward(np.array([2, 3], np.float32))
+    assert x.grad.dtype == np.float64 and x.grad.tolist() == [2, 3]
+    same = Tensor(np.ones(1, np.float32))
+    assert not np.shares_memory(same.astype("float32").data, same.data)
+
+
 @pytest.mark.parametrize(("values", "expected"), [
     ([3, 1, 1], [0, 0.5, 0.5]), ([INF, INF], [0.5, 0.5]), ([1, NAN, 3], [0, 1, 0]), ([0.0, -0.0], [0.5, 0.5])])
 def test_ties_and_nan_share_the_gradient_of_min(values, expected):
@@ -148,6 +158,8 @@ def test_logsumexp_at_the_ends():
     assert F.logsumexp(np.array([-INF, -INF]), 0).item() == -INF and F.logsumexp(np.array([INF, 1.0]), 0).item() == INF
     assert gradient(Tensor.logsumexp, [-INF, -INF]).tolist() == [0, 0]
     assert gradient(Tensor.logsumexp, [-INF, 2.0]).tolist() == [0, 1]
+    np.testing.assert_array_equal(gradient(Tensor.logsumexp, [3.0, INF, 1e200]), [0, NAN, 0])      # as PyTorch
+    assert np.isnan(gradient(Tensor.logsumexp, [3.0, -INF, NAN])).all()
     assert gradient(Tensor.logsumexp, [1e16, 1e16]).tolist() == [0.5, 0.5]
     assert Tensor(np.ones((3, 0))).logsumexp(1).data.tolist() == [-INF] * 3
     assert np.isnan(Tensor(np.array([NAN, 1.0])).logsumexp().data)
@@ -234,6 +246,8 @@ def test_parts_are_views_that_the_tape_joins(rng):
     (lambda x: np.minimum(np.ones(2), x), r"minimum: shapes \(2,\) and \(2, 3\) do not broadcast"),
     (lambda x: x.clip(np.ones(2)), r"clip: shapes \(2, 3\) and \(2,\) do not broadcast"),
     (lambda x: np.clip(x, "a", 1), "a Tensor holds float32 or float64"),
+    (lambda x: x.astype(int), "astype: dtype must be float32 or float64, not <class 'int'>"),
+    (lambda x: x.astype(None), "astype: dtype must be float32 or float64, not None"),
     (lambda x: x.squeeze(0), r"squeeze: axis 0 of shape \(2, 3\) does not have length 1"),
     (lambda x: x.expand_dims(7), "expand_dims: axis 7 is out of bounds"),
     (lambda x: x.broadcast_to((3, 2)), r"broadcast_to: an array of shape \(2, 3\) cannot have the shape \(3, 2\)"),

@@ -121,7 +121,16 @@ def squeeze(x, dim):
     return x.squeeze(tuple([d for d in dim if x.ndim and x.shape[d] == 1]) if isinstance(dim, tuple) else dim)
 
 
+def astype(dtype):
+    def adapter(x):
+        if isinstance(x, np.ndarray):
+            raise NotCompared("no input is a Tensor")
+        return x.astype(dtype)
+    return adapter
+
+
 OPERATIONS = {
+    "float": astype(np.float32), "double": astype(np.float64),
     "clamp": lambda x, min=None, max=None: np.clip(x, min, max),
     "clamp_min": of_tensors(lambda x, low: np.clip(x, low, None)),
     "clamp_max": of_tensors(lambda x, high: np.clip(x, None, high)),

@@ -31,6 +31,7 @@ def functions(rng: np.random.Generator) -> Iterator[tuple]:
     for name, function in (("abs", Tensor.abs), ("sign", Tensor.sign), ("expm1", np.expm1), ("sin", np.sin),
                            ("cos", np.cos), ("erf", special.erf), ("square", np.square), ("reciprocal", np.reciprocal)):
         yield name, "", function, (a,), SMOOTH
+    yield "astype", "", lambda x: x.astype(np.float64), (a,), LINEAR
     yield "sqrt", "", lambda x: (x * x).sqrt(), (a,), SMOOTH
     yield "log1p", "", lambda x: np.log1p(x * x), (a,), SMOOTH
 
