@@ -108,7 +108,7 @@ def _normal_gated(input, x):
     For negative x, P(x) = exp(-x^2 / 2) erfcx(-x / sqrt(2)) / 2. With a head y of x of 22 bits, y^2 is exact, and
     exp(-x^2 / 2) = exp(-y^2 / 4)^2 exp((y - x) (y + x) / 2).
     """
-    negative, near = x < 0, np.clip(x, -40, 40)   # beyond 40 the exponential is 0
+    negative, near = x < 0, np.clip(x, -60, 60)   # beyond 60 the exponential is 0
     head = np.rint(near * 65536) / 65536
     half, correction = np.exp(-head * head / 4), np.exp((head - near) * (head + near) / 2)
     scaled = erfcx(np.where(negative, -x, 0) * np.sqrt(0.5)) / 2

@@ -35,7 +35,12 @@ def sigmoid(input: Tensor | np.ndarray) -> Tensor:
     """
     input = as_tensor(input)
     x = input.data
-    return record(_sigmoid(x), (input,), lambda grad: (arithmetic.shown(grad, grad * _bell(np.abs(x))),))
+
+    def vjp(grad):
+        half = np.exp(-np.abs(x) / 2)             # its square may underflow where the product with grad does not
+        tail = 1 + half * half
+        return (arithmetic.shown(grad, quotient([half, grad, half], [tail, tail])),)
+    return record(_sigmoid(x), (input,), vjp)
 
 
 def logsigmoid(input: Tensor | np.ndarray) -> Tensor:
@@ -47,7 +52,12 @@ def logsigmoid(input: Tensor | np.ndarray) -> Tensor:
     input = as_tensor(input)
     x = input.data
     out = np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
-    return record(out, (input,), lambda grad: (arithmetic.shown(grad, grad * _sigmoid(-x)),))
+
+    def vjp(grad):
+        half = np.exp(-np.abs(x) / 2)
+        top = np.where(x > 0, half, 1).astype(x.dtype, copy=False)
+        return (arithmetic.shown(grad, quotient([top, grad, top], [1 + half * half])),)
+    return record(out, (input,), vjp)
 
 
 def softplus(input: Tensor | np.ndarray, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -114,9 +124,3 @@ def _halves(x):
 def _sigmoid(x):
     tail = np.exp(-np.abs(x))
     return np.where(x >= 0, 1, tail) / (1 + tail)
-
-
-def _bell(distance):
-    """e / (1 + e)^2 with e = exp(-distance): the derivative of the sigmoid at +-distance."""
-    tail = np.exp(-distance)
-    return tail / ((1 + tail) * (1 + tail))

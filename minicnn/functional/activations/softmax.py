@@ -64,8 +64,9 @@ def log_softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
     out = log_softmax_of_array(input.data, axis)
 
     def vjp(grad):
-        total = grad.sum(axis, np.float64, keepdims=True)
-        slope = -softmax_difference(out, total, grad)
+        with np.errstate(invalid="ignore"):
+            total = grad.sum(axis, np.float64, keepdims=True)
+            slope = -softmax_difference(out, total, grad)
         if slope.size and np.isnan(slope.min()):            # a row that is hidden gets 0: see `arithmetic.shown`
             slope = np.where((grad == 0).all(axis, keepdims=True), 0, slope)
         return (slope.astype(dtype),)
@@ -76,8 +77,9 @@ def log_softmax_of_array(x: np.ndarray, axis: int) -> np.ndarray:
     """`log_softmax` on arrays, without a tape, computed in float64; `cross_entropy` uses it too."""
     shifted = x.astype(np.float64)
     if x.size:
-        shifted -= x.max(axis, keepdims=True)
-        shifted -= np.log(np.exp(shifted).sum(axis, keepdims=True))
+        with np.errstate(over="ignore", invalid="ignore"):      # inf - inf is NaN
+            shifted -= x.max(axis, keepdims=True)
+            shifted -= np.log(np.exp(shifted).sum(axis, keepdims=True))
     return shifted
 
 

@@ -21,15 +21,17 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
     input, target = as_tensor(input), as_tensor(target)
     same_shape("mse_loss", input, target)
     one_of("mse_loss: reduction", reduction, REDUCTIONS)
-    difference = input.data - target.data
-    count = difference.size if reduction == "mean" else 1
-    out = difference * difference if reduction == "none" else _sum_of_squares(difference, count)
+    with np.errstate(over="ignore", invalid="ignore"):
+        difference = input.data - target.data
+        count = difference.size if reduction == "mean" else 1
+        out = difference * difference if reduction == "none" else _sum_of_squares(difference, count)
+        out = np.asarray(out).astype(difference.dtype)
 
     def vjp(grad):
-        slope = 2 * (grad / (count or np.nan)) * difference
-        slope = shown(grad, slope)
+        with np.errstate(over="ignore", invalid="ignore"):
+            slope = shown(grad, 2 * (grad / (count or np.nan)) * difference)
         return slope.astype(input.dtype, copy=False), -slope.astype(target.dtype, copy=False)
-    return record(np.asarray(out, difference.dtype), (input, target), vjp)
+    return record(out, (input, target), vjp)
 
 
 def _sum_of_squares(x, count):

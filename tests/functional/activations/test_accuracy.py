@@ -68,10 +68,19 @@ def test_against_mpmath(name, dtype, rng):
             assert max(errors) < 6, (max(errors), x[int(np.argmax(errors))])
 
 
-@pytest.mark.parametrize("name", ["silu", "gelu", "gelu, tanh", "elu", "softplus"])
+EXTREME = {
+    "silu": -750.0, "gelu": -38.7, "gelu, tanh": -22.1, "elu": -750.0, "softplus": -750.0, "sigmoid": -740.0,
+    "logsigmoid": 740.0,
+}
+TERMS = {name: (function, terms) for name, (function, _, terms) in EXACT.items()} | {
+    "sigmoid": (F.sigmoid, lambda x: (sigmoid(x) * sigmoid(-x),)),
+    "logsigmoid": (F.logsigmoid, lambda x: (sigmoid(-x),)),
+}
+
+
+@pytest.mark.parametrize("name", EXTREME)
 def test_a_large_cotangent_of_a_derivative_below_the_range(name):
-    function, _, terms = EXACT[name]
-    x = -38.7 if name == "gelu" else -22.1 if name == "gelu, tanh" else -750.0
+    (function, terms), x = TERMS[name], EXTREME[name]
     _, slope = gradient(function, np.array([x]), [1e300])
     with mpmath.workdps(50):
         assert slope[0] == pytest.approx(float(sum(terms(mpf(x))) * mpf(1e300)), rel=2e-15)
@@ -93,6 +102,15 @@ def test_infinity_and_nan(operation, values, slopes):
     np.testing.assert_array_equal(gradient(operation, x), (values, slopes))
     assert not gradient(operation, x, [0, 0, 0])[1].any()       # a cotangent of 0 hides the element
     assert gradient(operation, x.astype(np.float32))[1].dtype == np.float32
+
+
+def test_nothing_warns_of_infinite_cotangents_and_rows():
+    for function in (F.sigmoid, F.logsigmoid, F.softplus, F.silu, F.gelu, F.elu):
+        _, slope = gradient(function, np.array([-INF, -1000.0, 0.0, 1000.0, -1e308]), [0, 0, INF, 0, 1e308])
+        assert slope.tolist() == [0, 0, INF, 0, 1e308 if function is F.logsigmoid else 0]
+    for function in (F.softmax, F.log_softmax):
+        out, slope = gradient(function, np.array([[-INF, -INF], [INF, 1.0], [1.0, 1.0]]), [[0, 0], [0, 0], [INF, -INF]])
+        assert np.isnan(out[:2]).all() and not slope[:2].any() and np.isnan(slope[2]).all()
 
 
 def test_the_kinks():
