@@ -6,13 +6,13 @@ A notebook shows a figure that is the last expression of a cell.
 
 from .backend import plain_style  # isort: skip  before all that imports matplotlib
 from .animation import check_animation, write_animation
+from .answers import prediction
 from .classification import confusion_matrix, learning_curve, worst_mistakes
 from .equivariance import moved_maps
 from .figure import new_figure, picture_path, save
 from .invariance import invariance_map, model_comparison
 from .network import computation_graph, feature_maps, filters, gradient_flow, graph_source, graph_text
 from .operators import singular_values, toeplitz_matrix, transfer
-from .prediction import prediction
 from .proof import derivation
 from .speed import speed_and_error
 
