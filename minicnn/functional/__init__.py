@@ -5,12 +5,16 @@ Names, argument order and defaults are PyTorch's. Every operation takes Tensors 
 
 What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 
-1. Losses take their options by keyword. Indices of max pools are arrays of int64. If an index of `max_unpool2d`
-   appears twice, only the element that is kept gets the gradient. Of several NaN a max pool names the first.
-2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs and eps 0; images without a channel or a pixel, except
-   in a batch of zero images; shapes that mse_loss would broadcast; sizes written as `(3,)`; negative dampening, gamma
-   or eta_min; integers in a state of floating-point weights; sets of parameters, parameters that share memory, and
-   Modules as attributes of a class; a schedule beside another one, or after the learning rate was changed by hand.
+1. Losses take their options by keyword, and their weights have no gradient. The weight of a loss layer belongs to its
+   state. `softmax` and `log_softmax` have dim=-1. At NaN the derivative of hardtanh and relu6 is 1, that of elu NaN;
+   PyTorch's depends on the place in the array. Targets of binary_cross_entropy get a finite gradient. Indices of max
+   pools are arrays of int64. If an index of `max_unpool2d` appears twice, only the element that is kept gets the
+   gradient. Of several NaN a max pool names the first.
+2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs; an eps of a norm that is not above 0; images without a
+   channel or a pixel, except in a batch of zero images; a loss that would broadcast input and target; sizes written as
+   `(3,)`; negative dampening, gamma or eta_min; integers in a state of floating-point weights; sets of parameters,
+   parameters that share memory, and Modules as attributes of a class; a schedule beside another one, or after the
+   learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
    also where PyTorch computes 0 * inf = NaN.
 4. NumPy's rules hold where a name is NumPy's. The maximum and the minimum share their gradient among ties, with an
