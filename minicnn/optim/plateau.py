@@ -106,6 +106,10 @@ class ReduceLROnPlateau(LRScheduler):
             self._reduce()
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
+    def go_to(self, step: int) -> None:
+        """Raises StateError, as `lr_at`."""
+        self.lr_at(step)
+
     def state_dict(self) -> dict[str, Any]:
         """The name, the numbers, and "lr": the present rate of each parameter group."""
         return {**super().state_dict(), "lr": self.get_last_lr()}

@@ -90,6 +90,10 @@ class LRScheduler:
         self._check_untouched()
         self._set(self.last_epoch + 1)
 
+    def go_to(self, step: int) -> None:
+        """Set the rates, and the momentum of a one-cycle, as after so many steps from the start."""
+        self._set(integer(f"{type(self).__name__}.go_to: step", step, 0))
+
     def get_last_lr(self) -> list[float]:
         """The current learning rate of each parameter group."""
         return _rates(self.optimizer)

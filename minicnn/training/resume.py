@@ -18,15 +18,17 @@ from ..data.lazy import blocks
 from ..errors import InputError
 from ..files.json_text import as_json
 from ..nn import Module
-from ..optim import AdamW, OneCycleLR
+from ..optim import LRScheduler, Optimizer, ReduceLROnPlateau
+from ..optim.swa_utils import AveragedModel
 from .directory import BEST, LAST
+from .optimization import make_average, make_optimizer, make_schedule, separate_states
 from .settings import Settings
 from .start import check_finite
 
 RESUMED = ("schedule", "history", "epoch", "batch", "sums", "settings", "best", "generators")
 SUMS = ("loss", "wrong", "images", "seconds")
 RECORD = ("epoch", "train_loss", "train_error", "val_loss", "val_error", "lr", "seconds", "images_per_s")
-ADAM = {"step", "exp_avg", "exp_avg_sq"}
+SQUARES = ("exp_avg_sq", "square_avg", "sum")     # arrays in the state of an optimiser that are not negative
 
 
 def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, settings: Settings | None) -> Settings:
@@ -52,17 +54,21 @@ def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, setting
                               "them into the model, and leave out `resume`")
     _check_data(saved, own, data)
     _check_model(saved, model, name)
-    _check_optimizer(saved, own, model)
+    _check_optimizer(saved, own, model, -(-len(data.train_images) // own.batch_size))
     best_of(saved)
     return own
 
 
-def restore(saved: Checkpoint, model: Module, optimizer: AdamW, schedule: OneCycleLR) -> Checkpoint | None:
+def restore(saved: Checkpoint, model: Module, optimizer: Optimizer, schedule: LRScheduler,
+            average: AveragedModel | None) -> Checkpoint | None:
     """Put the state of a checkpoint that `check_resume` found fit into these objects. Return the best weights."""
     best = best_of(saved)
     checkpoint.load_into(saved, model)
-    optimizer.load_state_dict(saved.optimizer or {})
+    own, averaged = separate_states(saved.optimizer or {})
+    optimizer.load_state_dict(own)
     schedule.load_state_dict(saved.meta["schedule"])
+    if average is not None:
+        average.load_state_dict(averaged)
     for key, generator in _generators(model):
         if key in saved.meta["generators"]:
             generator.bit_generator.state = _with_arrays(saved.meta["generators"][key])
@@ -194,7 +200,7 @@ def _check_data(saved, settings, data):
     steps, batches = meta["schedule"].get("total_steps"), -(-images // settings.batch_size)
     other = meta.get("data_checksum", None)
     seen = min(meta["batch"] * settings.batch_size, images)
-    if steps != settings.epochs * batches or meta["batch"] > batches or meta["sums"]["images"] != seen or \
+    if steps not in (None, settings.epochs * batches) or meta["batch"] > batches or meta["sums"]["images"] != seen or \
             other not in (None, data_checksum(data)):
         raise CheckpointError(f"{_file(saved)}: its run used other data than these ({images} images to train, "
                               f"{data.name}). It used the dataset {meta.get('dataset')!r}")
@@ -233,28 +239,36 @@ def _check_model(saved, model, name):
                               "another model")
 
 
-def _check_optimizer(saved, settings, model):
-    """Load the state into a second optimiser and a second schedule, and compare it with what the settings make."""
-    meta, optimizer = saved.meta, AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    fresh = dict(optimizer.param_groups[0])
+def _check_optimizer(saved, settings, model, batches):
+    """Load the state into a second optimiser, schedule and average, and compare it with what the settings make."""
+    meta, (own, averaged) = saved.meta, separate_states(saved.optimizer)
+    found, expected = make_optimizer(settings, model), make_optimizer(settings, model)
+    schedule, planned = (make_schedule(settings, one, batches) for one in (found, expected))
+    follows = isinstance(schedule, ReduceLROnPlateau)
     try:
-        schedule = OneCycleLR(optimizer, settings.lr, total_steps=meta["schedule"]["total_steps"])
-        steps = schedule.total_steps // settings.epochs * meta["epoch"] + meta["batch"]
-        numbers = {**schedule.state_dict(), "last_epoch": steps}
-        optimizer.load_state_dict(saved.optimizer)
+        found.load_state_dict(own)
         schedule.load_state_dict(meta["schedule"])
+        if not follows:
+            planned.go_to(batches * meta["epoch"] + meta["batch"])
+        if (average := make_average(settings, model)) is not None:
+            average.load_state_dict(averaged)
+        elif averaged:
+            raise InputError("it has an average of the weights")
     except (InputError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
         raise CheckpointError(f"{_file(saved)}: the state of its optimiser does not fit: {error}") from error
-    changed = [name for name in ("weight_decay", "eps") if getattr(optimizer, name) != fresh[name]]
-    changed += [name for name, value in schedule.state_dict().items() if value != numbers[name]]
-    if changed or not _is_number(saved.optimizer["lr"]):
+    ours, theirs = found.param_groups[0], expected.param_groups[0]
+    changed = [name for name in found.settings if ours[name] != theirs[name] and not (follows and name == "lr")]
+    numbers = planned.state_dict()
+    changed += [name for name, value in schedule.state_dict().items() if value != numbers[name] and not (
+        follows and name in ("lr", "best", "num_bad_epochs", "cooldown_counter", "last_epoch"))]
+    if changed or not _is_number(own["lr"]):
         raise CheckpointError(f"{_file(saved)}: its optimiser has another {', '.join(changed) or 'lr'} than its "
                               "settings")
-    for i, state in enumerate(optimizer.state):
-        if state and (state.keys() != ADAM or not is_integer(state["step"]) or not all(
-                isinstance(state[name], np.ndarray) and np.isfinite(state[name]).all() for name in ADAM - {"step"})
-                or (state["exp_avg_sq"] < 0).any()):
-            raise CheckpointError(f"{_file(saved)}: the state of its optimiser is damaged at parameter {i}")
+    for i, state in enumerate(found.state):
+        for name, value in state.items():
+            if not (is_integer(value) if name == "step" else isinstance(value, np.ndarray) and np.isfinite(value).all()
+                    and not (name in SQUARES and (value < 0).any())):
+                raise CheckpointError(f"{_file(saved)}: the state of its optimiser is damaged at parameter {i}")
 
 
 def _shape(array):

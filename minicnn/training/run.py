@@ -18,13 +18,15 @@ from ..files import write_atomically
 from ..files.json_text import as_json
 from ..models import name_of, sizes_of
 from ..nn import Module
-from ..optim import AdamW, OneCycleLR
+from ..nn.utils import clip_grad_norm_
+from ..optim import ReduceLROnPlateau
 from ..progress import SILENT, Progress
 from ..progress.interrupts import deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate
 from .history import History
+from .optimization import joint_state, make_average, make_optimizer, make_schedule
 from .resume import check_resume, data_checksum, facts_of, generator_states, restore, rules_of
 from .settings import Settings, TrainingError
 from .start import check_arguments, check_model_on_data, check_storable
@@ -110,8 +112,10 @@ class _Run:
         self.out = None if out is None else Path(out)
         self.meta = {**extra_meta, "settings": asdict(settings), "dataset": data.name, **facts_of(data)}
         self.batches = -(-len(data.train_images) // settings.batch_size)
-        self.optimizer = AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-        self.schedule = OneCycleLR(self.optimizer, settings.lr, total_steps=settings.epochs * self.batches)
+        self.optimizer = make_optimizer(settings, model)
+        self.schedule = make_schedule(settings, self.optimizer, self.batches)
+        self.average = make_average(settings, model)
+        self.measured = model if self.average is None else self.average.module
         self.history, self.epoch, self.batch = [], 0, 0
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
         self.best = None                          # (validation error, epoch, state) of the best epoch so far
@@ -153,8 +157,13 @@ class _Run:
         if not np.isfinite(value):
             self._diverged(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}")
         loss.backward()
+        if self.settings.clip is not None:
+            clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
-        self.schedule.step()
+        if not isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         self.sums["loss"] += value * len(labels)
         self.sums["wrong"] += int((logits.data.argmax(1) != labels).sum())
         self.sums["images"] += len(labels)
@@ -174,9 +183,11 @@ class _Run:
                 "images_per_s": images / max(seconds, 1e-9)}
 
     def _epoch_ends(self):
-        result = evaluate(self.model, self.data.val_images, self.data.val_labels, rules=rules_of(self.data))
+        result = evaluate(self.measured, self.data.val_images, self.data.val_labels, rules=rules_of(self.data))
         if not np.isfinite(result.loss):
             self._diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}")
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(result.loss)
         if not self.history:                      # before BEST: a run with weights can always be resumed
             self._save(LAST)
         running = self._running()
@@ -186,7 +197,7 @@ class _Run:
         self.epoch, self.batch = self.epoch + 1, 0
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
         if self.best is None or result.error < self.best[0]:
-            self.best = result.error, record["epoch"], self.model.state_dict()
+            self.best = result.error, record["epoch"], self.measured.state_dict()
             self._save(BEST)
         self._save(LAST)
         self.progress.note(f"epoch {record['epoch']}/{self.settings.epochs}  {_numbers(record)}  "
@@ -201,7 +212,9 @@ class _Run:
         best = None if self.best is None else {"val_error": self.best[0], "epoch": self.best[1]}
         meta = {**self.meta, "epoch": self.epoch, "batch": self.batch, "sums": self.sums, "history": self.history,
                 "best": best, "schedule": self.schedule.state_dict(), "generators": generator_states(self.model)}
-        return self.model.state_dict(), self.optimizer.state_dict() if name == LAST else None, meta
+        if name == LAST:
+            return self.model.state_dict(), joint_state(self.optimizer, self.average), meta
+        return self.measured.state_dict(), None, meta
 
     def _save(self, name):
         """Write the state that `restore` needs, and beside it the history for other programs."""
@@ -213,7 +226,7 @@ class _Run:
 
     def restore(self, saved):
         """Go on where the checkpoint was saved. `check_resume` has found it fit."""
-        best = restore(saved, self.model, self.optimizer, self.schedule)
+        best = restore(saved, self.model, self.optimizer, self.schedule, self.average)
         meta = saved.meta
         self.history, self.epoch, self.batch = list(meta["history"]), meta["epoch"], meta["batch"]
         self.sums = dict(meta["sums"])

@@ -224,7 +224,7 @@ def test_evaluation(digits):
 
 @pytest.mark.parametrize(("field", "value", "message"), [
     ("epochs", 0, "epochs must be an integer of at least 1, not 0"), ("lr", 0.0, "lr must be a number above 0, not 0"),
-    ("lr", float("nan"), "lr must be a number above 0, not nan"), ("lr", None, "lr must be a number above 0, not None"),
+    ("lr", float("nan"), "lr must be a number above 0, not nan"), ("lr", "x", "lr must be a number above 0, not 'x'"),
     ("batch_size", -1, "batch_size must be an integer of at least 1"), ("seed", -1, "seed must be an integer of at"),
     ("max_shift", 1.5, "max_shift must be an integer of at least 0, not 1.5"),
     ("weight_decay", -0.1, "weight_decay must be a number of at least 0, not -0.1"),

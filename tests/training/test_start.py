@@ -148,8 +148,8 @@ def test_the_check_changes_nothing(digits, rng):  # noqa: F811
 
 def test_numbers_of_numpy_are_recorded_as_they_were_used(digits, tmp_path):  # noqa: F811
     settings = Settings(epochs=np.int64(1), batch_size=np.uint8(64), lr=np.float32(0.5) / 256, seed=np.int16(3))
-    assert [type(value) for value in dataclasses.astuple(settings)] == [int, int, float, float, int, int, tuple,
-                                                                             type(None)]
+    assert [type(value) for value in dataclasses.astuple(settings)[:8]] == [
+        int, int, float, float, int, int, tuple, type(None)]
     fit(network(), digits, settings, out=tmp_path)
     assert Settings(**load(tmp_path / "last.safetensors").meta["settings"]) == settings
 

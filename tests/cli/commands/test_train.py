@@ -48,7 +48,8 @@ def test_options_become_settings(run):
                          "--patience", "5", "--seed", "7", "--augment", "shift", "--quiet", "--json", "--out", "run")
     assert status == 0 and json.loads(out)["settings"] == {
         "epochs": 2, "batch_size": 32, "lr": 1e-3, "weight_decay": 0.0, "seed": 7, "max_shift": 2, "augment": [],
-        "patience": 5}
+        "patience": 5, "optimizer": "adamw", "schedule": "one-cycle", "warmup": 0.0, "momentum": None, "clip": None,
+        "ema": None}
 
 
 def test_a_new_setting_has_an_option_that_reaches_the_training_and_that_resume_refuses(run, refused, monkeypatch):
@@ -56,12 +57,12 @@ def test_a_new_setting_has_an_option_that_reaches_the_training_and_that_resume_r
 
     @dataclass(frozen=True)
     class More(training.Settings):
-        momentum: float = field(default=0.9, metadata={"help": "how long the past counts"})
+        inertia: float = field(default=0.9, metadata={"help": "how long the past counts"})
     monkeypatch.setattr(training, "Settings", More)
-    status, out, _ = run(*TINY, "--momentum", "0.5", "--quiet", "--json", "--out", "run")
-    assert status == 0 and json.loads(out)["settings"]["momentum"] == 0.5
-    assert "--momentum has no effect with --resume" in refused("train", "--resume", "run", "--momentum", "0.5")
-    assert "--momentum X" in run("train", "--help")[1]
+    status, out, _ = run(*TINY, "--inertia", "0.5", "--quiet", "--json", "--out", "run")
+    assert status == 0 and json.loads(out)["settings"]["inertia"] == 0.5
+    assert "--inertia has no effect with --resume" in refused("train", "--resume", "run", "--inertia", "0.5")
+    assert "--inertia X" in run("train", "--help")[1]
 
 
 def test_every_setting_has_an_option_but_the_shift():
