@@ -93,7 +93,7 @@ def make_network(described: dict[str, Any], rng: np.random.Generator | None = No
         The metadata are damaged, name no network that is known, or name a file that is not there.
     """
     from ..models import MODELS, made_for
-    name, sizes = described.get("model", "lenet"), _sizes(described.get("model_options", {}), where)
+    name, sizes = described.get("model", "lenet"), remembered_sizes(described, where)
     if isinstance(name, str) and name in MODELS:
         try:
             return made_for(MODELS[name], rng=rng, **sizes)
@@ -221,8 +221,9 @@ def _found(name, file, where):
                           "the directory that it is in now")
 
 
-def _sizes(given, where):
-    """The sizes in the metadata of a checkpoint. CheckpointError if they are not such."""
+def remembered_sizes(described: dict[str, Any], where: object) -> dict[str, Any]:
+    """The sizes in a `description`, or in the metadata of a checkpoint. CheckpointError if they are damaged."""
+    given = described.get("model_options", {})
     good = lambda n: is_integer(n) and 1 <= n <= LARGEST
     if isinstance(given, dict) and all(good(given.get(name, 1)) for name in ("in_channels", "num_classes")):
         size = given.get("image_size", (1, 1))

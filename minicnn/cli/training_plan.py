@@ -71,7 +71,7 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
     """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
     from ..checkpoint import load
     from ..training import LAST, claimed
-    from .networks import NETWORK, sizes_of_data
+    from .networks import NETWORK, remembered_sizes, sizes_of_data
     out = Path(arguments.resume)
     if os.path.isfile(out):
         raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
@@ -83,7 +83,8 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
             raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
         meta, settings = saved.meta, _settings_of(saved)
         data = load_again(saved, arguments.data, arguments.data_dir, arguments.quiet)
-        network = {"model_options": sizes_of_data(data), **{name: meta[name] for name in NETWORK if name in meta}}
+        network = {name: meta[name] for name in NETWORK if name in meta}
+        network["model_options"] = {**sizes_of_data(data), **remembered_sizes(meta, saved.path)}
         yield TrainingPlan(network, meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
                            saved, meta["dry_run"], {OWN: meta[OWN]} if OWN in meta else {})
 

@@ -137,6 +137,15 @@ def test_a_run_goes_on_with_the_users_network(run):
     assert run("train", "--resume", "run", "--quiet")[0] == 0   # complete
 
 
+@pytest.mark.parametrize("left", [(), ("in_channels",), ("image_size", "num_classes")])
+def test_a_run_goes_on_without_sizes_in_its_checkpoint(left, run):
+    assert run(*TRAIN, "--model", "mine.py:Net", "--out", "run")[0] == 0
+    saved = load("run/last.safetensors")
+    sizes = {name: saved.meta["model_options"][name] for name in left}
+    save("run/last.safetensors", saved.model, saved.optimizer, {**saved.meta, "model_options": sizes})
+    assert run("train", "--resume", "run", "--quiet")[0] == 0
+
+
 @pytest.mark.parametrize(("name", "message"), [
     ("Five", r"mine.py:Five returns 5 numbers for a picture, but the data have 10 classes: give its last layer 10"),
     ("Big", r"mine.py:Big, called with pictures of shape \(2, 1, 28, 28\): max_pool2d: .* \(in mine.py, line 20\)$"),

@@ -50,9 +50,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _network(arguments):
     """The name of the network, the network, and the sizes of its data."""
-    from ..networks import description, make_network, measured_network
+    from ..networks import description, make_network, measured_network, remembered_sizes
     if arguments.weights is None:
         sizes = {"in_channels": arguments.channels, "num_classes": arguments.classes, "image_size": arguments.size}
         return arguments.model, make_network(description(arguments.model, sizes)), sizes
     _, name, model, meta = measured_network(arguments.weights, None)
-    return name, model, {"in_channels": 1, "image_size": (28, 28), **meta.get("model_options", {})}
+    return name, model, {"in_channels": 1, "image_size": (28, 28), **remembered_sizes(meta, "")}

@@ -30,7 +30,8 @@ def add_model(command: Parser) -> None:
     from ..networks import network
     command.add_argument("--model", type=network, default="lenet", metavar="NAME",
                          help=f"the network: {', '.join(MODELS)}; or FILE.py:NAME, a Module class of yours or a "
-                              "function that returns a Module")
+                              "function that returns a Module. It gets in_channels, num_classes, image_size (H, W) and "
+                              "rng, a generator, where it has such arguments")
 
 
 def add_data(command: Parser, default: str = "auto") -> None:

@@ -197,7 +197,7 @@ def test_resume_takes_no_other_settings_and_no_weights_alone(run, refused):
 
 @pytest.mark.parametrize("wrong", [{"settings": [1]}, {"settings": {"speed": 3}}, {"settings": {"epochs": 0}},
                                    {"model": ["mlp"]}, {"algorithms": ["conv1"]}, {"algorithms": {"conv1": 3}},
-                                   {"dataset": None}])
+                                   {"dataset": None}, {"model_options": 3}, {"model_options": {"in_channels": 0}}])
 def test_damaged_metadata_are_told(wrong, run, refused):
     run(*TINY, "--out", "run", "--quiet")
     saved = load("run/last.safetensors")
