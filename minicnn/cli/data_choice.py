@@ -41,7 +41,12 @@ class DataChoice(NamedTuple):
 
     def remembered(self) -> dict[str, Any]:
         """What the checkpoint of a run keeps, so that the same data can be loaded again."""
-        return {} if self.data_dir is None else {OWN: os.path.abspath(self.data_dir)}
+        from ..data import holds_arrays
+        if self.data_dir is not None:
+            return {OWN: os.path.abspath(self.data_dir)}
+        if self.dataset == "auto" and self.data is not None and holds_arrays(self.data):
+            return {OWN: os.path.abspath(self.data)}
+        return {}
 
 
 def load_again(saved: Any, data: str | None, data_dir: str | None, quiet: bool = False) -> Any:
@@ -49,10 +54,7 @@ def load_again(saved: Any, data: str | None, data_dir: str | None, quiet: bool =
     from ..data import load
     meta = saved.meta
     if meta.get(OWN) is not None:
-        if data is not None:
-            raise InputError("--data has no effect: the run trained on a folder of pictures. If it has moved, name it "
-                             "by --data-dir")
-        return _folder_again(meta, saved.path, data_dir, quiet)
+        return _own_again(meta, saved.path, data or data_dir, quiet)
     if data_dir is not None:
         raise InputError(f"--data-dir has no effect: the run trained on {meta['dataset']}. Leave it out")
     if data is not None and meta["dataset"] == "mnist5k":
@@ -60,15 +62,18 @@ def load_again(saved: Any, data: str | None, data_dir: str | None, quiet: bool =
     return load(meta["dataset"], data)
 
 
-def _folder_again(meta, path, data_dir, quiet):
-    from ..data import load_folder
+def _own_again(meta, path, moved, quiet):
+    """The Dataset of a run on the user's own data. `moved` is the place where they are now, if it was given."""
+    from ..data import holds_arrays, load_arrays, load_folder
     from ..progress import on_stderr
-    if data_dir is None and not os.path.isdir(meta[OWN]):
-        raise InputError(f"{path}: it was trained on the pictures in {meta[OWN]}, which is not there. If the folder "
-                         "has moved, name it by --data-dir")
+    place, rules, names = moved or meta[OWN], rules_of(meta, path), classes_of(meta, path)
+    if not os.path.exists(place):
+        raise InputError(f"{path}: it was trained on {meta[OWN]}, and {place} is not there. If the data have moved, "
+                         "name their place: --data-dir for a folder of pictures, --data for arrays")
+    if holds_arrays(place):
+        return load_arrays(place, rules=rules, class_names=names)
     with on_stderr("data", quiet) as progress:
-        return load_folder(data_dir or meta[OWN], rules=rules_of(meta, path), class_names=classes_of(meta, path),
-                           progress=progress)
+        return load_folder(place, rules=rules, class_names=names, progress=progress)
 
 
 class Measured(NamedTuple):
@@ -96,12 +101,13 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
         Of the checkpoint, for error messages.
     """
     rules, names = rules_of(meta, path), classes_of(meta, path)
+    given = arguments.data_dir or arguments.data
     if arguments.data_dir is not None:
-        data = _own_folder(meta, path, arguments.data_dir)
+        data = _same_data(meta, path, given)
         if data is None:
-            return _given(arguments.data_dir, rules, names, path)
-    elif meta.get(OWN) is not None and arguments.dataset == "auto" and arguments.data is None:
-        data = _folder_again(meta, path, None, False)
+            return _given(given, rules, names, path)
+    elif meta.get(OWN) is not None and given is None and arguments.dataset == "auto":
+        data = _own_again(meta, path, None, False)
     else:
         data = _known_data(arguments, meta.get("dataset"), path)
     channels = 3 if data.train_images.ndim == 4 else 1
@@ -115,14 +121,14 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
                     data.rules if meta.get("rules") is None else rules, _seen(meta.get("dataset"), data.name))
 
 
-def _own_folder(meta, path, folder):
-    """The Dataset of the run, if this folder has the pictures on which it was trained. Else None."""
+def _same_data(meta, path, place):
+    """The Dataset of the run, if the data on which it was trained are at this place. Else None."""
     from ..data import DataError
     from ..training import data_checksum
     if meta.get(OWN) is None:
         return None
     try:
-        data = _folder_again(meta, path, folder, False)
+        data = _own_again(meta, path, place, False)
     except DataError:
         return None
     return data if data_checksum(data) == meta.get("data_checksum") else None

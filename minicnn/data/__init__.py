@@ -16,10 +16,11 @@ from .lazy import LazyImages
 from .loader import DataLoader
 from .names import DATASETS, describe, load
 from .rules import MEAN, STD, Rules
+from .sources.arrays import holds_arrays, load_arrays
 from .sources.folder import MixedColoursError, load_folder, load_pictures
 from .sources.pictures import read_picture
 
 __all__ = ["AUGMENTATIONS", "DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord",
            "LazyImages", "MixedColoursError", "Rules", "UnavailableError", "cache_dir", "crop_images", "describe",
-           "flip_images", "load", "load_folder", "load_pictures", "normalize", "read_idx", "read_images",
-           "read_labels", "read_picture", "rotate_images", "shift_images"]
+           "flip_images", "holds_arrays", "load", "load_arrays", "load_folder", "load_pictures", "normalize",
+           "read_idx", "read_images", "read_labels", "read_picture", "rotate_images", "shift_images"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..nn import Module
 from .lenets import GlobalLeNet, LeNet
 from .mlp import MLP
@@ -56,12 +58,15 @@ def sizes_of(model: Module) -> dict[str, Any]:
 def name_of(model: Module) -> str:
     """The name in `MODELS` of a network with these layers and sizes; for every other model the name of its class.
 
-    >>> name_of(LeNet(pool="blur")), name_of(small_resnet(3, 2)), name_of(MLP(32))
-    ('lenet-blur', 'small-resnet', 'MLP')
+    >>> name_of(LeNet(pool="blur")), name_of(small_resnet(3, 2)), name_of(MLP(32)), name_of(MLP(image_size=6))
+    ('lenet-blur', 'small-resnet', 'MLP', 'mlp')
     """
     def layers(network):
         shapes = {name: array.shape for name, array in network.state_dict().items()}
         return [(name, type(module)) for name, module in network.named_modules()], shapes
     found, sizes = layers(model), sizes_of(model)
-    return next((name for name, make in MODELS.items() if sizes and
-                 layers(made_for(make, rng=np.random.default_rng(0), **sizes)) == found), type(model).__name__)
+    for name, make in MODELS.items() if sizes else ():
+        with contextlib.suppress(InputError):               # a network that cannot be made for these sizes
+            if layers(made_for(make, rng=np.random.default_rng(0), **sizes)) == found:
+                return name
+    return type(model).__name__

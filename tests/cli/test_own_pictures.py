@@ -73,8 +73,8 @@ def test_a_picture_with_odd_names_is_drawn(run, trained):
 def test_a_folder_that_has_moved(run, trained):
     before = json.loads(run("eval", "run", "--json")[1])
     shutil.move("pets", "moved")
-    assert "which is not there. If the folder has moved, name it by --data-dir" in error_of(run, "eval", "run")
-    assert "If the folder has moved" in error_of(run, "train", "--resume", "run")
+    assert "pets is not there. If the data have moved, name their place: --data-dir" in error_of(run, "eval", "run")
+    assert "If the data have moved" in error_of(run, "train", "--resume", "run")
     after = json.loads(run("eval", "run", "--data-dir", "moved", "--json")[1])
     assert {**after, "dataset": "pets"} == before
     status, _, err = run("train", "--resume", "run", "--data-dir", "moved")
@@ -220,3 +220,34 @@ def test_networks_for_colour_take_no_grey_dataset(run, trained):
 def test_weights_without_class_names_take_no_folder(run, pets):
     save("w.safetensors", LeNet().state_dict())
     assert "does not name the classes of its network" in error_of(run, "eval", "w.safetensors", "--data-dir", "pets")
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_arrays(run, folder, mapped):
+    rng = np.random.default_rng(0)
+    arrays = {"images": rng.integers(0, 256, (40, 6, 7, 3), dtype=np.uint8), "labels": np.arange(40) % 4}
+    for name, array in arrays.items():
+        (folder / "mine").mkdir(exist_ok=True)
+        np.save(folder / "mine" / f"{name}.npy", array)
+    np.savez("mine.npz", **arrays)
+    path = "mine" if mapped else "mine.npz"
+    status, out, err = run("train", "--data", path, "--model", "mlp", "--epochs", "1", "--json", "--out", "run")
+    result = json.loads(out)
+    assert status == 0 and result["dataset"] == "mine" and result["images"] == [32, 8, 0], err
+    found = json.loads(run("eval", "run", "--json")[1])
+    assert found["images"] == 8 and found["error"] == result["val_error"]
+    assert run("train", "--resume", "run", "--quiet")[0] == 0
+    shutil.move(path, folder / f"moved{Path(path).suffix}")
+    assert "name their place: --data-dir for a folder of pictures, --data for arrays" in error_of(run, "eval", "run")
+    moved = json.loads(run("eval", "run", "--data", f"moved{Path(path).suffix}", "--json")[1])
+    assert moved["error"] == found["error"] and moved["images"] == 8
+    assert run("train", "--resume", "run", "--data", f"moved{Path(path).suffix}", "--quiet")[0] == 0
+
+
+def test_files_that_the_user_has_not(run, folder):
+    assert "t10k-labels-idx1-ubyte (or .gz) not found; get them from http://codh.rois.ac.jp/kmnist/" in error_of(
+        run, "train", "--dataset", "kmnist", "--data", ".")
+    assert "test_batch.bin (or, of the Python version, without .bin) not found" in error_of(
+        run, "eval", "--dataset", "cifar10", "--data", ".")
+    status, out, _ = run("data", "--dataset", "emnist-letters", "--data", ".")
+    assert status == 1 and out.count("missing") == 4 and "nist.gov" in out

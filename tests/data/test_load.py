@@ -220,7 +220,7 @@ def test_names_of_kaggle_and_what_is_no_path(tmp_path, contents):
 def test_names(tmp_path):
     with pytest.raises(InputError, match="dataset must be one of 'auto', 'mnist', 'fashion-mnist', 'mnist5k'"):
         load("cifar")
-    with pytest.raises(InputError, match="dataset must be one of 'mnist', 'fashion-mnist', 'mnist5k', not 'auto'"):
+    with pytest.raises(InputError, match="dataset must be one of 'mnist', 'fashion-mnist', .*, not 'auto'"):
         describe("auto")
     for function in (load, describe):
         with pytest.raises(InputError, match="mnist5k is embedded in the package; it takes no data_dir"):

@@ -41,9 +41,10 @@ def add_data(command: Parser, default: str = "auto") -> None:
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
                          default=default, help="auto: full MNIST if it is there or can be downloaded, else the "
                          "5,000 embedded digits" if automatic else "the dataset whose files are shown")
-    command.add_argument("--data", type=given_path, metavar="DIR",
-                         help="directory with the four IDX files (default: the directory in MINICNN_DATA, else the "
-                              "cache directory)")
+    arrays = "; or an .npz file, or a directory of .npy files, with your own images" if automatic else ""
+    command.add_argument("--data", type=given_path, metavar="PATH",
+                         help="directory with the files of the dataset (default: the directory in MINICNN_DATA, else "
+                              f"the cache directory){arrays}")
     command.refuse("data", when=("dataset", "mnist5k"), because="these digits are part of the package")
 
 
