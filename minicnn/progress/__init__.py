@@ -2,7 +2,8 @@
 
 A function that takes long has a parameter `progress`. During its work it calls `progress.update(done, total, text)`,
 and `progress.note(line)` for a line that stays on the screen. The command line passes the object that `on_stderr`
-gives. By default a function of the library is silent.
+gives. By default a function of the library is silent. With `progress=True`, `fit` shows what
+`on_stderr` gives: on a terminal, in a file and in a notebook.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
+
+from ..errors import InputTypeError
+from ..notebook import shell
 
 FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
 MEASURED, PART = 2.0, 0.02      # a time left is shown after so many seconds and such a part of the work
@@ -157,17 +162,53 @@ class Bar(Progress):
 def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
     """Context manager: a Progress on stderr. With `quiet` it is silent, on a terminal a bar, otherwise lines.
 
+    In a notebook it is a bar in the output of the cell.
+
     >>> with on_stderr("digits", quiet=True) as progress:
     ...     progress.update(1, 10)
     """
     if quiet:
         yield SILENT
+    elif shell() is not None:
+        from .cell import Cell
+        with Cell(title) as cell:
+            yield cell
     elif sys.stderr.isatty() and os.environ.get("TERM") not in ("", "dumb", "unknown") and _is_wide():
         with Bar(title) as bar:
             yield bar
     else:
         with Lines(title) as lines:
             yield lines
+
+
+@contextlib.contextmanager
+def shown(progress: Progress | bool, title: str) -> Iterator[Progress]:
+    """Context manager: `progress` itself, or for True what `on_stderr` gives, and for False nothing that is seen.
+
+    Raises
+    ------
+    InputTypeError
+        It is neither a Progress nor a bool.
+
+    Examples
+    --------
+    >>> with shown(False, "digits") as progress:
+    ...     progress.update(1, 10)
+    """
+    check_progress(title, progress)
+    if isinstance(progress, bool):
+        with on_stderr(title, quiet=not progress) as found:
+            yield found
+    else:
+        yield progress
+
+
+def check_progress(function: str, progress: Any) -> None:
+    """Raise InputTypeError, in the name of the function, if `progress` is neither a Progress nor a bool."""
+    complete = all(callable(getattr(progress, name, None)) for name in ("update", "note"))
+    if not complete and not isinstance(progress, bool):
+        raise InputTypeError(f"{function}: progress must be True, False or a minicnn.progress.Progress, not "
+                             f"{progress!r}")
 
 
 def _is_wide():

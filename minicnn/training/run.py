@@ -20,7 +20,7 @@ from ..models import name_of, sizes_of
 from ..nn import Module
 from ..nn.utils import clip_grad_norm_
 from ..optim import ReduceLROnPlateau
-from ..progress import SILENT, Progress
+from ..progress import SILENT, Progress, shown
 from ..progress.interrupts import deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
@@ -33,7 +33,7 @@ from .start import check_arguments, check_model_on_data, check_storable
 
 
 def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: str | Path | None = None,
-        resume: Checkpoint | None = None, progress: Progress = SILENT,
+        resume: Checkpoint | None = None, progress: Progress | bool = SILENT,
         extra_meta: dict[str, Any] | None = None) -> History:
     """Train `model` on `data` and leave in it the weights with the least validation error.
 
@@ -53,8 +53,9 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     resume : Checkpoint, optional
         `checkpoint.load(out / "last.safetensors")`. The run goes on and gives the same bits as without a stop. The best
         weights so far must lie beside that file.
-    progress : Progress
-        `fit` updates it after each step and gives it a note at the end of each epoch.
+    progress : Progress or bool
+        True shows a bar with the time left and a line for each epoch: on stderr, or in the output of a notebook's cell.
+        A Progress is updated after each step and gets a note at the end of each epoch.
     extra_meta : dict, optional
         Further entries in the metadata of the checkpoints.
 
@@ -94,9 +95,9 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
         settings = check_resume(resume, model, name, data, settings)
     settings = settings or Settings()
     check_model_on_data(model, data, _loader(data, settings, 0), fresh=resume is None)
-    with contextlib.nullcontext() if out is None else claimed(out):
+    with contextlib.nullcontext() if out is None else claimed(out), shown(progress, "fit") as told:
         meta = {"model": name, "model_options": sizes_of(model), **(extra_meta or {})}
-        run = _Run(model, data, settings, out, progress, meta)
+        run = _Run(model, data, settings, out, told, meta)
         if resume is not None:
             run.restore(resume)
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked

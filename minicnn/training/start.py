@@ -21,6 +21,7 @@ from ..errors import InputError, InputTypeError
 from ..functional.convolution import shapes_only
 from ..nn import Module
 from ..nn.calls import evaluating
+from ..progress import check_progress
 from ..tensor import Tensor
 from .directory import LAST
 from .evaluation import EVALUATED, check_labels, classes_of
@@ -47,8 +48,7 @@ def check_arguments(model: Any, data: Any, settings: Any, out: Any, resume: Any,
             ("extra_meta", extra_meta, dict, "a dict")):
         if value is not None and not isinstance(value, kind):
             raise InputTypeError(f"fit: {name} must be {hint}, not {value!r}")
-    if not callable(getattr(progress, "update", None)) or not callable(getattr(progress, "note", None)):
-        raise InputTypeError(f"fit: progress must be a minicnn.progress.Progress, not {progress!r}")
+    check_progress("fit", progress)
     if out is not None and not os.fspath(out):
         raise InputError("fit: out is an empty path; name a directory, or leave out=None to save nothing")
     if taken := [name for name in OWN_META if name in (extra_meta or {})]:

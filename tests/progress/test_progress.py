@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from minicnn import progress
-from minicnn.progress import NOTES, SILENT, Lines, Part, duration, on_stderr
+from minicnn import InputTypeError, progress
+from minicnn.progress import NOTES, SILENT, Lines, Part, duration, on_stderr, shown
 from tests.recorder import Recorder
 
 
@@ -173,3 +173,69 @@ def test_a_bar_shows_the_time_left(clock, monkeypatch):
             bar.update(done, 101)
             assert bar.bar.tasks[0].fields["left"] == shown
             clock.now += 10
+
+
+class Shell:
+    """A kernel's shell, as far as a cell's bar uses it. `outputs` has the newest data of each output."""
+
+    kernel = True
+
+    def __init__(self):
+        self.display_pub, self.outputs, self.count = self, {}, 0
+
+    def publish(self, data, transient, update):
+        assert update == (transient["display_id"] in self.outputs)
+        self.outputs[transient["display_id"]], self.count = data, self.count + 1
+
+    def newest(self):
+        data, = self.outputs.values()
+        return data
+
+
+@pytest.fixture
+def kernel(monkeypatch):
+    found = Shell()
+    monkeypatch.setattr("minicnn.progress.shell", lambda: found)
+    monkeypatch.setattr("minicnn.progress.cell.shell", lambda: found)
+    return found
+
+
+def test_a_cell_has_one_output_that_is_updated_in_place(kernel, clock, capsys):
+    with on_stderr("fit <1>") as bar:
+        assert kernel.newest()["text/plain"] == "fit <1>: 0%" and "<progress" in kernel.newest()["text/html"]
+        for step in range(1001):
+            clock.now += 0.01
+            bar.update(step, 1000, "epoch <1>")
+        assert kernel.count < 10.01 / 0.2 + 2
+        assert "about" in kernel.newest()["text/plain"] and "epoch &lt;1&gt;" in kernel.newest()["text/html"]
+        bar.note("epoch 1: [red]a < b[/red]")
+    assert kernel.newest()["text/plain"] == "fit <1>: done in 10 s\nepoch 1: [red]a < b[/red]"
+    assert "<progress" not in kernel.newest()["text/html"] and "a &lt; b[/red]</pre>" in kernel.newest()["text/html"]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_cell_says_where_the_work_stopped_and_shows_the_last_notes(kernel, clock):
+    with pytest.raises(ZeroDivisionError), on_stderr("fit") as bar:
+        for number in range(100):
+            bar.note(f"note {number}")
+        bar.update(1, 4)
+        clock.now += 7
+        raise ZeroDivisionError
+    lines = kernel.newest()["text/plain"].split("\n")
+    assert lines[:3] == ["fit: stopped at 25%, after 7 s", "...", "note 70"] and lines[-1] == "note 99"
+
+
+def test_true_shows_and_false_does_not(kernel, capsys):
+    with shown(False, "fit") as bar:
+        bar.note("nothing")
+    assert not kernel.outputs and capsys.readouterr() == ("", "")
+    with shown(True, "fit") as bar:
+        bar.note("something")
+    assert "something" in kernel.newest()["text/plain"]
+    recorder = Recorder()
+    with shown(recorder, "fit") as bar:
+        assert bar is recorder
+    for wrong in (1, None, "bar"):
+        with pytest.raises(InputTypeError, match="fit: progress must be True, False or a minicnn.progress.Progress, "
+                                                 f"not {wrong!r}"), shown(wrong, "fit"):
+            pass

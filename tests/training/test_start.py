@@ -49,7 +49,7 @@ def refused(digits, tmp_path, monkeypatch):  # noqa: F811
     ({"settings": {"epochs": 3}}, r"settings must be Settings\(epochs=3\), not {'epochs': 3}"),
     ({"out": 3}, "out must be the path of a directory, not 3"),
     ({"resume": "run/last.safetensors"}, "resume must be minicnn.checkpoint.load.*, not 'run/last.safetensors'"),
-    ({"progress": True}, "progress must be a minicnn.progress.Progress, not True"),
+    ({"progress": 1}, "progress must be True, False or a minicnn.progress.Progress, not 1"),
     ({"extra_meta": [1]}, r"extra_meta must be a dict, not \[1\]")])
 def test_arguments_of_a_wrong_type(options, message, refused):
     refused(message, error=InputTypeError, **options)
