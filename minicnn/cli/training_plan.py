@@ -17,6 +17,7 @@ EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5
 DRY_RUN = 256                           # images of a dry run
 AUGMENT = ("max_shift", "augment")      # fields of Settings for which --augment stands
 SHIFT = 2                               # pixels of --augment shift: the field max_shift of Settings
+FROM = "from"                           # metadata: the file of --from
 RUN = {"settings", "model", "algorithm", "dataset", "dry_run", "algorithms"}    # metadata of a run
 
 
@@ -30,7 +31,8 @@ class TrainingPlan(NamedTuple):
     out: Path
     saved: Any                          # the Checkpoint of a resumed run, or None
     dry_run: bool
-    remembered: dict[str, Any]          # what the checkpoint keeps of the choice of the data
+    remembered: dict[str, Any]          # what the checkpoint keeps of the choice of the data and of the weights
+    initial: Any = None                 # the Checkpoint with whose weights a new run begins, or None
 
     @property
     def model(self) -> str:
@@ -45,6 +47,7 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     if arguments.out is None:
         check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
+    initial = _initial(arguments)
     choice = DataChoice.of(arguments)
     data = choice.load(arguments.quiet)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
@@ -52,8 +55,24 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     data = _small(data) if arguments.dry_run else data
     out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
     network = description(arguments.model, sizes_of_data(data))
-    return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run,
-                        choice.remembered())
+    remembered = choice.remembered() if initial is None else {**choice.remembered(), FROM: str(initial.path)}
+    return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run, remembered,
+                        initial)
+
+
+def _initial(arguments):
+    """The Checkpoint of --from, or None."""
+    from ..checkpoint import load
+    from ..models import MODELS
+    from ..training import weights_file
+    if arguments.initial is None:
+        return None
+    initial = load(weights_file(arguments.initial))
+    name = initial.meta.get("model")
+    if isinstance(name, str) and name in MODELS and name != arguments.model:
+        raise InputError(f"--from {arguments.initial}: these are weights of {name}, not of {arguments.model}: add "
+                         f"--model {name}")
+    return initial
 
 
 def _given_settings(arguments, epochs):
@@ -82,11 +101,16 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
         if saved.optimizer is None or not saved.meta.keys() >= RUN:
             raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")
         meta, settings = saved.meta, _settings_of(saved)
+        if arguments.epochs is not None:
+            if arguments.epochs < settings.epochs:
+                raise InputError(f"--epochs {arguments.epochs}: the run in {out} has {settings.epochs} epochs already: "
+                                 "give more, or leave --epochs out")
+            settings = replace(settings, epochs=arguments.epochs)
         data = load_again(saved, arguments.data, arguments.data_dir, arguments.quiet)
         network = {name: meta[name] for name in NETWORK if name in meta}
         network["model_options"] = {**sizes_of_data(data), **remembered_sizes(meta, saved.path)}
         yield TrainingPlan(network, meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,
-                           saved, meta["dry_run"], {OWN: meta[OWN]} if OWN in meta else {})
+                           saved, meta["dry_run"], {name: meta[name] for name in (OWN, FROM) if name in meta})
 
 
 def _settings_of(saved):

@@ -4,6 +4,7 @@ from ..progress.interrupts import Interrupted, Terminated
 from .directory import BEST, HISTORY, LAST, check_empty, check_writable, claimed, claimed_new, weights_file
 from .evaluation import Evaluation, evaluate
 from .history import History
+from .initial import start_from
 from .prediction import Box, Prediction, WinningUnit, predict
 from .resume import data_checksum
 from .run import fit
@@ -12,4 +13,4 @@ from .start import check_part
 
 __all__ = ["BEST", "HISTORY", "LAST", "Box", "Evaluation", "History", "Interrupted", "Prediction", "Settings",
            "Terminated", "TrainingError", "WinningUnit", "check_empty", "check_part", "check_writable", "claimed",
-           "claimed_new", "data_checksum", "evaluate", "fit", "predict", "weights_file"]
+           "claimed_new", "data_checksum", "evaluate", "fit", "predict", "start_from", "weights_file"]

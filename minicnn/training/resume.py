@@ -47,26 +47,28 @@ def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, setting
     own = _settings_of(saved)
     _check_numbers(saved, own)
     if settings is not None and settings != own:
-        differ = [f"{field.name} {getattr(settings, field.name)!r} instead of {getattr(own, field.name)!r}"
-                  for field in dataclasses.fields(own) if getattr(settings, field.name) != getattr(own, field.name)]
-        raise CheckpointError(f"{_file(saved)}: a run goes on with its own settings, but these have "
-                              f"{', '.join(differ)}. Leave out `settings`; or start a new run from these weights: load "
-                              "them into the model, and leave out `resume`")
+        _check_settings(saved, own, settings)
     _check_data(saved, own, data)
     _check_model(saved, model, name)
     _check_optimizer(saved, own, model, -(-len(data.train_images) // own.batch_size))
     best_of(saved)
-    return own
+    return own if settings is None else settings
 
 
 def restore(saved: Checkpoint, model: Module, optimizer: Optimizer, schedule: LRScheduler,
-            average: AveragedModel | None) -> Checkpoint | None:
-    """Put the state of a checkpoint that `check_resume` found fit into these objects. Return the best weights."""
+            average: AveragedModel | None, epochs: int, batches: int) -> Checkpoint | None:
+    """Put the state of a checkpoint that `check_resume` found fit into these objects. Return the best weights.
+
+    If the run goes on to more `epochs` than were planned, the schedule is that of the longer run, at the same step.
+    """
     best = best_of(saved)
     checkpoint.load_into(saved, model)
     own, averaged = separate_states(saved.optimizer or {})
     optimizer.load_state_dict(own)
-    schedule.load_state_dict(saved.meta["schedule"])
+    if epochs == _settings_of(saved).epochs or isinstance(schedule, ReduceLROnPlateau):
+        schedule.load_state_dict(saved.meta["schedule"])
+    else:
+        schedule.go_to(batches * saved.meta["epoch"] + saved.meta["batch"])
     if average is not None:
         average.load_state_dict(averaged)
     for key, generator in _generators(model):
@@ -166,6 +168,22 @@ def _settings_of(saved):
         return Settings(**given)
     except (TypeError, InputError) as error:
         raise _damaged(saved, f"settings {given!r} ({error})") from error
+
+
+def _check_settings(saved, own, settings):
+    """Raise CheckpointError if a run with the settings `own` cannot go on with others. It may have more epochs."""
+    if dataclasses.replace(own, epochs=settings.epochs) == settings and settings.epochs > own.epochs:
+        epoch, best = saved.meta["epoch"], saved.meta["best"]
+        if own.patience is not None and best is not None and epoch - best["epoch"] >= own.patience:
+            raise CheckpointError(f"{_file(saved)}: the run has ended because {own.patience} epochs brought no smaller "
+                                  "validation error (patience), so that more epochs have no effect. Start a new run "
+                                  "from these weights: load them into the model, and leave out `resume`")
+        return
+    differ = [f"{field.name} {getattr(settings, field.name)!r} instead of {getattr(own, field.name)!r}"
+              for field in dataclasses.fields(own) if getattr(settings, field.name) != getattr(own, field.name)]
+    raise CheckpointError(f"{_file(saved)}: a run goes on with its own settings, but these have {', '.join(differ)}. "
+                          "Leave out `settings`; or start a new run from these weights: load them into the model, and "
+                          "leave out `resume`. Only more epochs may be given")
 
 
 def _check_numbers(saved, settings):

@@ -37,7 +37,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
         extra_meta: dict[str, Any] | None = None) -> History:
     """Train `model` on `data` and leave in it the weights with the least validation error.
 
-    All that would stop the training later is checked before its first step.
+    All that would stop the training later is checked before its first step. The training begins with the weights that
+    the model has: for fine-tuning, put others into it by `start_from` or `minicnn.checkpoint.load_into`.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
         (N, C, H, W) -> logits (N, classes).
     data : minicnn.data.Dataset
     settings : Settings, optional
-        By default `Settings()`; with `resume` the settings of that run, and no others.
+        By default `Settings()`; with `resume` the settings of that run. They may differ from these in one thing: more
+        epochs. The learning rate then goes on as at this step of a run with so many epochs from its start.
     out : path, optional
         A directory for three files: `last.safetensors` (the state for resuming, written after each epoch and when a
         signal stops the training), `best.safetensors` (the weights with the least validation error) and
@@ -227,7 +229,8 @@ class _Run:
 
     def restore(self, saved):
         """Go on where the checkpoint was saved. `check_resume` has found it fit."""
-        best = restore(saved, self.model, self.optimizer, self.schedule, self.average)
+        best = restore(saved, self.model, self.optimizer, self.schedule, self.average,
+                       self.settings.epochs, self.batches)
         meta = saved.meta
         self.history, self.epoch, self.batch = list(meta["history"]), meta["epoch"], meta["batch"]
         self.sums = dict(meta["sums"])

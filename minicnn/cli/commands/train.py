@@ -33,7 +33,7 @@ from ..output import as_json, note_stderr, plain_style, print_line, print_result
 from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, SHIFT, new_plan, resumed_plan
 
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
-WITH_RESUME = ("resume", "data", "data_dir", "threads", "quiet", "json")    # --resume refuses all other options
+WITH_RESUME = ("resume", "epochs", "data", "data_dir", "threads", "quiet", "json")  # --resume refuses all others
 
 
 def add_parser(commands: Any) -> None:
@@ -61,7 +61,11 @@ def add_parser(commands: Any) -> None:
            help="new directory for the run (default: runs/DATASET-seedSEED, with --dry-run runs/dry-run; if it exists, "
                 "with -2, -3, ... added)")
     option("--resume", type=given_path, metavar="DIR",
-           help="go on with the run in this directory, with its own settings")
+           help="go on with the run in this directory, with its own settings. With more --epochs than it had, the "
+                "learning rate goes on as at the same step of a run with so many epochs")
+    option("--from", dest="initial", type=given_path, metavar="RUN",
+           help="begin a new run with the weights of a run or of a .safetensors file (fine-tuning, often with a "
+                "smaller --lr). If the data have another number of classes, the last layer starts anew")
     option("--dry-run", action="store_true", help=f"train on {DRY_RUN} images only, for one epoch unless --epochs is "
                                                   "given, to test that everything works")
     add_quiet(command)
@@ -140,6 +144,7 @@ def _train(plan, arguments):
     from ...progress import on_stderr
     data, out = plan.data, plan.out
     model = _model(plan)
+    _begin(plan, model, arguments.quiet)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
     if data.test_labels is not None and len(data.test_labels):
@@ -167,6 +172,20 @@ def _train(plan, arguments):
         print_result(arguments, result, lambda: _print(result))
     finally:                                      # stdout may be a file on a full disk
         _write_files(result, history, complete)
+
+
+def _begin(plan, model, quiet):
+    """Put the weights of --from into the model. Say what happens to the schedule of a run with more epochs."""
+    from ...training import start_from
+    if plan.initial is not None:
+        anew = start_from(plan.initial, model)
+        layer = f"; {', '.join(anew)} start anew, because the data have another number of classes" if anew else ""
+        note_stderr(f"weights: from {plan.initial.path}{layer}", quiet)
+    epochs = plan.settings.epochs
+    before = epochs if plan.saved is None else plan.saved.meta["settings"].get("epochs", epochs)
+    if before != epochs:
+        note_stderr(f"the run had {before} epochs and goes on to {epochs}: from here on the learning rate is that of a "
+                    f"run with {epochs} epochs from its start (schedule: {plan.settings.schedule})", quiet)
 
 
 def _write_files(result, history, complete):

@@ -186,7 +186,7 @@ def test_misuse_leaves_no_directory(options, message, folder, refused):
 
 def test_resume_takes_no_other_settings_and_no_weights_alone(run, refused):
     run(*TINY, "--out", "run", "--quiet")
-    for given in (["--epochs", "5"], ["--seed", "1"], ["--augment", "none"], ["--dry-run"], ["--out", "other"],
+    for given in (["--lr", "5"], ["--seed", "1"], ["--augment", "none"], ["--dry-run"], ["--out", "other"],
                   ["--dataset", "auto"], ["--model", "lenet"]):
         assert f"{given[0]} has no effect with --resume: a run goes on with its own settings" in refused(
             "train", "--resume", "run", *given)
