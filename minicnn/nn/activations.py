@@ -10,7 +10,7 @@ from .. import functional as F
 from ..checks import cpu, float_dtype, integer, number, one_of
 from ..errors import InputError
 from ..tensor import Tensor
-from .module import Module
+from .module import Module, Window
 from .parameter import Parameter
 
 
@@ -147,27 +147,27 @@ class LogSigmoid(Module):
         return F.logsigmoid(input)
 
 
-class Softmax(Module):
-    """`functional.softmax` along the axis `dim`."""
-
+class _AlongAxis(Module):
     def __init__(self, dim: int = -1) -> None:
-        self.dim = integer("Softmax: dim", dim)
+        self.dim = integer(f"{type(self).__name__}: dim", dim)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim)
-
-    def window(self, in_shape: tuple[int, ...]) -> None:
-        """None: an output depends on all inputs along the axis."""
+    def window(self, in_shape: tuple[int, ...]) -> Window | None:
+        """One pixel along the axis of the channels; None along another axis, all of which an output sees."""
+        return super().window(in_shape) if self.dim in (1, 1 - len(in_shape)) else None
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
 
 
-class LogSoftmax(Module):
-    """`functional.log_softmax`."""
+class Softmax(_AlongAxis):
+    """`functional.softmax` along the axis `dim`."""
 
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmax(input, self.dim)
+
+
+class LogSoftmax(_AlongAxis):
+    """`functional.log_softmax` along the axis `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)

@@ -101,3 +101,9 @@ def test_what_is_refused(make, message):
 def test_summary_says_that_an_output_sees_the_whole_image():
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.Conv2d(2, 1, 3))
     assert [layer.receptive_field for layer in summarize(model, (1, 1, 8, 8))] == [3, None, None]
+
+
+@pytest.mark.parametrize(("layer", "field"), [(nn.Softmax(1), 3), (nn.LogSoftmax(-3), 3), (nn.Softmax(), None),
+                                              (nn.LogSoftmax(2), None)])
+def test_a_softmax_of_the_channels_sees_one_pixel(layer, field):
+    assert summarize(nn.Sequential(nn.Conv2d(1, 2, 3), layer), (1, 1, 8, 8))[1].receptive_field == field

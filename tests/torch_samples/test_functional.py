@@ -67,6 +67,8 @@ OPERATIONS = {
     "sigmoid": F.sigmoid,
     "nn.functional.logsigmoid": F.logsigmoid,
     "softmax": lambda x, dim: F.softmax(x, dim),
+    "softmax/with_dtype": F.softmax,
+    "log_softmax/with_dtype": F.log_softmax,
     "nn.functional.gelu": lambda x, approximate="none": F.gelu(x, approximate),
     "nn.functional.silu": lambda x, inplace=False: F.silu(x),
     "nn.functional.elu": lambda x, alpha=1.0, inplace=False: F.elu(no_nan(x), alpha),

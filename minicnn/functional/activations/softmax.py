@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ...arithmetic.extended import quotient
 from ...checks import axis as axis_of
+from ...checks import float_dtype
 from ...tensor import Tensor, as_tensor, record
 
 
-def softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
+def softmax(input: Tensor | np.ndarray, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """p = exp(x) / sum(exp(x)) along the axis `dim`; dx = p (g - sum(g p)) for the cotangent g.
 
     The maximum is subtracted first, so nothing overflows. Probabilities are computed in float64, and are right to a few
     units in the last place, also the smallest. An input of -inf has the probability 0. If all inputs along the axis are
-    -inf, or one is inf, the result is NaN. An axis that does not exist raises InputError. For a logarithm of the result
-    see `log_softmax`, for the loss `cross_entropy`, which take the logits.
+    -inf, or one is inf, the result is NaN. For a logarithm of the result see `log_softmax`, for the loss
+    `cross_entropy`, which take the logits. With `dtype`, float32 or float64, the input is converted first. An axis that
+    does not exist raises InputError.
 
     >>> softmax(Tensor([[1000.0, 1000.0], [-1000.0, 0.0]]))
     Tensor([[0.5, 0.5],
             [0. , 1. ]])
     """
-    input = as_tensor(input)
+    input = _converted("softmax", input, dtype)
     axis, x = axis_of("softmax: dim", dim, input.ndim), input.data
     half, total = _exponentials(x, axis)
 
@@ -33,6 +37,11 @@ def softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
         hidden = (g == 0).all(axis, keepdims=True)              # a row that is hidden gets 0: see `arithmetic.shown`
         return (np.where(hidden | ~counted, 0, slope).astype(x.dtype),)
     return record((half / total * half).astype(x.dtype), (input,), vjp)
+
+
+def _converted(name: str, input: Tensor | np.ndarray, dtype: Any) -> Tensor:
+    tensor = as_tensor(input)
+    return tensor if dtype is None else tensor.astype(float_dtype(f"{name}: dtype", dtype))
 
 
 def _exponentials(x, axis):
@@ -50,16 +59,16 @@ def _exponentials(x, axis):
         return half, np.square(half).sum(axis, keepdims=True)
 
 
-def log_softmax(input: Tensor | np.ndarray, dim: int = -1) -> Tensor:
+def log_softmax(input: Tensor | np.ndarray, dim: int = -1, *, dtype: Any = None) -> Tensor:
     """x - log(sum(exp(x))) along the axis `dim`. The maximum is subtracted first, so nothing overflows.
 
     An input of -inf has the probability 0. If all inputs along the axis are -inf, or one is inf, the result is NaN.
-    An axis that does not exist raises InputError.
+    With `dtype`, float32 or float64, the input is converted first. An axis that does not exist raises InputError.
 
     >>> np.exp(log_softmax(Tensor([1000.0, 1000.0])).data)
     array([0.5, 0.5], dtype=float32)
     """
-    input = as_tensor(input)
+    input = _converted("log_softmax", input, dtype)
     axis, dtype = axis_of("log_softmax: dim", dim, input.ndim), input.dtype
     out = log_softmax_of_array(input.data, axis)
 

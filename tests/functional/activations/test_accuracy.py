@@ -172,6 +172,7 @@ def test_prelu_of_channels(rng):
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda x: F.softmax(x, 2), "softmax: dim must be from -2 to 1 for 2 axes, not 2"),
+    (lambda x: F.softmax(x, dtype=int), "softmax: dtype must be float32 or float64, not <class 'int'>"),
     (lambda x: F.gelu(x, "erf"), "gelu: approximate must be one of 'none', 'tanh', not 'erf'"),
     (lambda x: F.gelu(x, True), "gelu: approximate must be one of"),
     (lambda x: F.elu(x, NAN), "elu: alpha must be a number, not nan"),
