@@ -65,7 +65,7 @@ def layer_norm(input: Tensor | np.ndarray, normalized_shape: int | Sequence[int]
     if x.shape[-len(shape):] != shape:
         raise InputError(f"layer_norm: the input has shape {x.shape}, and must end in normalized_shape = {shape}")
     eps = number("layer_norm: eps", eps, above=0)
-    scale, offset = (as_tensor(np.full(shape, fill, x.dtype) if given is None else given)
+    scale, offset = (as_tensor(np.full(shape, fill, x.dtype) if given is None else given, x.dtype)
                      for given, fill in ((weight, 1), (bias, 0)))
     for name, tensor in ("weight", scale), ("bias", offset):
         if tensor.shape != shape:

@@ -36,7 +36,8 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     >>> linear(Tensor([[1.0, 2.0]]), Tensor([[3.0, 4.0]]), Tensor([5.0]))
     Tensor([[16.]])
     """
-    input, weight = as_tensor(input), as_tensor(weight)
+    input = as_tensor(input)
+    weight = as_tensor(weight, input.dtype)
     x, w = input.data, weight.data
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
@@ -44,7 +45,7 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     out = product(x, w.T, matmul)
     tensors: tuple[Tensor, ...] = (input, weight)
     if bias is not None:
-        bias = as_tensor(bias)
+        bias = as_tensor(bias, input.dtype)
         if bias.shape != w.shape[:1]:
             raise InputError(f"linear: the bias must have shape {w.shape[:1]}, one number for each output, not "
                              f"{bias.shape}")

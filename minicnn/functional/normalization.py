@@ -132,7 +132,7 @@ def running_statistics(function: str, mean: Tensor | np.ndarray | None, var: Ten
 def channel_parameter(function: str, name: str, given: Tensor | np.ndarray | None, x: np.ndarray,
                       default: float) -> Tensor:
     """A weight or bias as a Tensor of shape (C,). None becomes `default` for each channel of x."""
-    tensor = as_tensor(np.full(x.shape[1], default, x.dtype) if given is None else given)
+    tensor = as_tensor(np.full(x.shape[1], default, x.dtype) if given is None else given, x.dtype)
     if tensor.shape != (x.shape[1],):
         raise InputError(f"{function}: {name} must have shape ({x.shape[1]},), one number for each channel, not "
                          f"{tensor.shape}")

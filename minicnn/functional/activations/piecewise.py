@@ -62,7 +62,8 @@ def prelu(input: Tensor | np.ndarray, weight: Tensor | np.ndarray) -> Tensor:
     Tensor([[-0.5,  2. ],
             [-0.5, -0.3]])
     """
-    input, weight = as_tensor(input), as_tensor(weight)
+    input = as_tensor(input)
+    weight = as_tensor(weight, input.dtype)
     x, w = input.data, weight.data
     channels = x.shape[1] if x.ndim > 1 else 1
     if w.ndim > 1 or w.size not in (1, channels):

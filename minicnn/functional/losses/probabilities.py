@@ -6,9 +6,9 @@ import numpy as np
 
 from ...checks import boolean, one_of
 from ...errors import InputError
-from ...tensor import Tensor, as_tensor, record
+from ...tensor import Tensor, record
 from ..activations import sigmoid_factors
-from .reduction import DIVERGENCE_REDUCTIONS, REDUCTIONS, element_weight, reduced, same_shape, spread, times
+from .reduction import DIVERGENCE_REDUCTIONS, REDUCTIONS, element_weight, input_and_target, reduced, spread, times
 
 
 def binary_cross_entropy(input: Tensor | np.ndarray, target: Tensor | np.ndarray,
@@ -44,8 +44,7 @@ def binary_cross_entropy(input: Tensor | np.ndarray, target: Tensor | np.ndarray
     >>> round(binary_cross_entropy(Tensor([0.5, 1.0]), Tensor([0.0, 1.0]), reduction="sum").item(), 4)
     0.6931
     """
-    input, target = as_tensor(input), as_tensor(target)
-    same_shape("binary_cross_entropy", input, target)
+    input, target = input_and_target("binary_cross_entropy", input, target)
     one_of("binary_cross_entropy: reduction", reduction, REDUCTIONS)
     for name, tensor in ("input", input), ("target", target):
         _check_probabilities(name, tensor.data)
@@ -111,8 +110,7 @@ def binary_cross_entropy_with_logits(input: Tensor | np.ndarray, target: Tensor 
     0.6931
     """
     name = "binary_cross_entropy_with_logits"
-    input, target = as_tensor(input), as_tensor(target)
-    same_shape(name, input, target)
+    input, target = input_and_target(name, input, target)
     one_of(f"{name}: reduction", reduction, REDUCTIONS)
     x, t = input.data.astype(np.float64), target.data.astype(np.float64)
     w = element_weight(f"{name}: weight", weight, x.shape, input.dtype)
@@ -172,8 +170,7 @@ def kl_div(input: Tensor | np.ndarray, target: Tensor | np.ndarray, *, reduction
     >>> round(kl_div(x, Tensor([[0.5, 0.5]], dtype=np.float64), reduction="batchmean").item(), 4)
     0.1438
     """
-    input, target = as_tensor(input), as_tensor(target)
-    same_shape("kl_div", input, target)
+    input, target = input_and_target("kl_div", input, target)
     one_of("kl_div: reduction", reduction, DIVERGENCE_REDUCTIONS)
     x, given = input.data.astype(np.float64), target.data.astype(np.float64)
     divisor = x.size

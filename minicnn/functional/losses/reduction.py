@@ -8,7 +8,7 @@ import numpy as np
 
 from ...arithmetic import as_float_array
 from ...errors import InputError, InputTypeError
-from ...tensor import Tensor
+from ...tensor import Tensor, as_tensor
 
 REDUCTIONS = ("mean", "sum", "none")
 DIVERGENCE_REDUCTIONS = ("mean", "batchmean", "sum", "none")
@@ -39,10 +39,13 @@ def spread(grad: np.ndarray, reduction: str, divisor: float) -> np.ndarray:
     return grad / (divisor or np.nan) if reduction == "mean" else grad
 
 
-def same_shape(name: str, input: Tensor, target: Tensor) -> None:
-    """Raise InputError unless input and target have the same shape."""
-    if input.shape != target.shape:
-        raise InputError(f"{name}: the input has shape {input.shape}, the target {target.shape}: they must agree")
+def input_and_target(name: str, input: Tensor | np.ndarray, target: Tensor | np.ndarray) -> tuple[Tensor, Tensor]:
+    """Both as Tensors; numbers of Python take the input's dtype. Raise InputError unless their shapes are the same."""
+    first = as_tensor(input)
+    second = as_tensor(target, first.dtype)
+    if first.shape != second.shape:
+        raise InputError(f"{name}: the input has shape {first.shape}, the target {second.shape}: they must agree")
+    return first, second
 
 
 def element_weight(name: str, weight: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -6,8 +6,8 @@ import numpy as np
 
 from ...arithmetic import shown
 from ...checks import number, one_of
-from ...tensor import Tensor, as_tensor, record
-from .reduction import REDUCTIONS, reduced, same_shape, spread
+from ...tensor import Tensor, record
+from .reduction import REDUCTIONS, input_and_target, reduced, spread
 
 
 def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction: str = "mean") -> Tensor:
@@ -18,8 +18,7 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
     >>> mse_loss(Tensor([1.0, 3.0]), Tensor([1.0, 1.0])).item()
     2.0
     """
-    input, target = as_tensor(input), as_tensor(target)
-    same_shape("mse_loss", input, target)
+    input, target = input_and_target("mse_loss", input, target)
     one_of("mse_loss: reduction", reduction, REDUCTIONS)
     with np.errstate(over="ignore", invalid="ignore"):
         difference = input.data - target.data
@@ -108,8 +107,7 @@ def smooth_l1_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, *, r
 
 def _of_difference(name, input, target, reduction, loss, derivative):
     """loss(input - target), reduced, in float64. The target's gradient is that of the input with the other sign."""
-    input, target = as_tensor(input), as_tensor(target)
-    same_shape(name, input, target)
+    input, target = input_and_target(name, input, target)
     one_of(f"{name}: reduction", reduction, REDUCTIONS)
     with np.errstate(over="ignore", invalid="ignore"):
         d = input.data.astype(np.float64) - target.data

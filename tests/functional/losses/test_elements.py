@@ -77,6 +77,18 @@ def test_losses_of_nothing_and_of_one(name):
     assert one.shape == () and one.item() == pytest.approx(loss(0.25, 0.5))
 
 
+def test_numbers_of_python_take_the_dtype_of_the_input():
+    for loss in (F.mse_loss, F.l1_loss, F.huber_loss, F.smooth_l1_loss):
+        assert loss(np.array([0.1]), [0.1]).item() == 0
+    assert F.linear(np.ones((1, 1)), [[0.1]], [0.2]).item() == 0.1 + 0.2
+    for dtype in np.float32, np.float64:
+        x = np.array([[1.0, 3.0]], dtype)
+        assert F.binary_cross_entropy_with_logits(x, [[0, 1]]).dtype == dtype
+        for given in [0.1, 0.1], np.array([0.1, 0.1], dtype):
+            np.testing.assert_array_equal(F.layer_norm(x, 2, given).data, F.layer_norm(x, 2).data * dtype(0.1))
+            np.testing.assert_array_equal(F.prelu(-x, given).data, -x * dtype(0.1))
+
+
 def test_batchmean(rng):
     x, t = np.log(rng.dirichlet(np.ones(5), 3)), rng.dirichlet(np.ones(5), 3)
     right = sum(special.rel_entr(t, np.exp(x)).ravel())
