@@ -5,20 +5,13 @@
 # responses.
 
 # %%
-import sys
-
 import numpy as np
 
 from minicnn import viz
 from minicnn.equivariance import derivation, impulse_response, verify_convolution
-from minicnn.errors import MinicnnError
-from minicnn.files import check_destination
 from minicnn.nn import Conv2d
 
-try:
-    path = check_destination(sys.argv[1] if len(sys.argv) > 1 else "derivation.png", (".png", ".pdf", ".svg"))
-except MinicnnError as error:
-    sys.exit(f"error: {error}")
+path = viz.picture_path("derivation.png")
 conv = Conv2d(1, 1, 3, padding=1, padding_mode="circular", dtype=np.float64, rng=np.random.default_rng(3))
 h = impulse_response(conv, size=(12, 12))
 print("weight:\n", conv.weight.data[0, 0].round(2))
@@ -33,8 +26,8 @@ image = np.zeros((12, 12))
 image[3:9, 5:7], image[3:5, 3:9] = 1, -1
 found = derivation(conv, image)
 print(found)
-viz.save(viz.derivation(found), path)
 print(f"picture: {path}")
+viz.save(viz.derivation(found), path)
 
 # %% [markdown]
 # ## Which operators are convolutions?

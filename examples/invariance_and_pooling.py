@@ -4,19 +4,12 @@
 # forget the place. Pooling does that.
 
 # %%
-import sys
-
 from minicnn import viz
 from minicnn.data import load
-from minicnn.errors import MinicnnError
-from minicnn.files import check_destination
 from minicnn.invariance import compare_models, compare_pools, comparison_table, parameter_argument
 from minicnn.progress import on_stderr
 
-try:
-    path = check_destination(sys.argv[1] if len(sys.argv) > 1 else "invariance.png", (".png", ".pdf", ".svg"))
-except MinicnnError as error:
-    sys.exit(f"error: {error}")
+path = viz.picture_path("invariance.png")
 print(parameter_argument())
 
 # %% [markdown]
@@ -44,5 +37,5 @@ for line in [header, *table]:
     print("  ".join(f"{cell:>11}" if i else f"{cell:32}" for i, cell in enumerate(line)))
 figure, ax = viz.new_figure(8, 4.5)
 viz.model_comparison(results, ax)
-viz.save(figure, path)
 print(f"picture: {path}")
+viz.save(figure, path)

@@ -3,27 +3,20 @@
 # Four 5x5 convolutions, one max-pool and one linear layer learn 4,000 real digits.
 
 # %%
-import sys
-
 import numpy as np
 
 from minicnn import viz
 from minicnn.data import load
-from minicnn.errors import MinicnnError
-from minicnn.files import check_destination
 from minicnn.models import LeNet
 from minicnn.training import Settings, evaluate, fit
 
-try:
-    path = check_destination(sys.argv[1] if len(sys.argv) > 1 else "mistakes.png", (".png", ".pdf", ".svg"))
-except MinicnnError as error:
-    sys.exit(f"error: {error}")
+path = viz.picture_path("mistakes.png")
 data = load("mnist5k")
 model = LeNet(rng=np.random.default_rng(1))
 print(model)
 
 # %%
-history = fit(model, data, Settings(epochs=3))
+history = fit(model, data, Settings(epochs=3), progress=True)
 for record in history:
     print(f"epoch {record['epoch']}: validation error {record['val_error']:.1%}")
 
@@ -36,5 +29,5 @@ wrong = np.flatnonzero(found.predictions != data.val_labels)
 print(f"{len(wrong)} of {len(data.val_labels)} validation digits are wrong")
 figure, ax = viz.new_figure(7, 5)
 viz.worst_mistakes(data.val_images, data.val_labels, found, ax)
-viz.save(figure, path)
 print(f"picture: {path}")
+viz.save(figure, path)

@@ -3,23 +3,16 @@
 # Shift the digit and then compute its map, or compute the map and then shift it: the results are equal to the last bit.
 
 # %%
-import sys
-
 import numpy as np
 
 from minicnn import viz
 from minicnn.data import load, normalize
 from minicnn.data.placement import place, placements
-from minicnn.errors import MinicnnError
-from minicnn.files import check_destination
 from minicnn.models import lenet
 from minicnn.moving_digit import feature_map
 from minicnn.moving_digit.figure import equivariance_figure
 
-try:
-    path = check_destination(sys.argv[1] if len(sys.argv) > 1 else "equivariance.png", (".png", ".pdf", ".svg"))
-except MinicnnError as error:
-    sys.exit(f"error: {error}")
+path = viz.picture_path("equivariance.png")
 model = lenet(pretrained=True, algorithm="direct").eval()
 digit = load("mnist5k").val_images[:1]
 
@@ -47,5 +40,5 @@ for by in (1, 2, 3, 4):
 
 # %%
 figure, largest = equivariance_figure(model)
-viz.save(figure, path)
 print(f"picture: {path}")
+viz.save(figure, path)

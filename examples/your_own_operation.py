@@ -40,6 +40,6 @@ class Network(nn.Module):
 
 
 model = Network(np.random.default_rng(0))
-history = fit(model, load("mnist5k"), Settings(epochs=3))
+history = fit(model, load("mnist5k"), Settings(epochs=3), progress=True)
 print(f"validation error after 3 epochs: {history[-1]['val_error']:.1%}")
 print("shape of the logits of one image:", model(Tensor(np.zeros((1, 1, 28, 28), np.float32))).shape)
