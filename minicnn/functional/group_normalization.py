@@ -172,7 +172,7 @@ def instance_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray 
 
     References
     ----------
-    Ulyanov, Vedaldi & Lempitsky 2016, "Instance Normalization", equation 4.
+    Ulyanov, Vedaldi & Lempitsky 2016, "Instance Normalization: The Missing Ingredient for Fast Stylization".
 
     Examples
     --------

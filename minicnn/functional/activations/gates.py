@@ -19,7 +19,8 @@ def silu(input: Tensor | np.ndarray) -> Tensor:
 
     References
     ----------
-    Elfwing, Uchibe & Doya 2017, "Sigmoid-Weighted Linear Units", equations 3 and 5.
+    Elfwing, Uchibe & Doya 2017, "Sigmoid-Weighted Linear Units for Neural Network Function
+    Approximation in Reinforcement Learning", section 2.
 
     Examples
     --------

@@ -68,7 +68,7 @@ def softplus(input: Tensor | np.ndarray, beta: float = 1.0, threshold: float = 2
 
     References
     ----------
-    Dugas et al. 2001, "Incorporating Second-Order Functional Knowledge for Better Option Pricing", equation 4.
+    Dugas et al. 2001, "Incorporating Second-Order Functional Knowledge for Better Option Pricing".
 
     Examples
     --------
@@ -107,10 +107,11 @@ def sigmoid_factors(t: np.ndarray, rest: Any = 0.0) -> tuple[np.ndarray, np.ndar
 def product_error(x: np.ndarray, factor: float, product: np.ndarray) -> np.ndarray:
     """x * factor - product, exactly, for the rounded product; 0 where it does not matter, beyond the range of exp.
 
-    Each number is split into two of at most 26 bits, whose products are exact (Dekker 1971, section 4).
+    Each number is split into two of at most 26 bits, whose products are exact (Dekker 1971, "A Floating-Point Technique
+    for Extending the Available Precision").
     """
-    matters = (np.abs(product) < 800) & (np.abs(x) < 1e290)
-    (x_high, x_low), (f_high, f_low) = (_halves(a) for a in (np.where(matters, x, 0), np.float64(factor)))
+    matters = (np.abs(product) < 800) & (np.maximum(np.abs(x), abs(factor)) < 1e290)
+    (x_high, x_low), (f_high, f_low) = (_halves(a) for a in (np.where(matters, x, 0), min(max(factor, -1e290), 1e290)))
     error = ((x_high * f_high - product) + x_high * f_low + x_low * f_high) + x_low * f_low
     return np.where(matters, error, 0)
 

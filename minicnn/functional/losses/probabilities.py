@@ -162,7 +162,7 @@ def kl_div(input: Tensor | np.ndarray, target: Tensor | np.ndarray, *, reduction
 
     References
     ----------
-    Kullback & Leibler 1951, "On Information and Sufficiency", equation 2.4.
+    Kullback & Leibler 1951, "On Information and Sufficiency", section 2.
 
     Examples
     --------

@@ -65,7 +65,7 @@ def huber_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reductio
 
     References
     ----------
-    Huber 1964, "Robust Estimation of a Location Parameter", example (iii).
+    Huber 1964, "Robust Estimation of a Location Parameter".
 
     Examples
     --------

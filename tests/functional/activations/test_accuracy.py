@@ -113,6 +113,14 @@ def test_nothing_warns_of_infinite_cotangents_and_rows():
         assert np.isnan(out[:2]).all() and not slope[:2].any() and np.isnan(slope[2]).all()
 
 
+def test_softplus_of_extreme_slopes():
+    x = np.array([-1e-305, 1e-305, -1e300, 1e300, 0.0])
+    found = F.softplus(x, 1e305).data
+    np.testing.assert_allclose(found, np.array([np.log1p(np.exp(-1)), np.log1p(np.e), 0, 1e300, np.log(2)]) * [
+        1e-305, 1e-305, 1, 1, 1e-305], rtol=1e-13)
+    np.testing.assert_allclose(F.softplus(x, 1e-300).data[2:4], np.log1p(np.exp([-1, 1])) * 1e300, rtol=1e-13)
+
+
 def test_the_kinks():
     assert gradient(F.hardtanh, np.array([-1.0, 1.0]))[1].tolist() == [0, 0]
     assert gradient(F.relu6, np.array([0.0, 6.0]))[1].tolist() == [0, 0]
