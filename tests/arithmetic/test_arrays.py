@@ -74,6 +74,22 @@ def test_gradients(name, rng):
     assert_gradients(ANY_SHAPE[name][0], [0.83 + 0.1 * rng.permutation(24).reshape(2, 3, 4)], rng)
 
 
+@pytest.mark.parametrize("axis", [0, 1, (2, 0), (0, 1, 2), ()])
+@pytest.mark.parametrize("name", ["prod", "var", "std", "logsumexp", "min"])
+def test_gradients_along_every_axis(name, axis, rng):
+    if name == "std" and axis == ():
+        return                                    # constant 0
+    assert_gradients(lambda x: getattr(x, name)(axis), [0.83 + 0.1 * rng.permutation(24).reshape(2, 3, 4)], rng)
+
+
+def test_gradients_of_a_million_repetitions_are_added_in_float64():
+    for operation in (lambda x: x.repeat(10**6, 0), lambda x: x.tile((10**6, 1)), lambda x: x.broadcast_to((10**6, 2))):
+        x = Tensor(np.ones((1, 2), np.float32), requires_grad=True)
+        out = operation(x)
+        out.backward(np.full(out.shape, 0.1, np.float32))
+        np.testing.assert_allclose(x.grad, 1e5, rtol=1e-7)
+
+
 def gradient(operation, *values, cotangent=None):
     tensors = [Tensor(np.array(v, np.float64), requires_grad=True) for v in values]
     out = operation(*tensors)
