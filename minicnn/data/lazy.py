@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -99,10 +99,11 @@ def blocks(images: Any) -> Iterator[np.ndarray]:
         yield np.asarray(images[start:start + count])
 
 
-def one_ahead(make: Any, numbers: range) -> Iterator[Any]:
+def one_ahead(make: Any, numbers: range) -> Generator[Any]:
     """make(number) for each number, in order. A thread makes the next one while the caller uses the present one.
 
-    An exception of `make` is raised where its result would come. The thread ends with the loop.
+    An exception of `make` is raised where its result would come. The thread ends with the loop, or when
+    the generator is closed.
 
     >>> list(one_ahead(lambda number: number * number, range(4)))
     [0, 1, 4, 9]

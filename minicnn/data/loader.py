@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -99,7 +99,7 @@ class DataLoader:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return self.batches()
 
-    def batches(self, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def batches(self, start: int = 0) -> Generator[tuple[np.ndarray, np.ndarray]]:
         """Start a pass at batch number `start`. The call draws all random numbers of a whole pass.
 
         Parameters
@@ -109,7 +109,8 @@ class DataLoader:
 
         Returns
         -------
-        iterator of (images, labels)
+        generator of (images, labels)
+            Its method `close` ends the thread of `prefetch`; so does the end of the loop.
 
         Raises
         ------
@@ -129,7 +130,7 @@ class DataLoader:
         changes = Changes.draw(rng, n, self.images.shape[1:3], self.augment, self.max_shift)
         make = lambda k: self._batch(k, order, changes)
         numbers = range(start, len(self))
-        return one_ahead(make, numbers) if self.prefetch else map(make, numbers)
+        return one_ahead(make, numbers) if self.prefetch else (make(k) for k in numbers)
 
     def _batch(self, k, order, changes):
         """Batch number k of a pass. Position i of the pass is image order[i], changed by what was drawn for i."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,8 +77,9 @@ def evaluate(model: Module, images: Images, labels: np.ndarray, batch_size: int 
         raise InputTypeError(f"evaluate: the model must be a minicnn.nn.Module, not a {type(model).__name__}")
     loader = DataLoader(images, labels, batch_size, rules=rules)
     labels, parts = loader.labels, []
-    with evaluating(model), no_grad(), np.errstate(over="ignore", invalid="ignore"):    # the loss tells it
-        for x, _ in loader:
+    with contextlib.closing(loader.batches()) as batches, evaluating(model), no_grad(), \
+            np.errstate(over="ignore", invalid="ignore"):                               # the loss tells it
+        for x, _ in batches:
             out = model(Tensor(x))
             classes = classes_of(model, out, len(x))
             check_labels("the labels", labels, classes)

@@ -45,6 +45,7 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     model : Module
         (N, C, H, W) -> logits (N, classes).
     data : minicnn.data.Dataset
+        Of any size, in grey or colour. Its images may be lazy or memory-mapped: they are read batch by batch.
     settings : Settings, optional
         By default `Settings()`; with `resume` the settings of that run. They may differ from these in one thing: more
         epochs. The learning rate then goes on as at this step of a run with so many epochs from its start.
@@ -70,8 +71,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     Raises
     ------
     InputError, InputTypeError
-        An argument has the wrong type; the model does not fit the data; a label is not the number of a class; the model
-        has no parameters that can be trained, or NaN in its parameters; the state cannot be stored.
+        An argument has the wrong type; the model does not fit the data or the names of their classes; a label is not
+        the number of a class; the model has no parameters that can be trained, or NaN in its parameters; the state cannot be stored.
     TrainingError
         The loss became NaN or infinite.
     CheckpointError, FileError
@@ -138,16 +139,17 @@ class _Run:
     def _epoch(self, stop):
         self._report()
         clock = time.perf_counter()
-        for images, labels in _loader(self.data, self.settings, self.epoch).batches(self.batch):
-            self._step(images, labels)
-            self.batch += 1
-            stop.waits = True
-            now = time.perf_counter()
-            self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
-            self._report(_numbers(self._running()))
-            if stop.number:
-                self._save(LAST)
-                raise stop.error(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
+        with contextlib.closing(_loader(self.data, self.settings, self.epoch).batches(self.batch)) as batches:
+            for images, labels in batches:
+                self._step(images, labels)
+                self.batch += 1
+                stop.waits = True
+                now = time.perf_counter()
+                self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
+                self._report(_numbers(self._running()))
+                if stop.number:
+                    self._save(LAST)
+                    raise stop.error(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
         self._epoch_ends()
         if stop.number:
             raise stop.error(f"stopped after epoch {self.epoch} of {self.settings.epochs}")

@@ -2,6 +2,8 @@
 
 import contextlib
 import gzip
+import hashlib
+import io
 import json
 import pickle
 import struct
@@ -12,14 +14,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import safetensors.numpy
+from PIL import Image
 
 from minicnn import checkpoint
 from minicnn.checkpoint import CheckpointError, tensor_file
 from minicnn.cli.user_code import load_object
 from minicnn.conv import speeds
 from minicnn.conv.runtime.kernel_cache import _SealedFiles
-from minicnn.data import DataError, read_idx, read_images, read_labels
+from minicnn.data import DataError, Rules, load_arrays, read_idx, read_images, read_labels, read_picture
 from minicnn.data.embedded import read_embedded
+from minicnn.data.sources import cifar
 from minicnn.data.unpack import BrokenStreamError, Content
 from minicnn.errors import InputError
 from minicnn.models import MLP
@@ -245,6 +249,58 @@ class Npz(Target):
         read_embedded(self.write(content))
 
 
+class Arrays(Target):
+    """An .npz file of the user's, whatever its zip archive and its headers say."""
+
+    allowed, share, corpus = (InputError,), 50, "idx"
+
+    def start(self):
+        images, labels = np.zeros((12, 2, 3), np.uint8), np.arange(12) % 2
+        for pack in (np.savez, np.savez_compressed):
+            file = io.BytesIO()
+            pack(file, images=images, labels=labels)
+            self.seeds.append(file.getvalue())
+        self.path = self.folder / "input.npz"
+
+    def read(self, content):
+        load_arrays(self.write(content))
+
+
+class Cifar(Target):
+    """A batch of CIFAR-10's Python version: a pickle, whatever it says.
+
+    Python's reader of pickles takes the memory that the file asks for. minicnn compares the checksum of the official
+    file first, so that no other pickle comes so far; here each input has its own checksum.
+    """
+
+    allowed, share, corpus, factor = (DataError, MemoryError), 50, "idx", 10 ** 9
+
+    def start(self):
+        batch = {b"data": np.zeros((2, 3072), np.uint8), b"labels": [1, 2]}
+        self.seeds += [pickle.dumps(batch, protocol) for protocol in (2, 5)]
+        self.seeds += [pickle.dumps({"run": struct.calcsize}), pickle.dumps({1: np.zeros(2, object)}, 2)]
+
+    def read(self, content):
+        cifar.read(self.write(content), cifar.Batch("input", hashlib.md5(content).hexdigest()))
+
+
+class Pictures(Target):
+    """A picture. Pillow makes the pixels that the header states, so that memory does not depend on the file's size."""
+
+    allowed, share, corpus, factor = (DataError,), 50, "idx", 10 ** 7
+
+    def start(self):
+        picture = Image.fromarray(np.arange(108, dtype=np.uint8).reshape(6, 6, 3))
+        for kind in ("png", "gif", "jpeg", "bmp", "tiff", "webp", "ppm"):
+            file = io.BytesIO()
+            picture.save(file, kind)
+            self.seeds.append(file.getvalue())
+
+    def read(self, content):
+        with warnings.catch_warnings(action="ignore"):
+            assert read_picture(self.write(content), Rules(4)).shape == (4, 4)
+
+
 class Users(Target):
     """A user's file, and the text that names a function in it."""
 
@@ -264,4 +320,5 @@ class Users(Target):
             load_object(str(self.folder / text) if text.startswith("input") else text)
 
 
-TARGETS = {target.__name__.lower(): target for target in (Idx, Gzip, Tensors, Flips, Run, Speeds, Kernel, Npz, Users)}
+TARGETS = {target.__name__.lower(): target for target in (Idx, Gzip, Tensors, Flips, Run, Speeds, Kernel, Npz, Arrays,
+                                                          Cifar, Pictures, Users)}
