@@ -72,7 +72,8 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     ------
     InputError, InputTypeError
         An argument has the wrong type; the model does not fit the data or the names of their classes; a label is not
-        the number of a class; the model has no parameters that can be trained, or NaN in its parameters; the state cannot be stored.
+        the number of a class; the model has no parameters that can be trained, or NaN in its parameters; the state
+        cannot be stored.
     TrainingError
         The loss became NaN or infinite.
     CheckpointError, FileError
