@@ -27,8 +27,8 @@ from . import BUG, OK, WRONG_INPUT
 from .options import Parser
 from .output import replacements
 
-COMMANDS = ("train", "eval", "predict", "info", "data", "gradcheck", "verify", "invariance", "animate", "explore",
-            "bench")
+COMMANDS = ("train", "eval", "predict", "runs", "info", "data", "gradcheck", "verify", "invariance", "animate",
+            "explore", "bench")
 
 ALONE = ("train", "invariance", "bench")                # mpiexec must not start these
 PATIENCE = 1.0                          # seconds until a note about threads of the user's code

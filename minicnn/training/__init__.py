@@ -8,9 +8,11 @@ from .initial import start_from
 from .prediction import Box, Prediction, WinningUnit, predict
 from .resume import data_checksum
 from .run import fit
+from .runs import RunRecord, differing, find_runs, read_run
 from .settings import Settings, TrainingError
 from .start import check_part
 
-__all__ = ["BEST", "HISTORY", "LAST", "Box", "Evaluation", "History", "Interrupted", "Prediction", "Settings",
-           "Terminated", "TrainingError", "WinningUnit", "check_empty", "check_part", "check_writable", "claimed",
-           "claimed_new", "data_checksum", "evaluate", "fit", "predict", "start_from", "weights_file"]
+__all__ = ["BEST", "HISTORY", "LAST", "Box", "Evaluation", "History", "Interrupted", "Prediction", "RunRecord",
+           "Settings", "Terminated", "TrainingError", "WinningUnit", "check_empty", "check_part", "check_writable",
+           "claimed", "claimed_new", "data_checksum", "differing", "evaluate", "find_runs", "fit", "predict",
+           "read_run", "start_from", "weights_file"]

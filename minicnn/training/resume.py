@@ -40,12 +40,7 @@ def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, setting
         The checkpoint is not the last one of a run, is damaged, or is of a run with another model or other data or
         settings. Nothing is changed.
     """
-    lacking = [key for key in RESUMED if key not in saved.meta] + ["the optimiser's state"] * (saved.optimizer is None)
-    if lacking:
-        raise CheckpointError(f"{_file(saved)} cannot be resumed: it lacks {', '.join(lacking)}. Give the {LAST} of a "
-                              "run")
-    own = _settings_of(saved)
-    _check_numbers(saved, own)
+    own = settings_of_run(saved)
     if settings is not None and settings != own:
         _check_settings(saved, own, settings)
     _check_data(saved, own, data)
@@ -53,6 +48,17 @@ def check_resume(saved: Checkpoint, model: Module, name: str, data: Any, setting
     _check_optimizer(saved, own, model, -(-len(data.train_images) // own.batch_size))
     best_of(saved)
     return own if settings is None else settings
+
+
+def settings_of_run(saved: Checkpoint) -> Settings:
+    """The settings in the last checkpoint of a run. CheckpointError if it is none, or its metadata are damaged."""
+    lacking = [key for key in RESUMED if key not in saved.meta] + ["the optimiser's state"] * (saved.optimizer is None)
+    if lacking:
+        raise CheckpointError(f"{_file(saved)} cannot be resumed: it lacks {', '.join(lacking)}. Give the {LAST} of a "
+                              "run")
+    own = _settings_of(saved)
+    _check_numbers(saved, own)
+    return own
 
 
 def restore(saved: Checkpoint, model: Module, optimizer: Optimizer, schedule: LRScheduler,

@@ -7,7 +7,7 @@ A notebook shows a figure that is the last expression of a cell.
 from .backend import plain_style  # isort: skip  before all that imports matplotlib
 from .animation import check_animation, write_animation
 from .answers import prediction
-from .classification import confusion_matrix, learning_curve, worst_mistakes
+from .classification import confusion_matrix, learning_curve, learning_curves, worst_mistakes
 from .equivariance import moved_maps
 from .figure import new_figure, picture_path, save
 from .invariance import invariance_map, model_comparison
@@ -17,6 +17,6 @@ from .proof import derivation
 from .speed import speed_and_error
 
 __all__ = ["check_animation", "computation_graph", "confusion_matrix", "derivation", "feature_maps", "filters",
-           "gradient_flow", "graph_source", "graph_text", "invariance_map", "learning_curve", "model_comparison",
-           "moved_maps", "new_figure", "picture_path", "plain_style", "prediction", "save", "singular_values",
-           "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes", "write_animation"]
+           "gradient_flow", "graph_source", "graph_text", "invariance_map", "learning_curve", "learning_curves",
+           "model_comparison", "moved_maps", "new_figure", "picture_path", "plain_style", "prediction", "save",
+           "singular_values", "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes", "write_animation"]

@@ -11,8 +11,10 @@ from matplotlib.ticker import MaxNLocator
 
 from ..checks import integer
 from ..errors import InputError
-from .style import BLUE, GREY, VERMILION, add_grid, drawable, plain_numbers, writable
+from .style import BLUE, GREY, STYLES, VERMILION, add_grid, drawable, plain_numbers, writable
 
+LEGEND = 32                                       # characters of the name of a run
+DASHES = ("-", "--", ":")                         # of lines with the same colour and marker
 SHORT, LONGEST = 2, 16                            # characters of a class name: short, and the most that are drawn
 NUMBERED = 20                                     # classes of a confusion matrix with numbers
 
@@ -39,13 +41,52 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     drawn = []
     for key, label, colour, marker in (("train_error", "training (while it learns)", BLUE, "o"),
                                        ("val_error", "validation", VERMILION, "s")):
-        drawn.append(np.array([100 * _number(record, key) for record in history]))
+        drawn.append(_percent(history, key))
         ax.plot(epochs, drawn[-1], color=colour, marker=marker, markersize=4, label=label, clip_on=False, zorder=3)
     last = drawn[1][-1]
     ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, 8), textcoords="offset points", ha="right",
                 color=VERMILION)
-    ax.set(xlabel="epoch", ylabel="error (%)", title="Learning curve")
-    errors = np.concatenate(drawn)
+    _error_axes(ax, np.concatenate(drawn), "Learning curve")
+    ax.legend()
+    return ax
+
+
+def learning_curves(histories: dict[str, list[dict[str, Any]]], ax: Axes) -> Axes:
+    """The validation errors of several runs in percent over the epochs, on the scale of `learning_curve`.
+
+    Parameters
+    ----------
+    histories : dict of list
+        The history of each run, by its name. A run without an epoch is left out.
+    ax : Axes
+
+    Raises
+    ------
+    InputError
+        No run has an epoch, an epoch lacks a number, or there are more runs than styles of lines.
+    """
+    drawn = {name: _percent(history, "val_error") for name, history in histories.items() if history}
+    if not drawn:
+        raise InputError("learning_curves: no run has an epoch that could be drawn")
+    if len(drawn) > len(STYLES) * len(DASHES):
+        raise InputError(f"learning_curves: {len(drawn)} runs are too many for one picture: give at most "
+                         f"{len(STYLES) * len(DASHES)}")
+    for i, (name, errors) in enumerate(drawn.items()):
+        (colour, marker), dashes = STYLES[i % len(STYLES)], DASHES[i // len(STYLES)]
+        ax.plot([record["epoch"] for record in histories[name]], errors, dashes, color=colour, marker=marker,
+                markersize=4, label=writable(name, LEGEND), clip_on=False, zorder=3)
+    _error_axes(ax, np.concatenate(list(drawn.values())), "Validation error")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
+    return ax
+
+
+def _percent(history, key):
+    return np.array([100 * _number(record, key) for record in history])
+
+
+def _error_axes(ax, errors, title):
+    """Labels and scale of a picture of errors over epochs."""
+    ax.set(xlabel="epoch", ylabel="error (%)", title=title)
     if (errors > 0).all():
         ax.set_yscale("log")
     else:
@@ -55,14 +96,12 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
     plain_numbers(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_grid(ax, "both")
-    ax.legend()
-    return ax
 
 
 def _number(record, key):
     """record[key]; None, as JSON has it in place of NaN, is NaN."""
     if key not in record:
-        raise InputError(f"learning_curve: a record of the history has no {key!r}: it has {', '.join(record)}")
+        raise InputError(f"learning curve: a record of the history has no {key!r}: it has {', '.join(record)}")
     return np.nan if record[key] is None else record[key]
 
 

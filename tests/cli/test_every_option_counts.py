@@ -17,15 +17,17 @@ WAYS = {                            # command: arguments that choose a way to wo
     "invariance": [["--models", "mlp", "--epochs", "1", "--images", "2", "--picture", "p.png"], ["--pools-only"]],
     "animate": [["--digits", "3", "--out", "a.html"], ["--figure", "f.png"], ["--out", "frames"]],
     "explore": [["--digits", "3"]],
+    "runs": [[]],
     "bench train": [[], ["--forward"], ["--profile"], ["--fixed"]], "bench conv": [[], ["--find"], ["--set", "random"]],
     "bench product": [[]]}
 STUBS = {                           # the library does the work that these commands begin; a stub takes its place
-    "train": ["minicnn.training.fit"], "gradcheck": ["minicnn.gradcheck.user_function.check_user_function",
-                                                     "minicnn.gradcheck.run_catalogue"],
+    "runs": ["minicnn.training.find_runs"], "train": ["minicnn.training.fit"],
+    "gradcheck": ["minicnn.gradcheck.user_function.check_user_function", "minicnn.gradcheck.run_catalogue"],
     "bench train": ["minicnn.bench.train.run", "minicnn.bench.profile.run", "minicnn.bench.fixed_part.run"],
     "bench conv": ["minicnn.bench.layers.run", "minicnn.bench.layers.find_records"],
     "bench product": ["minicnn.bench.matrix_product.run"]}
-LATER = {"bench train": {"chart"}, "bench conv": {"chart", "set"}}  # read after the work; `set` removes `network`
+LATER = {                           # read after the work; `set` removes `network`
+    "runs": {"picture"}, "bench train": {"chart"}, "bench conv": {"chart", "set"}}
 
 
 class Watched(argparse.Namespace):

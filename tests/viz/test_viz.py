@@ -263,3 +263,19 @@ def test_clusters_have_colours_of_their_own():
     assert len(set(CLUSTERS)) == palette(9).N == 9
     with pytest.raises(InputError, match="at most 9 clusters have a colour of their own, not 10"):
         palette(10)
+
+
+def test_learning_curves_of_many_runs():
+    history = lambda last: [{"epoch": t, "val_error": last / t} for t in (1, 2)]
+    figure, ax = viz.new_figure()
+    viz.learning_curves({f"runs/{i}": history(0.1 + i / 100) for i in range(20)} | {"empty": []}, ax)
+    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in ax.lines}
+    assert len(ax.lines) == len(looks) == 20, "each run has a line of its own look"
+    assert ax.lines[0].get_ydata().tolist() == pytest.approx([10, 5])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"runs/{i}" for i in range(20)]
+    with pytest.raises(ValueError, match="no run has an epoch that could be drawn"):
+        viz.learning_curves({"a": []}, ax)
+    with pytest.raises(ValueError, match="25 runs are too many for one picture: give at most 24"):
+        viz.learning_curves({str(i): history(1) for i in range(25)}, ax)
+    with pytest.raises(ValueError, match="has no 'val_error'"):
+        viz.learning_curves({"a": [{"epoch": 1}]}, ax)
