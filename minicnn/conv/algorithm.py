@@ -79,6 +79,18 @@ class Algorithm:
         """
         raise NotImplementedError
 
+    def adjoint(self, grad: np.ndarray, weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """The adjoint of the convolution: grad_input (N, C, H, W) for `grad` (N, K, OH, OW), without a forward pass.
+
+        It is the forward pass of a transposed convolution. Here it is `backward` after the `forward` of zeros; an
+        algorithm can save this work.
+        """
+        with np.errstate(all="ignore"):
+            _, saved = self.forward(np.zeros(geometry.in_shape, grad.dtype), weight, None, geometry)
+        found = self.backward(grad, saved, (True, False, False))[0]
+        assert found is not None
+        return found
+
 
 def before_relu(grad: np.ndarray, out: np.ndarray | None) -> np.ndarray:
     """The cotangent of a ReLU's input: `grad` where the output `out` is positive or NaN, 0 where it is 0.

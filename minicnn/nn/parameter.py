@@ -32,8 +32,11 @@ class Parameter(Tensor):
 
 
 def weight_and_bias(layer: str, shape: tuple[int, ...], bias: bool, device: str | None, dtype: Any,
-                    rng: np.random.Generator | None) -> tuple[Parameter, Parameter | None]:
-    """A weight (out, ...) and a bias (out,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first."""
+                    rng: np.random.Generator | None, outputs: int | None = None) -> tuple[Parameter, Parameter | None]:
+    """A weight of `shape` and a bias (outputs,) or None, uniform in +-1/sqrt(fan_in); the weight is drawn first.
+
+    fan_in is the product of all axes but the first, and `outputs` by default the first axis.
+    """
     cpu(f"{layer}: device", device)
     bias, dtype = boolean(f"{layer}: bias", bias), float_dtype(f"{layer}: dtype", dtype)
     rng = optional_generator(f"{layer}: rng", rng)
@@ -41,4 +44,4 @@ def weight_and_bias(layer: str, shape: tuple[int, ...], bias: bool, device: str 
 
     def draw(shape: tuple[int, ...]) -> Parameter:
         return Parameter(rng.uniform(-bound, bound, shape).astype(dtype))
-    return draw(shape), draw(shape[:1]) if bias else None
+    return draw(shape), draw((outputs or shape[0],)) if bias else None

@@ -119,6 +119,21 @@ class TestAlgorithm:
             assert value == pytest.approx(linear, rel=1e-12, abs=1e-11)
         np.testing.assert_allclose(b.grad, cotangent.sum((0, 2, 3)), rtol=1e-12)
 
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_adjoint_is_the_gradient_of_the_input(self, name, case, dtype, rng):
+        """To the last bit: the same work, without a forward pass. Nothing is modified."""
+        algorithm, g = algorithms()[name], geometry_of(case, dtype=np.dtype(dtype).name)
+        x, w, _ = arrays(case, rng, dtype)
+        out, saved = algorithm.forward(x, w, None, g)
+        grad = rng.standard_normal(out.shape).astype(dtype)
+        before = grad.copy(), w.copy()
+        found = algorithm.adjoint(grad, w, g)
+        assert found.shape == g.in_shape and found.dtype == dtype
+        np.testing.assert_array_equal(found, algorithm.backward(grad, saved, (True, False, False))[0])
+        other = algorithm.adjoint(np.asfortranarray(grad), w[::-1].copy()[::-1], g)
+        np.testing.assert_allclose(other, found, rtol=1e-12 if dtype == np.float64 else 1e-5, atol=1e-5)
+        assert (grad == before[0]).all() and (w == before[1]).all()
+
     def test_gradients_against_differences_with_eps_1(self, name, case, rng):
         if np.prod(CASES[case][0]) * np.prod(CASES[case][1]) > 20_000 and name == "naive":
             case = "rows left over"               # seven Python loops for each element

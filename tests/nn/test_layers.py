@@ -27,6 +27,7 @@ def test_initialisation_is_uniform_within_one_over_root_fan_in(rng):
 
 CONV = nn.Conv2d(2, 4, 3, (2, 1), (1, 0), (1, 2), 2, padding_mode="circular", dtype=np.float64)
 LINEAR = nn.Linear(8, 3, dtype=np.float64)
+UP = nn.ConvTranspose2d(2, 4, 3, (2, 1), (1, 0), (1, 0), 2, True, (1, 2), dtype=np.float64)
 NORM = nn.BatchNorm2d(2, 1e-3, dtype=np.float64).eval()
 LABELS = np.random.default_rng(1).integers(0, 2, (3, 7, 8))
 SAME = [
@@ -40,6 +41,7 @@ SAME = [
     (LINEAR, lambda x: F.linear(x, LINEAR.weight, LINEAR.bias)),
     (NORM, lambda x: F.batch_norm(x, np.zeros(2), np.ones(2), NORM.weight, NORM.bias, eps=1e-3)),
     (CONV, lambda x: F.conv2d(x, CONV.weight, CONV.bias, (2, 1), (1, 0), (1, 2), 2, padding_mode="circular")),
+    (UP, lambda x: F.conv_transpose2d(x, UP.weight, UP.bias, (2, 1), (1, 0), (1, 0), 2, (1, 2))),
     (nn.MSELoss("sum"), lambda x: F.mse_loss(x, x.data + 1, "sum")),
     (nn.L1Loss(reduction="none"), lambda x: F.l1_loss(x, x.data + 1, reduction="none")),
     (nn.HuberLoss("sum", 0.3), lambda x: F.huber_loss(x, x.data + 1, "sum", 0.3)),

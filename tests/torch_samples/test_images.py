@@ -42,6 +42,15 @@ def by(function, algorithm):
     return adapter
 
 
+def transposed_by(function, algorithm):
+    def adapter(x, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+        def plain(x, weight, bias, stride, padding, dilation, groups, algorithm):
+            return function(x, weight, bias, stride, padding, pair(output_padding), groups, dilation,
+                            algorithm=algorithm)
+        return by(plain, algorithm)(x, weight, bias, stride, padding, dilation, groups)
+    return adapter
+
+
 OPERATIONS = {
     "nn.functional.pad/constant": F.pad,
     "nn.functional.pad/reflect": F.pad,
@@ -55,9 +64,15 @@ OPERATIONS = {
     "nn.functional.adaptive_max_pool2d": F.adaptive_max_pool2d,
     "nn.functional.max_unpool2d": max_unpool,
     "nn.functional.max_unpool2d/grad": max_unpool,
+    "nn.functional.conv1d": by(F.conv1d, "auto"),
     "nn.functional.conv2d": by(F.conv2d, "auto"),
+    "nn.functional.conv_transpose1d": transposed_by(F.conv_transpose1d, "auto"),
+    "nn.functional.conv_transpose2d": transposed_by(F.conv_transpose2d, "auto"),
 }
-CONVOLUTIONS = {"nn.functional.conv2d": F.conv2d}
+CONVOLUTIONS = {
+    "nn.functional.conv2d": lambda algorithm: by(F.conv2d, algorithm),
+    "nn.functional.conv_transpose2d": lambda algorithm: transposed_by(F.conv_transpose2d, algorithm),
+}
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")           # PyTorch's
 
@@ -70,7 +85,7 @@ def test_samples(name):
 @pytest.mark.parametrize("algorithm", algorithms())
 @pytest.mark.parametrize("name", CONVOLUTIONS)
 def test_convolutions_by_every_algorithm(name, algorithm):
-    assert compare_samples(name, by(CONVOLUTIONS[name], algorithm))["compared"] > 0
+    assert compare_samples(name, CONVOLUTIONS[name](algorithm))["compared"] > 0
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if OPS[name].error_inputs_func])

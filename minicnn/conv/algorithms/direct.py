@@ -185,3 +185,8 @@ class Direct(Algorithm):
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias if needs[2] else None
+
+    def adjoint(self, grad: np.ndarray, weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+        g = geometry if geometry.padding_mode == "zeros" else geometry.padded_form
+        image = input_gradient(to_batch_last(grad), np.ascontiguousarray(weight), g)
+        return to_batch_first(image if g == geometry else unpad(image, geometry))

@@ -104,6 +104,13 @@ def spectrum_of(x: np.ndarray, geometry: Geometry) -> np.ndarray:
     return spectrum.reshape(geometry.groups, -1, *spectrum.shape[1:]).transpose(2, 3, 0, 1, 4)
 
 
+def spectrum_of_weight(weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """(K, C / G, kh, kw) -> the spectrum of the taps at their places on the torus (L1, L2 / 2 + 1, G, K / G, C / G)."""
+    taps = np.zeros((geometry.out_channels, *torus(geometry), weight.shape[1]), weight.dtype)
+    taps[tap_index(geometry)] = weight.transpose(0, 2, 3, 1)
+    return spectrum_of(taps, geometry)
+
+
 def multiply_spectra(a: np.ndarray, b: np.ndarray, geometry: Geometry) -> np.ndarray:
     """a (L1, L2 / 2 + 1, G, M, T) @ b (L1, L2 / 2 + 1, G, T, N), transformed back -> (G M, L1, L2, N)."""
     rows, columns, groups, m, _ = a.shape
@@ -161,9 +168,7 @@ class Fft(Algorithm):
     def forward(self, x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None, geometry: Geometry,
                 relu: bool = False) -> tuple[np.ndarray, Any]:
         x, g = padded_to_torus(to_batch_last(x), geometry)
-        taps = np.zeros((g.out_channels, *torus(g), weight.shape[1]), weight.dtype)
-        taps[tap_index(g)] = weight.transpose(0, 2, 3, 1)
-        weight, x = spectrum_of(taps, g), spectrum_of(x, g)
+        weight, x = spectrum_of_weight(weight, g), spectrum_of(x, g)
         out = crop(multiply_spectra(weight.conj(), x, g), g) + (0 if bias is None else bias[:, None, None, None])
         if relu:
             np.maximum(out, 0, out=out)
@@ -184,3 +189,9 @@ class Fft(Algorithm):
         if needs[2]:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias
+
+    def adjoint(self, grad: np.ndarray, weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+        g = geometry if geometry.padding_mode == "zeros" or is_torus(geometry) else geometry.padded_form
+        found = self.backward(grad, (spectrum_of_weight(weight, g), None, None, g, geometry), (True, False, False))[0]
+        assert found is not None
+        return found

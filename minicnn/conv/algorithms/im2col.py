@@ -248,6 +248,14 @@ class Im2col(Algorithm):
         return (image, taps.reshape(g.weight_shape) if needs[1] else None,
                 grad.sum(2).reshape(-1) if needs[2] else None)
 
+    def adjoint(self, grad: np.ndarray, weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+        g = geometry if geometry.padding_mode == "zeros" else geometry.padded_form
+        matrix = weight.reshape(g.groups, g.out_channels // g.groups, -1)
+        x = np.broadcast_to(np.zeros((), grad.dtype), (g.in_channels, g.height, g.width, g.batch))     # only its shape
+        found = self.backward(grad, (x, matrix, None, g, geometry), (True, False, False))[0]
+        assert found is not None
+        return found
+
 
 def _part_backward(job, x, matrix, grad, image, taps):
     """Write the gradients of a part into `image` (C, H, W, N) and `taps` (G, K / G, C / G kh kw), if these are given.

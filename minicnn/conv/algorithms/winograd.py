@@ -278,6 +278,19 @@ class Winograd(Algorithm):
         grad_weight = None if du is None else weight_gradient(du, weight.shape, tiling.F)
         return dx, grad_weight, db.sum((0, 2)) if needs[2] else None
 
+    def adjoint(self, grad: np.ndarray, weight: np.ndarray, geometry: Geometry) -> np.ndarray:
+        found = self.backward(grad, self._of_weight(weight, geometry), (True, False, False))[0]
+        assert found is not None
+        return found
+
+    def _of_weight(self, weight, geometry):
+        """What `backward` needs for the gradient of the input alone."""
+        g = geometry if geometry.padding_mode == "zeros" else geometry.padded_form
+        if g.stride != (1, 1):
+            return Strided(self._of_weight(split_weight(weight, g), of_phases(g)), g, geometry)
+        x = np.zeros((g.in_channels, g.height, g.width, g.batch), g.dtype)                  # not read
+        return x, weight, None, tiling_of(geometry), geometry
+
     def _strided(self, x, weight, bias, geometry, relu):
         image, g = x.transpose(1, 2, 3, 0), geometry
         if g.padding_mode != "zeros":
