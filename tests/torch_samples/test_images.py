@@ -51,7 +51,26 @@ def transposed_by(function, algorithm):
     return adapter
 
 
+def interpolate(x, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
+    if x.ndim == 5:
+        raise NotCompared("volumes")
+    return F.interpolate(x, size, scale_factor, mode, align_corners, recompute_scale_factor)
+
+
 OPERATIONS = {
+    "nn.functional.unfold": lambda x, kernel_size, dilation=1, padding=0, stride=1: F.unfold(
+        x, pair(kernel_size), pair(dilation), pair(padding), pair(stride)),
+    "nn.functional.interpolate/nearest": interpolate,
+    "nn.functional.interpolate/nearest-exact": interpolate,
+    "nn.functional.interpolate/linear": interpolate,
+    "nn.functional.interpolate/bilinear": interpolate,
+    "nn.functional.interpolate/bicubic": interpolate,
+    "nn.functional.interpolate/area": interpolate,
+    "nn.functional.upsample_nearest": interpolate,
+    "nn.functional.upsample_bilinear": lambda x, size=None, scale_factor=None: F.interpolate(
+        x, size, scale_factor, "bilinear", True),
+    "nn.functional.pixel_shuffle": F.pixel_shuffle,
+    "nn.functional.pixel_unshuffle": F.pixel_unshuffle,
     "nn.functional.pad/constant": F.pad,
     "nn.functional.pad/reflect": F.pad,
     "nn.functional.pad/replicate": F.pad,
@@ -74,7 +93,8 @@ CONVOLUTIONS = {
     "nn.functional.conv_transpose2d": lambda algorithm: transposed_by(F.conv_transpose2d, algorithm),
 }
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")           # PyTorch's
+pytestmark = [pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel"),         # PyTorch's
+              pytest.mark.filterwarnings("ignore:.nn.functional.upsample_.* is deprecated")]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -33,6 +33,8 @@ class Windows:
     ----------
     size, declared, padded : (int, int)
         Of the image; with its padding; up to the end of the last window, which may lie further out in `ceil_mode`.
+    shape : (int, int)
+        (OH, OW), the number of windows.
     disjoint : bool
         Whether no two windows overlap.
     slices : list of index
@@ -51,6 +53,7 @@ class Windows:
         oh, ow = (_length(*a, ceil_mode) for a in zip(self.declared, span, stride, padding, size, strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), stride, span,
                                                                          strict=True))
+        self.shape = oh, ow
         self.disjoint = sy >= span[0] and sx >= span[1]
         rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
         columns = [slice(j * dx, j * dx + (ow - 1) * sx + 1, sx) for j in range(kernel[1])]
