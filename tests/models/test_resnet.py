@@ -5,7 +5,9 @@ import pytest
 
 from minicnn import Tensor
 from minicnn import functional as F
+from minicnn.data import load
 from minicnn.models import BasicBlock, ResNet, small_resnet
+from minicnn.training import Settings, fit
 
 
 def test_the_small_resnet_has_about_0_3_million_weights():
@@ -16,7 +18,7 @@ def test_the_small_resnet_has_about_0_3_million_weights():
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 6), (2, 3), (28, 28), (33, 20)])
 def test_pictures_of_any_size(height, width, rng):
-    model = ResNet(3, 5, (4, 8), (1, 1), rng=rng)
+    model = ResNet(3, 5, (4, 8), (1, 1), algorithm="im2col", rng=rng)
     x = Tensor(rng.standard_normal((2, 3, height, width)).astype(np.float32))
     assert model.features(x).shape == (2, 8, -(-height // 4), -(-width // 4))
     out = model(x)
@@ -25,22 +27,29 @@ def test_pictures_of_any_size(height, width, rng):
     assert all(np.isfinite(p.grad).all() for p in model.parameters())
 
 
+@pytest.mark.slow
+def test_it_learns_the_digits_in_one_epoch():
+    history = fit(small_resnet(rng=np.random.default_rng(0)), load("mnist5k"), Settings(epochs=1))
+    assert history[-1]["val_error"] < 0.1                       # 4.4 % with another seed
+
+
 def test_no_pictures():
     assert small_resnet().eval()(Tensor(np.zeros((0, 1, 28, 28), np.float32))).shape == (0, 10)
 
 
 @pytest.mark.parametrize(("channels", "stride"), [((4, 4), 1), ((4, 6), 1), ((4, 4), 2)])
 def test_a_block_is_two_convolutions_and_a_way_around_them(channels, stride, rng):
-    block = BasicBlock(*channels, stride, dtype=np.float64, rng=rng).eval()
+    block = BasicBlock(*channels, stride, dtype=np.float64, algorithm="im2col", rng=rng).eval()
     x = Tensor(rng.standard_normal((2, channels[0], 9, 7)))
     norm = lambda bn, f: F.batch_norm(f, bn.running_mean, bn.running_var, bn.weight, bn.bias)
-    out = F.relu(norm(block.bn1, F.conv2d(x, block.conv1.weight, None, stride, 1)))
-    out = norm(block.bn2, F.conv2d(out, block.conv2.weight, None, 1, 1))
+    conv = lambda layer, f, *sizes: F.conv2d(f, layer.weight, None, *sizes, algorithm="im2col")
+    out = F.relu(norm(block.bn1, conv(block.conv1, x, stride, 1)))
+    out = norm(block.bn2, conv(block.conv2, out, 1, 1))
     if channels[0] == channels[1] and stride == 1:
         assert block.downsample is None
         shortcut = x
     else:
-        shortcut = norm(block.downsample[1], F.conv2d(x, block.downsample[0].weight, None, stride))
+        shortcut = norm(block.downsample[1], conv(block.downsample[0], x, stride))
     np.testing.assert_allclose(block(x).data, np.maximum(out.data + shortcut.data, 0), rtol=1e-12, atol=1e-14)
 
 
