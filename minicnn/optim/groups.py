@@ -76,6 +76,8 @@ def group_params(optimizer: str, group: Any, start: int) -> list[Tensor]:
                          f"{', '.join(map(repr, group)) or 'no keys'}")
     given = group["params"]
     params = [given] if isinstance(given, Tensor) else _listed(optimizer, "the 'params' of a group", given)
+    if params and all(isinstance(one, tuple) and len(one) == 2 and isinstance(one[0], str) for one in params):
+        params = [param for _, param in params]   # of model.named_parameters()
     for i, param in enumerate(params, start):
         if not isinstance(param, Tensor):
             raise InputTypeError(f"{optimizer}: params[{i}] is a {type(param).__name__}, not a Tensor")

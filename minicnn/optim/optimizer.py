@@ -25,8 +25,9 @@ class Optimizer:
     Parameters
     ----------
     params : iterable of Tensor, or of dict
-        For example `model.parameters()`. `step` does not change a parameter without a gradient. A dict is a parameter
-        group: {"params": ...} with settings of its own. The other settings are those that the optimiser is given.
+        For example `model.parameters()` or `model.named_parameters()`; the names are forgotten. `step` does not change
+        a parameter without a gradient. A dict is a parameter group: {"params": ...} with settings of its own. The other
+        settings are those that the optimiser is given.
     lr, weight_decay : float
         0 or more.
 

@@ -135,12 +135,12 @@ def generator_states(model: Module) -> dict[str, Any]:
 
 
 def _generators(model):
-    """(key, generator) for each attribute of a module that is a numpy.random.Generator.
+    """(key, generator) for each attribute of a module, or element of a list or dict, that is a numpy.random.Generator.
 
     The key is the module's name if the attribute is `rng`, else "name.attribute".
     """
     for name, module in model.named_modules():
-        for attribute, value in vars(module).items():
+        for attribute, value in module._members():
             if isinstance(value, np.random.Generator):
                 yield name if attribute == "rng" else f"{name}.{attribute}", value
 

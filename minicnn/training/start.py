@@ -129,7 +129,7 @@ def untouched(model: Module) -> Iterator[None]:
     """Context manager: afterwards the modules have their attributes, arrays and random generators of before."""
     kept: list[tuple[Any, Any]] = []
     for _, module in model.named_modules():
-        for value in vars(module).values():
+        for _, value in module._members():
             if isinstance(value, np.ndarray):
                 kept.append((value, value.copy()))
             elif isinstance(value, np.random.Generator):

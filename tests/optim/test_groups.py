@@ -132,6 +132,14 @@ def test_a_body_and_a_head():
     assert all(param.grad is None for param in model.parameters())
 
 
+def test_named_parameters_are_taken_without_their_names():
+    model = Linear(2, 3)
+    assert SGD(model.named_parameters()).params == SGD([{"params": model.named_parameters()}]).params == list(
+        model.parameters())
+    with pytest.raises(TypeError, match=r"SGD: params\[0\] is a tuple, not a Tensor"):
+        SGD([("weight", model.weight), model.bias])
+
+
 SHARED = np.zeros(3)
 
 

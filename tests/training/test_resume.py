@@ -199,6 +199,26 @@ def test_every_random_generator_of_the_model_goes_on(kind, digits, tmp_path):  #
     assert_same(whole.state_dict(), again.state_dict())
 
 
+def test_generators_in_lists_and_dicts_go_on(digits, tmp_path):  # noqa: F811
+    class Noisy(nn.Module):
+        def __init__(self):
+            self.layers = nn.ModuleList([network()])
+            self.noise = [np.random.default_rng(1), {"more": np.random.default_rng(2)}]
+
+        def forward(self, x):
+            for generator in (self.noise[0], self.noise[1]["more"]) if self.training else ():
+                x = x + generator.standard_normal(x.shape).astype(np.float32)
+            return self.layers[0](x)
+    whole, part, again = Noisy(), Noisy(), Noisy()
+    fit(whole, digits, SETTINGS)
+    with pytest.raises(Interrupted):
+        fit(part, digits, SETTINGS, out=tmp_path, progress=StopAt(6))
+    saved = load(tmp_path / "last.safetensors")
+    assert set(saved.meta["generators"]) == {".noise.0", ".noise.1.more", "layers.0.3"}
+    fit(again, digits, out=tmp_path, resume=saved)
+    assert_same(whole.state_dict(), again.state_dict())
+
+
 def test_a_run_that_was_killed_between_its_files(run, digits):  # noqa: F811
     """The best weights are newer than the last checkpoint: a later epoch has written them before the kill."""
     whole = network()
