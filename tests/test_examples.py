@@ -17,7 +17,7 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "examples"
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
 PICTURES = {"train_lenet", "impulse_response", "translation_equivariance", "invariance_and_pooling",
-            "residual_block"}
+            "residual_block", "transposed_convolution"}
 SLOW = {"train_lenet", "invariance_and_pooling", "convolution_many_ways", "residual_block"}
 JUPYTER = all(map(find_spec, ("jupytext", "nbclient", "ipykernel")))
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))

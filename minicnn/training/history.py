@@ -8,6 +8,7 @@ from typing import Any
 from ..notebook import image, paragraph, table
 
 MOST = 30                       # epochs in the table
+COSTS = ("seconds", "images_per_s")                         # the last columns
 NEEDED = ("epoch", "train_error", "val_error")
 TITLES = {"train_loss": "training loss", "train_error": "training error", "val_loss": "validation loss",
           "val_error": "validation error", "lr": "learning rate", "images_per_s": "images/s"}
@@ -22,7 +23,7 @@ class History(list[dict[str, Any]]):
 
     def _repr_html_(self) -> str:
         """For notebooks: the last epochs as a table, in which the best one is bold, and the learning curve."""
-        names = list(dict.fromkeys(name for record in self for name in record))
+        names = sorted(dict.fromkeys(name for record in self for name in record), key=lambda name: name in COSTS)
         shown = self[-MOST:]
         rows = [[_text(name, record.get(name)) for name in names] for record in shown]
         parts = [table([TITLES.get(name, name.replace("_", " ")) for name in names], rows, bold=_best(shown))]

@@ -150,8 +150,8 @@ def test_the_kernels_of_many_channels_are_a_picture(rng):
 
 # The history.
 
-RECORDS = [{"epoch": i + 1, "train_loss": 0.5, "train_error": 0.1, "val_loss": 0.4, "val_error": [0.3, 0.1, 0.2][i % 3],
-            "lr": 1e-3, "images_per_s": 12345.6} for i in range(40)]
+RECORDS = [{"epoch": i + 1, "train_loss": 0.5, "train_error": 0.1, "images_per_s": 12345.6, "val_loss": 0.4,
+            "val_error": [0.3, 0.1, 0.2][i % 3], "lr": 1e-3} for i in range(40)]
 
 
 def test_a_history_is_a_list_that_shows_a_table_and_a_curve():
