@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..checks import pair
 from ..errors import InputError
 from .rules import MEAN, STD, Rules
 
@@ -191,7 +192,7 @@ def crop_images(images: np.ndarray, corners: np.ndarray, margin: tuple[int, int]
     Raises
     ------
     InputError
-        The shapes do not fit, or a corner lies outside.
+        The shapes do not fit, the margin is negative, or a corner lies outside.
 
     Examples
     --------
@@ -199,6 +200,7 @@ def crop_images(images: np.ndarray, corners: np.ndarray, margin: tuple[int, int]
     array([[[2, 1, 2]]])
     """
     images, corners = _checked("crop_images", images, "corners", corners, 2)
+    margin = pair("crop_images: margin", margin, 0)
     most = 2 * np.array(margin)
     if (corners < 0).any() or (corners > most).any():
         raise InputError(f"crop_images: a corner lies outside: corners go from (0, 0) to {tuple(most.tolist())}")

@@ -110,6 +110,7 @@ def test_mnist_is_normalized_as_ever():
     (lambda c: rotate_images(c, np.full(23, np.nan)), "an angle is NaN or infinite"),
     (lambda c: rotate_images(c, np.zeros(23, int)), "degrees of dtype int64, expected floats"),
     (lambda c: crop_images(c, np.full((23, 2), 3), (1, 1)), r"corners go from \(0, 0\) to \(2, 2\)"),
+    (lambda c: crop_images(c, np.zeros((23, 2), int), (-1, 1)), "crop_images: margin must be"),
     (lambda c: DataLoader(c, np.arange(23), rules=RULES, augment="flip"), "augment must be a tuple of names"),
     (lambda c: DataLoader(c, np.arange(23), rules=RULES, augment=("flip", "flip")), "each once"),
     (lambda c: DataLoader(c, np.arange(23), rules=RULES, augment=("flip",)), "rng is None"),

@@ -147,11 +147,19 @@ def test_names_that_a_terminal_cannot_show(tmp_path):
     (lambda folder: (make_folder(folder, size=(40, 40)), (folder / "cat/0.png").write_bytes(
         (folder / "cat/0.png").read_bytes()[:900])), r"cat/0.png: the picture is broken"),
     (lambda folder: (make_folder(folder), save(folder / "dog" / "ink.jpg", mode="CMYK")), "dog/ink.jpg: colours of"),
+    (lambda folder: (make_folder(folder), save(folder / "dog" / "dot.png", (7, 90))),
+     r"dog/dot.png: the picture has only 7x90 pixels; the network needs 32x32, and a picture of less than 8x8"),
 ])
 def test_folders_that_are_refused(tmp_path, make, message):
     make(tmp_path)
     with pytest.raises(DataError, match=message):
         load(tmp_path)
+
+
+def test_small_pictures_of_another_folder_are_refused_too(tmp_path):
+    first = load(make_folder(tmp_path / "a", size=(40, 40)))
+    with pytest.raises(DataError, match="0.png: the picture has only 9x9 pixels; the network needs 40x40"):
+        load_pictures(make_folder(tmp_path / "b", size=(9, 9)), first.rules, first.class_names, progress=SILENT)
 
 
 def test_no_such_folder(tmp_path):

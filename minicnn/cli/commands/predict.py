@@ -15,8 +15,8 @@ from ..output import Column, plain_style, print_result, print_table, print_text
 
 SCORES = Column("class", left=True), Column("score"), Column("probability")
 SHOWN = 10                              # classes in a table
-SMALLEST = 4                            # a picture must have a fourth of the network's size
-LIGHT_ON_DARK = ("mnist", "mnist5k", "fashion-mnist", "emnist", "kmnist", "qmnist")     # data with a black background
+LIGHT_ON_DARK = ("mnist", "mnist5k", "fashion-mnist", "kmnist", "qmnist", "emnist-balanced", "emnist-bymerge",
+                 "emnist-byclass", "emnist-digits", "emnist-mnist", "emnist-letters")       # on a black background
 
 EXAMPLE = """minicnn predict my_digit.png --picture why.png
 
@@ -86,13 +86,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _read(file, rules, invert, dataset):
     """Read a picture by the rules of the training."""
     from ...data import read_picture
-    from ...data.sources.pictures import facts
+    from ...data.sources.pictures import check_size, facts
     size = facts(file).size
-    if any(own * SMALLEST < needed for own, needed in zip(size, rules.size, strict=True)):
-        least = "x".join(str(-(-needed // SMALLEST)) for needed in rules.size)
-        raise InputError(f"{file}: the picture has only {size[0]}x{size[1]} pixels; the network needs "
-                         f"{rules.size[0]}x{rules.size[1]}, and a picture of less than {least} is not enlarged: give a "
-                         "larger one")
+    check_size(file, size, rules)
     pixels = read_picture(file, rules)
     if pixels.ndim == 3:
         if invert == "yes":

@@ -35,15 +35,26 @@ from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, SHIFT, new_p
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 WITH_RESUME = ("resume", "epochs", "data", "data_dir", "threads", "quiet", "json")  # --resume refuses all others
 
+EXAMPLE = """minicnn train --augment shift --seed 2 --out runs/shifted
+
+example: minicnn train --data-dir pets --model small-resnet --image-size 64 --augment flip,crop
+
+The folder pets has a folder for each class, such as pets/cat and pets/dog, or such folders in pets/train, pets/val and
+pets/test. Without pets/val a fifth of each class is for validation. Pictures are turned upright (EXIF), transparent
+ones are laid on white, palettes are resolved. Each is scaled until it just covers the size, and its middle is cut out;
+then the mean and the standard deviation of each channel, measured on the training pictures, become 0 and 1. The run
+remembers these rules. Broken and animated pictures are refused, and those with CMYK colours or more than 8 bits a
+channel."""
+
 
 def add_parser(commands: Any) -> None:
     """Add `train` to the commands."""
     from ...data.augment import ANGLE, AUGMENTATIONS
     from ...training import Settings
     command = add_command(
-        commands, "train", run, "train the LeNet on handwritten digits",
-        "Train the LeNet on handwritten digits. Ctrl-C saves the state. --resume goes on and reaches the same weights, "
-        "bit for bit, as a run that was never stopped.", "minicnn train --augment shift --seed 2 --out runs/shifted")
+        commands, "train", run, "train the LeNet or another network, on digits or on your own pictures",
+        "Train a network, by default the LeNet on handwritten digits. Ctrl-C saves the state. --resume goes on and "
+        "reaches the same weights, bit for bit, as a run that was never stopped.", EXAMPLE)
     add_data(command)
     add_pictures(command)
     add_picture_rules(command)

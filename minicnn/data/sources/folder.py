@@ -19,7 +19,7 @@ from ..dataset import Dataset
 from ..idx import DataError
 from ..lazy import LazyPart
 from ..rules import Rules
-from .pictures import PictureFacts, Pictures, facts
+from .pictures import PictureFacts, Pictures, check_size, facts
 from .split import split
 
 PARTS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}     # names of their folders
@@ -76,9 +76,9 @@ def load_folder(folder: str | Path, *, image_size: int | tuple[int, int] | None 
     Raises
     ------
     DataError
-        A picture is refused; there is no picture in the folder or in one of the classes; there is only one class; a
-        class is in validation or test only; a class has too few pictures for a validation part; some pictures are grey
-        and some in colour.
+        A picture is refused, or is much smaller than the size (`check_size`); there is no picture in the folder or in
+        one of the classes; there is only one class; a class is in validation or test only; a class has too few pictures
+        for a validation part; some pictures are grey and some in colour.
 
     Examples
     --------
@@ -104,6 +104,8 @@ def load_folder(folder: str | Path, *, image_size: int | tuple[int, int] | None 
     everything = [path for part in found.values() for path in part.paths]
     known = [facts(path) for path in _counted(everything, progress, "looking at pictures", 0.0, 0.1)]
     given = rules or _rules(everything, known, image_size, colour)
+    for path, one in zip(everything, known, strict=True):
+        check_size(path, one.size, given)
     pictures = Pictures(everything, given)
     pictures.known = np.zeros(len(everything), np.uint32)
     for number in _counted(range(len(everything)), progress, "reading pictures", 0.1, 1.0):
@@ -140,6 +142,8 @@ def load_pictures(folder: str | Path, rules: Rules, class_names: Sequence[str], 
     if inside:
         folder = inside.get("test") or inside.get("val") or inside["train"]
     paths, labels = _classes(folder, tuple(class_names), _folders(folder), progress)
+    for path in paths:
+        check_size(path, facts(path).size, rules)
     pictures = Pictures(paths, rules)
     for number in _counted(range(len(paths)), progress, "reading pictures", 0.0, 1.0):
         pictures.read(np.array([number]))

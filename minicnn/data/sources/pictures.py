@@ -23,6 +23,7 @@ REFUSED = {"CMYK": "colours of printing inks (CMYK)", "I": "32-bit pixels", "F":
            "I;16": "16-bit pixels", "I;16L": "16-bit pixels", "I;16B": "16-bit pixels", "I;16N": "16-bit pixels"}
 PIXELS = 89_478_485                               # of the largest picture; Pillow warns of larger ones
 MEMORY = 1 << 30                                  # bytes of the resized pictures of a folder that are kept in memory
+SMALLEST = 4                                      # a side of a picture must have a fourth of the pixels of the rules
 ORIENTATION = 0x0112                              # the tag of EXIF; from 5 on, height and width change places
 
 
@@ -104,6 +105,22 @@ def facts(path: str | Path) -> PictureFacts:
             turned = picture.getexif().get(ORIENTATION, 1) in range(5, 9)
             colour = picture.mode in COLOUR or picture.mode in PALETTE and _has_coloured_palette(picture)
         return PictureFacts((width, height) if turned else (height, width), colour)
+
+
+def check_size(path: str | Path, size: tuple[int, int], rules: Rules) -> None:
+    """Raise DataError if a side of the picture has less than a fourth of the pixels of the rules.
+
+    >>> check_size("dot.png", (6, 60), Rules())
+    Traceback (most recent call last):
+        ...
+    minicnn.data.idx.DataError: dot.png: the picture has only 6x60 pixels; the network needs 28x28, and a picture of \
+less than 7x7 is not enlarged: give a larger one, or a network for smaller pictures
+    """
+    if any(own * SMALLEST < needed for own, needed in zip(size, rules.size, strict=True)):
+        least = "x".join(str(-(-needed // SMALLEST)) for needed in rules.size)
+        raise DataError(f"{path}: the picture has only {size[0]}x{size[1]} pixels; the network needs "
+                        f"{rules.size[0]}x{rules.size[1]}, and a picture of less than {least} is not enlarged: give a "
+                        "larger one, or a network for smaller pictures")
 
 
 @contextlib.contextmanager
