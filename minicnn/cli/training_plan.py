@@ -69,7 +69,8 @@ def _initial(arguments):
         return None
     initial = load(weights_file(arguments.initial))
     name = initial.meta.get("model")
-    if isinstance(name, str) and name in MODELS and name != arguments.model:
+    named = isinstance(name, str) and (name in MODELS or ":" in name and ":" not in arguments.model)
+    if named and name != arguments.model:         # two names of a network of the user may mean the same
         raise InputError(f"--from {arguments.initial}: these are weights of {name}, not of {arguments.model}: add "
                          f"--model {name}")
     return initial

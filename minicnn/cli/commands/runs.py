@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...errors import InputError, MinicnnError
-from ..options import PICTURES, add_command, add_json, destination, given_path
+from ..options import PICTURES, add_command, add_json, add_quiet, destination, given_path
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
 COLUMNS = (Column("run", left=True, least=12), Column("model", 5, True), Column("data", 6, True),
@@ -26,13 +26,16 @@ def add_parser(commands: Any) -> None:
                          help="the directory of a run, or a directory with runs in it (default: runs)")
     command.add_argument("--picture", type=destination(*PICTURES), metavar="FILE",
                          help="draw the learning curves of all runs in one picture (png, pdf or svg)")
+    add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn runs."""
+    from ...progress import on_stderr
     from ...training import differing
-    records, left_out = _read(arguments.directories)
+    with on_stderr("runs", arguments.quiet) as progress:
+        records, left_out = _read(arguments.directories, progress)
     for one in left_out:
         note_stderr(f"left out: {one['reason']}")
     if not records:
@@ -47,14 +50,15 @@ def run(arguments: argparse.Namespace) -> None:
     print_result(arguments, result, lambda: _print(result))
 
 
-def _read(directories):
+def _read(directories, progress):
     """The records of all runs, each once; and {"directory", "reason"} for each directory that is left out."""
     from ...training import find_runs, read_run
     records, left_out, seen = [], [], set()
     for directory in directories:
         runs, others = find_runs(directory)
         left_out += [{"directory": str(path), "reason": f"{path} is not the directory of a run"} for path in others]
-        for path in runs:
+        for i, path in enumerate(runs):
+            progress.update(i, len(runs), str(path))
             if (real := os.path.realpath(path)) in seen:
                 continue
             seen.add(real)

@@ -59,6 +59,10 @@ def test_what_is_refused_leaves_no_directory(run, refused, folder):
     run(*TINY, "--out", "run")
     assert "--from run: these are weights of mlp, not of lenet: add --model mlp" in refused(
         "train", "--dataset", "mnist5k", "--from", "run", "--out", "new")
+    best = load("run/best.safetensors")
+    save("own.safetensors", best.model, None, {**best.meta, "model": "my.py:Net"})
+    assert "--from own.safetensors: these are weights of my.py:Net, not of mlp: add --model my.py:Net" in refused(
+        *TINY, "--from", "own.safetensors")
     assert "nowhere: there is no such file; give the name of a checkpoint" in refused(*TINY, "--from", "nowhere")
     assert "argument --from: the path is empty" in refused(*TINY, "--from", "")
     assert "--from has no effect with --resume" in refused(*RESUME, "--from", "run")
