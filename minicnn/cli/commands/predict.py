@@ -15,14 +15,13 @@ from ..output import Column, plain_style, print_result, print_table, print_text
 
 SCORES = Column("class", left=True), Column("score"), Column("probability")
 SHOWN = 10                              # classes in a table
-LIGHT_ON_DARK = ("mnist", "mnist5k", "fashion-mnist", "kmnist", "qmnist", "emnist-balanced", "emnist-bymerge",
-                 "emnist-byclass", "emnist-digits", "emnist-mnist", "emnist-letters")       # on a black background
 
 EXAMPLE = """minicnn predict my_digit.png --picture why.png
 
 A picture is turned upright, scaled until it just covers the size that the network needs, and its middle is cut out; it
-becomes grey or coloured as the training was. The digits of MNIST are light on dark: for a network that was trained on
-them, a picture whose border is light (median above 127) is inverted. The output says what was done."""
+becomes grey or coloured as the training was. MNIST and its relatives (Fashion, EMNIST, KMNIST, QMNIST) are light on
+dark: for a network that was trained on one of them, a picture whose border is light (median above 127) is inverted. The
+output says what was done."""
 
 
 class Picture(NamedTuple):
@@ -58,14 +57,15 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn predict."""
-    from ...data import normalize
+    from ...data import DATASETS, normalize
     from ...training import predict
-    from ..data_choice import classes_of, rules_of
+    from ..data_choice import OWN, classes_of, rules_of
     from ..networks import measured_network
     from ..user_code import user_errors
     path, name, model, meta = measured_network(arguments.weights, arguments.model)
     rules, names = rules_of(meta, path), classes_of(meta, path)
-    pictures = [_read(file, rules, arguments.invert, meta.get("dataset", "mnist")) for file in arguments.pictures]
+    on_dark = OWN not in meta and meta.get("dataset", "mnist") in DATASETS      # all that are grey
+    pictures = [_read(file, rules, arguments.invert, on_dark) for file in arguments.pictures]
     found = []
     for picture in pictures:
         image = normalize(picture.pixels[None], rules)[0]
@@ -83,8 +83,8 @@ def run(arguments: argparse.Namespace) -> None:
         _draw(pictures[0], found[0], names, arguments.picture)
 
 
-def _read(file, rules, invert, dataset):
-    """Read a picture by the rules of the training."""
+def _read(file, rules, invert, on_dark):
+    """Read a picture by the rules of the training, whose pictures were light on dark or not."""
     from ...data import read_picture
     from ...data.sources.pictures import check_size, facts
     size = facts(file).size
@@ -95,7 +95,7 @@ def _read(file, rules, invert, dataset):
             raise InputError("--invert yes has no effect: the network takes pictures in colour. Leave it out")
         return Picture(file, size, pixels, False)
     border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
-    inverted = invert == "yes" or invert == "auto" and dataset in LIGHT_ON_DARK and bool(np.median(border) > 127)
+    inverted = invert == "yes" or invert == "auto" and on_dark and bool(np.median(border) > 127)
     return Picture(file, size, 255 - pixels if inverted else pixels, inverted)
 
 

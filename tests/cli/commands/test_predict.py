@@ -93,6 +93,10 @@ def test_grey_pictures_of_other_data_are_not_inverted(run, digit):
     save("own.safetensors", model.state_dict(), meta={"model": "lenet-global", "dataset": "scans",
                                                       "model_options": {"num_classes": 2}})
     assert answer(run, written(255 - digit), "--weights", "own.safetensors")["pictures"][0]["inverted"] is False
+    for extra, inverted in (({}, True), ({"data_from": "scans/mnist"}, False)):     # a folder of such a name
+        save("own.safetensors", model.state_dict(), meta={"model": "lenet-global", "dataset": "emnist-digits",
+                                                          "model_options": {"num_classes": 2}, **extra})
+        assert answer(run, "digit.png", "--weights", "own.safetensors")["pictures"][0]["inverted"] is inverted
 
 
 def test_the_users_own_network(run, folder, digit):
