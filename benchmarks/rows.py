@@ -57,6 +57,8 @@ ROWS = {
     "forward-256": Row("LeNet forward pass, batch 256", ("train", "--forward", "--batch-size", "256"), FORWARD, 9, 35),
     "textbook": Row("LeNet training step, batch 64", ("train", "--batch-size", "64"), ("textbook", "mygrad", "jax"),
                     3, 20),
+    "small-resnet-64": Row("small ResNet training step, batch 64",
+                           ("train", "--model", "small-resnet", "--batch-size", "64"), ("torch",), 15, 60),
     "fixed": Row("LeNet training step: its fixed part", ("train", "--fixed"), (), 15, 55),
     "named": Row("27 layers of named networks, batch 16", ("conv",), LAYERS, 3, 310),
     "random": Row("40 layers drawn at random", ("conv", "--set", "random"), LAYERS, 3, 180),

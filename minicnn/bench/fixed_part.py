@@ -177,7 +177,7 @@ def _open(competitor, threads, sizes, instructions, row, stack):
         for size in sizes:
             worker = stack.enter_context(Worker(competitor, threads, instructions))
             row |= {key: worker.loaded[key] for key in ("instructions", "blas")}
-            opened = worker.ask("open_lenet", variant=competitor.variant, batch_size=size, training=True)
+            opened = worker.ask("open_network", variant=competitor.variant, batch_size=size, training=True)
             worker.rest()
             workers[_key(competitor.name, threads, size)] = worker
             seconds += max((LEAST + 1) * opened["second_step_s"], SECONDS)

@@ -1,4 +1,4 @@
-"""The work that `minicnn bench train` measures, a LeNet's training step or its logits, and the check of the results."""
+"""The work that `minicnn bench train` measures, a training step or the logits, and the check of the results."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..models import LeNet
+from .. import functional as F
+from ..grad_mode import no_grad
+from ..models import MODELS
+from ..optim import SGD
+from ..tensor import Tensor
 from .textbook_lenet import TextbookLeNet
 
 LR = 0.01
 TOLERANCE = 1e-3                                  # of losses and logits
 CHANGE_TOLERANCE = 0.1                            # of the change of the weights; a wrong gradient has a larger error
 JUDGED_STEPS = 2
+NETWORKS = {"lenet": "LeNet", "small-resnet": "small ResNet"}        # name in `minicnn.models`: name in the tables
 HWIO = (2, 3, 1, 0)                               # (K, C, kh, kw) -> (kh, kw, C, K)
 KCHW = (3, 2, 0, 1)                               # (kh, kw, C, K) -> (K, C, kh, kw)
 
@@ -24,29 +29,32 @@ class StepInputs:
     Attributes
     ----------
     state : dict of ndarray, float32
-        The weights, named and shaped as in `minicnn.models.LeNet`.
+        The weights, named and shaped as in `minicnn.models`.
     images : ndarray, shape (N, 1, 28, 28), float32
     labels : ndarray of int64, shape (N,)
     lr : float
         The learning rate of plain gradient descent.
+    model : str
+        A name in NETWORKS.
     """
 
     state: dict[str, np.ndarray]
     images: np.ndarray
     labels: np.ndarray
     lr: float = LR
+    model: str = "lenet"
 
     @classmethod
-    def make(cls, batch_size: int) -> StepInputs:
-        """Random images and labels, and the initial weights of minicnn's LeNet; the seed is always 0."""
+    def make(cls, batch_size: int, model: str = "lenet") -> StepInputs:
+        """Random images and labels, and the initial weights of minicnn's network; the seed is always 0."""
         rng = np.random.default_rng(0)
         images = rng.standard_normal((batch_size, 1, 28, 28), np.float32)
-        return cls(LeNet(rng=rng).state_dict(), images, rng.integers(0, 10, batch_size))
+        return cls(MODELS[model](rng=rng).state_dict(), images, rng.integers(0, 10, batch_size), model=model)
 
 
 @dataclass(frozen=True)
 class StepReference:
-    """The results in float64, computed by the textbook's LeNet.
+    """The results in float64, computed by the textbook's LeNet; for another network by minicnn's im2col in float64.
 
     Attributes
     ----------
@@ -67,7 +75,9 @@ class StepReference:
 
 
 def compute_reference(inputs: StepInputs, steps: int = JUDGED_STEPS, chunk: int = 32) -> StepReference:
-    """The results in float64. The batch is computed `chunk` images at a time, so any batch fits into memory."""
+    """The results in float64. The LeNet computes `chunk` images at a time, so any batch fits into memory."""
+    if inputs.model != "lenet":
+        return _computed_by_minicnn(inputs, steps)
     model = TextbookLeNet(inputs.state, np.float64)
     count = len(inputs.images)
     parts = [slice(i, i + chunk) for i in range(0, count, chunk)]
@@ -83,6 +93,22 @@ def compute_reference(inputs: StepInputs, steps: int = JUDGED_STEPS, chunk: int 
         losses.append(float(total))
         model.descend(gradients, inputs.lr)
     return StepReference(inputs.state, losses, model.state, logits)
+
+
+def _computed_by_minicnn(inputs, steps):
+    model = MODELS[inputs.model](dtype=np.float64, algorithm="im2col")
+    model.load_state_dict(inputs.state)
+    images, optimizer, losses = Tensor(inputs.images.astype(np.float64)), SGD(model.parameters(), inputs.lr), []
+    with no_grad():
+        logits = model.eval()(images).data
+    model.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), inputs.labels)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return StepReference(inputs.state, losses, model.state_dict(), logits)
 
 
 def judge(reference: StepReference, answer: dict) -> tuple[float, str | None]:

@@ -1,4 +1,4 @@
-"""`minicnn bench train`: the time of the LeNet's training step or forward pass, by competitor."""
+"""`minicnn bench train`: the time of a network's training step or forward pass, by competitor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..progress import SILENT, Progress
 from . import round_robin
 from .instruction_sets import NATIVE
-from .lenet_step import LR, StepInputs, compute_reference, judge
+from .lenet_step import LR, NETWORKS, StepInputs, compute_reference, judge
 from .libraries import Competitor
 from .worker_process import Worker, WorkerFailed
 
@@ -33,9 +33,10 @@ class Task:
     batch_size: int
     threads: int
     instructions: str = NATIVE
+    model: str = "lenet"
 
     def __str__(self):
-        what = "LeNet training step" if self.training else "LeNet forward pass"
+        what = f"{NETWORKS[self.model]} {'training step' if self.training else 'forward pass'}"
         return f"{what}, batch {self.batch_size}, {self.threads} thread{'s' * (self.threads != 1)}"
 
     @property
@@ -67,7 +68,7 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
     """
     begun, turn = time.monotonic(), 0.0
     progress.update(0, 1, "reference in float64")
-    reference = compute_reference(StepInputs.make(task.batch_size))
+    reference = compute_reference(StepInputs.make(task.batch_size, task.model))
     rows: dict[str, dict] = {c.name: {
         "name": c.name, "library": c.library, "variant": c.variant, "status": "ok", **dict.fromkeys(MEASURED)}
         for c in competitors}
@@ -91,8 +92,9 @@ def run(task: Task, competitors: Sequence[Competitor], rounds: int, progress: Pr
         for name, measured in results.items():
             rows[name]["ratio"] = rows[name]["median_ms"] / rows[base]["median_ms"]
             rows[name]["ratio_in_turn"] = round_robin.ratio(measured, results[base])
-    return {"task": "train" if task.training else "forward", "title": str(task), "batch_size": task.batch_size,
-            "threads": task.threads, "lr": LR, "rounds": rounds, "base": base, "rows": list(rows.values())}
+    return {"task": "train" if task.training else "forward", "title": str(task), "model": task.model,
+            "batch_size": task.batch_size, "threads": task.threads, "lr": LR, "rounds": rounds, "base": base,
+            "rows": list(rows.values())}
 
 
 def _start(competitor, task, reference, row, stack):
@@ -100,8 +102,8 @@ def _start(competitor, task, reference, row, stack):
     try:
         worker = stack.enter_context(Worker(competitor, task.threads, task.instructions))
         row |= worker.loaded
-        answer = worker.ask("open_lenet", variant=competitor.variant, batch_size=task.batch_size,
-                            training=task.training)
+        answer = worker.ask("open_network", variant=competitor.variant, batch_size=task.batch_size,
+                            training=task.training, model=task.model)
     except WorkerFailed as failure:
         row |= {"status": "failed", "reason": str(failure)}
         return None, 0.0

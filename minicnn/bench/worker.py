@@ -25,7 +25,7 @@ LONG = 0.5                                        # layers slower than these sec
 
 
 class Session:
-    """The requests: first `start`, then `open_lenet`, `open_layer` or `open_profile`, then those that measure."""
+    """The requests: first `start`, then `open_network`, `open_layer` or `open_profile`, then those that measure."""
 
     def __init__(self) -> None:
         self.library: Library
@@ -40,13 +40,13 @@ class Session:
         return {"version": version, "instructions": self.library.instructions(), "blas": _numpy_blas(),
                 "import_mb": held_mb()}
 
-    def open_lenet(self, variant: str, batch_size: int, training: bool) -> dict:
-        """Build the LeNet and its batch, and take two steps.
+    def open_network(self, variant: str, batch_size: int, training: bool, model: str = "lenet") -> dict:
+        """Build a network and its batch, and take two steps.
 
         -> their results (losses and weights, or logits) and the seconds of the first and of the second step.
         """
         from .lenet_step import StepInputs
-        calls = self.library.lenet(variant, StepInputs.make(batch_size))
+        calls = self.library.network(variant, StepInputs.make(batch_size, model))
         self.step = calls.step if training else calls.forward
         results: list = []
         first, second = _timed(lambda: results.append(self.step()), 2)

@@ -1,14 +1,14 @@
 """Code of files for `minicnn/bench/libraries`: libraries that the benchmarks do not know, some with faults."""
 
 HONEST = """
-from minicnn.bench.libraries import LayerCalls, LeNetCalls, Library, textbook
+from minicnn.bench.libraries import LayerCalls, NetworkCalls, Library, textbook
 
 def start(threads):
     print("what a library prints is no answer")
     return "1.0"
 
 def lenet(variant, inputs):
-    return textbook.lenet(variant, inputs)
+    return textbook.network(variant, inputs)
 
 LIBRARY = Library(__name__, "numpy", "numpy", lambda threads: start(threads), lambda *arguments: lenet(*arguments),
                   lambda *arguments: layer(*arguments), {"one": "stranger"}, {"one": "stranger"})
@@ -21,23 +21,23 @@ def start(threads):
 
 WRONG_GRADIENT = HONEST + """
 def lenet(variant, inputs):
-    inner = textbook.lenet(variant, inputs)
+    inner = textbook.network(variant, inputs)
     still = inner.weights()["conv2.bias"].copy()
-    return LeNetCalls(inner.step, inner.forward, lambda: {**inner.weights(), "conv2.bias": still})
+    return NetworkCalls(inner.step, inner.forward, lambda: {**inner.weights(), "conv2.bias": still})
 """
 
 DEADLY = HONEST + """
 import os, sys
 
 def lenet(variant, inputs):
-    inner, calls = textbook.lenet(variant, inputs), []
+    inner, calls = textbook.network(variant, inputs), []
     def step():
         calls.append(1)
         if len(calls) == LAST:
             print("Segmentation fault, so to say", file=sys.stderr, flush=True)
             os._exit(11)
         return inner.step()
-    return LeNetCalls(step, inner.forward, inner.weights)
+    return NetworkCalls(step, inner.forward, inner.weights)
 """
 
 TELLS_THREADS = HONEST + """

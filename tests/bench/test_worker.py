@@ -33,7 +33,7 @@ def test_the_number_of_threads_holds_for_a_blas_that_reads_no_variable(add_libra
     stranger = add_library("stranger", TELLS_THREADS)
     monkeypatch.setattr(worker_process, "cores", lambda: list(range(os.cpu_count() or 1)) * 2)
     with Worker(stranger, 1) as worker, pytest.raises(WorkerFailed, match=r"ValueError: \[1\]"):
-        worker.ask("open_lenet", variant="one", batch_size=1, training=True)
+        worker.ask("open_network", variant="one", batch_size=1, training=True)
 
 
 def test_a_worker_runs_no_file_of_the_current_directory(folder, monkeypatch):
@@ -41,14 +41,14 @@ def test_a_worker_runs_no_file_of_the_current_directory(folder, monkeypatch):
     for name in ("select", "numpy", "json", "psutil", "threadpoolctl", "minicnn"):
         (folder / f"{name}.py").write_text(f"open('{name} was here', 'w')\nraise SystemExit(3)")
     with Worker(TEXTBOOK, 1) as worker:
-        worker.ask("open_lenet", variant="im2col", batch_size=1, training=False)
+        worker.ask("open_network", variant="im2col", batch_size=1, training=False)
     assert not list(folder.glob("*was here"))
 
 
 def test_a_worker_that_hangs_is_ended():
     with Worker(TEXTBOOK, 1) as worker:
         with pytest.raises(WorkerFailed, match="no answer in 0 s"):
-            worker.ask("open_lenet", patience=0.001, variant="im2col", batch_size=256, training=True)
+            worker.ask("open_network", patience=0.001, variant="im2col", batch_size=256, training=True)
         assert worker.process.poll() is not None
 
 

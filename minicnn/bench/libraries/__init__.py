@@ -32,12 +32,14 @@ class Library:
         The name in an import, and the name for pip.
     start : callable
         start(threads) imports the library, limits its threads and returns its version.
-    lenet : callable
-        lenet(variant, inputs) -> LeNetCalls, for the batch and the weights of `lenet_step.StepInputs`.
+    network : callable
+        network(variant, inputs) -> NetworkCalls, for the network, batch and weights of `lenet_step.StepInputs`.
     layer : callable, optional
         layer(variant, geometry, x, weight, grad) -> LayerCalls, for one convolution layer.
     variants, layer_variants : dict of str
-        {variant: its name in the tables}, for the LeNet and for single layers. If it is empty, nothing is measured.
+        {variant: its name in the tables}, for networks and for single layers. If it is empty, nothing is measured.
+    models : tuple of str
+        The networks that it has, of `lenet_step.NETWORKS`.
     instructions : callable
         instructions() -> the instruction set that the library says it uses, or None if it does not tell.
     product : callable, optional
@@ -48,10 +50,11 @@ class Library:
     package: str
     install: str
     start: Callable[[int], str]
-    lenet: Callable[..., LeNetCalls]
+    network: Callable[..., NetworkCalls]
     layer: Callable[..., LayerCalls] | None = None
     variants: dict[str, str] = field(default_factory=dict)
     layer_variants: dict[str, str] = field(default_factory=dict)
+    models: tuple[str, ...] = ("lenet",)
     instructions: Callable[[], str | None] = lambda: None
     product: Callable[[int], Callable[[], Any]] | None = None
 
@@ -62,8 +65,8 @@ class Library:
 
 
 @dataclass(frozen=True)
-class LeNetCalls:
-    """The calls that are timed on a LeNet and one batch.
+class NetworkCalls:
+    """The calls that are timed on a network and one batch.
 
     Attributes
     ----------
@@ -123,23 +126,26 @@ def found() -> dict[str, Library]:
     return {name: importlib.import_module(f"{__name__}.{name}").LIBRARY for name in names}
 
 
-def others(layers: bool = False) -> dict[str, Library]:
-    """The libraries to compare minicnn with. With `layers`, only libraries that can measure single layers.
+def others(layers: bool = False, model: str = "lenet") -> dict[str, Library]:
+    """The libraries to compare minicnn with: those that have the network `model`, or can measure single `layers`.
 
     >>> list(others(layers=True))
     ['tensorflow', 'torch']
     """
-    return {name: known for name, known in found().items() if (known.layer_variants if layers else known.variants)}
+    return {name: known for name, known in found().items()
+            if (known.layer_variants if layers else known.variants and model in known.models)}
 
 
-def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
+def competitors(names: Iterable[str], layers: bool = False, model: str = "lenet") -> list[Competitor]:
     """The variants of the libraries of these names.
 
     Parameters
     ----------
     names : iterable of str
     layers : bool
-        Return the variants for single layers instead of those for the LeNet.
+        Return the variants for single layers instead of those for a network.
+    model : str
+        The network.
 
     Raises
     ------
@@ -151,7 +157,7 @@ def competitors(names: Iterable[str], layers: bool = False) -> list[Competitor]:
     >>> [competitor.name for competitor in competitors(["textbook"])]
     ['textbook NumPy']
     """
-    result, known = [], others(layers)
+    result, known = [], others(layers, model)
     chosen = {name: known[one_of("library", name, known)] for name in names}
     if missing := {name: library for name, library in chosen.items() if not library.installed}:
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")

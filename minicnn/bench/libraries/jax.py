@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..lenet_step import StepInputs, channels_first, channels_last
-from . import LeNetCalls, Library
+from . import Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -14,7 +14,7 @@ def start(threads: int) -> str:
     return jax.__version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
     """The LeNet on this batch, from these weights."""
     import jax
     import jax.numpy as jnp
@@ -47,7 +47,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
     def weights():
         return channels_first({name: np.asarray(array) for name, array in params.items()})
-    return LeNetCalls(step, lambda: np.asarray(infer(params, images)), weights)
+    return NetworkCalls(step, lambda: np.asarray(infer(params, images)), weights)
 
 
-LIBRARY = Library(__name__, "jax", "jax", start, lenet, variants={"jit": "JAX"})
+LIBRARY = Library(__name__, "jax", "jax", start, network, variants={"jit": "JAX"})

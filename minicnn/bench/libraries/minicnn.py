@@ -10,10 +10,10 @@ from ...conv import Geometry, algorithms, choose
 from ...conv.layout import to_batch_first
 from ...conv.runtime.memory import empty
 from ...conv.runtime.threads import set_num_threads
-from ...models import LeNet
+from ...models import MODELS
 from ...optim import SGD
-from ..lenet_step import StepInputs
-from . import LayerCalls, LeNetCalls, Library
+from ..lenet_step import NETWORKS, StepInputs
+from . import LayerCalls, Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -23,9 +23,9 @@ def start(threads: int) -> str:
     return __version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
-    """The LeNet on this batch, from these weights."""
-    model = LeNet(algorithm=variant)
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
+    """The network on this batch, from these weights."""
+    model = MODELS[inputs.model](algorithm=variant)
     model.load_state_dict(inputs.state)
     optimizer = SGD(model.parameters(), inputs.lr)
 
@@ -38,8 +38,8 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
     def forward():
         with no_grad():
-            return model(Tensor(inputs.images)).data
-    return LeNetCalls(step, forward, model.state_dict)
+            return (model.eval() if model.training else model)(Tensor(inputs.images)).data
+    return NetworkCalls(step, forward, model.state_dict)
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
@@ -66,5 +66,5 @@ def instructions() -> str:
     return target().name
 
 
-LIBRARY = Library(__name__, "minicnn", "minicnn", start, lenet, layer,       # its variants are its algorithms
-                  instructions=instructions)
+LIBRARY = Library(__name__, "minicnn", "minicnn", start, network, layer,       # its variants are its algorithms
+                  models=tuple(NETWORKS), instructions=instructions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..lenet_step import StepInputs
-from . import LeNetCalls, Library
+from . import Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -13,7 +13,7 @@ def start(threads: int) -> str:
     return mygrad.__version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
     """The LeNet on this batch, from these weights."""
     import mygrad as mg
     import numpy as np
@@ -39,7 +39,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
     def forward():
         with mg.no_autodiff:
             return np.asarray(logits())
-    return LeNetCalls(step, forward, lambda: {name: param.data for name, param in params.items()})
+    return NetworkCalls(step, forward, lambda: {name: param.data for name, param in params.items()})
 
 
-LIBRARY = Library(__name__, "mygrad", "mygrad", start, lenet, variants={"eager": "MyGrad"})
+LIBRARY = Library(__name__, "mygrad", "mygrad", start, network, variants={"eager": "MyGrad"})

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...conv import Geometry
 from ..lenet_step import HWIO, KCHW, StepInputs, channels_first, channels_last
-from . import LayerCalls, LeNetCalls, Library
+from . import LayerCalls, Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -17,7 +17,7 @@ def start(threads: int) -> str:
     return tf.__version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
     """The LeNet on this batch, from these weights."""
     import tensorflow as tf
     params = {name: tf.Variable(array) for name, array in channels_last(inputs.state).items()}
@@ -45,7 +45,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
 
     def weights():
         return channels_first({name: variable.numpy() for name, variable in params.items()})
-    return LeNetCalls(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
+    return NetworkCalls(lambda: float(descend().numpy()), lambda: logits().numpy(), weights)
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
@@ -85,5 +85,5 @@ def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, g
         (images, grad_input()) if needs[0] else None, (KCHW, grad_weight()) if needs[1] else None), array)
 
 
-LIBRARY = Library(__name__, "tensorflow", "tensorflow", start, lenet, layer, variants={"function": "TensorFlow"},
+LIBRARY = Library(__name__, "tensorflow", "tensorflow", start, network, layer, variants={"function": "TensorFlow"},
                   layer_variants={"function": "TensorFlow"})

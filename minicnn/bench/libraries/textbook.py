@@ -6,7 +6,7 @@ import numpy as np
 
 from ..lenet_step import StepInputs
 from ..textbook_lenet import TextbookLeNet
-from . import LeNetCalls, Library
+from . import Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -14,7 +14,7 @@ def start(threads: int) -> str:
     return np.__version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
     """The LeNet on this batch, from these weights."""
     model, lr = TextbookLeNet(inputs.state), np.float32(inputs.lr)
 
@@ -22,7 +22,7 @@ def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
         loss, gradients = model.gradients(inputs.images, inputs.labels)
         model.descend(gradients, lr)
         return float(loss)
-    return LeNetCalls(step, lambda: model.forward(inputs.images), lambda: model.state)
+    return NetworkCalls(step, lambda: model.forward(inputs.images), lambda: model.state)
 
 
-LIBRARY = Library(__name__, "numpy", "numpy", start, lenet, variants={"im2col": "textbook NumPy"})
+LIBRARY = Library(__name__, "numpy", "numpy", start, network, variants={"im2col": "textbook NumPy"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from ...conv import Geometry
 from ..lenet_step import StepInputs
-from . import LayerCalls, LeNetCalls, Library
+from . import LayerCalls, Library, NetworkCalls
 
 
 def start(threads: int) -> str:
@@ -20,37 +21,65 @@ def start(threads: int) -> str:
     return torch.__version__
 
 
-def lenet(variant: str, inputs: StepInputs) -> LeNetCalls:
-    """The LeNet on this batch, from these weights. `compiled` is channels last too."""
+def network(variant: str, inputs: StepInputs) -> NetworkCalls:
+    """The network on this batch, from these weights. `compiled` is channels last too."""
     import torch
     from torch import nn
-    model: Any = nn.Sequential(
-        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Conv2d(20, 40, 5), nn.ReLU(), nn.Conv2d(40, 40, 5), nn.ReLU(),
-        nn.Conv2d(40, 5, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(180, 10))
-    model.load_state_dict({theirs: torch.from_numpy(array) for theirs, array in zip(
-        model.state_dict(), inputs.state.values(), strict=True)})
+    model: Any = _lenet() if inputs.model == "lenet" else _small_resnet()
+    model.load_state_dict({name: torch.from_numpy(array) for name, array in inputs.state.items()}, strict=False)
     order = torch.contiguous_format if variant == "nchw" else torch.channels_last
     model = model.to(memory_format=order)
     images = torch.from_numpy(inputs.images).to(memory_format=order, copy=True)    # in torch's own, aligned memory
     labels = torch.from_numpy(inputs.labels)
     optimizer = torch.optim.SGD(model.parameters(), inputs.lr)
-    network = torch.compile(model) if variant == "compiled" else model
+    made = torch.compile(model) if variant == "compiled" else model
 
     def step():
         optimizer.zero_grad()
-        loss = nn.functional.cross_entropy(network(images), labels)
+        loss = nn.functional.cross_entropy(made(images), labels)
         loss.backward()
         optimizer.step()
         return loss.item()
 
     def forward():
         with torch.no_grad():
-            return network(images).numpy()
+            model.eval() if model.training else None
+            return made(images).numpy()
 
     def weights():
-        arrays = (tensor.numpy() for tensor in model.state_dict().values())
-        return dict(zip(inputs.state, arrays, strict=True))
-    return LeNetCalls(step, forward, weights)
+        return {name: tensor.numpy() for name, tensor in model.state_dict().items() if name in inputs.state}
+    return NetworkCalls(step, forward, weights)
+
+
+def _lenet():
+    from torch import nn
+    return nn.Sequential(OrderedDict(
+        conv1=nn.Conv2d(1, 20, 5), relu1=nn.ReLU(), conv2=nn.Conv2d(20, 40, 5), relu2=nn.ReLU(),
+        conv3=nn.Conv2d(40, 40, 5), relu3=nn.ReLU(), conv4=nn.Conv2d(40, 5, 5), relu4=nn.ReLU(),
+        pool=nn.MaxPool2d(2), flatten=nn.Flatten(), fc1=nn.Linear(180, 10)))
+
+
+def _small_resnet():
+    """The network of `minicnn.models.small_resnet`, with the same names in its state."""
+    from torch import nn
+
+    class Block(nn.Module):
+        def __init__(self, before, width, stride=1):
+            super().__init__()
+            self.conv1, self.bn1 = nn.Conv2d(before, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width)
+            self.relu = nn.ReLU(inplace=True)
+            self.conv2, self.bn2 = nn.Conv2d(width, width, 3, 1, 1, bias=False), nn.BatchNorm2d(width)
+            self.downsample = None if before == width else nn.Sequential(
+                nn.Conv2d(before, width, 1, stride, bias=False), nn.BatchNorm2d(width))
+
+        def forward(self, x):
+            out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+            return self.relu(out + (x if self.downsample is None else self.downsample(x)))
+    return nn.Sequential(OrderedDict(
+        conv1=nn.Conv2d(1, 32, 5, 2, 2, bias=False), bn1=nn.BatchNorm2d(32), relu=nn.ReLU(inplace=True),
+        layer1=nn.Sequential(Block(32, 32), Block(32, 32), Block(32, 32)),
+        layer2=nn.Sequential(Block(32, 64, 2), Block(64, 64), Block(64, 64)),
+        avgpool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=nn.Linear(64, 10)))
 
 
 def layer(variant: str, geometry: Geometry, x: np.ndarray, weight: np.ndarray, grad: np.ndarray) -> LayerCalls:
@@ -95,9 +124,9 @@ def instructions() -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
-LIBRARY = Library(__name__, "torch", "torch", start, lenet, layer,
+LIBRARY = Library(__name__, "torch", "torch", start, network, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
                   layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                                   "compiled": "PyTorch compiled"},
-                  instructions=instructions, product=product)
+                  models=("lenet", "small-resnet"), instructions=instructions, product=product)

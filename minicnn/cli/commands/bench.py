@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ...bench import instruction_sets, libraries
+from ...bench.lenet_step import NETWORKS
 from .. import FAILED, OK, bench_text
 from ..options import (
     PICTURES,
@@ -63,8 +64,8 @@ def _calibrate(arguments):
 
 def _add_train(kinds):
     command = add_command(
-        kinds, "train", train, "a training step of the LeNet",
-        "Time a training step of the LeNet in minicnn and other libraries, or with --forward a pass without gradients. "
+        kinds, "train", train, "a training step of a network",
+        "Time a training step of a network in minicnn and other libraries, or with --forward a pass without gradients. "
         "Each library runs in its own process, and they take turns. Before that, their results are compared. Exit "
         "status 1: a result is wrong, or minicnn failed.",
         "minicnn bench train --against torch --batch-size 64 256 --instructions avx2 --chart speed.png")
@@ -74,6 +75,7 @@ def _add_train(kinds):
                 f"{NONE}")
     option("--algorithms", type=names(algorithm_names, "auto,direct"), default="auto", metavar="NAMES",
            help="minicnn's convolution algorithms, with commas; the ratios are to the first one")
+    option("--model", choices=tuple(NETWORKS), default="lenet", help="the network; the batch is random")
     option("--forward", action="store_true", help="logits without gradients instead of a training step")
     option("--profile", action="store_true", help="instead, show where the time of minicnn's step goes")
     option("--fixed", action="store_true", help="instead, lay a line through the steps of several batch sizes: the "
@@ -84,6 +86,8 @@ def _add_train(kinds):
     _add_common(command, 15, "rounds; in each round every competitor takes some steps")
     _add_chart(command)
     command.refuse("against", "forward", "chart", when="profile", because="it measures minicnn's training step alone")
+    for instead in "profile", "fixed":
+        command.refuse("model", when=instead, because="it measures the LeNet")
     command.refuse("profile", "forward", "chart", when="fixed", because="it measures training steps of many sizes")
     command.refuse("algorithms", when=lambda given: given.profile and len(given.algorithms) > 1,
                    because="--profile is about one algorithm; name one")
@@ -155,11 +159,11 @@ def _against(text, layers=False):
     return names(known if "," in text else (*known, ALL, INSTALLED, NONE), "torch,jax")(text)
 
 
-def _competitors(chosen, layers=False):
+def _competitors(chosen, layers=False, model="lenet"):
     """The competitors behind --against."""
-    known = libraries.others(layers)
+    known = libraries.others(layers, model)
     groups = {NONE: (), ALL: known, INSTALLED: [name for name, library in known.items() if library.installed]}
-    return libraries.competitors(groups.get(chosen, chosen), layers)
+    return libraries.competitors(groups.get(chosen, chosen), layers, model)
 
 
 # The benchmarks.
@@ -171,9 +175,10 @@ def train(arguments: argparse.Namespace) -> int:
     from ...bench import profile
     from ...bench import train as bench
     from ...bench.round_robin import parts
-    others = [] if arguments.profile else _competitors(arguments.against)
+    model = arguments.model or "lenet"
+    others = [] if arguments.profile else _competitors(arguments.against, model=model)
     ours = [libraries.with_algorithm(name) for name in arguments.algorithms]
-    tasks = [bench.Task(not arguments.forward, size, count, arguments.instructions)
+    tasks = [bench.Task(not arguments.forward, size, count, arguments.instructions, model)
              for count in _thread_counts(arguments) for size in arguments.batch_size or [64]]
     kind, show = ("profile", bench_text.print_profile) if arguments.profile else ("train", bench_text.print_training)
     result = _result(kind, arguments)
