@@ -8,10 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numba import types
-from numba.np.numpy_support import from_dtype
 
-from ..conv.runtime.kernel_cache import compile_or_load
 from ..conv.runtime.threads import parallel_for
 
 BLOCK = 8192                    # elements: a block and its results stay in the cache next to the processor
@@ -86,6 +83,10 @@ def compiled(kernel: Callable, *dtypes: np.dtype) -> Callable:
     Sums may be added in any order within a block, so that vectors can add them. The order does not depend on the number
     of threads.
     """
+    from numba import types  # imported here because `import minicnn.functional` must not take as long as numba
+    from numba.np.numpy_support import from_dtype
+
+    from ..conv.runtime.kernel_cache import compile_or_load
     *inputs, out = (types.Array(from_dtype(dtype), 1, "C", readonly=True) for dtype in dtypes)
     plan = types.Array(types.int64, 1, "C")
     signature = types.void(types.int64, types.int64, plan, *inputs, out.copy(readonly=False))

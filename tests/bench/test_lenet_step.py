@@ -69,10 +69,11 @@ def test_a_library_is_checked_and_cannot_harm(code, outcome, reason, add_library
 
 
 @pytest.mark.parametrize("variant", ["nchw", "channels_last"])          # compiling takes a minute
-def test_torch_computes_the_same(variant):
+@pytest.mark.parametrize("model", lenet_step.NETWORKS)
+def test_torch_computes_the_same(variant, model):
     pytest.importorskip("torch")
-    reference = lenet_step.compute_reference(lenet_step.StepInputs.make(4))
+    reference = lenet_step.compute_reference(lenet_step.StepInputs.make(4, model))
     with Worker(next(c for c in libraries.competitors(["torch"]) if c.variant == variant), 1) as worker:
         for training in (True, False):
-            answer = worker.ask("open_lenet", variant=variant, batch_size=4, training=training)
+            answer = worker.ask("open_network", variant=variant, batch_size=4, training=training, model=model)
             assert lenet_step.judge(reference, answer)[1] is None

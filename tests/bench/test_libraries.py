@@ -31,6 +31,7 @@ def test_a_library_is_found_by_its_file_alone(tmp_path):
 def test_the_libraries_and_their_variants():
     assert set(libraries.others()) == {"torch", "tensorflow", "jax", "mygrad", "textbook"}
     assert list(libraries.others(layers=True)) == ["tensorflow", "torch"]
+    assert list(libraries.others(model="small-resnet")) == ["torch"]
     assert [c.variant for c in libraries.competitors(["textbook", "textbook"])] == ["im2col"]
 
 
