@@ -83,7 +83,7 @@ def interpolate(input: Tensor | np.ndarray, size: int | Sequence[int] | None = N
     if mode == "area":
         means = adaptive_avg_pool2d(input if input.ndim == 4 else input[:, :, None], (1, *sizes)[-2:])
         return means if input.ndim == 4 else means[:, :, 0]
-    matrices = [weights(n, o, step, mode, bool(align_corners), input.dtype)
+    matrices = [weights(n, o, step, mode, bool(align_corners))
                 for n, o, step in zip(input.shape[2:], sizes, steps, strict=True)]
     if mode.startswith("nearest"):                      # a copy of pixels, to the last bit
         rows, columns = ([None, *[matrix.indices for matrix in matrices]])[-2:]
@@ -104,7 +104,7 @@ def _along_axes(x, matrices):
         return out.astype(x.dtype)
 
 
-def weights(n: int, out: int, step: float, mode: str, align_corners: bool, dtype: Any = np.float64) -> sparse.csr_array:
+def weights(n: int, out: int, step: float, mode: str, align_corners: bool) -> sparse.csr_array:
     """The matrix (out, n) of the interpolation along one axis. Weights of 0 are left out.
 
     >>> weights(2, 4, 0.5, "linear", False).toarray()
@@ -114,12 +114,8 @@ def weights(n: int, out: int, step: float, mode: str, align_corners: bool, dtype
            [0.  , 1.  ]])
     """
     places = np.arange(out)
-    if mode.startswith("nearest"):      # as PyTorch rounds: in the dtype, and to float32 before floor
-        real = np.asarray(step, dtype) * places.astype(dtype)
-        if mode == "nearest-exact":
-            real = np.maximum(np.asarray(step, dtype) * (places + 0.5).astype(dtype) - np.asarray(0.5, dtype), 0)
-            real = real + np.asarray(0.5, dtype)
-        taps, values = np.floor(real.astype(np.float32))[:, None].astype(np.int64), np.ones((out, 1))
+    if mode.startswith("nearest"):
+        taps, values = _nearest(n, out, step, mode)[:, None], np.ones((out, 1))
     else:
         source = step * places if align_corners else step * (places + 0.5) - 0.5
         if mode != "bicubic":
@@ -133,6 +129,19 @@ def weights(n: int, out: int, step: float, mode: str, align_corners: bool, dtype
     rows, columns = np.broadcast_to(places[:, None], taps.shape), np.clip(taps, 0, n - 1).astype(np.int64)
     used = values != 0
     return sparse.coo_array((values[used], (rows[used], columns[used])), (out, n)).tocsr()
+
+
+def _nearest(n, out, step, mode):
+    """The pixel for each output pixel. The step and the place are rounded to float32 before floor.
+
+    So does PyTorch in images of up to 128 pixels; in larger ones it rounds otherwise where the place is nearly whole.
+    """
+    places, step = np.arange(out), np.float32(step)
+    if mode == "nearest-exact":
+        return np.floor(((places + 0.5) * float(step)).astype(np.float32)).astype(np.int64)
+    if out in (n, 2 * n):                               # whatever the step is
+        return places * n // out
+    return np.floor(places.astype(np.float32) * step).astype(np.int64)
 
 
 def cubic(distance: np.ndarray) -> np.ndarray:
