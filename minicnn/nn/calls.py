@@ -46,6 +46,17 @@ def recorded_calls(model: Module) -> Iterator[list[Call]]:
             handle.remove()
 
 
+def convolutions(model: Module) -> Iterator[tuple[str, Module]]:
+    """(dotted name, module) of the layers that are convolutions, by an algorithm that their attribute names.
+
+    >>> from minicnn.nn import Conv2d, ReLU, Sequential
+    >>> [(name, module.algorithm) for name, module in convolutions(Sequential(ReLU(), Conv2d(1, 2, 3)))]
+    [('1', 'auto')]
+    """
+    return ((name, module) for name, module in model.named_modules()
+            if type(module).geometry is not Module.geometry and isinstance(getattr(module, "algorithm", None), str))
+
+
 @contextlib.contextmanager
 def evaluating(model: Module) -> Iterator[None]:
     """Context manager: evaluation mode for `model` and all its modules; afterwards each has its former mode again.

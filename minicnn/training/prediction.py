@@ -12,7 +12,7 @@ from ..autograd import no_grad
 from ..checks import integer
 from ..errors import InputError, InputTypeError
 from ..nn import Module
-from ..nn.calls import evaluating, recorded_calls
+from ..nn.calls import convolutions, evaluating, recorded_calls
 from ..nn.unchanged import looking
 from ..tensor import Tensor
 from .evaluation import EVALUATED, classes_of
@@ -178,9 +178,8 @@ def _receptive_field(model, image, index, place):
     """The pixels on which one unit depends. The output of the call of that index is the map."""
     height, width = image.shape[1:]
     with untouched(model), no_grad():
-        for _, module in model.named_modules():
-            if hasattr(module, "algorithm"):
-                module.algorithm = "im2col"             # others mix pixels: winograd within a tile, fft all of them
+        for _, layer in convolutions(model):
+            layer.algorithm = "im2col"                  # others mix pixels: winograd within a tile, fft all of them
 
         def reached(regions):
             """For each region of rows and columns, whether NaN there reaches the unit."""

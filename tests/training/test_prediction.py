@@ -77,6 +77,20 @@ def test_receptive_fields_are_cut_off_at_the_border(size, body, field, rng):
     assert unit.box == Box(top, left, bottom - top + 1, right - left + 1)
 
 
+class Fast(nn.Module):
+    """An attribute `algorithm` of a layer that is no convolution."""
+
+    algorithm = "fast"
+
+    def forward(self, x):
+        assert self.algorithm == "fast"
+        return x
+
+
+def test_an_attribute_of_another_layer_is_left_alone(digits):
+    assert predict(nn.Sequential(Fast(), nn.Conv2d(1, 3, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), digits[0]).unit
+
+
 def test_a_network_without_maps_has_no_unit(digits):
     assert predict(MLP(8), digits[0]).unit is None
     model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 3))

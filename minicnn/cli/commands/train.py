@@ -214,6 +214,7 @@ def _model(plan):
     """The network that is trained, with its first weights. It fits the data."""
     import numpy as np
 
+    from ...nn.calls import convolutions
     from ..networks import check_output, make_network
     try:
         model = make_network(plan.network, np.random.default_rng(plan.settings.seed), plan.out if plan.saved else "",
@@ -225,7 +226,7 @@ def _model(plan):
         raise InputError(f"{error}: give {size}a network that takes any size (--model small-resnet)") from error
     check_output(model, plan.model, plan.network["model_options"])
     if plan.algorithm != "auto":
-        _use({name: plan.algorithm for name, module in model.named_modules() if hasattr(module, "algorithm")}, model)
+        _use({name: plan.algorithm for name, _ in convolutions(model)}, model)
     return model
 
 
