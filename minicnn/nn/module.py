@@ -18,7 +18,7 @@ from .state import load_arrays
 
 UNORDERED = (set, frozenset, deque)              # containers whose elements a module does not find
 
-OWN = ("_forward_hooks", "_seen")               # attributes of a Module that are no members
+OWN = ("_forward_hooks", "_first_shapes")               # attributes of a Module that are no members
 
 
 class Window(NamedTuple):
@@ -83,7 +83,7 @@ class Module:
     buffers: tuple[str, ...] = ()
     ignored_state: tuple[str, ...] = ()
     _forward_hooks: dict[RemovableHandle, tuple[Callable, bool]] = {}      # empty; a module with hooks has its own
-    _seen: tuple[Any, ...] = ()                                            # the shapes of the inputs of the first call
+    _first_shapes: tuple[Any, ...] = ()                                    # of the inputs of the first call
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -98,8 +98,8 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        if not self._seen:
-            vars(self)["_seen"] = tuple(getattr(one, "shape", None) for one in inputs) or (None,)
+        if not self._first_shapes:
+            vars(self)["_first_shapes"] = tuple(getattr(one, "shape", None) for one in inputs) or (None,)
         if not self._forward_hooks:
             return self.forward(*inputs, **options)
         out = self.forward(*inputs, **options)

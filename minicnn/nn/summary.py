@@ -140,7 +140,7 @@ def module_html(model: Module) -> str:
                 return (paragraph(type(model).__name__, bold=True) + layers._repr_html_()
                         + paragraph(f"for an input of shape {sizes}, {origin}"))
         except Exception:
-            vars(model).pop("_seen", None)                          # the first call failed; the next one counts
+            vars(model).pop("_first_shapes", None)                  # the first call failed; the next one counts
     rows = [[text + ")" * (text.count("(") - text.count(")")), f"{count:,}" if count else ""]
             for text, count in model._lines("") if text.strip() != ")"]
     return table(["", "parameters"] if any(count for _, count in rows) else [], rows, left=[0])
@@ -148,10 +148,11 @@ def module_html(model: Module) -> str:
 
 def _known_shapes(model):
     """The shapes of the model's inputs, or [], and how they are known."""
-    seen, channels, size = model._seen, getattr(model, "in_channels", None), getattr(model, "image_size", None)
+    seen = model._first_shapes
+    channels, size = getattr(model, "in_channels", None), getattr(model, "image_size", None)
     if seen and all(shape and len(shape) in (2, 4) for shape in seen):
         few = [(min(shape[0], FEW), *shape[1:]) for shape in seen]
-        return few, "as in its first call"
+        return few, "as in its first call" + f", which had {seen[0][0]:,} images" * (seen[0][0] > FEW)
     if not seen and is_integer(channels) and isinstance(size, tuple):
         return [(1, channels, *size)], "for which it was made"
     return [], ""

@@ -104,7 +104,7 @@ def _used_by(function):
 
 def _of_module(module):
     """A function that gives a module its mode, parameters and buffers back."""
-    own_attributes = {name: vars(module)[name] for name in ("training", "_seen") if name in vars(module)}
+    own_attributes = {name: vars(module)[name] for name in ("training", "_first_shapes") if name in vars(module)}
     own = [value for _, value in module._members() if isinstance(value, Parameter)]
     parameters = [(one, one.data, one.data.copy(), one.grad, None if one.grad is None else one.grad.copy(),
                    one.requires_grad) for one in own]
@@ -112,7 +112,7 @@ def _of_module(module):
                for name in module.buffers for array in [getattr(module, name)]]
 
     def put_back():
-        for name in ("training", "_seen"):
+        for name in ("training", "_first_shapes"):
             vars(module).pop(name, None)
         vars(module).update(own_attributes)
         for one, data, values, grad, slopes, requires_grad in parameters:

@@ -65,7 +65,7 @@ def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Collection
 def _indented(text):
     """The text, escaped. HTML would drop its leading spaces."""
     words = text.lstrip(" ")
-    return "&nbsp;" * (len(text) - len(words)) + escape(words)
+    return "&ensp;" * (len(text) - len(words)) + escape(words)
 
 
 def paragraph(text: str, bold: bool = False) -> str:
@@ -91,10 +91,10 @@ def picture(pixels: np.ndarray, alt: str, width: int | None = None) -> str:
     from PIL import Image
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png")
-    return image(buffer.getvalue(), "png", alt, width or pixels.shape[1])
+    return image(buffer.getvalue(), "png", alt, width or pixels.shape[1], sharp=True)
 
 
-def image(data: bytes, kind: str, alt: str, width: int) -> str:
+def image(data: bytes, kind: str, alt: str, width: int, sharp: bool = False) -> str:
     """An <img> that contains the bytes of a file.
 
     Parameters
@@ -106,14 +106,16 @@ def image(data: bytes, kind: str, alt: str, width: int) -> str:
         The picture in words.
     width : int
         On the screen. The picture is not wider than the page.
+    sharp : bool
+        Show each pixel as a square if the picture is enlarged.
 
     Examples
     --------
     >>> image(b"GIF89a", "gif", 'a "digit"', 8)
-    '<img src="data:image/gif;base64,R0lGODlh" alt="a &quot;digit&quot;" style="width:8px;max-width:100%;image-rendering:pixelated">'
-    """  # noqa: E501
+    '<img src="data:image/gif;base64,R0lGODlh" alt="a &quot;digit&quot;" style="width:8px;max-width:100%">'
+    """
     return (f'<img src="data:image/{kind};base64,{base64.b64encode(data).decode()}" alt="{escape(alt)}" '
-            f'style="width:{width}px;max-width:100%;image-rendering:pixelated">')
+            f'style="width:{width}px;max-width:100%{";image-rendering:pixelated" * sharp}">')
 
 
 def frame(page: str, height: int, title: str) -> str:

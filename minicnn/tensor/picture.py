@@ -8,8 +8,9 @@ from ..notebook import paragraph, picture
 from ..notebook.pixels import shades, tiles, with_nan
 
 MATRIX = 8                      # the least height and width of an array (H, W) that is an image and no small matrix
-SIDE, WIDE = 512, 560           # pixels of the largest side; width of the picture on the screen
+SIDE, WIDE = 512, 560           # pixels of the largest side of an image; width of the picture on the screen
 TILES, COLUMNS = 64, 16         # the most images of a batch, and in a row
+TILE = 128                      # pixels of the largest side of an image of a batch
 
 
 def image_html(data: np.ndarray, name: str) -> str | None:
@@ -22,15 +23,17 @@ def image_html(data: np.ndarray, name: str) -> str | None:
     channels = 1 if len(shape) == 2 else shape[-3]
     images = data.reshape(-1, channels, *shape[-2:])
     total = len(images)
-    images = images[:TILES, :, ::-(-shape[-2] // SIDE), ::-(-shape[-1] // SIDE)].transpose(0, 2, 3, 1)
+    step = -(-max(shape[-2:]) // (SIDE if total == 1 else TILE))
+    images = images[:TILES, :, ::step, ::step].transpose(0, 2, 3, 1)
     pixels, low, high = shades(images)
     colours = np.broadcast_to(pixels, (*pixels.shape[:3], 3))
     colours = with_nan(colours, images.max(3))          # the maximum is NaN if one of the channels is
-    columns = COLUMNS if images.shape[2] * COLUMNS <= SIDE * 2 else max(1, SIDE * 2 // images.shape[2])
-    sheet = tiles(colours, columns)
+    sheet = tiles(colours, max(1, min(COLUMNS, 2 * SIDE // images.shape[2])))
     words = f"black is {low:.4g}, white {high:.4g}" if channels == 1 else f"0 to 255 stand for {low:.4g} to {high:.4g}"
     if np.isnan(images).any():
         words += ", yellow NaN"
+    if step > 1:
+        words += f"; every {step}-th pixel, each way"
     if total > len(images):
         words += f"; the first {len(images)} of {total:,} images"
     text = f"{name}: {words}"

@@ -25,7 +25,7 @@ from minicnn.training import History
 
 def cells(text):
     """The texts of the cells, row by row. Every tag must be closed."""
-    closed = re.sub(r"(<img [^>]*)>", r"\1/>", text).replace("&nbsp;", " ")
+    closed = re.sub(r"(<img [^>]*)>", r"\1/>", text).replace("&ensp;", " ")
     root = ElementTree.fromstring(f"<all>{closed}</all>")
     return [["".join(cell.itertext()) for cell in row] for row in root.iter("tr")]
 
@@ -50,7 +50,7 @@ def test_a_module_is_a_tree_until_its_input_is_known_then_the_table(rng):
     assert len(tree) == 6
     model(np.zeros((70, 1, 8, 8), np.float32))
     text = model._repr_html_()
-    assert "input of shape (64, 1, 8, 8), as in its first call" in text
+    assert "input of shape (64, 1, 8, 8), as in its first call, which had 70 images" in text
     layers = summarize(model, (64, 1, 8, 8))
     assert cells(text)[1:] == layers.rows() and layers._repr_html_() in text
     assert cells(text)[1] == ["0", "Conv2d", "2x4x4", "52", "800", "5 px", layers[0].algorithm]
@@ -101,14 +101,14 @@ def test_a_failing_or_odd_model_is_a_tree_and_the_next_call_counts(rng, capsys):
 def test_showing_a_module_changes_nothing(rng):
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(0.5, rng=rng), network(rng)).train()
     model(np.ones((2, 1, 8, 8), np.float32))
-    before, state, seen = model.state_dict(), rng.bit_generator.state, model._seen
+    before, state, seen = model.state_dict(), rng.bit_generator.state, model._first_shapes
     model._repr_html_()
     assert all(np.array_equal(array, before[name]) for name, array in model.state_dict().items())
-    assert rng.bit_generator.state == state and model[1].training and model._seen is seen
+    assert rng.bit_generator.state == state and model[1].training and model._first_shapes is seen
     summarize(model, (3, 1, 8, 8))
     fresh = network(rng)
     summarize(fresh, (3, 1, 8, 8))
-    assert model._seen is seen and "_seen" not in vars(fresh) and "_seen" not in vars(fresh[0])
+    assert model._first_shapes is seen and "_first_shapes" not in vars(fresh) and "_first_shapes" not in vars(fresh[0])
 
 
 def test_the_name_of_a_layer_is_escaped(rng):
@@ -181,9 +181,13 @@ def test_other_histories_are_shown_too(records, row):
 @pytest.mark.parametrize("shape", [(8, 9), (1, 2, 3), (3, 28, 28), (4, 1, 5, 5), (4, 3, 5, 5), (1000, 1, 4, 4),
                                    (1, 1, 3000, 700), (2, 3, 600, 900)])
 def test_an_image_is_shown_as_a_picture(rng, shape):
-    text = Tensor(rng.random(shape))._repr_html_()
+    text, columns = Tensor(rng.random(shape))._repr_html_(), len(np.zeros(shape)) if shape[0] == 2 else 1
     assert f"Tensor of shape {shape}, float64:" in text
-    assert min(pixels(text).shape[:2]) >= min(shape[-2:]) * 0.3 and max(pixels(text).shape) <= 1200
+    height, width, *_ = pixels(text).shape
+    assert max(height, width) <= 1100 and min(height, width) >= 2
+    if max(shape[-2:]) > 500:
+        assert "th pixel, each way" in text
+        assert height / width == pytest.approx(shape[-2] / shape[-1] / columns, rel=0.05)
     assert html.unescape(re.search(r'alt="([^"]*)"', text).group(1)) in html.unescape(re.sub(r"<img [^>]*>", "", text))
 
 
