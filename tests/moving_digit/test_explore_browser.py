@@ -5,6 +5,7 @@ import pytest
 
 from minicnn.models import lenet
 from minicnn.moving_digit.exploration import quantise
+from minicnn.notebook import frame
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
 
 
@@ -274,3 +275,21 @@ def test_every_control_has_a_name(opened):
         "!(one.getAttribute('aria-label') || one.labels?.length || one.textContent.trim()))"
         ".map((one) => one.outerHTML)")
     assert nameless == []
+
+
+def test_works_in_the_frame_of_a_notebook(browser, page, tmp_path):
+    """The frame is sandboxed: the page gets no origin, no storage and no network."""
+    from selenium.webdriver.support.ui import WebDriverWait
+    outside = tmp_path / "notebook.html"
+    outside.write_text(frame(page.read_text(encoding="utf-8"), 900, "a page"), encoding="utf-8")
+    browser.get(outside.as_uri())
+    browser.switch_to.frame(0)
+    try:
+        WebDriverWait(browser, 20).until(lambda it: it.execute_script("return Boolean(window.minicnn?.ready)"))
+        inside = Page(browser)
+        inside.go(3, 2, 7)
+        assert inside.place == (2, 7) and "Digit 3" in browser.find_element("tag name", "body").text
+        assert inside.run("return document.getElementById('trouble').hidden") and inside.run("return origin") == "null"
+    finally:
+        browser.switch_to.default_content()
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
