@@ -1,5 +1,8 @@
 """read_picture: what is converted, how it is resized, what is refused, with the file named."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -96,11 +99,20 @@ def sixteen(path):
     Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(path)
 
 
+def deep_colour(path):
+    """A PNG file of 16 bits a channel. Pillow would drop the lower 8 bits."""
+    chunk = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = (b"\0" + bytes(8 * 3 * 2)) * 8
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">2I5B", 8, 8, 16, 2, 0, 0, 0))
+                     + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
 @pytest.mark.parametrize(("name", "make", "message"), [
-    ("a.png", sixteen, "16-bit pixels: save it with 8 bits a channel"),
-    ("a.tiff", sixteen, "16-bit pixels"),
+    ("a.png", deep_colour, "pixels of 16 bits: save it with 8 bits a channel"),
+    ("a.png", sixteen, r"pixels of 16 (or 32 )?bits: save it with 8 bits a channel"),
+    ("a.tiff", sixteen, "pixels of 16 bits"),
     ("a.tiff", lambda path: Image.new("F", (8, 8)).save(path), "pixels of floating point"),
-    ("a.tiff", lambda path: Image.new("I", (8, 8)).save(path), "32-bit pixels"),
+    ("a.tiff", lambda path: Image.new("I", (8, 8)).save(path), "pixels of 16 or 32 bits"),
     ("a.tiff", lambda path: Image.new("LAB", (8, 8)).save(path), "pixels of the mode LAB: save it with 8 bits"),
     ("a.jpg", lambda path: Image.new("CMYK", (8, 8)).save(path), r"printing inks \(CMYK\): save it .* as grey or as"),
     ("a.gif", lambda path: Image.new("L", (8, 8)).save(path, save_all=True, append_images=[Image.new("L", (8, 8), 9)]),

@@ -19,8 +19,9 @@ from ..rules import Rules
 
 GREY, COLOUR = ("1", "L", "LA", "La"), ("RGB", "RGBA", "RGBa", "RGBX")
 PALETTE = ("P", "PA")
-REFUSED = {"CMYK": "colours of printing inks (CMYK)", "I": "32-bit pixels", "F": "pixels of floating point",
-           "I;16": "16-bit pixels", "I;16L": "16-bit pixels", "I;16B": "16-bit pixels", "I;16N": "16-bit pixels"}
+DEEP = "pixels of 16 bits"
+REFUSED = {"CMYK": "colours of printing inks (CMYK)", "I": "pixels of 16 or 32 bits", "F": "pixels of floating point",
+           "I;16": DEEP, "I;16L": DEEP, "I;16B": DEEP, "I;16N": DEEP}
 PIXELS = 89_478_485                               # of the largest picture; Pillow warns of larger ones
 MEMORY = 1 << 30                                  # bytes of the resized pictures of a folder that are kept in memory
 SMALLEST = 4                                      # a side of a picture must have a fourth of the pixels of the rules
@@ -164,8 +165,9 @@ def _check(path, picture):
                         "or remove it")
     if 0 in picture.size:
         raise DataError(f"{path}: the picture has no pixels: remove it")
-    if picture.mode in REFUSED or picture.mode not in (*GREY, *COLOUR, *PALETTE):
-        what = REFUSED.get(picture.mode, f"pixels of the mode {picture.mode}")
+    deep = any(";16" in str(tile[3]) for tile in getattr(picture, "tile", ()) if len(tile) > 3)
+    if deep or picture.mode in REFUSED or picture.mode not in (*GREY, *COLOUR, *PALETTE):
+        what = REFUSED.get(picture.mode, DEEP if deep else f"pixels of the mode {picture.mode}")
         raise DataError(f"{path}: {what}: save it with 8 bits a channel, as grey or as red, green and blue")
     with _decoding(path):
         frames = getattr(picture, "n_frames", 1)
