@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from .lazy import LazyImages
 from .rules import Rules
 
 Images = np.ndarray | LazyImages
+DEFAULT = Rules()                                 # it stands for the size of the images, with MNIST's mean and std
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,13 @@ class Dataset:
     class_names : tuple of str, or None
         The name of each class. None: the classes have only numbers.
     rules : Rules
-        How an image becomes the input of a network.
+        How an image becomes the input of a network. By default those of MNIST, with the size of the images; needed for
+        colour. `Rules(size, 3, mean, std)` or `.measured(train_images)` makes them.
+
+    Raises
+    ------
+    InputError
+        `class_names` or `rules` have another type, or the rules are for another size or other channels.
 
     Examples
     --------
@@ -49,7 +56,7 @@ class Dataset:
     test_images: Images | None = field(repr=False, default=None)
     test_labels: np.ndarray | None = field(repr=False, default=None)
     class_names: tuple[str, ...] | None = field(repr=False, default=None)
-    rules: Rules = field(repr=False, default=Rules())
+    rules: Rules = field(repr=False, default=DEFAULT)
 
     def __post_init__(self) -> None:
         names = self.class_names
@@ -58,6 +65,17 @@ class Dataset:
         if not isinstance(self.rules, Rules):
             raise InputError(f"Dataset: rules must be minicnn.data.Rules(...), not {self.rules!r}")
         object.__setattr__(self, "class_names", names if names is None else tuple(names))
+        images = self.train_images
+        if getattr(images, "dtype", None) != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
+            return                                # they are not used by rules, or are refused later
+        size, channels = (images.shape[1], images.shape[2]), 3 if images.ndim == 4 else 1
+        if self.rules is DEFAULT and channels == 1:
+            object.__setattr__(self, "rules", replace(DEFAULT, size=size))
+        elif (self.rules.size, self.rules.channels) != (size, channels):
+            what = "no rules are given" if self.rules is DEFAULT else f"the rules are for {self.rules}"
+            raise InputError(f"Dataset: the images have {size[0]}x{size[1]} pixels in "
+                             f"{'colour' if channels == 3 else 'grey'}, but {what}: give "
+                             f"Rules({size}, {channels}, mean, std)")
 
 
 @dataclass(frozen=True)

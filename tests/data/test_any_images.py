@@ -95,6 +95,11 @@ def test_mnist_is_normalized_as_ever():
         np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))
 
 
+def test_a_dataset_of_grey_images_has_the_rules_of_mnist_for_its_size(colour):
+    grey = colour[..., 0]
+    assert Dataset("a", "b", grey, grey, grey, grey).rules == Rules((5, 6))
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda c: normalize(c), "normalize: images of shape .* are in colour: give their rules"),
     (lambda c: DataLoader(c, np.arange(23)), "DataLoader: images of shape .* are in colour: give their rules"),
@@ -104,6 +109,9 @@ def test_mnist_is_normalized_as_ever():
     (lambda c: normalize(c, (0.5, 0.5)), "but the rules are"),
     (lambda c: Dataset("a", "b", c, c, c, c, class_names="cats"), "class_names must be the names of the classes"),
     (lambda c: Dataset("a", "b", c, c, c, c, rules={}), r"rules must be minicnn.data.Rules\(...\), not {}"),
+    (lambda c: Dataset("a", "b", c, c, c, c), r"5x6 pixels in colour, but no rules are given: give Rules\(\(5, 6\)"),
+    (lambda c: Dataset("a", "b", c[..., 0], c, c, c, rules=RULES), "5x6 pixels in grey, but the rules are for 5x6 pix"),
+    (lambda c: Dataset("a", "b", c[:, :4], c, c, c, rules=RULES), "4x6 pixels in colour, but the rules are for 5x"),
     (lambda c: shift_images(c[..., :2], np.zeros((23, 2), int)), "shift_images: images"),
     (lambda c: flip_images(c, np.zeros(23)), "flips of dtype float64, expected booleans"),
     (lambda c: flip_images(c, np.zeros(22, bool)), r"flips \(22,\), expected .* and \(n,\)"),

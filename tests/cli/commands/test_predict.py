@@ -144,7 +144,7 @@ def test_many_classes_are_cut_off_and_that_is_said(run, digit):
     (["nowhere.png"], "nowhere.png: cannot be read: No such file"), (["text.png"], "text.png: this is no picture"),
     (["."], "."), (["small.png"], "small.png: the picture has only 6x28 pixels; the network needs 28x28, and a picture "
                                   "of less than 7x7 is not enlarged"),
-    (["deep.png"], "deep.png: 16-bit pixels"), (["good.png", "text.png"], "text.png: this is no picture"),
+    (["deep.png"], "deep.png: pixels of 16 "), (["good.png", "text.png"], "text.png: this is no picture"),
     (["good.png", "--weights", "nowhere"], "nowhere: there is no such file"),
     (["good.png", "--weights", "text.png"], "text.png is not a complete safetensors file"),
     (["good.png", "--weights", "names.safetensors"], "names.safetensors: it names 2 classes, but its network returns"),
