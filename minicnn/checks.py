@@ -231,6 +231,34 @@ def sides(name: str, value: Any) -> tuple[tuple[int, int], tuple[int, int]]:
     return (rows, rows), (columns, columns)
 
 
+def along(name: str, value: Any, least: int) -> tuple[int, int]:
+    """(least, value): the option of two dimensions for a value along the row. It is an integer or a tuple of one.
+
+    >>> along("stride", (2,), 1), along("padding", 2, 0)
+    ((1, 2), (0, 2))
+    """
+    one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
+    if not is_integer(one) or one < least:
+        raise InputError(f"{name} must be an integer of at least {least}, or a tuple of one, not {value!r}")
+    return least, int(one)
+
+
+def padding_along(name: str, padding: Any) -> Any:
+    """The padding of two dimensions for that along the row.
+
+    >>> padding_along("padding", ((1, 2),)), padding_along("padding", "same")
+    (((0, 0), (1, 2)), 'same')
+    """
+    if isinstance(padding, str):
+        return padding
+    if isinstance(padding, (tuple, list)) and len(padding) == 1 and isinstance(padding[0], (tuple, list)):
+        both = tuple(padding[0])
+        if len(both) != 2 or not all(is_integer(n) and n >= 0 for n in both):
+            raise InputError(f"{name} must be an integer, a tuple of one, or ((left, right),), not {padding!r}")
+        return (0, 0), both
+    return along(name, padding, 0)
+
+
 def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Return `value`. It must be one of the choices.
 

@@ -56,16 +56,25 @@ from .losses import (
 )
 from .normalization import batch_norm
 from .padding import pad
-from .pooling import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, blur_pool2d, max_pool2d, max_unpool2d
+from .pooling import (
+    adaptive_avg_pool2d,
+    adaptive_max_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    blur_pool2d,
+    max_pool1d,
+    max_pool2d,
+    max_unpool2d,
+)
 from .reductions import logsumexp, std, var
 from .resizing import interpolate, pixel_shuffle, pixel_unshuffle
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
+    "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "blur_pool2d", "conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d",
     "cross_entropy", "dropout", "elu", "flatten", "fold", "gelu", "group_norm", "hardtanh", "huber_loss",
     "instance_norm", "interpolate", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax",
-    "logsigmoid", "logsumexp", "max_pool2d", "max_unpool2d", "mse_loss", "nll_loss", "pad", "pixel_shuffle",
-    "pixel_unshuffle", "prelu", "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "std",
-    "tanh", "unfold", "var",
+    "logsigmoid", "logsumexp", "max_pool1d", "max_pool2d", "max_unpool2d", "mse_loss", "nll_loss", "pad",
+    "pixel_shuffle", "pixel_unshuffle", "prelu", "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax",
+    "softplus", "std", "tanh", "unfold", "var",
 ]

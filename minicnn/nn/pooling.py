@@ -9,25 +9,36 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
-from ..checks import boolean, pair
+from ..checks import along, boolean, padding_along, pair
 from ..functional.pooling import OutputSize, Padding, adaptive_size, check_divisor, pool_padding
 from ..tensor import Tensor
 from .module import Module, Window
 
 
+def _steps_of_maxima(layer, inputs, options, output):
+    """One step, as of any layer: reports show the maxima without their indices."""
+    return Module.steps(layer, inputs, options, output[0] if layer.return_indices else output)
+
+
 class _WindowPool(Module):
     """A pool whose windows all have one size."""
 
-    kernel_size: int | tuple[int, int]
-    stride: int | tuple[int, int]
-    padding: Padding
-    dilation: int | tuple[int, int] = 1
+    kernel_size: Any
+    stride: Any
+    padding: Any
+    dilation: Any = 1
+    size_of = staticmethod(pair)                        # (name, size, least) -> rows and columns
+
+    @staticmethod
+    def sides_of(name: str, padding: Any) -> Any:
+        """The padding as that of images."""
+        return padding
 
     def window(self, in_shape: tuple[int, ...]) -> Window:
         """The kernel with its dilation, and the stride."""
-        kernel, dilation = pair("kernel_size", self.kernel_size, 1), pair("dilation", self.dilation, 1)
+        kernel, dilation = (self.size_of(type(self).__name__, value, 1) for value in (self.kernel_size, self.dilation))
         span = dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1
-        return Window(span, pair("stride", self.stride, 1))
+        return Window(span, self.size_of(type(self).__name__, self.stride, 1))
 
     def extra_repr(self) -> str:
         padding = "" if isinstance(self, BlurPool2d) else f", padding={self.padding}"
@@ -37,9 +48,10 @@ class _WindowPool(Module):
         """Keep the sizes as they were given, once they are checked: each call would refuse what is wrong."""
         name = type(self).__name__
         stride = kernel_size if stride is None else stride
-        kernel = pair(f"{name}: kernel_size", kernel_size, 1)
-        pair(f"{name}: stride", stride, 1)
-        pool_padding(name, padding, kernel, pair(f"{name}: dilation", dilation, 1))
+        kernel = self.size_of(f"{name}: kernel_size", kernel_size, 1)
+        self.size_of(f"{name}: stride", stride, 1)
+        pool_padding(name, self.sides_of(f"{name}: padding", padding), kernel,
+                     self.size_of(f"{name}: dilation", dilation, 1))
         self.kernel_size, self.stride, self.padding, self.dilation = kernel_size, stride, padding, dilation
 
 
@@ -56,6 +68,8 @@ class MaxPool2d(_WindowPool):
     def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
                             self.return_indices)
+
+    steps = _steps_of_maxima
 
 
 class MaxUnpool2d(Module):
@@ -101,6 +115,43 @@ class AvgPool2d(_WindowPool):
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
                             self.divisor_override, dilation=self.dilation)
+
+
+class MaxPool1d(_WindowPool):
+    """`functional.max_pool1d`, of signals (N, C, L) or (C, L).
+
+    >>> MaxPool1d(2)(Tensor([[1.0, 3.0, 2.0, 0.0]]))
+    Tensor([[3., 2.]])
+    """
+
+    size_of, sides_of = staticmethod(along), staticmethod(padding_along)
+
+    def __init__(self, kernel_size: int | tuple[int], stride: int | tuple[int] | None = None, padding: Any = 0,
+                 dilation: int | tuple[int] = 1, return_indices: bool = False, ceil_mode: bool = False) -> None:
+        self._set_windows(kernel_size, stride, padding, dilation)
+        self.return_indices = boolean("MaxPool1d: return_indices", return_indices)
+        self.ceil_mode = boolean("MaxPool1d: ceil_mode", ceil_mode)
+
+    def forward(self, input: Tensor) -> Any:
+        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)
+
+    steps = _steps_of_maxima
+
+
+class AvgPool1d(_WindowPool):
+    """`functional.avg_pool1d`, of signals (N, C, L) or (C, L)."""
+
+    size_of, sides_of = staticmethod(along), staticmethod(padding_along)
+
+    def __init__(self, kernel_size: int | tuple[int], stride: int | tuple[int] | None = None, padding: Any = 0,
+                 ceil_mode: bool = False, count_include_pad: bool = True) -> None:
+        self._set_windows(kernel_size, stride, padding)
+        self.ceil_mode = boolean("AvgPool1d: ceil_mode", ceil_mode)
+        self.count_include_pad = boolean("AvgPool1d: count_include_pad", count_include_pad)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 class BlurPool2d(_WindowPool):
@@ -152,6 +203,8 @@ class AdaptiveMaxPool2d(AdaptiveAvgPool2d):
 
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool2d(input, self.output_size, self.return_indices)
+
+    steps = _steps_of_maxima
 
 
 def _largest_window(size: int, count: int) -> int:

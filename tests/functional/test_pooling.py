@@ -158,3 +158,36 @@ def test_bad_unpooling_is_named(call, message):
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(Tensor(np.ones((2, 2, 6, 6)), requires_grad=True))
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_pools_of_signals_are_those_of_images_with_one_row(single, rng):
+    x = rng.standard_normal((2, 9) if single else (3, 2, 9))
+    calls = [
+        (lambda t: F.max_pool1d(t, 3, 2, ((2, 0),), 2, True), lambda t: F.max_pool2d(t, (1, 3), (1, 2), (
+            (0, 0), (2, 0)), (1, 2), True)),
+        (lambda t: F.max_pool1d(t, (2,), return_indices=True)[0], lambda t: F.max_pool2d(t, (1, 2))),
+        (lambda t: F.avg_pool1d(t, 3, 1, 1, True, False), lambda t: F.avg_pool2d(t, (1, 3), 1, (0, 1), True, False)),
+    ]
+    for one, two in calls:
+        left, right = Tensor(x, requires_grad=True), Tensor(x[..., None, :], requires_grad=True)
+        out, image = one(left), two(right)
+        np.testing.assert_array_equal(out.data, image.data[..., 0, :])
+        cotangent = rng.standard_normal(out.shape)
+        out.backward(cotangent)
+        image.backward(cotangent[..., None, :])
+        np.testing.assert_array_equal(left.grad, right.grad[..., 0, :])
+    _, indices = F.max_pool1d(x, 3, return_indices=True)
+    np.testing.assert_array_equal(np.take_along_axis(x, indices, -1), F.max_pool1d(x, 3).data)
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda x: F.max_pool1d(x[0, 0], 2), r"max_pool1d: the input must have shape \(N, C, L\) or \(C, L\), not \(4,\)"),
+    (lambda x: F.max_pool1d(x, (2, 2)), "max_pool1d: kernel_size must be an integer of at least 1, or a tuple of one"),
+    (lambda x: F.avg_pool1d(x, 2, padding="same"), "avg_pool1d: padding must be an integer, a tuple of one, or"),
+    (lambda x: F.avg_pool1d(x, 2, padding=2), r"avg_pool1d: padding \(0, 2\) must be at most half"),
+    (lambda x: F.avg_pool1d(x, 5), r"avg_pool1d: the window spans \(1, 5\) pixels but the padded image has"),
+])
+def test_bad_signals_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.ones((1, 1, 4)))

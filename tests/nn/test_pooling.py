@@ -4,6 +4,7 @@ import pytest
 
 from minicnn import functional as F
 from minicnn import nn
+from minicnn.nn.module import Window
 from tests.reference import assert_same_function
 
 
@@ -20,7 +21,17 @@ def test_a_pool_is_the_function_of_its_name_with_its_arguments(layer, function, 
     assert_same_function(layer, function, rng.standard_normal((3, 2, 7, 8)), rng)
 
 
+@pytest.mark.parametrize(("layer", "function"), [
+    (nn.MaxPool1d(3, 2, 1, 2, False, True), lambda x: F.max_pool1d(x, 3, 2, 1, 2, True)),
+    (nn.AvgPool1d((3,), 2, 1, True, False), lambda x: F.avg_pool1d(x, 3, 2, 1, True, False)),
+], ids=lambda value: type(value).__name__)
+def test_pools_of_signals(layer, function, rng):
+    assert_same_function(layer, function, rng.standard_normal((3, 2, 9)), rng)
+    assert layer.window((3, 2, 9)) == Window((1, 5 if isinstance(layer, nn.MaxPool1d) else 3), (1, 2))
+
+
 @pytest.mark.parametrize(("module", "text"), [
+    (nn.AvgPool1d(2), "AvgPool1d(kernel_size=2, stride=2, padding=0)"),
     (nn.MaxPool2d(2), "MaxPool2d(kernel_size=2, stride=2, padding=0)"),
     (nn.AdaptiveMaxPool2d(1), "AdaptiveMaxPool2d(output_size=1)"),
 ])

@@ -7,6 +7,8 @@ import pytest
 
 from minicnn import Tensor, nn
 from minicnn import functional as F
+from minicnn.equivariance.layerwise import layer_reports
+from minicnn.nn.calls import recorded_calls
 from minicnn.nn.module import Window
 from minicnn.nn.summary import summarize
 from tests.reference import assert_same_function
@@ -78,6 +80,15 @@ def test_receptive_fields_through_layers_that_enlarge():
     assert [layer.receptive_field for layer in summarize(model, (1, 1, 8, 8))] == [3, 4, 6, 8, 8]
     assert [layer.out_shape for layer in summarize(Unpooling(), (1, 1, 6, 6))] == [(1, 3, 3), (1, 6, 6), (1, 4, 4)]
     assert [layer.receptive_field for layer in summarize(Unpooling(), (1, 1, 6, 6))] == [2, 2, 4]
+
+
+def test_reports_show_the_maxima_without_their_indices():
+    reports = layer_reports(Unpooling(), size=(12, 12))
+    assert [report.name for report in reports] == ["pool", "unpool", "conv"] and reports[0].report.lattice == (2, 2)
+    pool, x = nn.AdaptiveMaxPool2d(2, return_indices=True), np.ones((1, 1, 4, 4))
+    with recorded_calls(pool) as calls:
+        out, _ = pool(x)
+    assert calls[0].output is out
 
 
 @pytest.mark.parametrize(("module", "text"), [

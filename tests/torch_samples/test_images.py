@@ -77,6 +77,8 @@ OPERATIONS = {
     "nn.functional.pad/replicate_negative": F.pad,
     "nn.functional.pad/circular": F.pad,
     "constant_pad_nd": lambda x, pad, value=0: F.pad(x, pad, "constant", value),
+    "nn.functional.max_pool1d": F.max_pool1d,
+    "nn.functional.avg_pool1d": F.avg_pool1d,
     "nn.functional.max_pool2d": max_pool,
     "nn.functional.avg_pool2d": avg_pool,
     "nn.functional.adaptive_avg_pool2d": F.adaptive_avg_pool2d,

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import is_integer
-from ...errors import InputError
+from ...checks import along, padding_along
 from ...tensor import Tensor
 from .convolve import convolved, on_images
 from .transposed import transposed
@@ -60,31 +59,3 @@ def conv_transpose1d(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bi
                along(f"{name}: output_padding", output_padding, 0), groups, along(f"{name}: dilation", dilation, 1),
                algorithm)
     return on_images(name, 1, input, weight, bias, lambda x, w, b, needs: transposed(name, x, w, b, needs, *options))
-
-
-def along(name: str, value: Any, least: int) -> tuple[int, int]:
-    """(least, value): the option of two dimensions for a value along the row. It is an integer or a tuple of one.
-
-    >>> along("stride", (2,), 1), along("padding", 2, 0)
-    ((1, 2), (0, 2))
-    """
-    one = value[0] if isinstance(value, (tuple, list)) and len(value) == 1 else value
-    if not is_integer(one) or one < least:
-        raise InputError(f"{name} must be an integer of at least {least}, or a tuple of one, not {value!r}")
-    return least, int(one)
-
-
-def padding_along(name: str, padding: Any) -> Any:
-    """The padding of two dimensions for that along the row.
-
-    >>> padding_along("padding", ((1, 2),)), padding_along("padding", "same")
-    (((0, 0), (1, 2)), 'same')
-    """
-    if isinstance(padding, str):
-        return padding
-    if isinstance(padding, (tuple, list)) and len(padding) == 1 and isinstance(padding[0], (tuple, list)):
-        both = tuple(padding[0])
-        if len(both) != 2 or not all(is_integer(n) and n >= 0 for n in both):
-            raise InputError(f"{name} must be an integer, a tuple of one, or ((left, right),), not {padding!r}")
-        return (0, 0), both
-    return along(name, padding, 0)

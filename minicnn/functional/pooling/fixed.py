@@ -56,8 +56,13 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     >>> max_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2, return_indices=True)[1]
     array([[[2]]])
     """
-    input = as_tensor(input)
-    pool = windows_of("max_pool2d", input.data, kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pooled("max_pool2d", as_tensor(input), kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pooled(name: str, input: Tensor, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+               return_indices: bool) -> Any:
+    """`max_pool2d` under the name of the operation that calls it."""
+    pool = windows_of(name, input.data, kernel_size, stride, padding, dilation, ceil_mode)
     padded, input_shape = pool.pad(input.data, -np.inf), input.shape
     out = functools.reduce(np.maximum, (padded[view] for view in pool.slices))
     if len(pool.slices) == 1:
@@ -69,8 +74,8 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         for view, first in _first_maxima(pool, padded, out, input_shape):
             pool.add(full, view, keep(part, first))
         return (pool.crop(full),)
-    pooled = record(out, (input,), vjp)
-    if not boolean("max_pool2d: return_indices", return_indices):
+    pooled = record(out, (input,), vjp, name)
+    if not boolean(f"{name}: return_indices", return_indices):
         return pooled
     indices = np.zeros(out.shape, np.int64)
     for view, first in _first_maxima(pool, padded, out, input_shape):
@@ -109,11 +114,17 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     >>> avg_pool2d(Tensor([[[1.0, 2.0], [4.0, 3.0]]]), 2)
     Tensor([[[2.5]]])
     """
-    input = as_tensor(input)
+    return avg_pooled("avg_pool2d", as_tensor(input), kernel_size, stride, padding, ceil_mode, count_include_pad,
+                      divisor_override, dilation)
+
+
+def avg_pooled(name: str, input: Tensor, kernel_size: Any, stride: Any, padding: Any, ceil_mode: bool,
+               count_include_pad: bool, divisor_override: int | None = None, dilation: Any = 1) -> Tensor:
+    """`avg_pool2d` under the name of the operation that calls it."""
     x = input.data
-    pool = windows_of("avg_pool2d", x, kernel_size, stride, padding, dilation, ceil_mode)
-    counted = np.ones(pool.declared if boolean("avg_pool2d: count_include_pad", count_include_pad) else x.shape[-2:])
-    divisor = check_divisor("avg_pool2d", divisor_override) or pool.total(pool.pad(counted, 0))     # (OH, OW)
+    pool = windows_of(name, x, kernel_size, stride, padding, dilation, ceil_mode)
+    counted = np.ones(pool.declared if boolean(f"{name}: count_include_pad", count_include_pad) else x.shape[-2:])
+    divisor = check_divisor(name, divisor_override) or pool.total(pool.pad(counted, 0))     # (OH, OW)
     padded = pool.pad(x, 0)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         total = pool.total(padded)
@@ -130,4 +141,4 @@ def avg_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
         for view in pool.slices:
             pool.add(full, view, scaled)
         return (pool.crop(full),)
-    return record(out, (input,), vjp)
+    return record(out, (input,), vjp, name)

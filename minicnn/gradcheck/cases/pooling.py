@@ -26,6 +26,8 @@ def pools(rng: np.random.Generator) -> Iterator[tuple]:
     yield "avg_pool2d", "divisor_override", lambda x: F.avg_pool2d(x, 2, divisor_override=3), (shape,), LINEAR
     yield ("avg_pool2d", "dilation, padding of four sizes, not counted",
            lambda x: F.avg_pool2d(x, (3, 2), 1, four, False, False, dilation=(1, 2)), (shape,), LINEAR)
+    yield "max_pool1d", "", lambda x: F.max_pool1d(x, 3, 2, 1), ((2, 2, 7),), SMOOTH
+    yield "avg_pool1d", "", lambda x: F.avg_pool1d(x, 3, 2, 1), ((2, 7),), LINEAR
     places = np.array([[0, 2, 7], [9, 11, 4]])[rng.permutation(2)].reshape(1, 2, 3)
     yield "max_unpool2d", "", lambda x: F.max_unpool2d(x, places, (2, 1), output_size=(4, 3)), ((1, 2, 3),), LINEAR
     yield "max_unpool2d", "an index twice", lambda x: F.max_unpool2d(x, places % 4, 2), ((1, 2, 3),), LINEAR

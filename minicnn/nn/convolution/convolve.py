@@ -8,11 +8,10 @@ import numpy as np
 
 from ... import functional as F
 from ...autograd import no_grad
-from ...checks import integer, one_of, pair
+from ...checks import along, integer, one_of, padding_along, pair
 from ...conv import Geometry
 from ...conv.geometry import PADDING_MODES, Padding, parse_padding
 from ...errors import InputError
-from ...functional.convolution.one_dimensional import along, padding_along
 from ...tensor import Tensor
 from ..activations import ReLU
 from ..module import Module

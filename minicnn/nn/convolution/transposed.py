@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 
 from ... import functional as F
-from ...checks import integer, one_of, pair, sides
+from ...checks import along, integer, one_of, padding_along, pair, sides
 from ...conv import Geometry
 from ...errors import InputError
-from ...functional.convolution.one_dimensional import along, padding_along
 from ...functional.convolution.transposed import transposed_geometry
 from ...tensor import Tensor
 from ..module import Module, Window
