@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputTypeError
-from ..notebook import shell
 
 FIRST, EVERY = 1.0, 20.0        # seconds before the first line of `Lines`, and between two lines after that
 MEASURED, PART = 2.0, 0.02      # a time left is shown after so many seconds and such a part of the work
@@ -167,6 +166,8 @@ def on_stderr(title: str, quiet: bool = False) -> Iterator[Progress]:
     >>> with on_stderr("digits", quiet=True) as progress:
     ...     progress.update(1, 10)
     """
+    from ..notebook import shell  # imports NumPy, which takes a while: Ctrl-C must end it well
+
     if quiet:
         yield SILENT
     elif shell() is not None:

@@ -195,7 +195,7 @@ class Shell:
 @pytest.fixture
 def kernel(monkeypatch):
     found = Shell()
-    monkeypatch.setattr("minicnn.progress.shell", lambda: found)
+    monkeypatch.setattr("minicnn.notebook.shell", lambda: found)
     monkeypatch.setattr("minicnn.progress.cell.shell", lambda: found)
     return found
 
