@@ -147,14 +147,19 @@ def _given(folder, rules, names, path):
 
 
 def _known_data(arguments, trained_on, path):
-    """The data that the options name. Without these options: the network's training data, if possible full MNIST."""
+    """The data that the options name. Without --dataset: the network's training data, if possible full MNIST."""
     from ..checkpoint import CheckpointError
-    from ..data import DATASETS, load
-    asked = arguments.data or arguments.dataset != "auto"
-    if not asked and trained_on is not None and (not isinstance(trained_on, str) or trained_on not in DATASETS):
+    from ..data import DATASETS, holds_arrays, load
+    name, place = arguments.dataset, arguments.data
+    known = isinstance(trained_on, str) and trained_on in DATASETS
+    if name == "auto" and place is None and trained_on is not None and not known:
         raise CheckpointError(f"{path}: it was trained on {repr(trained_on)[:80]}, which minicnn cannot load. Name "
                               "the test data by --dataset, --data or --data-dir")
-    return load(arguments.dataset if asked or trained_on in (None, "mnist") else trained_on, arguments.data)
+    if name == "auto" and known and trained_on not in ("mnist", "mnist5k"):
+        name = trained_on if place is None or not holds_arrays(place) else name
+    elif name == "auto" and place is None and trained_on == "mnist5k":
+        name = trained_on
+    return load(name, place)
 
 
 def _seen(trained_on, dataset):

@@ -81,7 +81,10 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     _check(dataset, data_dir, DATASETS)
     if dataset == "mnist5k":
         return embedded.load_embedded()
-    if dataset == "auto" and data_dir is not None and holds_arrays(data_dir):
+    if data_dir is not None and holds_arrays(data_dir):
+        if dataset != "auto":
+            raise InputError(f"{data_dir} holds arrays of NumPy, not the files of {dataset}: leave out the name of the "
+                             "dataset, or name another directory")
         return load_arrays(data_dir)
     if dataset in GIVEN or dataset == "cifar10":
         return _load_given(dataset, data_dir)

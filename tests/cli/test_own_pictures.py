@@ -12,6 +12,7 @@ from PIL import Image
 from minicnn.checkpoint import load, save
 from minicnn.data import Rules
 from minicnn.models import LeNet
+from tests.data.idx_files import idx_bytes
 from tests.data.pictures import make_folder, pixels_of
 from tests.data.pictures import save as save_picture
 
@@ -251,3 +252,18 @@ def test_files_that_the_user_has_not(run, folder):
         run, "eval", "--dataset", "cifar10", "--data", ".")
     status, out, _ = run("data", "--dataset", "emnist-letters", "--data", ".")
     assert status == 1 and out.count("missing") == 4 and "nist.gov" in out
+
+
+def test_a_run_on_official_files_is_measured_on_its_own_dataset(run, folder, monkeypatch):
+    monkeypatch.setattr("minicnn.data.names.VALIDATION", 4)
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 24), ("test", 6)):
+        for kind, shape in (("images-idx3", (count, 28, 28)), ("labels-idx1", (count,))):
+            array = rng.integers(0, 10, shape, dtype=np.uint8)
+            (folder / f"emnist-digits-{part}-{kind}-ubyte").write_bytes(idx_bytes(array))
+    status, out, err = run("train", "--dataset", "emnist-digits", "--data", ".", "--model", "mlp", "--epochs", "1",
+                           "--out", "run", "--json")
+    assert status == 0 and json.loads(out)["images"] == [20, 4, 6], err
+    found = json.loads(run("eval", "run", "--data", ".", "--json")[1])
+    assert found["dataset"] == "emnist-digits" and found["images"] == 6 and found["class_names"] == list("0123456789")
+    assert run("train", "--resume", "run", "--data", ".", "--quiet")[0] == 0

@@ -155,6 +155,14 @@ def test_broken_npy_files(tmp_path, images, content):
         load_arrays(tmp_path)
 
 
+def test_arrays_are_no_named_dataset(tmp_path, images):
+    path = keras(tmp_path / "mine.npz", images)
+    with pytest.raises(InputError, match="mine.npz holds arrays of NumPy, not the files of kmnist: leave out the name"):
+        load("kmnist", path)
+    with pytest.raises(DataError, match="nowhere.npz: cannot be read: No such file"):
+        load("auto", tmp_path / "nowhere.npz")
+
+
 def test_no_such_file(tmp_path):
     with pytest.raises(DataError, match="a.npz: cannot be read: No such file"):
         load_arrays(tmp_path / "a.npz")

@@ -162,7 +162,12 @@ def test_small_pictures_of_another_folder_are_refused_too(tmp_path):
         load_pictures(make_folder(tmp_path / "b", size=(9, 9)), first.rules, first.class_names, progress=SILENT)
 
 
-def test_no_such_folder(tmp_path):
+def test_no_such_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_folder(tmp_path / "pets")
+    assert load("~/pets").name == "pets"
+    with pytest.raises(TypeError, match="the path of a file is needed, not a NoneType"):
+        load(None)
     with pytest.raises(FileError, match=r"nowhere: cannot be read: No such file.* one folder for each class"):
         load(tmp_path / "nowhere")
 

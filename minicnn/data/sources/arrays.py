@@ -28,14 +28,14 @@ RATIO = 1032                                      # zlib's technical details: on
 
 
 def holds_arrays(path: str | Path) -> bool:
-    """Whether a path is an .npz file, or a directory with .npy files of a known name.
+    """Whether a path ends in .npz, or is a directory with .npy files of a known name.
 
     >>> holds_arrays("digits.npz"), holds_arrays("digits")
-    (False, False)
+    (True, False)
     """
-    path = as_path(path)
-    if path.suffix.lower() == ".npz":
-        return path.is_file()
+    path = Path(os.path.expanduser(as_path(path)))
+    if path.suffix.lower() == ".npz" and not path.is_dir():
+        return True
     return any(os.path.isfile(path / f"{one}.npy") for pairs in NAMES["train"] for one in pairs)
 
 
@@ -78,7 +78,7 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     ...     load_arrays(folder + "/made.npz").train_images.shape
     (8, 5, 6)
     """
-    path = as_path(path)
+    path = Path(os.path.expanduser(as_path(path)))
     rng = np.random.default_rng(integer("load_arrays: seed", seed, 0))
     arrays = _read_npz(path) if path.suffix.lower() == ".npz" else _map_npy(path)
     parts: dict[str, Any] = {}

@@ -93,7 +93,7 @@ def load_folder(folder: str | Path, *, image_size: int | tuple[int, int] | None 
     >>> data.class_names, data.train_images.shape, data.val_labels.tolist()
     (('dark', 'light'), (8, 8, 8), [0, 1])
     """
-    folder = as_path(folder)
+    folder = Path(os.path.expanduser(as_path(folder)))
     if rules is None:
         image_size = None if image_size is None else pair("load_folder: image_size", image_size, 1)
         colour = None if colour is None else boolean("load_folder: colour", colour)
@@ -137,7 +137,7 @@ def load_pictures(folder: str | Path, rules: Rules, class_names: Sequence[str], 
     DataError
         As by `load_folder`.
     """
-    folder = as_path(folder)
+    folder = Path(os.path.expanduser(as_path(folder)))
     inside = _parts(folder)
     if inside:
         folder = inside.get("test") or inside.get("val") or inside["train"]
