@@ -268,12 +268,12 @@ def _check_optimizer(saved, settings, model, batches):
     meta, (own, averaged) = saved.meta, separate_states(saved.optimizer)
     found, expected = make_optimizer(settings, model), make_optimizer(settings, model)
     schedule, planned = (make_schedule(settings, one, batches) for one in (found, expected))
-    follows = isinstance(schedule, ReduceLROnPlateau)
+    follows, steps = isinstance(schedule, ReduceLROnPlateau), batches * meta["epoch"] + meta["batch"]
     try:
         found.load_state_dict(own)
         schedule.load_state_dict(meta["schedule"])
         if not follows:
-            planned.go_to(batches * meta["epoch"] + meta["batch"])
+            planned.go_to(steps)
         if (average := make_average(settings, model)) is not None:
             average.load_state_dict(averaged)
         elif averaged:
@@ -288,6 +288,9 @@ def _check_optimizer(saved, settings, model, batches):
     if changed or not _is_number(own["lr"]):
         raise CheckpointError(f"{_file(saved)}: its optimiser has another {', '.join(changed) or 'lr'} than its "
                               "settings")
+    for name, array in averaged.items():
+        if not np.isfinite(array).all() or name == "n_averaged" and array != steps:
+            raise CheckpointError(f"{_file(saved)}: the average of the weights is damaged at {name}")
     for i, state in enumerate(found.state):
         for name, value in state.items():
             if not (is_integer(value) if name == "step" else isinstance(value, np.ndarray) and np.isfinite(value).all()

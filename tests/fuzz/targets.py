@@ -21,12 +21,13 @@ from minicnn.checkpoint import CheckpointError, tensor_file
 from minicnn.cli.user_code import load_object
 from minicnn.conv import speeds
 from minicnn.conv.runtime.kernel_cache import _SealedFiles
-from minicnn.data import DataError, Rules, load_arrays, read_idx, read_images, read_labels, read_picture
+from minicnn.data import DataError, Dataset, Rules, load_arrays, read_idx, read_images, read_labels, read_picture
 from minicnn.data.embedded import read_embedded
 from minicnn.data.sources import cifar
 from minicnn.data.unpack import BrokenStreamError, Content
 from minicnn.errors import InputError
 from minicnn.models import MLP
+from minicnn.training import Settings, fit
 from minicnn.training.resume import check_resume
 from tests.fuzz.mutate import mutated_bytes, mutated_json, packed
 
@@ -186,7 +187,8 @@ class Run(Target):
             elif change == 3:
                 arrays[name] = random.choice((array.reshape(-1)[:1], array[None], np.zeros(0, array.dtype)))
             else:
-                arrays[name] = np.full_like(array, random.choice((np.nan, np.inf, 3.4e38)))
+                number = random.choice((np.nan, np.inf, 3.4e38))
+                arrays[name] = np.full_like(array, number if array.dtype.kind == "f" else -1)
         if random.random() < 0.9:
             ours = mutated_json(random, ours)
         path = self.folder / "made"
@@ -198,6 +200,22 @@ class Run(Target):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             check_resume(saved, self.model, "MLP", self.data, None)
+
+
+class OtherRun(Run):
+    """The same, of a run with another optimiser, a warm-up and an average of the weights."""
+
+    corpus = "run"
+
+    def start(self):
+        super().start()
+        images, labels = self.data.train_images, self.data.train_labels
+        fit(self.model, Dataset("tiny", "made", images, labels, images, labels), Settings(
+            epochs=2, batch_size=4, optimizer="sgd", schedule="cosine", warmup=0.5, ema=0.9, clip=1),
+            out=self.folder / "other", extra_meta={"model": "MLP"})
+        self.best.write_bytes((self.folder / "other" / "best.safetensors").read_bytes())
+        self.arrays, self.texts = tensor_file.read(self.folder / "other" / "last.safetensors")
+        self.ours = json.loads(self.texts["minicnn"])
 
 
 class Speeds(Target):
@@ -320,5 +338,5 @@ class Users(Target):
             load_object(str(self.folder / text) if text.startswith("input") else text)
 
 
-TARGETS = {target.__name__.lower(): target for target in (Idx, Gzip, Tensors, Flips, Run, Speeds, Kernel, Npz, Arrays,
-                                                          Cifar, Pictures, Users)}
+TARGETS = {target.__name__.lower(): target for target in (Idx, Gzip, Tensors, Flips, Run, OtherRun, Speeds, Kernel, Npz,
+                                                          Arrays, Cifar, Pictures, Users)}

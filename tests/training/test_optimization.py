@@ -175,6 +175,8 @@ def test_settings_that_are_refused(given, message):
 @pytest.mark.parametrize(("changes", "damage", "message"), [
     ({"ema": 0.9}, lambda o: o.pop("ema.module.1.weight"), "the state does not fit AveragedModel: missing"),
     ({"ema": 0.9}, lambda o: o.pop("ema.n_averaged"), "missing: n_averaged"),
+    ({"ema": 0.9}, lambda o: o["ema.module.1.bias"].fill(np.nan), "the weights is damaged at module.1.bias"),
+    ({"ema": 0.9}, lambda o: o["ema.n_averaged"].fill(3), "the average of the weights is damaged at n_averaged"),
     ({}, lambda o: o.update({"ema.module.1.bias": np.ones(3)}), "does not fit: it has an average of the weights"),
     ({"optimizer": "sgd", "momentum": 0.5}, lambda o: o.update(momentum=0.6), "has another momentum than its settings"),
     ({"optimizer": "sgd"}, lambda o: o["0.momentum_buffer"].fill(np.inf), "optimiser is damaged at parameter 0"),
