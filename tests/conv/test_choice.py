@@ -172,13 +172,17 @@ def test_before_relu_keeps_dtype_and_memory_order(rng):
     (((1, 3, 5, 5), (2, 4, 3, 3)), r"the weight must have shape \(2, 3, kH, kW\), not \(2, 4, 3, 3\)"),
     (((1, 4, 5, 5), (3, 2, 3, 3), 1, 0, 1, 2), "groups=2 must divide"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 0), "stride must be an integer or a pair of integers of at least 1, not 0"),
-    (((1, 3, 5, 5), (2, 3, 3, 3), 1, -1), "padding must be an integer or a pair of integers of at least 0, not -1"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, -1), r"padding must be an integer or a pair of .*, or \(\(top, .*, not -1"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, ((1, 1), (0, -1))), r"padding must be .*, not \(\(1, 1\), \(0, -1\)\)"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, ((1, 1), (0, True))), r"padding must be .*, not \(\(1, 1\), \(0, True\)\)"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, ((1, 1), 0)), r"padding must be .*, not \(\(1, 1\), 0\)"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 2, "same"), "padding='same' needs stride 1"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, "full"), "not 'full'"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1.5), "dilation must be an integer"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 0), "groups must be an integer of at least 1, not 0"),
-    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, "reflect"), "padding_mode must be 'zeros' or 'circular', not 'reflect'"),
-    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 6, 1, 1, "circular"), "would wrap around the 5 x 5 image more than once"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, "mirror"), "padding_mode must be one of 'zeros', 'circular', 'refl"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 6, 1, 1, "circular"), "would repeat the 5 x 5 image more than once: .* at most 5"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 5, 1, 1, "reflect"), "would repeat the 5 x 5 image more than once: .* at most 4"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, "zeros", "int64"), "computes in float32 or float64, not int64"),
     (((0, 3, 5, 5), (2, 3, 3, 3)), "needs at least one image"),
     ((5, (2, 3, 3, 3)), r"the input must have shape \(N, C, H, W\), not 5"),
@@ -187,11 +191,18 @@ def test_before_relu_keeps_dtype_and_memory_order(rng):
     (((1, 3, 5, 5), (2, 3, 3, 3), {}), "stride must be an integer or a pair of integers of at least 1, not {}"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, True), "groups must be an integer of at least 1, not True"),
     (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, [1]), r"groups must be an integer of at least 1, not \(1,\)"),
-    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, ["zeros"]), r"must be 'zeros' or 'circular', not \['zeros'\]"),
+    (((1, 3, 5, 5), (2, 3, 3, 3), 1, 0, 1, 1, ["zeros"]), r"must be one of .*, not \['zeros'\]"),
 ])
 def test_bad_geometry(arguments, message):
     with pytest.raises(ValueError, match=message):
         Geometry.of(*arguments)
+
+
+def test_a_geometry_in_the_cache_lets_no_boolean_pass():
+    shapes = (1, 3, 5, 5), (2, 3, 3, 3)
+    assert Geometry.of(*shapes, padding=((1, 0), (1, 1))).out_size == (4, 5)
+    with pytest.raises(ValueError, match="padding must be"):
+        Geometry.of(*shapes, padding=((True, 0), (1, 1)))
 
 
 def test_bad_operands():
