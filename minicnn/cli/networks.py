@@ -103,7 +103,13 @@ def make_network(described: dict[str, Any], rng: np.random.Generator | None = No
         raise CheckpointError(f"{where}: its model is {repr(name)[:80]}; minicnn knows {', '.join(MODELS)}. Name "
                               "a network of yours by minicnn eval --model FILE.py:NAME. Or make it in Python, load the "
                               "weights with load_state_dict, and use minicnn.training.evaluate")
-    return built(load_object(_found(name, described.get("model_file"), where)), name, rng, sizes, instance)
+    place = _found(name, described.get("model_file"), where)
+    try:
+        return built(load_object(place), name, rng, sizes, instance)
+    except InputError as error:
+        if not where:
+            raise
+        raise InputError(f"{where}: its network is {name}, but it cannot be made now: {error}") from error
 
 
 def trained_network(saved: Checkpoint, name: str | None = None) -> tuple[str, Module]:
@@ -167,7 +173,7 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
     with user_errors(name):
         made = made_for(value, rng=rng, **sizes)
     if not isinstance(made, Module):
-        raise InputError(f"{name} returned a {_kind(type(made))}, not a minicnn.nn.Module")
+        raise InputError(f"{name} returned an object of type {_kind(type(made))}, not a minicnn.nn.Module")
     return made
 
 

@@ -116,8 +116,9 @@ def test_a_checkpoint_finds_the_file_of_its_network_or_says_what_is_missing(run,
     assert json.loads(run("eval", "../run", "--json")[1])["error"] == error
     os.rename("mine.py", "other.py")
     for command in (["eval", "../run"], ["train", "--resume", "../run"], ["info", "../run"]):
-        assert (f"its network is mine.py:Net, but there is no file {folder}/mine.py: put the file back" in
-                refused(*command))
+        line = refused(*command)
+        assert f"its network is mine.py:Net, but there is no file {folder}/mine.py: put the file back" in line
+        assert line.count("mine.py:Net") == 1
     assert json.loads(run("eval", "../run", "--model", "other.py:Net", "--json")[1])["error"] == error
 
 
@@ -156,7 +157,7 @@ def test_a_run_goes_on_without_sizes_in_its_checkpoint(left, run):
     ("Raises", r"Conv2d: out_channels must be an integer of at least 1, not 'two' \(in mine.py, line 7\)$"),
     ("Plain", r"mine.py:Plain is a class \(user_mine.Plain\); name a subclass of minicnn.nn.Module, or a function"),
     ("number", r"mine.py:number is of type int; name a subclass"),
-    ("nothing", r"mine.py:nothing returned a NoneType, not a minicnn.nn.Module$"),
+    ("nothing", r"mine.py:nothing returned an object of type NoneType, not a minicnn.nn.Module$"),
     ("net", r"mine.py:net is a network that exists already, so that --seed could not draw its weights: name its class"),
     ("nowhere", r"mine.py has no nowhere; it has Net, "),
 ])
@@ -208,7 +209,7 @@ def test_info_of_own_networks_and_of_runs(run, refused):
 def test_verify_makes_the_network(run, refused):
     status, out, _ = run("verify", "mine.py:filters", "--channels", "2", "--size", "8,8", "--json")
     assert status == 0 and json.loads(out)["verdict"] == "a convolution"
-    assert "mine.py:nothing returned a NoneType, not a minicnn.nn.Module" in refused("verify", "mine.py:nothing")
+    assert "mine.py:nothing returned an object of type NoneType, not a" in refused("verify", "mine.py:nothing")
 
 
 def test_what_makes_a_network_and_what_is_an_operator():
@@ -247,6 +248,24 @@ def test_sizes_in_a_checkpoint_that_are_damaged(options, refused):
     save("a.safetensors", {"weight": np.ones(3)}, meta={"model": "lenet", "model_options": options})
     for command in ("eval", "info"):
         assert "a.safetensors: its metadata are damaged: the sizes of its network" in refused(command, "a.safetensors")
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("def other():\n    pass\n", "mine.py has no Net; it has other"),
+    ("1 / 0\n", "mine.py does not run: ZeroDivisionError"),
+    ("def Net():\n    return 3\n", "mine.py:Net returned an object of type int, not a minicnn.nn.Module"),
+    ("from minicnn.nn import Linear\ndef Net():\n    return Linear(2, 1)\n", "is of another model than this Linear")])
+def test_a_file_that_was_changed_after_the_training(text, message, run, refused):
+    assert run(*TRAIN, "--model", "mine.py:Net", "--out", "run")[0] == 0
+    Path("mine.py").write_text(text)
+    line = refused("eval", "run")
+    assert "run/best.safetensors" in line and message in line
+
+
+def test_a_module_that_is_gone(refused):
+    save("a.safetensors", {"weight": np.ones(3)}, meta={"model": "no_such_package.nets:Net"})
+    assert ("a.safetensors: its network is no_such_package.nets:Net, but it cannot be made now: the module "
+            "no_such_package.nets cannot be imported: ModuleNotFoundError") in refused("eval", "a.safetensors")
 
 
 @pytest.mark.parametrize("file", [None, 3, "gone.py"])

@@ -166,7 +166,7 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:leaves"], "raised SystemExit"), (["mine.py:leaves"], "(in mine.py, line 20)"),
     (["mine.py:make_network"], "mine.py:make_network takes no image: each of its arguments has a default value"),
     (["minicnn.models:lenet"], "write net = lenet() into a file, and name that operator: my_file.py:net"),
-    (["mine.py:make_nothing"], "mine.py:make_nothing returned a NoneType, not a minicnn.nn.Module"),
+    (["mine.py:make_nothing"], "mine.py:make_nothing returned an object of type NoneType, not a minicnn.nn.Module"),
     (["mine.py:any_number"], "error: the operator raised ValueError"),
     (["mine.py:network", "--channels", "2"], "error: the operator raised InputError"),
     (["mine.py:nothing"], "has no nothing; it has sharpen"), (["mine.py:number"], "is not an operator but of type int"),
