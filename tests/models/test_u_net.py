@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor, optim
+from minicnn import Tensor, no_grad, optim
 from minicnn import functional as F
 from minicnn.data import load, normalize
 from minicnn.models import UNet, double_convolution, unet
+from minicnn.nn.summary import summarize
 
 
 def test_the_unet_has_three_levels():
@@ -38,6 +39,16 @@ def test_one_level_is_a_chain_of_convolutions(rng):
     np.testing.assert_allclose(model(x).data, model.last(model.encoder[0](x)).data, rtol=1e-12)
     layers = double_convolution(2, 4, dtype=np.float64, rng=rng)
     assert [type(layer).__name__ for layer in layers] == 2 * ["Conv2d", "BatchNorm2d", "ReLU"]
+
+
+def test_the_receptive_field_of_the_summary_is_what_nan_reaches():
+    model = UNet(1, 1, (2, 2, 2), algorithm="im2col", rng=np.random.default_rng(0)).eval()
+    field = summarize(model, (1, 1, 96, 96))[-1].receptive_field
+    images = np.zeros((96, 1, 96, 96), np.float32)
+    images[np.arange(96), 0, np.arange(96)] = np.nan            # image i has NaN in row i
+    with no_grad(), np.errstate(invalid="ignore"):
+        reached = np.isnan(model(Tensor(images)).data[:, 0, 40:52, 40])
+    assert reached.sum(0).max() == field == 44
 
 
 def test_no_pictures():
