@@ -81,8 +81,8 @@ def _print(result):
     percent = lambda value: "" if value is None else f"{value:.2%}"
     rows = []
     for one in result["runs"]:
-        settings = ", ".join(f"{name} {_shown(one['settings'][name])}" for name in result["differ"]
-                             if name != "epochs")
+        settings = ", ".join(f"{name} {_shown(value)}" for name in result["differ"] if name != "epochs"
+                             and (value := one["settings"][name]) not in (None, (), []))
         planned = "" if one["complete"] else f" of {one['settings']['epochs']}"
         rows.append([one["run"], one["model"], one["dataset"], settings, f"{one['epochs']}{planned}",
                      str(one["best_epoch"] or ""), percent(one["val_error"]), percent(one["test_error"]),
@@ -94,8 +94,8 @@ def _print(result):
 
 def _shown(value):
     if isinstance(value, (tuple, list)):
-        return "+".join(map(str, value)) or "none"
-    return f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+        return "+".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @plain_style
