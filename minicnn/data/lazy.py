@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import InputError
 
-BLOCK = 1 << 24                                   # bytes of the images that are looked at together
+BLOCK = 1 << 22                                   # bytes of the images that are looked at together
 
 
 class LazyImages:
@@ -93,7 +93,7 @@ def in_memory(images: Any) -> bool:
 
 
 def blocks(images: Any) -> Iterator[np.ndarray]:
-    """The images as arrays of at most about 16 MB, one after the other."""
+    """The images as arrays of at most about 4 MB, one after the other."""
     count = max(1, BLOCK // max(1, int(np.prod(images.shape[1:])) * images.dtype.itemsize))
     for start in range(0, len(images), count):
         yield np.asarray(images[start:start + count])

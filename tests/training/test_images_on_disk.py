@@ -2,17 +2,19 @@
 
 import dataclasses
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from minicnn import nn
-from minicnn.data import Dataset, Rules
+from minicnn.data import DataLoader, Dataset, Rules, load_arrays
 from minicnn.data.lazy import LazyPart
 from minicnn.errors import InputError
 from minicnn.models import MLP
 from minicnn.progress import Progress
 from minicnn.training import Settings, data_checksum, evaluate, fit
+from minicnn.training.start import check_model_on_data
 
 SETTINGS = Settings(epochs=2, batch_size=8, max_shift=1, augment=("flip", "rotate", "crop"), lr=0.01)
 
@@ -53,6 +55,28 @@ def test_the_same_weights_from_disk_and_from_memory(data, tmp_path):
         np.testing.assert_array_equal(array, states[2][name])
     found = [evaluate(network(), one.val_images, one.val_labels, rules=one.rules) for one in (data, mapped)]
     np.testing.assert_array_equal(found[0].probabilities, found[1].probabilities)
+
+
+def test_memory_does_not_grow_with_the_images(tmp_path):
+    """92 MB of images, in a file with holes, so that the disk keeps nearly nothing of them."""
+    count = 30_000
+    np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (count, 32, 32, 3))
+    np.save(tmp_path / "labels.npy", np.arange(count) % 3)
+    tracemalloc.start()
+    try:
+        data = load_arrays(tmp_path)
+        data_checksum(data)
+        small = dataclasses.replace(data, val_images=data.val_images[:50], val_labels=data.val_labels[:50])
+        model = MLP(4, rng=np.random.default_rng(0), in_channels=3, num_classes=3, image_size=32)
+        check_model_on_data(model, small, DataLoader(data.train_images, data.train_labels, rules=data.rules))
+        for number, _ in enumerate(DataLoader(data.train_images, data.train_labels, shuffle=True, augment=("crop",),
+                                              rules=data.rules, rng=np.random.default_rng(0))):
+            if number == 3:
+                break
+        evaluate(model, small.val_images, small.val_labels, rules=data.rules)
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_stop_ends_the_thread(data, tmp_path):
