@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -103,18 +103,21 @@ def one_ahead(make: Any, numbers: range) -> Generator[Any]:
     """make(number) for each number, in order. A thread makes the next one while the caller uses the present one.
 
     An exception of `make` is raised where its result would come. The thread ends with the loop, or when
-    the generator is closed.
+    the generator is closed. Where the system gives no thread, nothing is made ahead.
 
     >>> list(one_ahead(lambda number: number * number, range(4)))
     [0, 1, 4, 9]
     """
     pool = ThreadPoolExecutor(1, "minicnn-data")
     try:
-        waiting: Future | None = None
-        for number in numbers:
+        try:
+            waiting = pool.submit(make, numbers[0]) if numbers else None
+        except RuntimeError:                      # the system gives no thread
+            yield from map(make, numbers)
+            return
+        for number in numbers[1:]:
             following = pool.submit(make, number)
-            if waiting is not None:
-                yield waiting.result()
+            yield cast(Future, waiting).result()
             waiting = following
         if waiting is not None:
             yield waiting.result()

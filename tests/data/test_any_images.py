@@ -281,6 +281,14 @@ def test_the_results_stay_in_order():
     assert list(one_ahead(slow_first, range(5))) == list(range(5)) and list(one_ahead(slow_first, range(0))) == []
 
 
+def test_without_threads_nothing_is_made_ahead(colour, monkeypatch):
+    def refuse(thread):
+        raise RuntimeError("can't start new thread")
+    expected = list(loader(colour, **ALL))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    same_bits(expected, loader(Watched(colour), **ALL))
+
+
 def test_no_images_of_a_lazy_kind():
     with pytest.raises(InputError, match="the dataset is empty"):
         DataLoader(Watched(np.zeros((0, 5, 6), np.uint8)), np.zeros(0, int))

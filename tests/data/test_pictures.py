@@ -136,6 +136,22 @@ def test_what_is_refused(tmp_path, name, make, message):
         read_picture(path)
 
 
+@pytest.mark.parametrize("ending", ["gif", "webp", "png", "tiff"])
+def test_animations_and_pages_are_refused(tmp_path, ending):
+    path = tmp_path / f"a.{ending}"
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match=r"an animated picture or one of several pages \(3\): save one of them"):
+        read_picture(path)
+
+
+def test_the_first_picture_of_a_camera_is_taken(tmp_path):
+    first, preview = (Image.new("RGB", size, colour) for size, colour in (((8, 8), "red"), ((4, 4), "blue")))
+    first.save(tmp_path / "a.mpo", save_all=True, append_images=[preview])
+    assert facts(tmp_path / "a.mpo") == ((8, 8), True)
+    assert (read_picture(tmp_path / "a.mpo", COLOUR)[..., 0] > 200).all()
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "gif", "bmp", "webp", "tiff"])
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.9])
 def test_a_truncated_picture_is_refused(tmp_path, ending, part):
