@@ -57,5 +57,5 @@ def test_names_that_are_refused(monkeypatch):
         libraries.competitors(["textbook"])
     with pytest.raises(InputError, match=r"numpy, jax, torch are not installed: install them with `pip install numpy` "
                                          r"and `pip install jax` and `pip install torch`, or leave textbook, jax, "
-                                         r"torch out. The README says how large .* builds for CPUs"):
+                                         r"torch out. CONTRIBUTING.md says how large .* builds for CPUs"):
         libraries.competitors(["textbook", "jax", "torch"])

@@ -163,8 +163,8 @@ def competitors(names: Iterable[str], layers: bool = False, model: str = "lenet"
         are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         commands = " and ".join(f"`pip install {library.install}`" for library in missing.values())
         raise InputError(f"{', '.join(library.package for library in missing.values())} {are} not installed: install "
-                         f"{them} with {commands}, or leave {', '.join(missing)} out. The README says how large they "
-                         "are and how to get the smaller builds for CPUs")
+                         f"{them} with {commands}, or leave {', '.join(missing)} out. CONTRIBUTING.md says how "
+                         "large they are and how to get the smaller builds for CPUs")
     for name, library in chosen.items():
         variants = library.layer_variants if layers else library.variants
         result += [Competitor(label, name, variant, library.module) for variant, label in variants.items()]
