@@ -1,7 +1,7 @@
 """Operations on Tensors. Each operation is one function, with its forward pass and its vjp side by side.
 
 Names, argument order and defaults are PyTorch's. Every operation takes Tensors or arrays. Images have shape
-(N, C, H, W); conv2d and the pools also take a single image (C, H, W). A vjp captures arrays, never Tensors.
+(N, C, H, W), signals (N, C, L); convolutions and pools also take a single one (C, H, W) or (C, L). A vjp captures arrays, never Tensors.
 
 What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 
@@ -9,10 +9,12 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
    state. `softmax` and `log_softmax` have dim=-1. At NaN the derivative of hardtanh and relu6 is 1, that of elu NaN;
    PyTorch's depends on the place in the array. Targets of binary_cross_entropy get a finite gradient. Indices of max
    pools are arrays of int64. If an index of `max_unpool2d` appears twice, only the element that is kept gets the
-   gradient. Of several NaN a max pool names the first.
+   gradient. Of several NaN a max pool names the first. Padding of images may have four sizes, ((top, bottom), (left,
+   right)). `pad` takes any number of axes in every mode. `interpolate` chooses the nearest pixel by one rule, that of
+   PyTorch for images of up to 128 pixels.
 2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs; an eps of a norm that is not above 0; images without a
-   channel or a pixel, except in a batch of zero images; a loss that would broadcast input and target; sizes written as
-   `(3,)`; negative dampening, gamma or eta_min; integers in a state of floating-point weights; sets of parameters,
+   channel or a pixel, except in a batch of zero images; a loss that would broadcast input and target; sizes of images
+   written as `(3,)`; `antialias` of interpolate; negative dampening, gamma or eta_min; integers in a state of floating-point weights; sets of parameters,
    parameters that share memory, and Modules as attributes of a class; a schedule beside another one, or after the
    learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,

@@ -90,6 +90,7 @@ OPERATIONS = {
     "nn.functional.conv_transpose1d": transposed_by(F.conv_transpose1d, "auto"),
     "nn.functional.conv_transpose2d": transposed_by(F.conv_transpose2d, "auto"),
 }
+MANY = {"nn.functional.max_pool2d": 11, "nn.functional.max_pool1d": 7, "nn.functional.max_unpool2d": 5}     # every n-th
 CONVOLUTIONS = {
     "nn.functional.conv2d": lambda algorithm: by(F.conv2d, algorithm),
     "nn.functional.conv_transpose2d": lambda algorithm: transposed_by(F.conv_transpose2d, algorithm),
@@ -101,6 +102,12 @@ pytestmark = [pytest.mark.filterwarnings("ignore:Using padding='same' with even 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_samples(name):
+    assert compare_samples(name, OPERATIONS[name], MANY.get(name, 1))["compared"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MANY)
+def test_all_of_many_samples(name):
     assert compare_samples(name, OPERATIONS[name])["compared"] > 0
 
 
