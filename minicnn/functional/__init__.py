@@ -1,7 +1,8 @@
 """Operations on Tensors. Each operation is one function, with its forward pass and its vjp side by side.
 
 Names, argument order and defaults are PyTorch's. Every operation takes Tensors or arrays. Images have shape
-(N, C, H, W), signals (N, C, L); convolutions and pools also take a single one (C, H, W) or (C, L). A vjp captures arrays, never Tensors.
+(N, C, H, W), signals (N, C, L); convolutions and pools also take a single one, (C, H, W) or (C, L). A vjp captures
+arrays, never Tensors.
 
 What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 
@@ -14,9 +15,9 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
    PyTorch for images of up to 128 pixels.
 2. Refused, though PyTorch accepts it: batch_norm of 1-d inputs; an eps of a norm that is not above 0; images without a
    channel or a pixel, except in a batch of zero images; a loss that would broadcast input and target; sizes of images
-   written as `(3,)`; `antialias` of interpolate; negative dampening, gamma or eta_min; integers in a state of floating-point weights; sets of parameters,
-   parameters that share memory, and Modules as attributes of a class; a schedule beside another one, or after the
-   learning rate was changed by hand.
+   written as `(3,)`; `antialias` of interpolate; negative dampening, gamma or eta_min; integers in a state of
+   floating-point weights; sets of parameters, parameters that share memory, and Modules as attributes of a class; a
+   schedule beside another one, or after the learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
    also where PyTorch computes 0 * inf = NaN.
 4. NumPy's rules hold where a name is NumPy's. The maximum and the minimum share their gradient among ties, with an
