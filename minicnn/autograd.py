@@ -121,7 +121,8 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     """Walk the tape from `root` and return [(leaf, gradient), ...], each leaf once.
 
     Every node is visited once, after all nodes that use its output. The walk is a loop, so the depth of the graph is
-    not limited. The vjp and the arrays of a node are freed as soon as they have been used.
+    not limited. The vjp and the arrays of a node are freed as soon as they have been used. Gradients become infinite or
+    NaN without a warning of NumPy.
 
     Parameters
     ----------
@@ -136,8 +137,12 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     InputTypeError, InputError
         A vjp returned the wrong number of gradients, or one of the wrong shape or dtype.
     """
-    gradients: dict[Any, np.ndarray] = {root: cotangent}
-    leaves: dict[Any, np.ndarray] = {}
+    with np.errstate(all="ignore"):
+        return list(_gradients_of_leaves(root, cotangent).items())
+
+
+def _gradients_of_leaves(root, cotangent):
+    gradients, leaves = {root: cotangent}, {}
     for node in _topological_order(root):
         grad = gradients.pop(node)
         if not isinstance(node, Node):
@@ -150,7 +155,7 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
                 # a new array, never +=: the vjp may have returned one array for two inputs; 0-d sums are no arrays
                 gradients[parent] = np.asarray(gradients[parent] + part) if parent in gradients else part
         node.vjp, node.parents, node.inputs = None, (), ()
-    return list(leaves.items())
+    return leaves
 
 
 def sum_of_gradients(old: Any, new: np.ndarray) -> np.ndarray:
@@ -166,7 +171,8 @@ def sum_of_gradients(old: Any, new: np.ndarray) -> np.ndarray:
         if old.shape not in ((), new.shape):
             raise InputError(f"backward: the tensor of shape {new.shape} has a gradient of shape {old.shape} already; "
                              "set its grad to None, or to an array of the same shape")
-    return np.asarray(old + new)
+    with np.errstate(all="ignore"):
+        return np.asarray(old + new)
 
 
 def _topological_order(root):

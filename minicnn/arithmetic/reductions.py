@@ -84,7 +84,7 @@ def sum_over(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False, count
             out = (out if count == 1 else out / count) / scale
         elif count != 1:
             out = out / count
-    return np.asarray(out).astype(x.dtype, copy=False)
+        return np.asarray(out).astype(x.dtype, copy=False)
 
 
 def spread(grad: np.ndarray, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> np.ndarray:

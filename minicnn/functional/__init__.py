@@ -24,7 +24,7 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
    axis too. `axis=()` reduces nothing. `Tensor.var` divides by n - ddof with ddof=0, `functional.var` by n - 1. The
    sign of NaN is NaN. `np.split(x, 3)` makes 3 parts, not parts of length 3. Integers that float32 cannot hold exactly
    make a result float64. OPERATIONS.md beside this file has NumPy's and PyTorch's names of all operations.
-5. A one-cycle schedule of one step uses max_lr.
+5. A one-cycle schedule of one step uses max_lr. ReduceLROnPlateau compares a negative metric with |best| too.
 """
 
 from .activations import (

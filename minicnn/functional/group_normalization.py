@@ -241,6 +241,6 @@ def _record(rows: Standardized, tensors, scale, offset, axes, name):
             dw, db = shown(g, g * normal).sum(axes), g.sum(axes)
         dw, db = (d if lift is None else d * lift for d in (dw, db))
         return dx.reshape(x.shape).astype(x.dtype), dw.astype(weight.dtype), db.astype(bias.dtype)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore"):
         out = affine(normal, 1.0, scale, offset).astype(x.dtype, copy=False)
     return record(out, tensors, vjp, name)

@@ -42,14 +42,16 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
     if w.ndim != 2 or x.ndim < 1 or x.shape[-1] != w.shape[1]:
         raise InputError(f"linear: the input has shape {x.shape}, the weight (out_features, in_features) = {w.shape}: "
                          "the last length of the input must be in_features")
-    out = product(x, w.T, matmul)
+    with np.errstate(all="ignore"):               # sums become infinite or NaN without a warning
+        out = product(x, w.T, matmul)
     tensors: tuple[Tensor, ...] = (input, weight)
     if bias is not None:
         bias = as_tensor(bias, input.dtype)
         if bias.shape != w.shape[:1]:
             raise InputError(f"linear: the bias must have shape {w.shape[:1]}, one number for each output, not "
                              f"{bias.shape}")
-        out, tensors = out + bias.data, (input, weight, bias)
+        with np.errstate(over="ignore", invalid="ignore"):
+            out, tensors = out + bias.data, (input, weight, bias)
 
     def vjp(grad):
         count = math.prod(grad.shape[:-1])
@@ -111,5 +113,6 @@ def dropout(input: Tensor | np.ndarray, p: float = 0.5, training: bool = True, *
     kept, scale = generator("dropout: rng", rng).random(input.shape) >= p, 1 / (1 - p) if p < 1 else 1.0
 
     def scaled(values):             # a mask selects: what is dropped is 0, also if it is inf or NaN
-        return np.multiply(values, scale, out=np.zeros_like(values), where=kept)
+        with np.errstate(over="ignore"):
+            return np.multiply(values, scale, out=np.zeros_like(values), where=kept)
     return record(scaled(input.data), (input,), lambda grad: (scaled(grad),))

@@ -88,7 +88,8 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
             total, product = total * back, product * back
         return dx, (product * lift).astype(scale.dtype), total.astype(bias.dtype)
     out = affine(normal, lift, column(scale, x), column(bias.data, x))
-    return record(out.astype(x.dtype, copy=False), (input, weight, bias), vjp)
+    with np.errstate(over="ignore"):
+        return record(out.astype(x.dtype, copy=False), (input, weight, bias), vjp)
 
 
 def move_statistics(running: list[np.ndarray], mean: np.ndarray, var: np.ndarray, unit: np.ndarray | None, count: int,

@@ -125,10 +125,11 @@ def times(array: np.ndarray, factors: Sequence[Any]) -> np.ndarray:
 def affine(normal: np.ndarray, lift: float, scale: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """normal * lift * scale + bias, also where only a partial result leaves the range."""
     try:
-        with np.errstate(over="raise"):
+        with np.errstate(over="raise", invalid="ignore"):
             return normal * scale + bias if lift == 1 else quotient([normal, scale, np.asarray(lift)]) + bias
     except FloatingPointError:
-        return (quotient([normal, scale, np.asarray(lift / 4)]) + bias / 4) * 4
+        with np.errstate(over="ignore", invalid="ignore"):
+            return (quotient([normal, scale, np.asarray(lift / 4)]) + bias / 4) * 4
 
 
 def _one_and_zero(x):

@@ -32,8 +32,8 @@ class ReduceLROnPlateau(LRScheduler):
     patience, cooldown : int
         0 or more.
     threshold : float
-        How much better the metric must be than the best so far: with threshold_mode="rel" by this part of the best,
-        with "abs" by this amount.
+        How much better the metric must be than the best so far: with threshold_mode="rel" by this part of |best|,
+        with "abs" by this amount. (With "rel" PyTorch counts a negative metric that is a little worse as better.)
     threshold_mode : {"rel", "abs"}
     min_lr : float or list of float
         The least rate; a list has one for each parameter group.
@@ -115,10 +115,10 @@ class ReduceLROnPlateau(LRScheduler):
         return {**super().state_dict(), "lr": self.get_last_lr()}
 
     def _is_better(self, value):
-        sign = 1 if self.mode == "min" else -1
-        if self.threshold_mode == "rel":
-            return sign * value < sign * self.best * (1 - sign * self.threshold)
-        return sign * value < sign * self.best - self.threshold
+        better, best = (value, self.best) if self.mode == "min" else (-value, -self.best)
+        if math.isinf(best):
+            return better < best
+        return better < best - self.threshold * (abs(best) if self.threshold_mode == "rel" else 1)
 
     def _reduce(self):
         least = self.min_lr if isinstance(self.min_lr, list) else [self.min_lr] * len(self.base_lrs)

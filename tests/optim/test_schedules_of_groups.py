@@ -195,6 +195,21 @@ def test_a_group_that_is_added_later_needs_a_new_schedule():
     assert StepLR(optimizer, 1).base_lrs == [1.0, 1.0]
 
 
+@pytest.mark.parametrize(("mode", "metrics"), [
+    ("min", [-1.0, -0.95, -1.0, -1.05]), ("max", [-1.0, -1.05, -1.0, -0.95])])
+def test_a_negative_metric_that_is_not_better_by_the_threshold_is_no_improvement(mode, metrics):
+    schedule = ReduceLROnPlateau(SGD([one()]), mode, threshold=0.1, patience=10)        # PyTorch issue 47513
+    for metric in metrics:
+        schedule.step(metric)
+    assert schedule.best == -1.0 and schedule.num_bad_epochs == 3
+    schedule.step(-1.2 if mode == "min" else -0.8)
+    assert schedule.num_bad_epochs == 0
+    for metric in (np.inf, -np.inf):                            # the first step is better than an infinite best
+        fresh = ReduceLROnPlateau(SGD([one()]), mode, threshold=1.0)
+        fresh.step(metric)
+        assert fresh.num_bad_epochs == ((metric > 0) == (mode == "min"))
+
+
 def test_a_metric_may_be_an_array_or_a_tensor():
     schedule = ReduceLROnPlateau(SGD([one()]))
     for metric in (np.float32(3), np.array([2.5]), Tensor([[2.0]]), 1):

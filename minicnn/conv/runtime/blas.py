@@ -106,9 +106,12 @@ def parallel_products(jobs: int, work: Callable[[int], None]) -> None:
     >>> sorted(found)
     [0, 1, 2]
     """
+    errors: Any = np.geterr()                     # which NumPy keeps for each thread
+
     def some(start: int, stop: int) -> None:
-        for job in range(start, stop):
-            work(job)
+        with np.errstate(**errors):
+            for job in range(start, stop):
+                work(job)
     one_thread(threads.parallel_for, jobs, some)
 
 

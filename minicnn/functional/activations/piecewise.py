@@ -34,7 +34,8 @@ def leaky_relu(input: Tensor | np.ndarray, negative_slope: float = 0.01) -> Tens
     rest = ~(input.data > 0)                      # zeros, negative numbers and NaN
 
     def scaled(values):
-        return np.multiply(values, slope, out=values.copy(order="K"), where=rest)
+        with np.errstate(over="ignore"):          # of a slope above 1
+            return np.multiply(values, slope, out=values.copy(order="K"), where=rest)
     return record(scaled(input.data), (input,), lambda grad: (scaled(grad),))
 
 
@@ -74,7 +75,7 @@ def prelu(input: Tensor | np.ndarray, weight: Tensor | np.ndarray) -> Tensor:
     rest, slope = ~(x > 0), w.reshape(-1, *[1] * (x.ndim - 2)) if w.size != 1 else w.reshape(())
 
     def scaled(values):                           # zeros, negative numbers and NaN are multiplied
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return np.multiply(values, slope, out=values.copy(order="K"), where=rest, casting="same_kind")
 
     def vjp(grad):
@@ -128,7 +129,8 @@ def elu(input: Tensor | np.ndarray, alpha: float = 1.0) -> Tensor:
         return _positive_part(input, "elu")
     x = input.data
     below = np.minimum(x, 0)
-    out = np.where(x > 0, x, np.expm1(below) * alpha).astype(x.dtype, copy=False)
+    with np.errstate(over="ignore"):              # of an alpha beyond the range of float32
+        out = np.where(x > 0, x, np.expm1(below) * alpha).astype(x.dtype, copy=False)
 
     def vjp(grad):
         half = np.exp(below / 2)                  # its square may underflow where the product with grad does not

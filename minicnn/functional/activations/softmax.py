@@ -79,7 +79,8 @@ def log_softmax(input: Tensor | np.ndarray, dim: int = -1, *, dtype: Any = None)
         if slope.size and np.isnan(slope.min()):            # a row that is hidden gets 0: see `arithmetic.shown`
             slope = np.where((grad == 0).all(axis, keepdims=True), 0, slope)
         return (slope.astype(dtype),)
-    return record(out.astype(dtype), (input,), vjp)
+    with np.errstate(over="ignore"):              # a probability may be smaller than e^-(the largest float32)
+        return record(out.astype(dtype), (input,), vjp)
 
 
 def log_softmax_of_array(x: np.ndarray, axis: int) -> np.ndarray:

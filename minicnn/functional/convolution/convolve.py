@@ -92,7 +92,8 @@ def on_images(name: str, spatial: int, input: Any, weight: Any, bias: Any, opera
     if x.dtype != w.dtype:
         raise InputTypeError(f"{name}: the input is {x.dtype} but the weight {w.dtype}: convert one of them")
     needs = tensors[0].requires_grad, tensors[1].requires_grad, b is not None and tensors[2].requires_grad
-    out, vjp = operation(x, w, b, needs)
+    with np.errstate(all="ignore"):               # sums become infinite or NaN without a warning
+        out, vjp = operation(x, w, b, needs)
     if spatial == 2 and not single:
         return record(out, tensors, lambda grad: vjp(grad)[:len(tensors)], name)
 

@@ -107,4 +107,5 @@ def _image(columns, windows):
     full = np.zeros((*columns.shape[:-3], *windows.padded))             # float64
     for tap, view in enumerate(windows.slices):
         windows.add(full, view, columns[..., tap, :, :])
-    return windows.crop(full).astype(columns.dtype)
+    with np.errstate(over="ignore"):
+        return windows.crop(full).astype(columns.dtype)

@@ -11,7 +11,7 @@ from ...checks import fraction, integer, one_of, unmasked
 from ...errors import InputError, InputTypeError
 from ...tensor import Tensor, as_tensor, record
 from ..activations import log_softmax_of_array, softmax_difference
-from .reduction import REDUCTIONS, reduced, spread, total
+from .reduction import REDUCTIONS, reduced, spread
 
 FLOATING = ("the target has the shape of class indices but is floating, as every Tensor is: give the indices as an "
             "array of integers, not as a Tensor")
@@ -70,20 +70,20 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
                                              smoothing)
     log_p = log_softmax_of_array(x, axis)
     counted = q != 0
-    losses = -_products(log_p, q, counted).sum(axis) + 0.0                  # what has no weight adds no 0 inf
-    scale = (1 / divisor if divisor else np.nan) if reduction == "mean" else 1.0
-    out = losses if reduction == "none" else total(losses, scale)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = -_products(log_p, q, counted).sum(axis) + 0.0              # what has no weight adds no 0 inf
     inputs = (input, target) if isinstance(target, Tensor) else (input,)
 
     def vjp(grad):                  # d loss / d x = softmax(x) * sum(q) - q;   d loss / d target = -slope * log(p)
-        g = np.expand_dims(grad, axis) if reduction == "none" else grad.astype(np.float64) * scale
+        g = spread(grad, reduction, divisor)
+        g = np.expand_dims(g, axis) if reduction == "none" else g
         parts = [_products(softmax_difference(log_p, q.sum(axis, keepdims=True), q), g,
                            counted.any(axis, keepdims=True) & (g != 0)).astype(x.dtype)]
         if isinstance(target, Tensor) and target.requires_grad:
             factor = np.broadcast_to(-g * slope, x.shape)
             parts.append(_products(log_p, factor, factor != 0).astype(target.dtype))
         return *parts, *[None] * (len(inputs) - len(parts))
-    return record(np.asarray(out, x.dtype), inputs, vjp)
+    return record(reduced(losses, reduction, divisor, x.dtype), inputs, vjp)
 
 
 def nll_loss(input: Tensor | np.ndarray, target: np.ndarray, weight: np.ndarray | Tensor | None = None, *,
@@ -136,11 +136,11 @@ def nll_loss(input: Tensor | np.ndarray, target: np.ndarray, weight: np.ndarray 
         picked = np.take_along_axis(x, places, axis).squeeze(axis).astype(np.float64)
         factor = np.where(target != ignore_index, w[labels], 0)
     divisor = float(factor.sum())
-    losses = np.multiply(picked, -factor, out=np.zeros_like(picked), where=factor != 0) + 0.0
+    losses = _products(picked, -factor, factor != 0) + 0.0
 
     def vjp(grad):
         g, slope = spread(grad, reduction, divisor), np.zeros_like(x)
-        parts = np.multiply(-factor, g, out=np.zeros_like(factor), where=(factor != 0) & (g != 0))
+        parts = _products(-factor, g, (factor != 0) & (g != 0))
         if x.size:
             np.put_along_axis(slope, places, np.expand_dims(parts, axis).astype(x.dtype), axis)
         return slope,
@@ -225,7 +225,8 @@ def _probabilities(target, x, axis, weight, ignore_index, smoothing):
 
 def _products(a, b, where):
     """a * b where `where` is true, 0 elsewhere; b broadcasts to the shape of a."""
-    return np.multiply(a, b, out=np.zeros_like(a), where=where)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.multiply(a, b, out=np.zeros_like(a), where=where)
 
 
 def _column(values, x, axis):

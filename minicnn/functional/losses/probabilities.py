@@ -119,7 +119,8 @@ def binary_cross_entropy_with_logits(input: Tensor | np.ndarray, target: Tensor 
         minus, plus = times(w, 1 - t), times(w, times(positive, t))
     tail = np.log1p(np.exp(-np.abs(x)))
     no, yes = np.maximum(x, 0) + tail, np.maximum(-x, 0) + tail             # log(1 + e^x), log(1 + e^-x)
-    losses = times(minus, no) + times(plus, yes)
+    with np.errstate(invalid="ignore"):           # inf - inf, for targets beyond 0 to 1
+        losses = times(minus, no) + times(plus, yes)
 
     def vjp(grad):
         g = spread(grad, reduction, losses.size)

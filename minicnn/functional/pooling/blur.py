@@ -76,7 +76,8 @@ def _blur(x, k, stride):
     before, n = (k - 1) // 2, x.shape[-1]
     after = k // 2
     padded = np.concatenate([x[..., 1:before + 1][..., ::-1], x, x[..., ::-1][..., 1:after + 1]], -1)
-    return sum(tap * padded[..., i:i + n:stride] for i, tap in enumerate(_taps(k)))
+    with np.errstate(invalid="ignore"):           # inf - inf
+        return sum(tap * padded[..., i:i + n:stride] for i, tap in enumerate(_taps(k)))
 
 
 def _blur_adjoint(grad, k, stride, n):

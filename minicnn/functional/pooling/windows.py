@@ -79,7 +79,8 @@ class Windows:
         if self.disjoint:
             full[view] = part
         else:
-            full[view] += part
+            with np.errstate(over="ignore", invalid="ignore"):
+                full[view] += part
 
     def crop(self, padded: np.ndarray) -> np.ndarray:
         """The image itself, without its padding."""
