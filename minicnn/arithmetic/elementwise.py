@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from ..checks import float_dtype
 from ..errors import InputError, InputTypeError
@@ -164,6 +163,7 @@ def erf(x: np.ndarray) -> Result:
         # The square of e^(-x^2 / 2) may underflow where the product with grad does not.
         half = _quiet(lambda x: np.exp(-x * (x / 2)), x)
         return (shown(grad, quotient([half, grad, half, x.dtype.type(2 / math.sqrt(math.pi))])),)
+    from scipy import special  # imported here because it takes as long as all of minicnn
     return special.erf(x), vjp
 
 

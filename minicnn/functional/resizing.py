@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from ..arithmetic.padding import MOST
 from ..checks import boolean, integer, number, one_of
@@ -104,8 +103,8 @@ def _along_axes(x, matrices):
         return out.astype(x.dtype)
 
 
-def weights(n: int, out: int, step: float, mode: str, align_corners: bool) -> sparse.csr_array:
-    """The matrix (out, n) of the interpolation along one axis. Weights of 0 are left out.
+def weights(n: int, out: int, step: float, mode: str, align_corners: bool) -> Any:
+    """The sparse matrix (out, n) of the interpolation along one axis. Weights of 0 are left out.
 
     >>> weights(2, 4, 0.5, "linear", False).toarray()
     array([[1.  , 0.  ],
@@ -113,6 +112,7 @@ def weights(n: int, out: int, step: float, mode: str, align_corners: bool) -> sp
            [0.25, 0.75],
            [0.  , 1.  ]])
     """
+    from scipy import sparse  # imported here because it takes as long as all of minicnn
     places = np.arange(out)
     if mode.startswith("nearest"):
         taps, values = _nearest(n, out, step, mode)[:, None], np.ones((out, 1))

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy.special  # noqa: F401 (whose functions are recorded only if it is imported)
 
 from .. import functional
 from ..files import write_atomically
 from ..tensor.methods import Methods
-from ..tensor.numpy_functions import CONSTANT, RECORDED
+from ..tensor.numpy_functions import CONSTANT, recorded
 from ..tensor.operators import Operators
 
 PAGE = Path(__file__).with_name("OPERATIONS.md")
@@ -68,7 +69,7 @@ def rows() -> list[Row]:
     """
     found = {}
     groups: dict[Callable, list[Callable]] = {}
-    for function, adapter in RECORDED.items():
+    for function, adapter in recorded().items():
         groups.setdefault(adapter, []).append(function)
     functions = {function.__name__: function for function in CONSTANT} | {group[0].__name__: group[0]
                                                                           for group in groups.values()}
@@ -86,7 +87,7 @@ def _row(key, function, methods):
     ours = next((name for name in names if name in functional.__all__), "")
     method = next((methods[name] for name in names if name in methods), None)
     described = [getattr(functional, ours)] if ours else []
-    described += [RECORDED[function]] if function in RECORDED else []
+    described += [recorded()[function]] if function in recorded() else []
     described += [method[1]] if method else []
     short = next((name for name in names if name in methods), key)         # np.abs for np.absolute
     numpy = "" if function is None else f"np.{short}" if vars(np).get(key) is function else f"scipy.special.{key}"

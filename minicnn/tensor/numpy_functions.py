@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import InputTypeError
 from .conversions import Conversions, data_of
-from .numpy_adapters import RECORDED as RECORDED
+from .numpy_adapters import recorded as recorded
 
 # Functions whose result has no derivative: numbers of elements, indices, truth, text.
 CONSTANT = {
@@ -54,7 +54,7 @@ def call(function: Callable, name: str, args: tuple, kwargs: dict[str, Any], rec
     """
     if any(True for _ in _tensors(kwargs.get("out"))):
         raise InputTypeError(f"{name}: out must be an array, and is a Tensor: use the result, or x[...] = result")
-    adapter = RECORDED.get(function)
+    adapter = recorded().get(function)
     if adapter is not None and _fits(adapter, args, kwargs):
         made = adapter(*args, **kwargs)
         several = isinstance(made, list)

@@ -7,7 +7,7 @@ import pytest
 from minicnn import functional as F
 from minicnn.functional import table
 from minicnn.tensor.methods import Methods
-from minicnn.tensor.numpy_functions import RECORDED
+from minicnn.tensor.numpy_functions import recorded
 from minicnn.tensor.operators import Operators
 
 
@@ -24,7 +24,7 @@ def test_every_operation_has_one_row():
     assert operators - {"__pos__", "__abs__"} - {name.replace("__", "__r", 1) for name in table.OPERATORS} == set(
         table.OPERATORS)
     assert len({row.numpy for row in rows if row.numpy}) == len([row for row in rows if row.numpy])
-    assert len([row for row in rows if row.numpy]) == len(set(RECORDED.values())) + 2          # argmax and argmin
+    assert len([row for row in rows if row.numpy]) == len(set(recorded().values())) + 2          # argmax and argmin
     assert all(row.what for row in rows)
 
 
@@ -57,4 +57,4 @@ def test_a_new_operation_gets_a_row(monkeypatch):
 def test_pytorch_has_its_names():
     torch = pytest.importorskip("torch")
     assert not [name for name in table.TORCH.values() if not hasattr(torch, name) and not hasattr(torch.Tensor, name)]
-    assert set(table.TORCH) <= {function.__name__ for function in RECORDED} | set(vars(Methods))
+    assert set(table.TORCH) <= {function.__name__ for function in recorded()} | set(vars(Methods))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn import InputTypeError, Tensor, no_grad
-from minicnn.tensor.numpy_functions import CONSTANT, RECORDED
+from minicnn.tensor.numpy_functions import CONSTANT, recorded
 from tests.reference import assert_gradients
 
 MATRIX, OTHER = np.array([[0.5, 2.0, 1.5], [3.0, 0.25, 1.0]]), np.array([[1.5, 0.5, 2.5], [2.0, 3.0, 0.75]])
@@ -47,7 +47,7 @@ ARGUMENTS = {                   # function: how it is called with two Tensors
     np.dot: [lambda x, y: np.dot(x, y.T), lambda x, y: np.dot(MATRIX[0], y[0]), lambda x, y: np.dot(x, 2.0)],
     np.matmul: [lambda x, y: np.matmul(x, y.T), lambda x, y: MATRIX.T @ y],
 }
-CALLS = [(function, call) for function in RECORDED for call in ARGUMENTS.get(
+CALLS = [(function, call) for function in recorded() for call in ARGUMENTS.get(
     function, [lambda x, y, f=function: f(x)] if getattr(function, "nin", 2) == 1 else [
         lambda x, y, f=function: f(x, y), lambda x, y, f=function: f(OTHER, x), lambda x, y, f=function: f(x, 2)])]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import erfc, erfcx
 
 from ...arithmetic import shown
 from ...arithmetic.extended import quotient
@@ -109,6 +108,7 @@ def _normal_gated(input, x):
     For negative x, P(x) = exp(-x^2 / 2) erfcx(-x / sqrt(2)) / 2. With a head y of x of 22 bits, y^2 is exact, and
     exp(-x^2 / 2) = exp(-y^2 / 4)^2 exp((y - x) (y + x) / 2).
     """
+    from scipy.special import erfc, erfcx  # imported here because it takes as long as all of minicnn
     negative, near = x < 0, np.clip(x, -60, 60)   # beyond 60 the exponential is 0
     head = np.rint(near * 65536) / 65536
     half, correction = np.exp(-head * head / 4), np.exp((head - near) * (head + near) / 2)
