@@ -13,7 +13,7 @@ from .module import Module
 
 
 class Sequential(Module):
-    """Modules one after the other, named "0", "1", ..."""
+    """Modules one after the other, named "0", "1", ... In a part, as model[2:], they keep their names."""
 
     def __init__(self, *modules: Module) -> None:
         for i, module in enumerate(modules):
@@ -32,8 +32,13 @@ class Sequential(Module):
         return sum(1 for _ in self)
 
     def __getitem__(self, index: int | slice) -> Any:
-        modules = list(self)
-        return Sequential(*modules[index]) if isinstance(index, slice) else modules[index]
+        found = list(self._children())[_index("Sequential", index, len(self))]
+        if not isinstance(found, list):
+            return found[1]
+        part = Sequential()
+        for name, module in found:
+            setattr(part, name, module)
+        return part
 
 
 class Identity(Module):
@@ -149,17 +154,17 @@ class ModuleList(Module):
         return module
 
     def __getitem__(self, index: int | slice) -> Any:
-        found = self._held[_index(index, len(self))]
+        found = self._held[_index("ModuleList", index, len(self))]
         return ModuleList(found) if isinstance(found, list) else found
 
     def __setitem__(self, index: int, module: Module) -> None:
-        where = _index(index, len(self))
+        where = _index("ModuleList", index, len(self))
         if isinstance(where, slice):
             raise InputTypeError("ModuleList: set one module at a time, not a slice")
         self._held[where] = _module("ModuleList: the element", module)
 
     def __delitem__(self, index: int | slice) -> None:
-        del self._held[_index(index, len(self))]
+        del self._held[_index("ModuleList", index, len(self))]
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._held)
@@ -172,6 +177,9 @@ class ModuleList(Module):
 
     def __add__(self, modules: Iterable[Module]) -> ModuleList:
         return ModuleList(self._held).extend(modules)
+
+    def __iadd__(self, modules: Iterable[Module]) -> Self:
+        return self.extend(modules)
 
 
 class ModuleDict(Module):
@@ -275,12 +283,12 @@ def _key(key):
     return key
 
 
-def _index(index, length):
+def _index(name, index, length):
     """An index or slice of a list, checked."""
     if isinstance(index, slice):
         return index
     if not is_integer(index):
-        raise InputTypeError(f"ModuleList: an index must be an integer or a slice, not {index!r}")
+        raise InputTypeError(f"{name}: an index must be an integer or a slice, not {index!r}")
     if not -length <= index < length:
-        raise InputError(f"ModuleList: there is no module {index}: it has {length}")
+        raise InputError(f"{name}: there is no module {index}: it has {length}")
     return operator.index(index)

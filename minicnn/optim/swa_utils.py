@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,12 +27,7 @@ def get_ema_multi_avg_fn(decay: float = 0.999) -> Average:
     >>> averaged[0].round(6)
     array([0.1, 0.1])
     """
-    decay = fraction("get_ema_multi_avg_fn: decay", decay)
-
-    def update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: int) -> None:
-        for mean, array in zip(averaged, current, strict=True):
-            mean += (1 - decay) * (array - mean)
-    return update
+    return partial(_move, 1 - fraction("get_ema_multi_avg_fn: decay", decay))
 
 
 def get_swa_multi_avg_fn() -> Average:
@@ -42,10 +38,7 @@ def get_swa_multi_avg_fn() -> Average:
     >>> averaged[0]
     array([0.25, 0.25])
     """
-    def update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: int) -> None:
-        for mean, array in zip(averaged, current, strict=True):
-            mean += (array - mean) / (num_averaged + 1)
-    return update
+    return _plain_mean
 
 
 class AveragedModel(Module):
@@ -112,7 +105,7 @@ class AveragedModel(Module):
         self.module.zero_grad()
         self.n_averaged = np.zeros((), np.int64)
         self.use_buffers = boolean("AveragedModel: use_buffers", use_buffers)
-        self._average = multi_avg_fn or (_each(avg_fn) if avg_fn else get_swa_multi_avg_fn())
+        self._average = multi_avg_fn or (partial(_each, avg_fn) if avg_fn else get_swa_multi_avg_fn())
 
     def forward(self, *inputs: Any, **options: Any) -> Any:
         return self.module(*inputs, **options)
@@ -138,9 +131,19 @@ class AveragedModel(Module):
         self.n_averaged += 1
 
 
-def _each(avg_fn):
+# Functions of the module can be pickled, and so can a model that has one of them.
+
+def _move(part, averaged, current, num_averaged):
+    for mean, array in zip(averaged, current, strict=True):
+        mean += part * (array - mean)
+
+
+def _plain_mean(averaged, current, num_averaged):
+    for mean, array in zip(averaged, current, strict=True):
+        mean += (array - mean) / (num_averaged + 1)
+
+
+def _each(avg_fn, averaged, current, num_averaged):
     """The function of one parameter as a function of all."""
-    def update(averaged: list[np.ndarray], current: list[np.ndarray], num_averaged: int) -> None:
-        for mean, array in zip(averaged, current, strict=True):
-            mean[...] = avg_fn(mean, array, num_averaged)
-    return update
+    for mean, array in zip(averaged, current, strict=True):
+        mean[...] = avg_fn(mean, array, num_averaged)

@@ -113,8 +113,22 @@ def test_a_module_list_is_a_list():
     held[np.int64(0)] = d
     del held[1]
     assert list(held) == [d, c] and list(held + [a]) == [d, c, a] and len(held) == 2
+    same = held
+    same += [b]
+    assert same is held and list(held) == [d, c, b]
     del held[:]
     assert len(held) == 0 and repr(held) == "ModuleList()"
+
+
+def test_a_part_of_a_sequential_keeps_the_names():
+    torch = pytest.importorskip("torch")
+    ours = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2), nn.Linear(2, 1))
+    theirs = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.ReLU(), torch.nn.Linear(3, 2), torch.nn.Linear(2, 1))
+    for part in (slice(1, None), slice(-1), slice(0, 0), slice(None, None, 2)):
+        assert list(ours[part].state_dict()) == list(theirs[part].state_dict())
+        assert list(ours[part]) == list(ours)[part] and len(ours[part]) == len(theirs[part])
+    x = np.ones((1, 2))
+    assert np.array_equal(ours[2:](ours[:2](x)).data, ours(x).data) and ours[-1] is list(ours)[3]
 
 
 def test_a_module_dict_is_a_dict():
@@ -200,6 +214,8 @@ def test_modules_in_a_set_are_refused(kind):
     (lambda: nn.ModuleList({"a": nn.ReLU()}), InputTypeError, "must be a list of Modules, not a dict"),
     (lambda: nn.ModuleList({nn.ReLU()}), InputTypeError, "must be a list of Modules, not a set"),
     (lambda: nn.ModuleList().append(3), InputTypeError, "ModuleList: the element is a int, not a Module"),
+    (lambda: nn.Sequential(nn.ReLU())[1], InputError, "Sequential: there is no module 1: it has 1"),
+    (lambda: nn.Sequential(nn.ReLU())["0"], InputTypeError, "Sequential: an index must be an integer or a slice"),
     (lambda: nn.ModuleList()[0], InputError, "ModuleList: there is no module 0: it has 0"),
     (lambda: nn.ModuleList([nn.ReLU()])[-2], InputError, "there is no module -2: it has 1"),
     (lambda: nn.ModuleList([nn.ReLU()])[True], InputTypeError, "an index must be an integer or a slice, not True"),

@@ -72,6 +72,19 @@ def test_float64_beyond_the_squares():
     assert clip_grad_norm_(with_grads([np.ones(9)]), 1.0, 1e-3) == math.inf
 
 
+def test_float32_gradients_whose_factor_is_denormal_keep_their_digits():
+    params = with_grads([np.full(1000, 3e38, np.float32)])
+    clip_grad_norm_(params, 1.0)
+    np.testing.assert_allclose(params[0].grad, 1000 ** -0.5, rtol=1e-7)
+
+
+@pytest.mark.parametrize("grad", [[3.0, 4.0], [1.0, np.inf]])
+def test_an_infinite_bound_only_computes_the_norm(grad):
+    params = with_grads([np.array(grad)])
+    assert clip_grad_norm_(params, math.inf) == math.hypot(*grad)
+    np.testing.assert_array_equal(params[0].grad, grad)
+
+
 def test_float32_is_added_in_float64():
     grad = np.full(2_000_000, np.float32(0.1))
     exact = math.sqrt(2_000_000 * Fraction(float(np.float32(0.1))) ** 2)
@@ -121,6 +134,7 @@ def whole_numbers():
 
 @pytest.mark.parametrize(("make", "message"), [
     (lambda: clip_grad_norm_([], -1), "clip_grad_norm_: max_norm must be a number of at least 0, not -1"),
+    (lambda: clip_grad_norm_([], np.ones(2)), r"max_norm must be a number of at least 0, not array\(\[1., 1.\]\)"),
     (lambda: clip_grad_norm_([], 1, 0), "norm_type must be a number above 0, not 0"),
     (lambda: clip_grad_norm_([], 1, "inf"), "norm_type must be a number above 0, not 'inf'"),
     (lambda: clip_grad_norm_([], 1, 2, 1), "error_if_nonfinite must be True or False, not 1"),

@@ -1,5 +1,7 @@
 """Averages of weights against PyTorch's and against sums written out."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,22 @@ def test_the_copy_is_independent_and_resumes_to_the_same_bits():
     assert average.module.weight.data.tobytes() == resumed.module.weight.data.tobytes()
     x = Tensor(np.ones((3, 2)))
     assert np.array_equal(average(x).data, average.module(x).data) and average.module.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize("options", [{}, {"avg_fn": max}, {"multi_avg_fn": get_ema_multi_avg_fn(0.5)}])
+def test_an_average_can_be_pickled_and_goes_on(options):
+    model = Linear(1, 1, bias=False)
+    average = AveragedModel(model, **options)
+    for value in (2.0, 4.0):
+        model.weight.data[...] = value
+        average.update_parameters(model)
+    again = pickle.loads(pickle.dumps(average))
+    model.weight.data[...] = 9
+    for one in (average, again):
+        one.update_parameters(model)
+    assert again.module.weight.data == average.module.weight.data == {"": 5, "avg_fn": 9, "multi_avg_fn": 6}[
+        next(iter(options), "")]
+    assert again.n_averaged == 3 and again.module.weight is not average.module.weight
 
 
 def test_huge_weights_give_no_warning():

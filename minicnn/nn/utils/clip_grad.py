@@ -23,7 +23,7 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
     parameters : Tensor or iterable of Tensor
         Those without a gradient are left out. One that is given twice counts once.
     max_norm : float
-        0 or more.
+        0 or more. Infinity changes nothing: the norm is only computed.
     norm_type : float
         Above 0; infinity stands for the largest absolute value.
     error_if_nonfinite : bool
@@ -47,18 +47,18 @@ def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, norm
     >>> clip_grad_norm_([w], 1.0), w.grad.round(3)
     (10.0, array([0.6, 0.8], dtype=float32))
     """  # noqa: E501
-    max_norm = number("clip_grad_norm_: max_norm", max_norm, least=0)
-    power = norm_type if norm_type == math.inf else number("clip_grad_norm_: norm_type", norm_type, above=0)
+    max_norm = _or_infinity("clip_grad_norm_: max_norm", max_norm, least=0)
+    power = _or_infinity("clip_grad_norm_: norm_type", norm_type, above=0)
     grads = _gradients("clip_grad_norm_", parameters)
     norm = _norm(grads, power)
     if boolean("clip_grad_norm_: error_if_nonfinite", error_if_nonfinite) and not math.isfinite(norm):
         raise StateError(f"clip_grad_norm_: the norm of the gradients is {norm}, so they cannot be scaled: look for "
                          "NaN and infinity in the loss, or leave error_if_nonfinite out")
-    factor = max_norm / (norm + 1e-6)
-    if not factor >= 1:
+    factor = np.float64(max_norm / (norm + 1e-6))       # float32 may have no digits left for it
+    if max_norm < math.inf and not factor >= 1:
         with np.errstate(invalid="ignore", over="ignore"):
             for grad in grads:
-                grad *= factor
+                np.multiply(grad, factor, out=grad, casting="same_kind")
     return norm
 
 
@@ -88,6 +88,10 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     clip_value = number("clip_grad_value_: clip_value", clip_value, least=0)
     for grad in _gradients("clip_grad_value_", parameters):
         np.clip(grad, -clip_value, clip_value, out=grad)
+
+
+def _or_infinity(name, value, **bounds):
+    return math.inf if np.ndim(value) == 0 and value == math.inf else number(name, value, **bounds)
 
 
 def _gradients(function, parameters):
