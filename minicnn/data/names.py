@@ -81,7 +81,7 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     _check(dataset, data_dir, DATASETS)
     if dataset == "mnist5k":
         return embedded.load_embedded()
-    if data_dir is not None and holds_arrays(data_dir):
+    if data_dir is not None and holds_arrays(mnist.data_place(data_dir)[0]):
         if dataset != "auto":
             raise InputError(f"{data_dir} holds arrays of NumPy, not the files of {dataset}: leave out the name of the "
                              "dataset, or name another directory")
