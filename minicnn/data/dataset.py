@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,7 +40,8 @@ class Dataset:
     Raises
     ------
     InputError
-        `class_names` or `rules` have another type, or the rules are for another size or other channels.
+        `class_names` or `rules` have another type, two classes have one name, or the rules are for another size or
+        other channels.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class Dataset:
             raise InputError(f"Dataset: class_names must be the names of the classes, as ('cat', 'dog'), not {names!r}")
         if not isinstance(self.rules, Rules):
             raise InputError(f"Dataset: rules must be minicnn.data.Rules(...), not {self.rules!r}")
+        check_distinct("Dataset: class_names", names or ())
         object.__setattr__(self, "class_names", names if names is None else tuple(names))
         images = self.train_images
         if getattr(images, "dtype", None) != np.uint8 or images.ndim not in (3, 4) or 0 in images.shape:
@@ -76,6 +80,18 @@ class Dataset:
             raise InputError(f"Dataset: the images have {size[0]}x{size[1]} pixels in "
                              f"{'colour' if channels == 3 else 'grey'}, but {what}: give "
                              f"Rules({size}, {channels}, mean, std)")
+
+
+def check_distinct(owner: str, names: Sequence[str]) -> None:
+    """Raise InputError if two classes have the same name: tables and results could not tell them apart.
+
+    >>> check_distinct("pets", ("cat", "dog", "cat"))
+    Traceback (most recent call last):
+        ...
+    minicnn.InputError: pets: two classes have the name 'cat': give each class a name of its own
+    """
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{owner}: two classes have the name {twice[0]!r}: give each class a name of its own")
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ def with_labels(labels):
 
 
 @pytest.mark.parametrize(("arrays", "message"), [
-    (lambda x: {"pixels": x}, r"it has no array; expected images and labels to train, named x_train and y_train"),
+    (lambda x: {}, r"it has no array; expected images and labels to train, named x_train and y_train"),
     (lambda x: {"images": x}, "it has images; expected images and labels to train"),
     (lambda x: {"images": x / 255, "labels": LABELS}, "images holds float64, expected uint8.*multiply by 255, round"),
     (lambda x: {"images": x.astype(int), "labels": LABELS}, "images holds int64, expected uint8.*: save them as uint8"),
@@ -93,6 +93,13 @@ def with_labels(labels):
     (with_labels([0] * 29 + [1]), "the class 1 has only one picture: at least two"),
     (lambda x: {"images": x, "labels": LABELS, "x_test": x, "y_test": LABELS + 1}, "the class 3 is in the test part"),
     (lambda x: {"images": x, "labels": LABELS, "x_test": x[..., 0], "y_test": LABELS}, "some parts are in colour and"),
+    (lambda x: {"images": x, "labels": LABELS, "x_test": x[:, 1:], "y_test": LABELS},
+     "some images have 4x6 pixels, but those to train 5x6: make them alike"),
+    (lambda x: {"images": x, "labels": LABELS, "class_names": np.array([b"a", b"b", b"c"])},
+     r"class_names holds \|S1, expected texts"),
+    (lambda x: {"images": x, "labels": LABELS, "class_names": np.array(["a", "b", "a"])},
+     "class_names: two classes have the name 'a': give each class a name of its own"),
+    (lambda x: {"images": x, "labels": LABELS.astype(object)}, "an array holds Python objects, .*: save numbers as"),
     (lambda x: {"images": x, "labels": LABELS, "class_names": np.array(["a"])}, "1 class_names for 3 classes")])
 @pytest.mark.parametrize("mapped", [False, True])
 def test_arrays_that_are_refused(tmp_path, images, arrays, message, mapped):
@@ -105,6 +112,12 @@ def test_arrays_that_are_refused(tmp_path, images, arrays, message, mapped):
     with pytest.raises(InputError, match=message) as caught:
         load_arrays(path)
     assert str(path) in str(caught.value)
+
+
+def test_all_arrays_of_a_file_with_other_names_are_listed(tmp_path, images):
+    np.savez(tmp_path / "a.npz", pixels=images, y=LABELS)
+    with pytest.raises(DataError, match="it has pixels, y; expected images and labels to train"):
+        load_arrays(tmp_path / "a.npz")
 
 
 def bomb():
@@ -136,7 +149,7 @@ def objects():
 @pytest.mark.parametrize(("content", "message"), [
     (b"", "not an intact .npz file"), (b"PK\3\4 and more", "not an intact .npz file"),
     (bomb(), "images.npy claims 2,147,483,648 bytes"), (huge_header(), "not an intact .npz file"),
-    (objects(), "not an intact .npz file .*Object arrays cannot be loaded")])
+    (objects(), "an array holds Python objects, which are not read because they could run code")])
 def test_broken_files(tmp_path, content, message):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(DataError, match=f"a.npz: {message}"):

@@ -13,7 +13,7 @@ import numpy as np
 from ...checks import integer
 from ...errors import FileError, InputError
 from ...files import as_path, open_to_read
-from ..dataset import Dataset
+from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart, in_memory
 from ..rules import Rules
@@ -24,6 +24,7 @@ NAMES = {                                         # of the images and of the lab
     "val": (("x_val", "y_val"), ("val_images", "val_labels")), "test": (("x_test", "y_test"), ("test_images",
                                                                                               "test_labels"))}
 CLASS_NAMES = "class_names"
+OBJECTS = "Object arrays", "Python objects"        # in NumPy's errors for an array of objects
 RATIO = 1032                                      # zlib's technical details: one byte becomes at most so many
 
 
@@ -66,8 +67,8 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     Raises
     ------
     DataError
-        The file is damaged, or lacks arrays; images or labels have another dtype or shape; a class has no training
-        image; there is only one class.
+        The file is damaged, or lacks arrays; images, labels or names have another dtype or shape; a class has no
+        training image; there is only one class.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     """
     path = Path(os.path.expanduser(as_path(path)))
     rng = np.random.default_rng(integer("load_arrays: seed", seed, 0))
-    arrays = _read_npz(path) if path.suffix.lower() == ".npz" else _map_npy(path)
+    arrays, there = _read_npz(path) if path.suffix.lower() == ".npz" else _map_npy(path)
     parts: dict[str, Any] = {}
     for part, pairs in NAMES.items():
         pair = next((pair for pair in pairs if all(name in arrays for name in pair)), None)
@@ -91,7 +92,7 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
                                 f"in {pair[1]}: one label for each image is needed")
     if "train" not in parts:
         known = ", ".join(" and ".join(pair) for pair in NAMES["train"])
-        raise DataError(f"{path}: it has {', '.join(arrays) or 'no array'}; expected images and labels to train, named "
+        raise DataError(f"{path}: it has {', '.join(there[:10]) or 'no array'}; expected images and labels to train, named "
                         f"{known}")
     names = _class_names(path, class_names, arrays, parts)
     if "val" not in parts:
@@ -101,8 +102,12 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     fields = {f"{part}_{kind}": value for part, pair in parts.items()
               for kind, value in zip(("images", "labels"), pair, strict=True)}
     shape = fields["train_images"].shape
-    if any(len(images.shape) != len(shape) for images, _ in parts.values()):
-        raise DataError(f"{path}: some parts are in colour and some are grey: make them alike")
+    for images, _ in parts.values():
+        if len(images.shape) != len(shape):
+            raise DataError(f"{path}: some parts are in colour and some are grey: make them alike")
+        if images.shape[1:] != shape[1:]:
+            raise DataError(f"{path}: some images have {images.shape[1]}x{images.shape[2]} pixels, but those to train "
+                            f"{shape[1]}x{shape[2]}: make them alike")
     channels = 3 if len(shape) == 4 else 1
     if rules is None:
         rules = Rules(shape[1:3], channels, (0.0,) * channels, (1.0,) * channels).measured(fields["train_images"])
@@ -116,7 +121,7 @@ def _part(images, numbers):
 
 
 def _read_npz(path):
-    """{name: array} of those arrays that have a known name."""
+    """{name: array} of those arrays that have a known name, and the names of all."""
     wanted = {name for pairs in NAMES.values() for pair in pairs for name in pair} | {CLASS_NAMES}
     try:
         with open_to_read(path) as file, zipfile.ZipFile(file) as archive:
@@ -127,18 +132,17 @@ def _read_npz(path):
                                     "intact copy")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files if name in wanted}
+                return {name: arrays[name] for name in arrays.files if name in wanted}, arrays.files
     except FileError as error:
         raise DataError(str(error)) from error
     except DataError:
         raise
     except Exception as error:                    # zipfile, zlib and NumPy raise many kinds
-        raise DataError(f"{path}: not an intact .npz file of NumPy ({error or type(error).__name__}). Replace the file "
-                        "by an intact copy") from error
+        raise _broken(path, ".npz", error) from error
 
 
 def _map_npy(path):
-    """{name: memory-mapped array} of those files that have a known name."""
+    """{name: memory-mapped array} of those files that have a known name, and these names."""
     found = {}
     for name in [name for pairs in NAMES.values() for pair in pairs for name in pair] + [CLASS_NAMES]:
         file = path / f"{name}.npy"
@@ -150,9 +154,17 @@ def _map_npy(path):
         except FileError as error:
             raise DataError(str(error)) from error
         except Exception as error:                # NumPy raises many kinds
-            raise DataError(f"{file}: not an intact .npy file of NumPy ({error or type(error).__name__}). Replace the "
-                            "file by an intact copy") from error
-    return found
+            raise _broken(file, ".npy", error) from error
+    return found, list(found)
+
+
+def _broken(path, ending, error):
+    """The DataError for a file that NumPy does not read."""
+    if any(words in str(error) for words in OBJECTS):
+        return DataError(f"{path}: an array holds Python objects, which are not read because they could run code: save "
+                         "numbers as integers, and names as texts (dtype str)")
+    return DataError(f"{path}: not an intact {ending} file of NumPy ({error or type(error).__name__}). Replace the "
+                     "file by an intact copy")
 
 
 def _images(path, name, array):
@@ -197,10 +209,14 @@ def _class_names(path, given, arrays, parts):
                         f"numbered from 0 to {len(trained) - 1}, not from {trained[0]} to {trained[-1]}")
     if given is not None:
         names = tuple(given)
-    elif CLASS_NAMES in arrays and arrays[CLASS_NAMES].dtype.kind == "U":
+    elif CLASS_NAMES in arrays:
+        if arrays[CLASS_NAMES].dtype.kind != "U":
+            raise DataError(f"{path}: {CLASS_NAMES} holds {arrays[CLASS_NAMES].dtype}, expected texts, as "
+                            "np.array(['cat', 'dog'])")
         names = tuple(str(name) for name in np.ravel(arrays[CLASS_NAMES]))
     else:
         return tuple(map(str, range(len(trained))))
     if len(names) != len(trained):
         raise InputError(f"{path}: {len(names)} class_names for {len(trained)} classes: give one for each")
+    check_distinct(f"{path}: class_names", names)
     return names
