@@ -117,18 +117,27 @@ def test_other_files_are_left_out_with_a_note(tmp_path):
     make_folder(tmp_path)
     for name in ("cat/notes.txt", "cat/.hidden.png", "dog/Thumbs.db", "list.csv"):
         (tmp_path / name).write_text("no picture")
-    for name in (".git", "__MACOSX", "cat/more"):
+    for name in (".git", "__MACOSX", "cat/more", "cat/.hidden", "dog/__MACOSX"):
         (tmp_path / name).mkdir()
+    save(tmp_path / "cat" / "more" / "a.png")
+    save(tmp_path / "a.png")
     heard = Recorder()
     data = load_folder(tmp_path, progress=heard)
     assert len(data.train_labels) == 15 and data.class_names == ("cat", "dog", "owl")
     assert [note for note in heard.notes if "left out" in note] == [
-        f"2 files in {tmp_path} left out, because the ending is none of a picture: notes.txt, ..."]
+        f"1 picture in {tmp_path} left out (not in the folder of a class): a.png",
+        f"2 files in {tmp_path} left out (the ending of the name is not that of a picture): notes.txt, ...",
+        f"1 folder in {tmp_path} left out (pictures must lie in the folder of the class itself): more"]
 
 
 def test_names_that_a_terminal_cannot_show(tmp_path):
     data = load(make_folder(tmp_path, ("a\nb", "Bär")))
     assert data.class_names == ("Bär", r"a\nb") or data.class_names == (r"a\nb", "Bär")
+
+
+def test_two_classes_with_one_name(tmp_path):
+    with pytest.raises(InputError, match=r"two classes have the name 'a\\\\nb': give each class a name of its own"):
+        load(make_folder(tmp_path, ("a\nb", "a\\nb")))
 
 
 @pytest.mark.parametrize(("make", "message"), [
@@ -143,6 +152,7 @@ def test_names_that_a_terminal_cannot_show(tmp_path):
     (lambda folder: (make_folder(folder / "train"), (folder / "val").mkdir()), "val: there is no picture in it"),
     (lambda folder: (make_folder(folder / "train"), make_folder(folder / "val"), make_folder(folder / "valid")),
      "both val and valid are folders of one part"),
+    (lambda folder: (make_folder(folder / "train"), make_folder(folder / "Train")), "both Train and train are folders"),
     (lambda folder: (make_folder(folder), (folder / "cat" / "x.png").write_bytes(b"x")), "cat/x.png: this is no pic"),
     (lambda folder: (make_folder(folder, size=(40, 40)), (folder / "cat/0.png").write_bytes(
         (folder / "cat/0.png").read_bytes()[:900])), r"cat/0.png: the picture is broken"),

@@ -92,8 +92,8 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
                                 f"in {pair[1]}: one label for each image is needed")
     if "train" not in parts:
         known = ", ".join(" and ".join(pair) for pair in NAMES["train"])
-        raise DataError(f"{path}: it has {', '.join(there[:10]) or 'no array'}; expected images and labels to train, named "
-                        f"{known}")
+        raise DataError(f"{path}: it has {', '.join(there[:10]) or 'no array'}; expected images and labels to train, "
+                        f"named {known}")
     names = _class_names(path, class_names, arrays, parts)
     if "val" not in parts:
         images, labels = parts["train"]

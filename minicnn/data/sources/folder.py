@@ -15,7 +15,7 @@ from ...checks import boolean, integer, pair
 from ...errors import FileError, InputError
 from ...files import as_path
 from ...progress import NOTES, Progress
-from ..dataset import Dataset
+from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart
 from ..rules import Rules
@@ -46,7 +46,8 @@ def load_folder(folder: str | Path, *, image_size: int | tuple[int, int] | None 
 
     The classes may lie in FOLDER/train, FOLDER/val and FOLDER/test. Without a `val` (`valid`, `validation`) a fifth of
     each class is taken for validation, at least one picture, at random by `seed`. Classes are sorted by their names.
-    Files whose ending is none of a picture are left out, and a note says so; so are hidden files.
+    Left out are files whose ending is not that of a picture, folders in the folder of a class, and pictures outside of
+    these folders; a note says so. Hidden files are left out too.
 
     Every picture is read once, so that a broken one is found before training begins. The resized pictures stay in
     memory if they take at most 1 GB; of a larger folder the others are read again whenever they are needed.
@@ -171,12 +172,12 @@ def _folders(folder):
 
 def _parts(folder):
     """{part: its folder} if the folder has a folder `train` and, besides, only folders of other parts."""
-    inside = {path.name.lower(): path for path in _folders(folder)}
+    inside = [(path.name.lower(), path) for path in _folders(folder)]
     known = {name: part for part, names in PARTS.items() for name in names}
-    if "train" not in inside or not inside.keys() <= known.keys():
+    if "train" not in dict(inside) or not dict(inside).keys() <= known.keys():
         return {}
-    chosen = {}
-    for name, path in inside.items():
+    chosen: dict[str, Path] = {}
+    for name, path in inside:
         if known[name] in chosen:
             raise DataError(f"{folder}: both {chosen[known[name]].name} and {path.name} are folders of one part: leave "
                             "one")
@@ -195,6 +196,7 @@ def _found(folder, class_names, progress):
     if len(names) == 1:
         raise DataError(f"{parts['train']}: there is only one class, {names[0]}: a network learns to tell at least two "
                         "classes apart; make one folder for each class")
+    check_distinct(str(folder), names)
     found = {}
     for part, path in parts.items():
         only = [one.name for one in inside[part] if printable(one.name) not in names]
@@ -207,38 +209,44 @@ def _found(folder, class_names, progress):
 
 def _classes(folder, names, inside, progress):
     """(paths of all pictures in the folders of the classes, labels)."""
-    paths, labels, others = [], [], []
+    paths, labels = [], []
+    beside, others, deeper = _files(folder)[0], [], []
     if unknown := [one.name for one in inside if printable(one.name) not in names]:
         raise DataError(f"{folder}: the class {unknown[0]} is none of the {len(names)} classes of the network "
                         f"({', '.join(names[:10])}{', ...' if len(names) > 10 else ''})")
     for one in inside:
-        pictures, rest = _files(one)
+        pictures, rest, folders = _files(one)
         if not pictures:
             raise DataError(f"{one}: the folder of the class {printable(one.name)} has no picture: put pictures into "
                             "it, or remove it")
         paths += pictures
         labels += [names.index(printable(one.name))] * len(pictures)
         others += rest
+        deeper += folders
     if not paths:
         raise DataError(f"{folder}: there is no picture in it: make one folder for each class, and put the pictures "
                         "into it")
-    if others:
-        progress.note(f"{len(others)} file{'s' * (len(others) != 1)} in {folder} left out, because the ending is none "
-                      f"of a picture: {others[0].name}{', ...' if len(others) > 1 else ''}")
+    for left_out, what, why in ((beside, "picture", "not in the folder of a class"),
+                                (others, "file", "the ending of the name is not that of a picture"),
+                                (deeper, "folder", "pictures must lie in the folder of the class itself")):
+        if left_out:
+            progress.note(f"{len(left_out)} {what}{'s' * (len(left_out) != 1)} in {folder} left out ({why}): "
+                          f"{printable(left_out[0].name)}{', ...' if len(left_out) > 1 else ''}")
     return paths, np.array(labels, np.int64)
 
 
 def _files(folder):
-    """(pictures, other files) of a folder, sorted by name. Hidden files are left out."""
+    """(pictures, other files, folders) in a folder, each sorted by name. Hidden ones are left out."""
     Image.init()
     endings = {ending for ending, kind in Image.registered_extensions().items() if kind in Image.OPEN}
     try:
-        files = sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.is_dir() and entry.name[0] != ".")
+        inside = sorted((Path(entry.path), entry.is_dir()) for entry in os.scandir(folder) if entry.name[0] != ".")
     except OSError as error:
         raise FileError(f"{folder}: cannot be read: {error.strerror}") from error
-    is_picture = [path.suffix.lower() in endings for path in files]
-    return ([path for path, fits in zip(files, is_picture, strict=True) if fits],
-            [path for path, fits in zip(files, is_picture, strict=True) if not fits])
+    files = [path for path, is_folder in inside if not is_folder]
+    return ([path for path in files if path.suffix.lower() in endings],
+            [path for path in files if path.suffix.lower() not in endings],
+            [path for path, is_folder in inside if is_folder and path.name not in SKIPPED])
 
 
 def _rules(paths: list[Path], known: list[PictureFacts], image_size: tuple[int, int] | None,
