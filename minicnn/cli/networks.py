@@ -170,6 +170,9 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
     if lacking := [one for one in _needed(value) if one not in GIVEN]:
         raise InputError(f"{name} needs the argument {lacking[0]!r}, but minicnn gives only {', '.join(GIVEN)}: give "
                          "it a default value, or write a function that makes the network")
+    if unknown := [one for one in _needed(value) if one not in (*sizes, "rng")]:
+        raise InputError(f"{name} needs the argument {unknown[0]!r}, which the file of weights does not say: give it a "
+                         "default value, or write a function that makes the network")
     with user_errors(name):
         made = made_for(value, rng=rng, **sizes)
     if not isinstance(made, Module):

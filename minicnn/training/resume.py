@@ -25,6 +25,7 @@ from .optimization import make_average, make_optimizer, make_schedule, separate_
 from .settings import Settings
 from .start import check_finite
 
+FROM_THESE = "start a new run from these weights (minicnn train --from; in Python: start_from)"
 RESUMED = ("schedule", "history", "epoch", "batch", "sums", "settings", "best", "generators")
 SUMS = ("loss", "wrong", "images", "seconds")
 RECORD = ("epoch", "train_loss", "train_error", "val_loss", "val_error", "lr", "seconds", "images_per_s")
@@ -94,8 +95,7 @@ def best_of(saved: Checkpoint) -> Checkpoint | None:
     path = Path(saved.path).parent / BEST
     if not path.is_file():
         raise CheckpointError(f"{path} is not there: a run that goes on needs the best weights that it had so far. Put "
-                              "the file back, or start a new run from these weights: load them into the model, and "
-                              "leave out `resume`")
+                              f"the file back, or {FROM_THESE}")
     found = checkpoint.load(path)
     history, epoch = found.meta.get("history"), best["epoch"]
     if not isinstance(history, list) or history[:epoch] != saved.meta["history"][:epoch]:
@@ -181,15 +181,14 @@ def _check_settings(saved, own, settings):
     if dataclasses.replace(own, epochs=settings.epochs) == settings and settings.epochs > own.epochs:
         epoch, best = saved.meta["epoch"], saved.meta["best"]
         if own.patience is not None and best is not None and epoch - best["epoch"] >= own.patience:
-            raise CheckpointError(f"{_file(saved)}: the run has ended because {own.patience} epochs brought no smaller "
-                                  "validation error (patience), so that more epochs have no effect. Start a new run "
-                                  "from these weights: load them into the model, and leave out `resume`")
+            raise CheckpointError(f"{_file(saved)}: the run has ended because {own.patience} epoch"
+                                  f"{'s' * (own.patience != 1)} brought no smaller validation error (patience), so "
+                                  f"that more epochs have no effect: {FROM_THESE}")
         return
     differ = [f"{field.name} {getattr(settings, field.name)!r} instead of {getattr(own, field.name)!r}"
               for field in dataclasses.fields(own) if getattr(settings, field.name) != getattr(own, field.name)]
     raise CheckpointError(f"{_file(saved)}: a run goes on with its own settings, but these have {', '.join(differ)}. "
-                          "Leave out `settings`; or start a new run from these weights: load them into the model, and "
-                          "leave out `resume`. Only more epochs may be given")
+                          f"Only more epochs may be given. Leave out `settings`, or {FROM_THESE}")
 
 
 def _check_numbers(saved, settings):

@@ -71,6 +71,9 @@ def small(in_channels, image_size, rng):
 def filters(in_channels):
     return nn.Conv2d(in_channels, 2, 3, padding=1, bias=False, padding_mode="circular")
 
+def classes(num_classes):
+    return nn.Conv2d(num_classes, num_classes, 1, bias=False)
+
 def nothing():
     return None
 
@@ -210,6 +213,14 @@ def test_verify_makes_the_network(run, refused):
     status, out, _ = run("verify", "mine.py:filters", "--channels", "2", "--size", "8,8", "--json")
     assert status == 0 and json.loads(out)["verdict"] == "a convolution"
     assert "mine.py:nothing returned an object of type NoneType, not a" in refused("verify", "mine.py:nothing")
+    status, out, _ = run("verify", "mine.py:classes", "--channels", "10", "--size", "8,8", "--json")
+    assert status == 0 and json.loads(out)["verdict"] == "a convolution"
+
+
+def test_weights_without_metadata_do_not_say_the_sizes(run, refused):
+    save("foreign.safetensors", {"weight": np.ones((10, 10, 1, 1), np.float32)})
+    error = refused("eval", "foreign.safetensors", "--model", "mine.py:classes")
+    assert "mine.py:classes needs the argument 'num_classes', which the file of weights does not say: give it" in error
 
 
 def test_what_makes_a_network_and_what_is_an_operator():

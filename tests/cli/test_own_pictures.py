@@ -223,6 +223,12 @@ def test_weights_without_class_names_take_no_folder(run, pets):
     assert "does not name the classes of its network" in error_of(run, "eval", "w.safetensors", "--data-dir", "pets")
 
 
+def test_arrays_that_are_too_small(run, folder):
+    np.savez("small.npz", images=np.zeros((8, 5, 5), np.uint8), labels=np.arange(8) % 2)
+    message = error_of(run, "train", "--data", "small.npz")
+    assert message.endswith("at least 18, not (5, 5): give a network that takes any size (--model small-resnet)")
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_arrays(run, folder, mapped):
     rng = np.random.default_rng(0)

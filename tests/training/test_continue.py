@@ -79,7 +79,7 @@ def test_one_cycle_goes_on_where_the_longer_cycle_is():
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"epochs": 1}, "these have epochs 1 instead of 2. Leave out .* Only more epochs may be given"),
+    ({"epochs": 1}, "these have epochs 1 instead of 2. Only more epochs may be given. Leave out .* start_from"),
     ({"epochs": 4, "lr": 0.5}, "these have epochs 4 instead of 2, lr 0.5 instead of 0.002"),
     ({"optimizer": "sgd", "lr": 2e-3}, "these have optimizer 'sgd' instead of 'adamw'")])
 def test_other_settings_are_refused(changes, message, digits, tmp_path):  # noqa: F811
@@ -91,7 +91,7 @@ def test_other_settings_are_refused(changes, message, digits, tmp_path):  # noqa
 def test_a_run_that_has_lost_its_patience_does_not_go_on(digits, tmp_path):  # noqa: F811
     settings = dataclasses.replace(SETTINGS, epochs=9, lr=1e-9, patience=1)
     assert len(fit(network(), digits, settings, out=tmp_path)) == 2
-    with pytest.raises(CheckpointError, match="the run has ended because 1 epochs brought no smaller validation error"):
+    with pytest.raises(CheckpointError, match="the run has ended because 1 epoch brought no smaller validation error"):
         fit(network(), digits, more(settings, 12), resume=load(tmp_path / "last.safetensors"))
 
 

@@ -154,7 +154,7 @@ def _train(plan, arguments):
     from ...checkpoint import load
     from ...progress import on_stderr
     data, out = plan.data, plan.out
-    model = _model(plan)
+    model = _model(plan, scaled=arguments.data_dir is not None)
     _begin(plan, model, arguments.quiet)
     algorithms = _algorithms(plan, model, arguments.quiet)
     _use(algorithms, model)
@@ -195,8 +195,9 @@ def _begin(plan, model, quiet):
     epochs = plan.settings.epochs
     before = epochs if plan.saved is None else plan.saved.meta["settings"].get("epochs", epochs)
     if before != epochs:
-        note_stderr(f"the run had {before} epochs and goes on to {epochs}: from here on the learning rate is that of a "
-                    f"run with {epochs} epochs from its start (schedule: {plan.settings.schedule})", quiet)
+        note_stderr(f"the run had {before} epoch{'s' * (before != 1)} and goes on to {epochs}: from here on the "
+                    f"learning rate is that of a run with {epochs} epochs from its start (schedule: "
+                    f"{plan.settings.schedule})", quiet)
 
 
 def _write_files(result, history, complete):
@@ -210,8 +211,8 @@ def _write_files(result, history, complete):
         _draw(history, out / "learning_curve.png")
 
 
-def _model(plan):
-    """The network that is trained, with its first weights. It fits the data."""
+def _model(plan, scaled):
+    """The network that is trained, with its first weights. It fits the data. `scaled`: whether these are pictures."""
     import numpy as np
 
     from ...nn.calls import convolutions
@@ -222,7 +223,7 @@ def _model(plan):
     except InputError as error:
         if "cannot be made for these data" not in str(error):
             raise
-        size = "larger pictures (--image-size), or " if plan.remembered else ""
+        size = "larger pictures (--image-size), or " if scaled and plan.saved is None else ""
         raise InputError(f"{error}: give {size}a network that takes any size (--model small-resnet)") from error
     check_output(model, plan.model, plan.network["model_options"])
     if plan.algorithm != "auto":

@@ -26,6 +26,7 @@ The function takes an array (images, channels, H, W) and returns another array. 
 
 The domain says which pixels lie beyond the border of the image. torus: the image repeats (circular padding). plane: all
 pixels are zero (zero padding). window: the image goes on, but the operator does not see these pixels (no padding)."""
+CLASSES = 10                            # for a network that takes their number; the verdict does not depend on it
 IN_OPTIONS = {                          # words of the library: words of the command line
     "choose domain='window'": "choose --domain window", "give a smaller size": "give a smaller --size",
     "or a larger time_limit": "or a larger --time-limit", "does it need a larger size, or other channels?":
@@ -87,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
         op = load_object(arguments.target)
         if makes_a_network(op):
-            sizes = {"in_channels": arguments.channels, "image_size": arguments.size}
+            sizes = {"in_channels": arguments.channels, "num_classes": CLASSES, "image_size": arguments.size}
             op = built(op, arguments.target, np.random.default_rng(arguments.seed), sizes).eval()
         refuse_class(op, arguments.target)
         if not callable(op):
