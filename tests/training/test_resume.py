@@ -58,8 +58,8 @@ def refused(run, digits, monkeypatch):  # noqa: F811
 
 
 def test_other_settings(refused):
-    refused("a run goes on with its own settings, but these have epochs 8 instead of 4, lr 0.1 instead of 0.002. Leave "
-            "out `settings`; or start a new run from these weights",
+    refused("a run goes on with its own settings, but these have epochs 8 instead of 4, lr 0.1 instead of 0.002. Only "
+            "more epochs may be given. Leave out `settings`, or start a new run from these weights",
             settings=dataclasses.replace(SETTINGS, epochs=8, lr=0.1))
     refused("patience 2 instead of None", settings=dataclasses.replace(SETTINGS, patience=2))
 
