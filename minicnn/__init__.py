@@ -10,12 +10,13 @@ if TYPE_CHECKING:
     from .autograd import no_grad
     from .errors import FileError, InputError, InputIndexError, InputTypeError, MinicnnError, StateError
     from .nn import init
-    from .tensor import Tensor, as_tensor, record
+    from .tensor import Tensor, as_tensor, from_dlpack, record
 
 __version__ = "0.2.0"
 __all__ = ["FileError", "InputError", "InputIndexError", "InputTypeError", "MinicnnError", "StateError", "Tensor",
-           "as_tensor", "functional", "init", "models", "nn", "no_grad", "optim", "record"]
-_HOMES = {"no_grad": "autograd", "init": "nn", "Tensor": "tensor", "as_tensor": "tensor", "record": "tensor"}
+           "as_tensor", "from_dlpack", "functional", "init", "models", "nn", "no_grad", "optim", "record"]
+_HOMES = {"no_grad": "autograd", "init": "nn", "Tensor": "tensor", "as_tensor": "tensor", "from_dlpack": "tensor",
+          "record": "tensor"}
 
 moved.install()
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import grad_mode
 from ..errors import InputError, InputTypeError, StateError
+from . import dlpack
 from .picture import image_html
 
 if TYPE_CHECKING:
@@ -72,6 +73,23 @@ class Conversions:
                 "an array of a Tensor that requires a gradient would drop the gradient: write x.data or x.detach() if "
                 "that is meant, np.stack or np.concatenate to join Tensors, x.item() for a number")
         return np.array(self.data, dtype, copy=copy)
+
+    def __dlpack__(self, *, stream: Any = None, max_version: tuple[int, int] | None = None,
+                   dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any:
+        """For from_dlpack of other libraries, which then use the same memory, unless `data` is read-only.
+
+        Raises InputTypeError if this tensor requires a gradient: give x.detach(). See `minicnn.tensor.dlpack`.
+        """
+        if self._recorded:
+            raise InputTypeError("__dlpack__: this Tensor requires a gradient, which the other library would not "
+                                 "compute: give x.detach()")
+        if stream is not None:
+            raise InputError(f"__dlpack__: the CPU has no streams, so stream must be None, not {stream!r}")
+        return dlpack.capsule(self.data, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        """(1, 0): the memory of the CPU."""
+        return dlpack.CPU
 
     def item(self) -> float:
         """The value of a tensor with one element as a Python float. Another number of elements raises InputError."""
