@@ -25,7 +25,7 @@ def network(variant: str, inputs: StepInputs) -> NetworkCalls:
     """The network on this batch, from these weights. `compiled` is channels last too."""
     import torch
     from torch import nn
-    model: Any = _lenet() if inputs.model == "lenet" else _small_resnet()
+    model: Any = MODULES[inputs.model]()
     model.load_state_dict({name: torch.from_numpy(array) for name, array in inputs.state.items()}, strict=False)
     order = torch.contiguous_format if variant == "nchw" else torch.channels_last
     model = model.to(memory_format=order)
@@ -124,9 +124,10 @@ def instructions() -> str:
     return torch.backends.cpu.get_cpu_capability()
 
 
+MODULES = {"lenet": _lenet, "small-resnet": _small_resnet}            # functions that make the networks
 LIBRARY = Library(__name__, "torch", "torch", start, network, layer,
                   variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                             "compiled": "PyTorch compiled"},
                   layer_variants={"nchw": "PyTorch", "channels_last": "PyTorch channels_last",
                                   "compiled": "PyTorch compiled"},
-                  models=("lenet", "small-resnet"), instructions=instructions, product=product)
+                  models=tuple(MODULES), instructions=instructions, product=product)
