@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from minicnn import Tensor
+from minicnn import InputError, Tensor
 from minicnn import functional as F
 from tests.reference import ORDERS, windows
 
@@ -17,6 +17,29 @@ def test_pools_against_a_loop(kernel, stride, padding, rng):
         for n, c in np.ndindex(2, 3):
             padded = np.pad(x[n, c], padding, constant_values=value)
             np.testing.assert_allclose(out[n, c], reduce(windows(padded, kernel, stride), (-2, -1)))
+
+
+@pytest.mark.parametrize(("pixels", "kernel", "stride", "padding", "windows"), [
+    (2, 3, 2, 0, 1), (2, 3, 3, 0, 1), (1, 3, 3, 0, 1), (1, 4, 2, 1, 1), (4, 3, 2, 0, 2), (1, 3, 2, 0, 0),
+    (2, 4, 2, 0, 0)])
+def test_with_ceil_mode_the_only_window_may_be_larger_than_the_image(pixels, kernel, stride, padding, windows, rng):
+    torch = pytest.importorskip("torch")
+    x = rng.standard_normal((1, 1, pixels, 9))
+    for name, options in ("max_pool2d", {}), ("avg_pool2d", {}), ("avg_pool2d", {"count_include_pad": False}):
+        arguments, options = (kernel, stride, padding), {"ceil_mode": True, **options}
+        if windows == 0:
+            with pytest.raises(InputError, match=f"{name}: the window spans .* but the padded image has only"):
+                getattr(F, name)(x, *arguments, **options)
+            continue
+        ours, theirs = Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+        out, expected = (getattr(module, name)(one, *arguments, **options)
+                         for module, one in ((F, ours), (torch.nn.functional, theirs)))
+        assert out.shape[2] == windows
+        np.testing.assert_allclose(out.data, expected.detach().numpy())
+        cotangent = rng.standard_normal(out.shape)
+        out.backward(cotangent)
+        expected.backward(torch.tensor(cotangent))
+        np.testing.assert_allclose(ours.grad, theirs.grad.numpy())
 
 
 def test_max_pool_tie_goes_to_the_first_in_row_major_order():

@@ -32,7 +32,7 @@ def max_pool2d(input: Tensor | np.ndarray, kernel_size: int | tuple[int, int],
     padding : int, (int, int) or ((top, bottom), (left, right))
         At most half the kernel. In the last form each number is less than the span of the window, dy (kH - 1) + 1.
     ceil_mode : bool
-        Also keep a last window that starts inside the padded image but ends outside.
+        Also keep a last window that starts inside the padded image but ends outside. It may be the only one.
     return_indices : bool
         Also return where the maxima are, as `max_unpool2d` takes it.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -45,14 +46,14 @@ class Windows:
         (sy, sx), (dy, dx), self.size, self.padding = stride, dilation, size, padding
         span = dy * (kernel[0] - 1) + 1, dx * (kernel[1] - 1) + 1
         self.declared = size[0] + sum(padding[0]), size[1] + sum(padding[1])
-        if any(s > n for s, n in zip(span, self.declared, strict=True)):
-            raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
         if kernel[0] * kernel[1] > MOST_TAPS:
             raise InputError(f"{name}: a window of {kernel[0]} x {kernel[1]} pixels has more than {MOST_TAPS} taps: "
                              "use a smaller kernel")
         oh, ow = (_length(*a, ceil_mode) for a in zip(self.declared, span, stride, padding, size, strict=True))
         self.padded = tuple(max(n, (o - 1) * s + w) for n, o, s, w in zip(self.declared, (oh, ow), stride, span,
                                                                          strict=True))
+        if min(oh, ow) < 1 or math.prod(self.padded) > paddings.MOST:
+            raise InputError(f"{name}: the window spans {span} pixels but the padded image has only {self.declared}")
         self.shape = oh, ow
         self.disjoint = sy >= span[0] and sx >= span[1]
         rows = [slice(i * dy, i * dy + (oh - 1) * sy + 1, sy) for i in range(kernel[0])]
@@ -98,7 +99,10 @@ _windows = functools.lru_cache(maxsize=1024)(Windows)
 
 
 def _length(padded, span, stride, padding, size, ceil_mode):
-    """The number of windows. One that begins after the image and the padding before it does not count."""
+    """The number of windows. One that begins after the image and the padding before it does not count.
+
+    With `ceil_mode` the only window may be larger than the padded image, by less than the stride.
+    """
     length = (padded - span) // stride + 1
     extra = ceil_mode and (padded - span) % stride and length * stride < size + padding[0]
     return length + bool(extra)
