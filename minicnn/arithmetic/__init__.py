@@ -30,7 +30,7 @@ from .elementwise import (
 from .extended import shown
 from .joining import concatenate, parts, repeat, stack, tile
 from .masks import keep
-from .products import matmul, product
+from .products import matmul, product, shown_product
 from .reductions import ReducedAxes, largest, mean, position, smallest, sum_over, total
 from .selection import clip, maximum, minimum, select
 from .shapes import (
@@ -52,6 +52,6 @@ __all__ = [
     "convert", "cos", "cumsum", "deviation", "divide", "einsum", "erf", "exp", "expand_dims", "expm1", "flip",
     "getitem", "keep", "largest", "log", "log1p", "log_sum_exp", "matmul", "maximum", "mean", "minimum", "moveaxis",
     "multiply", "negative", "parts", "position", "power", "prod", "product", "repeat", "reshape", "roll", "select",
-    "shown", "sign", "sin", "smallest", "square_root", "squeeze", "stack", "subtract", "sum_over", "swapaxes", "tanh",
-    "tile", "total", "transpose", "variance",
+    "shown", "shown_product", "sign", "sin", "smallest", "square_root", "squeeze", "stack", "subtract", "sum_over",
+    "swapaxes", "tanh", "tile", "total", "transpose", "variance",
 ]

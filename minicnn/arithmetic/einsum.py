@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from ..errors import InputError
 from .elementwise import Result
-from .elementwise import times as shown_product
-from .products import product
+from .elementwise import times as shown_times
+from .products import product, shown_product
 from .reductions import sum_over
 
 Labels = tuple[str, ...]            # a name for each axis: a letter; "...0" for the last axis of an ellipsis, and so on
@@ -38,7 +39,8 @@ def einsum(subscripts: str, operands: Sequence[np.ndarray], times: Callable = np
             others = [(grad, out_labels), *terms[:i], *terms[i + 1:]]
             known = {name for _, own in others for name in own}
             own = terms[i][1]
-            part = _contract(others, tuple([name for name in own if name in known]), times, shown_product)
+            part = _contract(others, tuple([name for name in own if name in known]),
+                             partial(shown_product, times=times), shown_times)
             part = part.reshape([lengths[name] if name in known else 1 for name in own])
             full = np.zeros(x.shape, x.dtype)
             diagonal = _diagonal(full, names)[0]
@@ -46,7 +48,8 @@ def einsum(subscripts: str, operands: Sequence[np.ndarray], times: Callable = np
                 diagonal[...] = np.broadcast_to(part, terms[i][0].shape).reshape(diagonal.shape)
             parts.append(full)
         return tuple(parts)
-    return _contract(terms, out_labels, times, np.multiply).astype(dtype, copy=False), vjp
+    out = _contract(terms, out_labels, partial(product, times=times), np.multiply)
+    return out.astype(dtype, copy=False), vjp
 
 
 def _parse(subscripts, operands):
@@ -115,7 +118,7 @@ def _reduced(x, names, lengths) -> Term:
 
 
 def _contract(terms: list[Term], out: Labels, times, multiply) -> np.ndarray:
-    """The sum of the products of the terms, with the axes `out`. `multiply` multiplies where nothing is added."""
+    """The sum of the products of the terms, with the axes `out`. Where nothing is added, `multiply` computes them."""
     x, own = terms[0]
     for i, (y, names) in enumerate(terms[1:], 2):
         later = set(out).union(*[labels for _, labels in terms[i:]])
@@ -143,5 +146,5 @@ def _pair(first: Term, second: Term, later, times, multiply) -> Term:
     xm = x.reshape(*x.shape[:batch], math.prod(rows), inner)         # (both..., left, summed)
     ym = y.reshape(*y.shape[:batch], inner, math.prod(columns))      # (both..., summed, right)
     with np.errstate(all="ignore"):
-        out = product(xm, ym, times) if summed else multiply(xm, ym)
+        out = times(xm, ym) if summed else multiply(xm, ym)
     return out.reshape((*x.shape[:batch], *rows, *columns)), (*both, *left, *right)

@@ -19,7 +19,7 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
    floating-point weights; sets of parameters, parameters that share memory, and Modules as attributes of a class; a
    schedule beside another one, or after the learning rate was changed by hand.
 3. What has weight 0 or is ignored contributes 0 to a loss, and an element with the cotangent 0 gets the gradient 0,
-   also where PyTorch computes 0 * inf = NaN.
+   also where PyTorch computes 0 * inf = NaN. A sample whose cotangent is 0 contributes 0 to the gradient of a weight.
 4. NumPy's rules hold where a name is NumPy's. The maximum and the minimum share their gradient among ties, with an
    axis too. `axis=()` reduces nothing. `Tensor.var` divides by n - ddof with ddof=0, `functional.var` by n - 1. The
    sign of NaN is NaN. `np.split(x, 3)` makes 3 parts, not parts of length 3. Integers that float32 cannot hold exactly

@@ -232,7 +232,7 @@ def _record(rows: Standardized, tensors, scale, offset, axes, name):
         (g, lift), (w, unit) = ((a.astype(np.float64), None) if a.dtype == np.float32 else near_one(a)
                                 for a in (grad, scale))
         with np.errstate(invalid="ignore"):
-            inner = np.broadcast_to(g * w, x.shape).reshape(rows.normal.shape)
+            inner = np.broadcast_to(shown(g, g * w), x.shape).reshape(rows.normal.shape)
             less, slope = (total / max(1, inner.shape[2]) for total in gradient_sums(inner, rows.normal))
             dx = input_gradient(inner, rows.normal, less, slope,
                                 [factor for factor in (rows.inverse, rows.unit, lift, unit) if factor is not None])

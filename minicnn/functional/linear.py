@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..arithmetic import product
+from ..arithmetic import product, shown_product
 from ..checks import axis, boolean, fraction, generator
 from ..conv.runtime.blas import matmul
 from ..errors import InputError
@@ -57,7 +57,8 @@ def linear(input: Tensor | np.ndarray, weight: Tensor | np.ndarray, bias: Tensor
         count = math.prod(grad.shape[:-1])
         rows = grad.reshape(count, w.shape[0])                          # (all leading axes, out_features)
         total = rows.sum(0, np.float64).astype(grad.dtype)
-        return (product(grad, w, matmul), product(rows.T, x.reshape(count, w.shape[1]), matmul), total)[:len(tensors)]
+        return (shown_product(grad, w, matmul), shown_product(rows.T, x.reshape(count, w.shape[1]), matmul),
+                total)[:len(tensors)]
     return record(out, tensors, vjp)
 
 

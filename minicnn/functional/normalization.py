@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..arithmetic import shown
 from ..checks import boolean, number
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
-from .standardization import affine, column, gradient_sums, input_gradient, near_one, scaled, standardized
+from .standardization import (
+    affine,
+    column,
+    gradient_sums,
+    input_gradient,
+    near_one,
+    scaled,
+    standardized,
+    times,
+    value_axes,
+)
 
 
 def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | None,
@@ -84,6 +95,11 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
         less, slope = (total / count, product / count) if training and count else np.zeros((2, len(total)))
         factors = [f for f in (scale.astype(np.float64), inverse, unit, back) if f is not None]
         dx = input_gradient(g, normal, less, slope, factors)
+        if dx.size and np.isnan(dx.min()):          # what is hidden gets 0: see `arithmetic.shown`
+            axes = value_axes(x)
+            product = shown(g, g * normal).sum(axes, np.float64)
+            hidden = (g == 0).all(axes, keepdims=True) if training else g == 0
+            dx = np.where(hidden, 0, dx if training else times(g, factors)).astype(x.dtype)
         if back is not None:
             total, product = total * back, product * back
         return dx, (product * lift).astype(scale.dtype), total.astype(bias.dtype)

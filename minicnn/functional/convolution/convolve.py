@@ -94,11 +94,21 @@ def on_images(name: str, spatial: int, input: Any, weight: Any, bias: Any, opera
     needs = tensors[0].requires_grad, tensors[1].requires_grad, b is not None and tensors[2].requires_grad
     with np.errstate(all="ignore"):               # sums become infinite or NaN without a warning
         out, vjp = operation(x, w, b, needs)
+
+    def gradients(grad):
+        parts = vjp(grad)
+        if parts[1] is None or not np.isnan(parts[1].min()) or (seen := (grad != 0).any((1, 2, 3))).all():
+            return parts
+        _, of_seen = operation(x[seen], w, b, needs)    # a hidden image gets 0 and counts 0: see `arithmetic.shown`
+        parts, grad_input = of_seen(grad[seen]), np.zeros_like(x)
+        if parts[0] is not None:
+            grad_input[seen] = parts[0]
+        return grad_input, *parts[1:]
     if spatial == 2 and not single:
-        return record(out, tensors, lambda grad: vjp(grad)[:len(tensors)], name)
+        return record(out, tensors, lambda grad: gradients(grad)[:len(tensors)], name)
 
     def back(grad):
-        grad_input, grad_weight, grad_bias = vjp(grad[up])
+        grad_input, grad_weight, grad_bias = gradients(grad[up])
         return (None if grad_input is None else grad_input[down], None if grad_weight is None else
                 grad_weight[weight_down], grad_bias)[:len(tensors)]
     return record(out[down], tensors, back, name)
