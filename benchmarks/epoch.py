@@ -3,7 +3,7 @@
     python benchmarks/epoch.py [--model lenet] [--epochs 1] [--shift] [--data DIR] [--repeats 3]
 
 Both train on 55,000 images (AdamW, one cycle, batch 64), keep the weights with the least validation error, and print
-their errors on the validation and the test images. PyTorch uses its faster layout, channels_last. Both take batches from
+their errors on the validation and the test images. PyTorch uses its faster layout, channels_last. Batches come from
 minicnn's DataLoader. The seconds are those of the whole process, with imports and reading of the data.
 """
 
