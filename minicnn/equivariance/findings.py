@@ -123,7 +123,9 @@ class Findings:
         context = self.context
         answers = context.operator(f)
         noise = noise_of(context.operator, f, answers, images.rng, context.operator.eps)
-        rounding = context.rounding.measured(noise, context.largest((f,), answers), np.inf)
+        largest = context.largest((f,), answers)
+        noise = np.where(noise > np.sqrt(context.operator.eps) * largest, 0, noise)     # a jump, as of argmax
+        rounding = context.rounding.measured(noise, largest, np.inf)
         if context.affine:
             terms = convolve(np.abs(f), np.abs(context.h), context.axes) + np.abs(context.offset)
             error = np.abs(answers - context.offset - convolve(f, np.asarray(context.h), context.axes))

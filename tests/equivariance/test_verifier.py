@@ -63,6 +63,16 @@ def test_transposed_convolution():
     assert "but one after 2 x 2 upsampling with zeros inside" in verify_convolution(op, domain="window").verdict
 
 
+@pytest.mark.parametrize("op", [
+    lambda f: F.max_unpool2d(*F.max_pool2d(f, 2, return_indices=True), 2),
+    lambda f: np.round(f * (1 + np.arange(f.shape[-1]) % 2)),
+], ids=["unpooled maxima", "rounded stripes"])
+def test_jumps_are_no_rounding(op):
+    """A change in the last bit decides between equal maxima, or whether 1/2 is rounded up."""
+    report = verify_convolution(op, size=(12, 12))
+    assert not report.affine and report.lattice[1] == 2
+
+
 def test_a_mirror_has_no_vertical_shifts():
     assert verify_convolution(lambda f: f[:, :, ::-1], domain="plane").lattice == (None, 1)
 
