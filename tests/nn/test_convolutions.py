@@ -79,7 +79,8 @@ def seen(layer, shape, dtype=np.float64):
     return most
 
 
-@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"stride": (3, 2), "dilation": (1, 2)}, {"stride": 4}])
+@pytest.mark.parametrize("options", [{}, {"stride": 2}, {"stride": (3, 2), "dilation": (1, 2)}, {"stride": 4},
+                                     {"stride": 2, "dilation": 3}, {"stride": (4, 6), "dilation": (6, 4)}])
 def test_the_window_is_what_an_output_pixel_sees(options):
     layer = nn.ConvTranspose2d(1, 1, (3, 4), **options, dtype=np.float64)
     window, stride = layer.window((1, 1, 6, 6)), layer.stride

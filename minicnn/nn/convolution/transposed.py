@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -75,11 +76,17 @@ class _Transposed(Module):
                                    str(self.weight.dtype))[0]
 
     def window(self, in_shape: tuple[int, ...]) -> Window:
-        """The input pixels that the output pixel with the most of them sees. The stride is a fraction."""
-        steps, spans = self.geometry(in_shape).stride, self.geometry(in_shape).span
-        (rows, columns), (down, across) = ([(span - 1) // step + 1 for span, step in zip(spans, steps, strict=True)],
-                                           [Fraction(1, step) for step in steps])
-        return Window((rows, columns), (down, across))
+        """The input pixels that the output pixel with the most of them sees. The stride is a fraction.
+
+        An output pixel meets every (s / g)-th element of the kernel, g = gcd(s, d). The input pixels that these meet
+        are d / g pixels apart.
+        """
+        spans, strides = [1] * (2 - len(self.stride)), [Fraction(1)] * (2 - len(self.stride))
+        for k, s, d in zip(self.kernel_size, self.stride, self.dilation, strict=True):
+            common = math.gcd(s, d)
+            spans.append((k - 1) // (s // common) * (d // common) + 1)
+            strides.append(Fraction(1, s))
+        return Window((spans[0], spans[1]), (strides[0], strides[1]))
 
     def extra_repr(self) -> str:
         one = (1,) * len(self.kernel_size)
