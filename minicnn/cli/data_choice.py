@@ -101,13 +101,14 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
         Of the checkpoint, for error messages.
     """
     rules, names = rules_of(meta, path), classes_of(meta, path)
-    given = arguments.data_dir or arguments.data
+    given, own_again = arguments.data_dir or arguments.data, False
     if arguments.data_dir is not None:
         data = _same_data(meta, path, given)
         if data is None:
             return _given(given, rules, names, path)
+        own_again = True
     elif meta.get(OWN) is not None and given is None and arguments.dataset == "auto":
-        data = _own_again(meta, path, None, False)
+        data, own_again = _own_again(meta, path, None, False), True
     else:
         data = _known_data(arguments, meta.get("dataset"), path)
     channels = 3 if data.train_images.ndim == 4 else 1
@@ -118,7 +119,7 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
     tested = data.test_images is not None
     images, labels = (data.test_images, data.test_labels) if tested else (data.val_images, data.val_labels)
     return Measured(data.name, "test" if tested else "validation", images, labels, names or data.class_names,
-                    data.rules if meta.get("rules") is None else rules, _seen(meta.get("dataset"), data.name))
+                    data.rules if meta.get("rules") is None else rules, _seen(meta, data.name, own_again))
 
 
 def _same_data(meta, path, place):
@@ -162,9 +163,16 @@ def _known_data(arguments, trained_on, path):
     return load(name, place)
 
 
-def _seen(trained_on, dataset):
-    """Whether these images were among the training data. None if the training data are not known."""
-    if trained_on is None:
+def _seen(meta, dataset, own_again):
+    """Whether these images were among the training data. None: not known. `own_again`: they are parts of the same data.
+
+    The user's own data may contain any images, and have any name.
+    """
+    from ..data import DATASETS
+    trained_on = meta.get("dataset")
+    if own_again:
+        return False
+    if meta.get(OWN) is not None or trained_on not in DATASETS or dataset not in DATASETS:
         return None
     return trained_on == "mnist" and dataset == "mnist5k"       # the embedded digits are training images of MNIST
 

@@ -38,6 +38,9 @@ class LazyImages:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, tuple):              # arange(n)[..., 0] would be the number 0
+            raise InputError(f"lazy images are indexed by images only, not by {index!r}: read them first, as in "
+                             "images[numbers][:, 0]")
         numbers = np.arange(len(self))[index]
         if isinstance(index, slice) or getattr(index, "dtype", None) == np.bool_:
             return LazyPart(self, numbers)

@@ -242,6 +242,9 @@ def test_lazy_images_behave_as_an_array(colour):
     np.testing.assert_array_equal(np.concatenate(list(blocks(lazy))), colour)
     with pytest.raises(IndexError):
         lazy[23]
+    for index in ((..., 0), (slice(None), 0)):
+        with pytest.raises(InputError, match=r"indexed by images only, not by \(.*: read them first"):
+            lazy[index]
     with pytest.raises(InputError, match=r"indexed by images only, not by an array of shape \(2, 2\)"):
         lazy[np.zeros((2, 2), int)]
 
