@@ -8,6 +8,7 @@ A network of the user is "path/to/file.py:name" or "package.module:name". The na
 from __future__ import annotations
 
 import argparse
+import contextlib
 import inspect
 import os
 from pathlib import Path
@@ -70,8 +71,19 @@ def sizes_of_data(data: Any) -> dict[str, Any]:
     return {"in_channels": 3 if images.ndim == 4 else 1, "num_classes": classes, "image_size": images.shape[1:3]}
 
 
+def own_object(name: str) -> Any:
+    """The object of the user's own that `name` names; None for a network of minicnn.
+
+    The user's file may change the current directory. Afterwards it is the former one: other paths are relative to it.
+    """
+    if ":" not in name:
+        return None
+    with contextlib.chdir("."):
+        return load_object(name)
+
+
 def make_network(described: dict[str, Any], rng: np.random.Generator | None = None, where: object = "",
-                 instance: bool = True) -> Module:
+                 instance: bool = True, loaded: Any = None) -> Module:
     """The network that a `description`, or the metadata of a checkpoint, describes.
 
     Parameters
@@ -84,6 +96,8 @@ def make_network(described: dict[str, Any], rng: np.random.Generator | None = No
         The checkpoint, for error messages.
     instance : bool
         Whether the name may be that of a Module that exists already.
+    loaded : object, optional
+        From `own_object`, if the user's file was read already.
 
     Raises
     ------
@@ -105,7 +119,7 @@ def make_network(described: dict[str, Any], rng: np.random.Generator | None = No
                               "weights with load_state_dict, and use minicnn.training.evaluate")
     place = _found(name, described.get("model_file"), where)
     try:
-        return built(load_object(place), name, rng, sizes, instance)
+        return built(own_object(place) if loaded is None else loaded, name, rng, sizes, instance)
     except InputError as error:
         if not where:
             raise
@@ -145,7 +159,7 @@ def measured_network(run: str | None, name: str | None) -> tuple[Path | None, st
     """
     from ..training import weights_file
     if run is None and name is not None and ":" in name:
-        value = load_object(name)
+        value = own_object(name)
         if not isinstance(value, Module):
             raise InputError(f"--model {name}: a network that is made now is not trained: name the run with its "
                              "weights too, or a Module that exists already")
@@ -173,7 +187,7 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
     if unknown := [one for one in _needed(value) if one not in (*sizes, "rng")]:
         raise InputError(f"{name} needs the argument {unknown[0]!r}, which the file of weights does not say: give it a "
                          "default value, or write a function that makes the network")
-    with user_errors(name):
+    with user_errors(name), contextlib.chdir("."):
         made = made_for(value, rng=rng, **sizes)
     if not isinstance(made, Module):
         raise InputError(f"{name} returned an object of type {_kind(type(made))}, not a minicnn.nn.Module")

@@ -33,6 +33,7 @@ class TrainingPlan(NamedTuple):
     dry_run: bool
     remembered: dict[str, Any]          # what the checkpoint keeps of the choice of the data and of the weights
     initial: Any = None                 # the Checkpoint with whose weights a new run begins, or None
+    loaded: Any = None                  # the user's class or function that makes the network, if it was read already
 
     @property
     def model(self) -> str:
@@ -43,11 +44,12 @@ class TrainingPlan(NamedTuple):
 def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     """The plan of a new run, with the data loaded. Nothing is made yet."""
     from ..training import check_writable
-    from .networks import description, sizes_of_data
+    from .networks import description, own_object, sizes_of_data
     if arguments.out is None:
         check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
     initial = _initial(arguments)
+    loaded = own_object(arguments.model)               # raises what is wrong with the file, before the data are read
     choice = DataChoice.of(arguments)
     data = choice.load(arguments.quiet)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
@@ -57,7 +59,7 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     network = description(arguments.model, sizes_of_data(data))
     remembered = choice.remembered() if initial is None else {**choice.remembered(), FROM: str(initial.path)}
     return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run, remembered,
-                        initial)
+                        initial, loaded)
 
 
 def _initial(arguments):

@@ -209,6 +209,22 @@ def test_info_of_own_networks_and_of_runs(run, refused):
     assert "lenet cannot be made for these data: LeNet: image_size must be" in refused("info", "--size", "9,9")
 
 
+def test_a_file_that_changes_the_current_directory(run, folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "goes.py").write_text("import os\nos.chdir('elsewhere')\n" + MINE)
+    np.savez("mine.npz", images=np.zeros((8, 28, 28), np.uint8), labels=np.arange(8) % 2)
+    status, _, err = run("train", "--data", "mine.npz", "--model", "goes.py:Net", "--epochs", "1", "--out", "run")
+    assert status == 0 and (folder / "run" / "result.json").is_file(), err
+    assert run("eval", "run", "--data", "mine.npz")[0] == 0 and (folder / "run" / "mistakes.png").is_file()
+    assert list((folder / "elsewhere").iterdir()) == [] and Path.cwd() == folder
+
+
+def test_the_file_is_read_before_the_data(run, refused, monkeypatch):
+    monkeypatch.setattr("minicnn.data.load", lambda *arguments: pytest.fail("the data were read"))
+    assert "gone.py: there is no such file" in refused("train", "--model", "gone.py:Net")
+    assert "mine.py has no Gone" in refused("train", "--model", "mine.py:Gone")
+
+
 def test_verify_makes_the_network(run, refused):
     status, out, _ = run("verify", "mine.py:filters", "--channels", "2", "--size", "8,8", "--json")
     assert status == 0 and json.loads(out)["verdict"] == "a convolution"

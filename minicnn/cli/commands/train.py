@@ -219,7 +219,7 @@ def _model(plan, scaled):
     from ..networks import check_output, make_network
     try:
         model = make_network(plan.network, np.random.default_rng(plan.settings.seed), plan.out if plan.saved else "",
-                             instance=False)
+                             instance=False, loaded=plan.loaded)
     except InputError as error:
         if "cannot be made for these data" not in str(error):
             raise
