@@ -174,6 +174,27 @@ def test_pools_of_infinite_numbers():
     assert F.avg_pool2d(np.array([[[INF, 1.0]]]), (1, 2)).item() == INF
 
 
+@pytest.mark.parametrize("convolution", [F.conv2d, F.conv_transpose2d])
+@pytest.mark.parametrize("algorithm", algorithms())
+@pytest.mark.parametrize(("pixel", "tap", "constant"), [(1, 2, 0), (1, 0.5, 1), (INF, 1, 0), (0, INF, 0)])
+def test_convolutions_beyond_the_range_give_no_warning(convolution, algorithm, pixel, tap, constant):
+    largest = np.finfo(np.float32).max
+    tensors = [Tensor(np.full(shape, value, np.float32), requires_grad=True) for shape, value in (
+        ((1, 1, 4, 4), largest * pixel), ((1, 1, 3, 3), tap), ((1,), largest * constant))]
+    out = convolution(*tensors, padding=1, algorithm=algorithm)
+    out.backward(np.full(out.shape, largest, np.float32))
+    assert not np.isfinite(out.data).all()
+
+
+def test_gradients_of_overlapping_windows_are_added_in_float64():
+    """The pixel in the middle is in 4096 windows."""
+    for pool in F.avg_pool2d, F.max_pool2d:
+        x = np.zeros((1, 1, 8191), np.float32)
+        x[0, 0, 4095] = 1
+        _, grad = gradient(lambda x, pool=pool: pool(x, (1, 4096), 1), x, np.full((1, 1, 4096), 0.1))
+        np.testing.assert_allclose(grad[0, 0, 4095], 409.6 if pool is F.max_pool2d else 0.1, rtol=1e-7)
+
+
 LONG = 2_000_000
 SUMS = {                        # operations of 2 million numbers of 0.1 whose result and gradient are known
     "linear": (lambda x: F.linear(x.reshape(1, LONG), np.ones((1, LONG), np.float32)), LONG * 0.1),

@@ -107,5 +107,4 @@ def _image(columns, windows):
     full = np.zeros((*columns.shape[:-3], *windows.padded))             # float64
     for tap, view in enumerate(windows.slices):
         windows.add(full, view, columns[..., tap, :, :])
-    with np.errstate(over="ignore"):
-        return windows.crop(full).astype(columns.dtype)
+    return windows.crop(full, columns.dtype)

@@ -69,11 +69,11 @@ def max_pooled(name: str, input: Tensor, kernel_size: Any, stride: Any, padding:
         out = out.copy(order="K")                                       # a window of one pixel: not a view of the input
 
     def vjp(grad):
-        full, part = np.zeros_like(padded), np.empty_like(out)
+        full, part = np.zeros_like(padded, dtype=pool.sums(grad.dtype)), np.empty_like(out)
         part[...] = grad                                                # in the memory order of the image
         for view, first in _first_maxima(pool, padded, out, input_shape):
             pool.add(full, view, keep(part, first))
-        return (pool.crop(full),)
+        return (pool.crop(full, grad.dtype),)
     pooled = record(out, (input,), vjp, name)
     if not boolean(f"{name}: return_indices", return_indices):
         return pooled
@@ -136,9 +136,9 @@ def avg_pooled(name: str, input: Tensor, kernel_size: Any, stride: Any, padding:
 
     def vjp(grad):
         with np.errstate(divide="ignore", invalid="ignore"):            # in windows without a pixel
-            scaled = (grad / divisor).astype(grad.dtype)
-        full = np.zeros(scaled.shape[:-2] + pool.padded, scaled.dtype)
+            scaled = grad / divisor
+        full = np.zeros(scaled.shape[:-2] + pool.padded, pool.sums(grad.dtype))
         for view in pool.slices:
             pool.add(full, view, scaled)
-        return (pool.crop(full),)
+        return (pool.crop(full, grad.dtype),)
     return record(out, (input,), vjp, name)

@@ -83,10 +83,15 @@ class Windows:
             with np.errstate(over="ignore", invalid="ignore"):
                 full[view] += part
 
-    def crop(self, padded: np.ndarray) -> np.ndarray:
-        """The image itself, without its padding."""
+    def sums(self, dtype: np.dtype) -> np.dtype:
+        """The dtype in which the parts of `add` are summed: float64, unless there are no sums."""
+        return dtype if self.disjoint else np.dtype(np.float64)
+
+    def crop(self, padded: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """The image itself as `dtype`, without its padding."""
         (top, _), (left, _) = self.padding
-        return padded[..., top:top + self.size[0], left:left + self.size[1]]
+        with np.errstate(over="ignore"):
+            return padded[..., top:top + self.size[0], left:left + self.size[1]].astype(dtype, copy=False)
 
     def pixels(self, view: tuple) -> np.ndarray:
         """(OH, OW): the number y W + x of the pixel in the image that the tap of this slice meets in each window."""
