@@ -66,7 +66,7 @@ def check_widths(name: str, shape: tuple[int, ...], widths: Widths, mode: str = 
     if math.prod(out) > MOST:
         raise InputError(f"{name}: the result would have the shape {out}, which is too many numbers: pad less")
     for n, (before, after) in zip(shape, widths, strict=True):
-        kept = n + min(before, 0) + min(after, 0)
+        kept = max(n + min(before, 0) + min(after, 0), 0)
         most = {"constant": math.inf, "replicate": math.inf if n else 0, "reflect": n - 1, "circular": kept}[mode]
         if max(before, after) > max(most, 0):
             raise InputError(f"{name}: mode {mode!r} adds at most {max(most, 0)} elements at each end of an axis of "

@@ -83,8 +83,8 @@ class PixelUnshuffle(Module):
         return F.pixel_unshuffle(input, self.downscale_factor)
 
     def window(self, in_shape: tuple[int, ...]) -> Window:
-        """One pixel in each channel of the output."""
-        return Window((1, 1), (self.downscale_factor, self.downscale_factor))
+        """The pixels that become the channels of one pixel."""
+        return Window((self.downscale_factor, self.downscale_factor), (self.downscale_factor, self.downscale_factor))
 
     def extra_repr(self) -> str:
         return f"downscale_factor={self.downscale_factor}"

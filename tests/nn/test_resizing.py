@@ -37,7 +37,7 @@ def seen(layer, shape):
     most, size = (0, 0), layer(np.zeros(shape)).shape
     for y, x in np.ndindex(size[-2:]):
         t = Tensor(np.zeros(shape), requires_grad=True)
-        layer(t)[0, 0, y, x].backward()
+        layer(t)[0, :, y, x].sum().backward()
         rows, columns = np.nonzero(t.grad[0].any(0))
         most = max(most[0], np.ptp(rows) + 1), max(most[1], np.ptp(columns) + 1)
     return most
@@ -80,6 +80,8 @@ def test_receptive_fields_through_layers_that_enlarge():
     assert [layer.receptive_field for layer in summarize(model, (1, 1, 8, 8))] == [3, 4, 6, 8, 8]
     assert [layer.out_shape for layer in summarize(Unpooling(), (1, 1, 6, 6))] == [(1, 3, 3), (1, 6, 6), (1, 4, 4)]
     assert [layer.receptive_field for layer in summarize(Unpooling(), (1, 1, 6, 6))] == [2, 2, 4]
+    mixed = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 4, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(1, 1, 3))
+    assert [layer.receptive_field for layer in summarize(mixed, (1, 1, 8, 8))] == [2, 6, 6, 8]
 
 
 def test_reports_show_the_maxima_without_their_indices():
