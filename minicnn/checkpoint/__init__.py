@@ -23,6 +23,7 @@ import numpy as np
 from ..errors import InputError, InputTypeError
 from ..files import as_path
 from .tensor_file import CHECKED, CODES, METADATA, CheckpointError, parsed, read, write
+from .torch_file import is_torch_file, read_torch_file
 
 __all__ = ["FORMAT", "Checkpoint", "CheckpointError", "load", "load_into", "save"]
 
@@ -107,11 +108,12 @@ def save(path: str | Path, model_state: dict[str, np.ndarray], optimizer_state: 
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint, or a safetensors file of another program.
+    """Read a checkpoint, a safetensors file of another program, or a state dict that torch.save wrote (.pt, .pth).
 
-    PyTorch's wrappers of models put "module." or "_orig_mod." before each name. `load` removes this prefix and warns.
-    It converts the metadata of format 1 to format 2. It logs a warning (logger "minicnn") if a weight is NaN or
-    infinite, and if the file has no checksum.
+    PyTorch must be installed for the last. A file with code in it is refused. float16 and bfloat16 of other programs
+    become float32. PyTorch's wrappers of models put "module." or "_orig_mod." before each name. `load` removes this
+    prefix and warns. It converts the metadata of format 1 to format 2. It logs a warning (logger "minicnn") if a weight
+    is NaN or infinite, and if the file has no checksum.
 
     Parameters
     ----------
@@ -131,11 +133,15 @@ def load(path: str | Path) -> Checkpoint:
         what = "is a directory" if os.path.isdir(path) else "there is no such file"
         raise CheckpointError(f"{path}: {what}; give the name of a checkpoint, such as last.safetensors in the "
                               "directory of a run")
+    if is_torch_file(path):
+        return Checkpoint(_finite(_unwrapped(read_torch_file(path), path), path), path=path)
     tensors, metadata = read(path)
     if CHECKED[0] not in metadata:
         LOG.warning(f"{path} has no checksum of minicnn: damage to its numbers would not be seen")
     if "minicnn" not in metadata:
-        return Checkpoint(_finite(_unwrapped(tensors, path), path), path=path)
+        wide = {name: array.astype(np.float32) if array.dtype == np.float16 else array
+                for name, array in tensors.items()}
+        return Checkpoint(_finite(_unwrapped(wide, path), path), path=path)
     try:
         ours = parsed(metadata["minicnn"])
         written_as = ours.get("format", 1)

@@ -27,6 +27,7 @@ from ..files import open_to_read, replacing
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "I64": "int64", "I32": "int32", "I16": "int16",
           "I8": "int8", "U64": "uint64", "U32": "uint32", "U16": "uint16", "U8": "uint8", "BOOL": "bool"}
 CODES = {name: code for code, name in DTYPES.items()}
+BFLOAT16 = "BF16"                                 # the upper half of a float32: it is read as float32
 METADATA = "__metadata__"
 HEADER_LIMIT = 1 << 24
 DIMENSIONS = 64                                   # of an array of NumPy
@@ -49,6 +50,7 @@ class Entry(NamedTuple):
     shape: tuple[int, ...]
     begin: int
     end: int
+    is_bfloat16: bool
 
 
 def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
@@ -89,6 +91,8 @@ def write(path: str | os.PathLike, arrays: dict[str, np.ndarray], metadata: dict
 
 def read(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The arrays and the metadata of a file. The arrays are the caller's own. The checksum is not in the metadata.
+
+    bfloat16, which NumPy does not have, becomes float32.
 
     Returns
     -------
@@ -187,15 +191,15 @@ def _entries(header: dict[str, Any]) -> Iterator[Entry]:
         code, shape, place = found["dtype"], found["shape"], found["data_offsets"]
         if not _is_sizes(shape) or not _is_sizes(place) or len(place) != 2 or not isinstance(code, str):
             raise ValueError(f"{name[:80]!r} has a wrong dtype, shape or data_offsets")
-        if code not in DTYPES:
+        if code not in DTYPES and code != BFLOAT16:
             raise _UnknownDtypeError(f"{name[:80]} has a dtype that NumPy does not have ({code[:80]}); save it as "
                                      "float32")
-        dtype = np.dtype(DTYPES[code])
+        dtype = np.dtype(DTYPES.get(code, "uint16"))
         if len(shape) > DIMENSIONS or math.prod(max(n, 1) for n in shape) * dtype.itemsize > sys.maxsize:
             raise ValueError(f"{name[:80]!r} has a shape that no array can have")
         if place[1] - place[0] != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{name[:80]!r} has another number of bytes than its shape needs")
-        yield Entry(name, dtype, tuple(shape), *place)
+        yield Entry(name, dtype, tuple(shape), *place, is_bfloat16=code == BFLOAT16)
 
 
 def _check_places(found, size):
@@ -217,7 +221,12 @@ def _array(file, path, entry, digest):
     digest.update(data)
     if entry.dtype == bool and not (array.view(np.uint8) <= 1).all():
         raise CheckpointError(f"{path} is damaged: {entry.name} is of BOOL and has bytes other than 0 and 1")
-    return array.byteswap(inplace=True) if sys.byteorder == "big" else array
+    array = array.byteswap(inplace=True) if sys.byteorder == "big" else array
+    if entry.is_bfloat16:
+        wide = array.astype(np.uint32)
+        wide <<= 16
+        return wide.view(np.float32)
+    return array
 
 
 def _bytes_of(array: np.ndarray) -> Any:

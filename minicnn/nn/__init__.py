@@ -45,6 +45,7 @@ from .pooling import (
     MaxUnpool2d,
 )
 from .resizing import PixelShuffle, PixelUnshuffle, Upsample
+from .state import torch_state_dict
 
 __all__ = [
     "AdaptiveAvgPool2d", "AdaptiveMaxPool2d", "AvgPool1d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
@@ -53,5 +54,6 @@ __all__ = [
     "InstanceNorm2d", "KLDivLoss", "L1Loss", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid", "LogSoftmax",
     "MSELoss", "MaxPool1d", "MaxPool2d", "MaxUnpool2d", "Module", "ModuleDict", "ModuleList", "NLLLoss", "PReLU",
     "Parameter", "PixelShuffle", "PixelUnshuffle", "ReLU", "ReLU6", "Residual", "Sequential", "SiLU", "Sigmoid",
-    "SmoothL1Loss", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "conv_relu", "init", "utils",
+    "SmoothL1Loss", "Softmax", "Softplus", "Tanh", "Unfold", "Upsample", "conv_relu", "init",
+    "torch_state_dict", "utils",
 ]

@@ -14,7 +14,7 @@ from ..conv import Geometry
 from ..errors import InputError, InputTypeError
 from ..tensor import Tensor  # noqa: F401 (for the examples)
 from .parameter import Parameter
-from .state import load_arrays
+from .state import ignored_names, load_arrays, tied_names
 
 UNORDERED = (set, frozenset, deque)              # containers whose elements a module does not find
 
@@ -240,7 +240,8 @@ class Module:
         Parameters
         ----------
         state : dict
-            Arrays or Tensors of floating-point numbers, by name; they are rounded to the parameter's dtype.
+            Arrays or Tensors of floating-point numbers, by name; they are rounded to the parameter's dtype. A tied
+            weight may stand under any of its names.
         strict : bool
             Whether all names must be the same.
 
@@ -264,8 +265,9 @@ class Module:
             ...
         minicnn.InputError: the state does not fit Linear: missing: bias; wrong shape: weight is (1, 3) but must be (1, 2)
         """  # noqa: E501
-        ignored = [prefixed(prefix, name) for prefix, module in self.named_modules() for name in module.ignored_state]
-        return load_arrays(dict(self._state()), state, strict, type(self).__name__, ignored)
+        tied = tied_names(self)
+        ignored = ignored_names(self, tied)
+        return load_arrays(dict(self._state()), state, strict, type(self).__name__, ignored, tied)
 
     def extra_repr(self) -> str:
         """The arguments shown between the parentheses of the repr."""

@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
         "error and the confusion matrix, and draw the worst mistakes.", "minicnn eval runs/mnist-seed1")
     option = command.add_argument
     option("checkpoint", nargs="?", type=given_path, metavar="RUN",
-           help="the directory of a run, or a .safetensors file (default: the weights in the package)")
+           help="the directory of a run, or a .safetensors, .pt or .pth file (default: the weights in the package)")
     option("--model", type=network, metavar="NAME",
            help="the network that has these weights, or FILE.py:NAME; a run remembers its own")
     option("--picture", type=destination(*PICTURES), metavar="FILE",

@@ -38,8 +38,8 @@ def add_parser(commands: Any) -> None:
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST", default="0,1,2,3,4,5,6,7,8,9",
            help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between")
     option("--weights", type=given_path, metavar="CHECKPOINT",
-           help="weights of a LeNet with max-pool: a .safetensors file or the directory of a run (default: the weights "
-                "in the package)")
+           help="weights of a LeNet with max-pool: a .safetensors or .pt file, or the directory of a run (default: the "
+                "weights in the package)")
     add_quiet(command)
     add_json(command)
 

@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
     option = command.add_argument
     option("pictures", nargs="+", type=given_path, metavar="PICTURE", help="files of any format that Pillow reads")
     option("--weights", type=given_path, metavar="RUN",
-           help="the directory of a run, or a .safetensors file (default: the weights in the package)")
+           help="the directory of a run, or a .safetensors, .pt or .pth file (default: the weights in the package)")
     option("--model", type=network, metavar="NAME",
            help="the network that has these weights, or FILE.py:NAME; a run remembers its own")
     option("--invert", choices=("auto", "yes", "no"), default="auto",
