@@ -192,6 +192,22 @@ def unmasked(value: Any) -> Any:
     return value
 
 
+def array(name: str, value: Any) -> np.ndarray:
+    """Return `value` as an array of its own dtype. Lists that are no array, and masked elements, raise InputTypeError.
+
+    >>> array("target", [[1, 2], [3]])
+    Traceback (most recent call last):
+        ...
+    minicnn.InputTypeError: target must be an array, and this list is none: its parts have different shapes
+    """
+    unmasked(value)
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise InputTypeError(f"{name} must be an array, and this {type(value).__name__} is none: its parts have "
+                             "different shapes") from None
+
+
 def pair(name: str, value: Any, least: int) -> tuple[int, int]:
     """Return an integer, or a tuple or list of two integers, as a pair of ints. Each must be at least `least`.
 

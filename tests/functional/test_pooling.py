@@ -160,6 +160,9 @@ def test_unpooling_does_not_depend_on_memory_order(rng):
     (lambda x, i: F.max_unpool2d(x, i, 1, 1, 1), "the output would have 0 x 0 pixels: use less padding"),
     (lambda x, i: F.max_unpool2d(x[0, 0], i, 2), r"max_unpool2d: the input must have shape \(N, C, H, W\)"),
     (lambda x, i: F.max_unpool2d(x, i, 0), "max_unpool2d: kernel_size must be"),
+    (lambda x, i: F.max_unpool2d(x, i, (10**20, 1)), r"the output would have 2\d+ x 2 pixels, which is too many"),
+    (lambda x, i: F.max_unpool2d(x, [[1, 2], [3]], 2), "the indices must be an array, and this list is none: its part"),
+    (lambda x, i: F.max_unpool2d(x, np.ma.array(i, mask=i == 0), 2), "of a masked array are masked, and would count"),
 ])
 def test_bad_unpooling_is_named(call, message):
     with pytest.raises((ValueError, TypeError), match=message) as caught:
@@ -176,6 +179,7 @@ def test_bad_unpooling_is_named(call, message):
     (lambda x: F.max_pool2d(x, 0), "max_pool2d: kernel_size must be an integer or a pair"),
     (lambda x: F.avg_pool2d(x[0, 0], 2), "avg_pool2d: the input must have shape"),
     (lambda x: F.adaptive_avg_pool2d(x, 0), "adaptive_avg_pool2d: output_size must be"),
+    (lambda x: F.adaptive_max_pool2d(x, (10**9, 1)), "an output of 1000000000 x 1 pixels has more than"),
     (lambda x: F.adaptive_max_pool2d(x, np.array([2, 2])), "adaptive_max_pool2d: output_size must be"),
 ])
 def test_bad_input_is_named(call, message):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arithmetic import as_float_array
-from ...checks import fraction, integer, one_of, unmasked
+from ...checks import array, fraction, integer, one_of
 from ...errors import InputError, InputTypeError
 from ...tensor import Tensor, as_tensor, record
 from ..activations import log_softmax_of_array, softmax_difference
@@ -62,7 +62,7 @@ def cross_entropy(input: Tensor | np.ndarray, target: np.ndarray | Tensor, weigh
     input = as_tensor(input)
     x = input.data
     axis = _class_axis("cross_entropy", x)
-    target = target if isinstance(target, Tensor) else np.asarray(unmasked(target))
+    target = target if isinstance(target, Tensor) else array("cross_entropy: the target", target)
     w = None if weight is None else _class_weight("cross_entropy", weight, x, axis)
     one_of("cross_entropy: reduction", reduction, REDUCTIONS)
     smoothing = fraction("cross_entropy: label_smoothing", label_smoothing)
@@ -123,7 +123,7 @@ def nll_loss(input: Tensor | np.ndarray, target: np.ndarray, weight: np.ndarray 
     """
     input = as_tensor(input)
     x, axis = input.data, _class_axis("nll_loss", input.data)
-    target = target if isinstance(target, Tensor) else np.asarray(unmasked(target))
+    target = target if isinstance(target, Tensor) else array("nll_loss: the target", target)
     _check_labels("nll_loss", target, x, axis)
     one_of("nll_loss: reduction", reduction, REDUCTIONS)
     w = np.ones(x.shape[axis]) if weight is None else _class_weight("nll_loss", weight, x, axis).astype(np.float64)

@@ -10,7 +10,10 @@ import numpy as np
 
 from ...arithmetic import sum_over
 from ...checks import boolean, image_shape, pair
+from ...errors import InputError
 from ...tensor import Tensor, as_tensor, record
+
+MOST_CELLS = 2**24              # windows; each is one slice
 
 OutputSize = int | Sequence[int | None] | None
 
@@ -95,6 +98,9 @@ def _cells(name, x, output_size):
     """An object array (O_y, O_x) of (row slice, column slice)."""
     image_shape(name, x.shape)
     size = adaptive_size(name, output_size, x.shape[-2:])
+    if math.prod(size) > MOST_CELLS:
+        raise InputError(f"{name}: an output of {size[0]} x {size[1]} pixels has more than {MOST_CELLS} windows: use a "
+                         "smaller output_size")
     rows, columns = ([slice(o * n // count, -(-(o + 1) * n // count)) for o in range(count)]
                      for n, count in zip(x.shape[-2:], size, strict=True))
     windows = np.empty(size, object)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...checks import image_shape, integer, pair
+from ...arithmetic.padding import MOST
+from ...checks import array, image_shape, integer, pair
 from ...errors import InputError, InputTypeError
 from ...tensor import Tensor, as_tensor, record
 
@@ -50,7 +51,8 @@ def max_unpool2d(input: Tensor | np.ndarray, indices: np.ndarray, kernel_size: i
     Tensor([[[0., 0.],
              [4., 0.]]])
     """
-    input, places = as_tensor(input), np.asarray(indices.data if isinstance(indices, Tensor) else indices)
+    input = as_tensor(input)
+    places = array("max_unpool2d: the indices", indices.data if isinstance(indices, Tensor) else indices)
     image_shape("max_unpool2d", input.shape)
     if places.dtype.kind not in "iu":
         raise InputTypeError(f"max_unpool2d: the indices must be an array of integers, not {places.dtype}")
@@ -90,4 +92,7 @@ def _output_size(shape, kernel, stride, padding, output_size):
                              f"from {tuple(default)}")
     if min(size) < 1:
         raise InputError(f"max_unpool2d: the output would have {size[0]} x {size[1]} pixels: use less padding")
+    if math.prod(size) * math.prod(shape[:-2]) > MOST:
+        raise InputError(f"max_unpool2d: the output would have {size[0]} x {size[1]} pixels, which is too many: use a "
+                         "smaller kernel or stride")
     return tuple(size)

@@ -42,6 +42,7 @@ def test_mse_loss_by_hand(rng):
     (lambda x: F.mse_loss(x, x, "max"), "mse_loss: reduction must be"),
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, 1, 2, 3, 4, 6])), r"the label 6 at \(5,\) is not one of the 6 cl"),
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, -1, 2, 3, 4, 5])), r"the label -1 at \(1,\)"),
+    (lambda x: F.cross_entropy(x, [[1, 2], [3]]), "the target must be an array, and this list is none: its parts have"),
     (lambda x: F.cross_entropy(x[0, 0], np.array([0, 1])), "the class indices must be integers of shape"),
     (lambda x: F.cross_entropy(x[0, 0], np.ones((6, 2))), "probabilities must have the input's shape"),
     (lambda x: F.cross_entropy(x[0, 0], x.data[0, 0] / 6, ignore_index=1), "ignore_index=1 ignores samples"),
@@ -106,6 +107,7 @@ def test_what_nll_loss_does_not_count():
 @pytest.mark.parametrize(("call", "message"), [
     (lambda x: F.nll_loss(x, [0, 1, 3]), r"nll_loss: the label 3 at \(2,\) is not one of the 3 classes 0..2"),
     (lambda x: F.nll_loss(x, [0, 1]), r"nll_loss: for an input of shape \(3, 3\) the class indices must be"),
+    (lambda x: F.nll_loss(x, [[1, 2], [3]]), "nll_loss: the target must be an array, and this list is none"),
     (lambda x: F.nll_loss(x, np.eye(3)), "nll_loss: .* must be integers of shape .*, not float64 of shape"),
     (lambda x: F.nll_loss(x, Tensor([0, 1, 2])), "nll_loss: the target has the shape of class indices but is floating"),
     (lambda x: F.nll_loss(x, [0, 1, 2], np.ones(2)), r"nll_loss: weight must have shape \(3,\), one for each class"),
