@@ -138,9 +138,13 @@ class ModuleList(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end; returns self."""
-        if not isinstance(modules, Iterable) or isinstance(modules, (str, Mapping, set, frozenset, ModuleDict)):
+        try:
+            given = None if isinstance(modules, (str, Mapping, set, frozenset, ModuleDict)) else list(modules)
+        except TypeError:
+            given = None
+        if given is None:
             raise InputTypeError(f"ModuleList: modules must be a list of Modules, not a {type(modules).__name__}")
-        self._held += [_module(f"ModuleList: element {i}", module) for i, module in enumerate(modules)]
+        self._held += [_module(f"ModuleList: element {i}", module) for i, module in enumerate(given)]
         return self
 
     def insert(self, index: int, module: Module) -> None:

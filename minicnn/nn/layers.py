@@ -61,7 +61,8 @@ class Flatten(Module):
     """`functional.flatten`, by default of all axes but the first."""
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        self.start_dim, self.end_dim = start_dim, end_dim
+        self.start_dim = integer("Flatten: start_dim", start_dim)
+        self.end_dim = integer("Flatten: end_dim", end_dim)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.flatten(input, self.start_dim, self.end_dim)

@@ -162,6 +162,7 @@ class BlurPool2d(_WindowPool):
     """
 
     def __init__(self, kernel_size: int | tuple[int, int] = 4, stride: int | tuple[int, int] = 2) -> None:
+        pair("BlurPool2d: stride", stride, 1)
         self._set_windows(kernel_size, stride, 0)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -212,6 +212,7 @@ def test_modules_in_a_set_are_refused(kind):
     (lambda: nn.ModuleList([nn.ReLU]), InputTypeError, "ModuleList: element 0 is the class ReLU, not a Module: give a"),
     (lambda: nn.ModuleList(nn.ReLU()), InputTypeError, "ModuleList: modules must be a list of Modules, not a ReLU"),
     (lambda: nn.ModuleList({"a": nn.ReLU()}), InputTypeError, "must be a list of Modules, not a dict"),
+    (lambda: nn.ModuleList(np.array(2)), InputTypeError, "must be a list of Modules, not a ndarray"),
     (lambda: nn.ModuleList({nn.ReLU()}), InputTypeError, "must be a list of Modules, not a set"),
     (lambda: nn.ModuleList().append(3), InputTypeError, "ModuleList: the element is a int, not a Module"),
     (lambda: nn.Sequential(nn.ReLU())[1], InputError, "Sequential: there is no module 1: it has 1"),
