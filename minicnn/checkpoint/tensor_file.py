@@ -199,7 +199,7 @@ def _entries(header: dict[str, Any]) -> Iterator[Entry]:
             raise ValueError(f"{name[:80]!r} has a shape that no array can have")
         if place[1] - place[0] != math.prod(shape) * dtype.itemsize:
             raise ValueError(f"{name[:80]!r} has another number of bytes than its shape needs")
-        yield Entry(name, dtype, tuple(shape), *place, is_bfloat16=code == BFLOAT16)
+        yield Entry(name, dtype, tuple(shape), place[0], place[1], code == BFLOAT16)
 
 
 def _check_places(found, size):

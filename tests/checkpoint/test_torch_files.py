@@ -195,7 +195,9 @@ def test_the_command_line_takes_them(tmp_path, monkeypatch, capsys):
     torch.save({"w": Hostile()}, "bad.pt")
     Path("my.py").write_text("from minicnn.models import MLP\nNet = lambda: MLP(4)\n")
     Image.fromarray(np.eye(28, dtype=np.uint8) * 255).save("one.png")
-    assert main(["predict", "one.png", "--weights", "mlp.pt", "--model", "my.py:Net", "--json"]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        assert main(["predict", "one.png", "--weights", "mlp.pt", "--model", "my.py:Net", "--json"]) == 0
     seen = capsys.readouterr()
     assert json.loads(seen.out)["weights"] == "mlp.pt" and "took the prefix 'module.' off each name" in seen.err
     for words in ("predict one.png --weights bad.pt", "eval bad.pt", "explore --weights bad.pt"):
