@@ -11,9 +11,9 @@ from matplotlib.patches import Rectangle
 
 from ..errors import InputError
 from .figure import new_figure
-from .style import BLUE, GREY, SIGNED, VERMILION, drawable
+from .style import BLUE, GREY, SIGNED, VERMILION, drawable, writable
 
-SHOWN = 10                      # classes
+SHOWN, LONGEST = 10, 24         # classes; letters of their names
 
 
 def prediction(pixels: np.ndarray, found: Any, names: Sequence[str]) -> Figure:
@@ -42,16 +42,18 @@ def prediction(pixels: np.ndarray, found: Any, names: Sequence[str]) -> Figure:
     figure, (image, bars, hidden) = new_figure(12, 4, 3)
     grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if pixels.ndim == 2 else {}
     image.imshow(pixels, **grey)
+    names = [writable(name, LONGEST) for name in names]
     title = "no answer" if found.label < 0 else f"{names[found.label]}: {found.probabilities[found.label]:.1%}"
     if found.unit is not None:
         image.add_patch(_rectangle(found.unit.box, VERMILION))
         title += f"\nbox: seen by the winning unit of {found.unit.layer}"
-    image.set(title=title)
+    image.set_title(title, parse_math=False)
     order = np.argsort(-np.nan_to_num(probabilities), kind="stable")[:SHOWN]
     order = np.sort(order) if len(probabilities) <= SHOWN else order
     bars.barh(range(len(order)), np.nan_to_num(probabilities[order]),
               color=[VERMILION if i == found.label else BLUE for i in order])
-    bars.set(yticks=range(len(order)), yticklabels=[names[i] for i in order], xlim=(0, 1), xlabel="probability",
+    bars.set_yticks(range(len(order)), [names[i] for i in order], parse_math=False)
+    bars.set(xlim=(0, 1), xlabel="probability",
              title="Classes" if len(order) == len(probabilities) else f"The {SHOWN} most probable of "
                                                                       f"{len(probabilities)} classes")
     bars.invert_yaxis()

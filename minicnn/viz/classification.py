@@ -76,7 +76,8 @@ def learning_curves(histories: dict[str, list[dict[str, Any]]], ax: Axes) -> Axe
         ax.plot([record["epoch"] for record in histories[name]], errors, dashes, color=colour, marker=marker,
                 markersize=4, label=writable(name, LEGEND), clip_on=False, zorder=3)
     _error_axes(ax, np.concatenate(list(drawn.values())), "Validation error")
-    ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
+    for text in ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small").get_texts():
+        text.set_parse_math(False)                # a name with $ is no formula
     return ax
 
 

@@ -66,8 +66,8 @@ def test_the_class_names_are_in_the_tables_and_the_picture(run, trained, monkeyp
 
 
 def test_a_picture_with_odd_names_is_drawn(run, trained):
-    shutil.move("pets", "moved")
-    status, out, err = run("eval", "run", "--data-dir", "moved", "--picture", "p.png")
+    shutil.move("pets", r"$\frac{$")
+    status, out, err = run("eval", "run", "--data-dir", r"$\frac{$", "--picture", "p.png")
     assert status == 0 and Path("p.png").read_bytes()[:4] == b"\x89PNG", err
 
 

@@ -120,6 +120,13 @@ def test_all_arrays_of_a_file_with_other_names_are_listed(tmp_path, images):
         load_arrays(tmp_path / "a.npz")
 
 
+def test_names_of_classes_that_a_terminal_cannot_show(tmp_path, images):
+    data = load_arrays(keras(tmp_path / "a.npz", images, class_names=np.array(["\x1b[31m", "a\nb", "日本"])))
+    assert data.class_names == (r"\x1b[31m", r"a\nb", "日本")
+    with pytest.raises(DataError, match="the class 1 has an empty text as its name"):
+        load_arrays(keras(tmp_path / "b.npz", images, class_names=np.array(["a", "", "b"])))
+
+
 def bomb():
     """An .npz file whose array of 10 GB is packed into a few bytes, as its directory says."""
     file = io.BytesIO()

@@ -35,6 +35,13 @@ def test_of_many_classes_the_most_probable_are_shown():
     assert not figure.axes[0].patches
 
 
+def test_names_are_no_formulas():
+    figure = viz.prediction(np.zeros((6, 8)), found(), [r"$\frac{$", "a$b$", "a\nb" + 40 * "c"])
+    figure.canvas.draw()
+    assert figure.axes[1].get_yticklabels()[0].get_text() == r"$\frac{$"
+    assert figure.axes[1].get_yticklabels()[2].get_text() == "a?b" + 20 * "c" + "…"
+
+
 def test_no_answer_is_drawn_too():
     nothing = Prediction(np.full(3, np.nan), np.full(3, np.nan), -1, None, np.full((6, 8), np.nan), Box(0, 0, 1, 1),
                          np.nan)

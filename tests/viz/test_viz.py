@@ -275,6 +275,9 @@ def test_learning_curves_of_many_runs():
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"runs/{i}" for i in range(20)]
     with pytest.raises(ValueError, match="no run has an epoch that could be drawn"):
         viz.learning_curves({"a": []}, ax)
+    figure, ax = viz.new_figure()
+    viz.learning_curves({r"$\frac{$": history(0.1)}, ax)
+    figure.canvas.draw()                          # the name is no formula
     with pytest.raises(ValueError, match="25 runs are too many for one picture: give at most 24"):
         viz.learning_curves({str(i): history(1) for i in range(25)}, ax)
     with pytest.raises(ValueError, match="has no 'val_error'"):

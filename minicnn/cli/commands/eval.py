@@ -111,5 +111,5 @@ def _draw(result, data, found, path):
         ax.set_anchor("N")                              # the titles stand at one height
     seen = ", images that it was trained on" if result["seen_in_training"] else ""
     figure.suptitle(f"{result['model']} on {result['dataset']}: {result['error']:.2%} of {result['images']:,} "
-                    f"{result['part']} images wrong{seen}")
+                    f"{result['part']} images wrong{seen}", parse_math=False)
     viz.save(figure, path)

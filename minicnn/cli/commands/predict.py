@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -62,6 +63,9 @@ def run(arguments: argparse.Namespace) -> None:
     from ..data_choice import OWN, classes_of, rules_of
     from ..networks import measured_network
     from ..user_code import user_errors
+    target = arguments.picture
+    if target is not None and os.path.realpath(target) == os.path.realpath(arguments.pictures[0]):
+        raise InputError(f"--picture {target}: this is the PICTURE itself, which would be lost: give another name")
     path, name, model, meta = measured_network(arguments.weights, arguments.model)
     rules, names = rules_of(meta, path), classes_of(meta, path)
     on_dark = OWN not in meta and meta.get("dataset", "mnist") in DATASETS      # all that are grey

@@ -17,6 +17,7 @@ from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart, in_memory
 from ..rules import Rules
+from .class_names import printable
 from .split import split
 
 NAMES = {                                         # of the images and of the labels of each part, in files of others
@@ -213,7 +214,9 @@ def _class_names(path, given, arrays, parts):
         if arrays[CLASS_NAMES].dtype.kind != "U":
             raise DataError(f"{path}: {CLASS_NAMES} holds {arrays[CLASS_NAMES].dtype}, expected texts, as "
                             "np.array(['cat', 'dog'])")
-        names = tuple(str(name) for name in np.ravel(arrays[CLASS_NAMES]))
+        names = tuple(printable(str(name)) for name in np.ravel(arrays[CLASS_NAMES]))
+        if "" in names:
+            raise DataError(f"{path}: the class {names.index('')} has an empty text as its name: give it a name")
     else:
         return tuple(map(str, range(len(trained))))
     if len(names) != len(trained):

@@ -19,6 +19,7 @@ from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart
 from ..rules import Rules
+from .class_names import printable
 from .pictures import PictureFacts, Pictures, check_size, facts
 from .split import split
 
@@ -277,13 +278,3 @@ def _resized(known, rules):
     if converted:
         texts.append(f"{converted:,} converted from {'colour' if rules.channels == 1 else 'grey'}")
     return f" ({'; '.join(texts)})" if texts else ""
-
-
-def printable(name: str) -> str:
-    """The name of a folder as text that every file and every terminal can show.
-
-    >>> printable("a\\nb")
-    'a\\\\nb'
-    """
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)

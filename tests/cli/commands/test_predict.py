@@ -64,6 +64,13 @@ def test_dark_on_light_is_inverted_and_the_output_says_so(run, digit):
     assert answer(run, "digit.png", "--invert", "yes")["pictures"][0]["scores"] != light["scores"]
 
 
+def test_a_picture_is_not_replaced_by_its_own_prediction(run, digit):
+    before = Path(written(digit)).read_bytes()
+    status, out, err = run("predict", "digit.png", "--picture", "./digit.png")
+    assert status == 2 and out == "" and "--picture digit.png: this is the PICTURE itself, which would be lost" in err
+    assert Path("digit.png").read_bytes() == before
+
+
 def test_large_coloured_and_transparent_pictures(run, digit):
     large = np.kron(255 - digit, np.ones((9, 9), np.uint8))
     written(np.stack([large] * 3, 2), "large.jpg")
