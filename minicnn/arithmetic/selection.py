@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..checks import unmasked
+from ..checks import array
 from ..errors import InputError
 from .elementwise import Result, broadcast
 
 
 def select(condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> Result:
     """x where the condition holds, y elsewhere. What is not selected gets the gradient 0, whatever the cotangent."""
-    condition = np.array(unmasked(condition), bool)   # a copy: the caller may change the condition before backward
+    condition = np.array(array("where: the condition", condition), bool)    # a copy: the caller may change it
     try:
         out = np.where(condition, x, y)
     except ValueError:
