@@ -252,6 +252,14 @@ def test_arrays(run, folder, mapped):
     assert run("train", "--resume", "run", "--data", f"moved{Path(path).suffix}", "--quiet")[0] == 0
 
 
+def test_images_of_another_size(run, folder):
+    for name, size in (("one.npz", (6, 7)), ("two.npz", (5, 7))):
+        np.savez(name, images=np.zeros((12, *size), np.uint8), labels=np.arange(12) % 2)
+    assert run("train", "--data", "one.npz", "--model", "mlp", "--epochs", "1", "--out", "run", "--quiet")[0] == 0
+    message = error_of(run, "eval", "run", "--data", "two.npz")
+    assert "its network was trained on 6x7 pixels, grey, and does not take the images of two, which have 5x7" in message
+
+
 def test_files_that_the_user_has_not(run, folder):
     assert "t10k-labels-idx1-ubyte (or .gz) not found; get them from http://codh.rois.ac.jp/kmnist/" in error_of(
         run, "train", "--dataset", "kmnist", "--data", ".")

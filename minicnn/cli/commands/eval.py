@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from ...errors import MinicnnError
+from ...errors import InputError, MinicnnError
 from ..data_choice import measured_data
 from ..options import PICTURES, add_command, add_data, add_json, add_pictures, destination, given_path
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
@@ -43,7 +43,15 @@ def run(arguments: argparse.Namespace) -> None:
     picture = arguments.picture or _beside(path)
     data = measured_data(arguments, meta, path)
     with user_errors(name):
-        found = training.evaluate(model, data.images, data.labels, rules=data.rules)
+        try:
+            found = training.evaluate(model, data.images, data.labels, rules=data.rules)
+        except InputError as error:
+            height, width = data.images.shape[1:3]
+            if (height, width) == data.rules.size:
+                raise
+            raise InputError(f"{path}: its network was trained on {data.rules}, and does not take the images of "
+                             f"{data.dataset}, which have {height}x{width}: {error}. Name a folder of pictures by "
+                             "--data-dir: they are scaled") from error
     classes = _class_names(data, len(found.confusion))
     result = {"checkpoint": None if path is None else str(path), "model": name, "dataset": data.dataset,
               "part": data.part, "images": len(data.labels), "class_names": classes, "seen_in_training": data.seen,

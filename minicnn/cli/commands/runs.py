@@ -82,7 +82,7 @@ def _print(result):
     rows = []
     for one in result["runs"]:
         settings = ", ".join(f"{name} {_shown(value)}" for name in result["differ"] if name != "epochs"
-                             and (value := one["settings"][name]) not in (None, (), []))
+                             and not _is_off(name, value := one["settings"][name]))
         planned = "" if one["complete"] else f" of {one['settings']['epochs']}"
         rows.append([one["run"], one["model"], one["dataset"], settings, f"{one['epochs']}{planned}",
                      str(one["best_epoch"] or ""), percent(one["val_error"]), percent(one["test_error"]),
@@ -90,6 +90,11 @@ def _print(result):
     print_table(COLUMNS, rows)
     if result["picture"]:
         print_text(f"learning curves: {result['picture']}")
+
+
+def _is_off(name, value):
+    """Whether a setting changes nothing: the table is wide enough without it."""
+    return value in (None, (), []) or name in ("max_shift", "warmup") and value == 0
 
 
 def _shown(value):

@@ -16,7 +16,7 @@ def made(tmp_path_factory):
     """Three runs."""
     from minicnn.cli.main import main
     folder = tmp_path_factory.mktemp("made")
-    for name, options in {"one": ["--epochs", "2"], "two": ["--optimizer", "sgd", "--seed", "2"],
+    for name, options in {"one": ["--epochs", "2"], "two": ["--optimizer", "sgd", "--seed", "2", "--augment", "shift"],
                           "three": ["--lr", "1e-9", "--epochs", "3"]}.items():
         assert main([*TINY, *options, "--out", str(folder / name)]) == 0
     return folder
@@ -45,7 +45,9 @@ def test_at_every_width(runs, run, monkeypatch):
         status, out, _ = run("runs")
         assert status == 0 and max(map(len, out.splitlines())) <= columns and "%" in out
     monkeypatch.setenv("COLUMNS", "200")
-    assert "lr 1e-09, weight_decay 0.01, seed 1, optimizer adamw" in run("runs")[1]
+    out = run("runs")[1]
+    assert "lr 1e-09, weight_decay 0.01, seed 1, optimizer adamw" in out
+    assert "max_shift 2" in out and "max_shift 0" not in out, "what is off is left out"
 
 
 def test_json(runs, run):
@@ -59,7 +61,7 @@ def test_json(runs, run):
     assert result["left_out"] == [{"directory": "runs/foreign", "reason": "runs/foreign is not the directory of a run"}]
     errors = [one["val_error"] for one in result["runs"]]
     assert errors == sorted(errors) and result["picture"] is None
-    assert result["differ"] == ["epochs", "lr", "weight_decay", "seed", "optimizer"]
+    assert result["differ"] == ["epochs", "lr", "weight_decay", "seed", "max_shift", "optimizer"]
     one = next(one for one in result["runs"] if one["run"] == "runs/one")
     history = [json.loads(line) for line in (runs / "one" / "history.jsonl").read_text().splitlines()]
     assert (one["model"], one["dataset"], one["epochs"], one["complete"], one["test_error"]) == (
