@@ -1,0 +1,8 @@
+"""Models of other libraries: ONNX files as trainable Modules.
+
+The package onnx is imported when it is needed: `pip install 'minicnn[onnx]'`.
+"""
+
+from .onnx_graph import Graph, from_onnx
+
+__all__ = ["Graph", "from_onnx"]
