@@ -10,6 +10,7 @@ from ..errors import InputError, InputTypeError
 from ..tensor import Tensor, as_tensor, record
 from .standardization import (
     affine,
+    affine_of_normal,
     column,
     gradient_sums,
     input_gradient,
@@ -103,7 +104,8 @@ def batch_norm(input: Tensor | np.ndarray, running_mean: Tensor | np.ndarray | N
         if back is not None:
             total, product = total * back, product * back
         return dx, (product * lift).astype(scale.dtype), total.astype(bias.dtype)
-    out = affine(normal, lift, column(scale, x), column(bias.data, x))
+    out = affine_of_normal(normal, scale, bias.data) if training else affine(normal, lift, column(scale, x),
+                                                                             column(bias.data, x))
     with np.errstate(over="ignore"):
         return record(out.astype(x.dtype, copy=False), (input, weight, bias), vjp)
 
