@@ -97,3 +97,11 @@ def test_channels_of_different_sizes_do_not_disturb_each_other(rng):
     np.testing.assert_allclose(out[:, 0], alone[:, 0], rtol=1e-4)           # the eps counts less
     assert np.isnan(out[:, 1]).all()
     np.testing.assert_allclose(out[:, 2], alone[:, 2], rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_in_evaluation_the_gradient_does_not_depend_on_the_input(dtype):
+    x = Tensor(np.array([[1, np.inf], [np.nan, 2], [-np.inf, 3]], dtype), requires_grad=True)
+    weight, grad = np.array([2, 3], dtype), np.array([[1, 2], [0, 4], [5, 6]], dtype)
+    F.batch_norm(x, np.zeros(2, dtype), np.ones(2, dtype), weight, None).backward(grad)
+    np.testing.assert_allclose(x.grad, grad * weight / np.sqrt(1 + 1e-5), rtol=1e-6)
