@@ -97,8 +97,8 @@ def repeat(x: np.ndarray, repeats: int | Sequence[int], axis: int | None = None)
 
 def tile(x: np.ndarray, reps: int | Sequence[int]) -> Result:
     """The whole array repeated `reps` times along each axis, the last number for the last axis."""
-    several = isinstance(reps, (tuple, list)) or isinstance(reps, np.ndarray) and reps.ndim
-    counts = [integer("tile: reps", r, 0) for r in (reps if several else (reps,))]
+    several: Any = reps if isinstance(reps, (tuple, list)) or isinstance(reps, np.ndarray) and reps.ndim else (reps,)
+    counts = [integer("tile: reps", r, 0) for r in several]
     ndim = max(len(counts), x.ndim)
     counts, shape = [1] * (ndim - len(counts)) + counts, (1,) * (ndim - x.ndim) + x.shape
     single = [n for length in shape for n in (1, length)]

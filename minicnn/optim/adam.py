@@ -57,9 +57,7 @@ class Adam(Optimizer):
         return number(title, value, least=0) if name == "eps" else super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
-        if self.maximize:
-            grad = -grad
-        self._adam(param, grad + self.weight_decay * param if self.weight_decay else grad, state)
+        self._adam(param, self.decayed(param, grad), state)
 
     def _adam(self, param, grad, state):
         if not state:

@@ -55,10 +55,7 @@ class RMSprop(Optimizer):
         return super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
-        if self.maximize:
-            grad = -grad
-        if self.weight_decay:
-            grad = grad + self.weight_decay * param
+        grad = self.decayed(param, grad)
         v = _kept(state, "square_avg", param)
         v *= self.alpha
         v += (1 - self.alpha) * grad * grad
@@ -116,10 +113,7 @@ class Adagrad(Optimizer):
         return super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
-        if self.maximize:
-            grad = -grad
-        if self.weight_decay:
-            grad = grad + self.weight_decay * param
+        grad = self.decayed(param, grad)
         if not state:
             state.update(step=0, sum=np.full_like(param, self.initial_accumulator_value))
         state["step"] += 1

@@ -195,6 +195,12 @@ class Optimizer:
         """Change the array `param` in place. `state` is a dict of this parameter, kept for all steps."""
         raise NotImplementedError
 
+    def decayed(self, param: np.ndarray, grad: np.ndarray) -> np.ndarray:
+        """The gradient, with the other sign if the setting `maximize` is on, plus weight_decay times the parameter."""
+        if getattr(self, "maximize", False):
+            grad = -grad
+        return grad + self.weight_decay * param if self.weight_decay else grad
+
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs to compute the same bits: a flat dict of numbers, strings and copied arrays.
 

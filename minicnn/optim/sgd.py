@@ -60,10 +60,7 @@ class SGD(Optimizer):
         return super().checked(name, value)
 
     def update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any]) -> None:
-        if self.maximize:
-            grad = -grad
-        if self.weight_decay:
-            grad = grad + self.weight_decay * param
+        grad = self.decayed(param, grad)
         if self.momentum:
             if not state:
                 state["momentum_buffer"] = buffer = np.array(grad)        # a copy
