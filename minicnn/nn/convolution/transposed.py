@@ -130,7 +130,7 @@ class ConvTranspose2d(_Transposed):
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int | tuple[int, int],
                  stride: int | tuple[int, int] = 1, padding: Any = 0, output_padding: int | tuple[int, int] = 0,
                  groups: int = 1, bias: bool = True, dilation: int | tuple[int, int] = 1, padding_mode: str = "zeros",
-                 device: str | None = None, *, dtype: Any = None, algorithm: str = "auto",
+                 device: str | None = None, dtype: Any = None, *, algorithm: str = "auto",
                  rng: np.random.Generator | None = None) -> None:
         kernel, self.stride, self.dilation, self.output_padding = (
             pair(f"ConvTranspose2d: {name}", value, least) for name, value, least in (
@@ -150,8 +150,8 @@ class ConvTranspose1d(_Transposed):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int | tuple[int], stride: int | tuple[int] = 1,
                  padding: Any = 0, output_padding: int | tuple[int] = 0, groups: int = 1, bias: bool = True,
-                 dilation: int | tuple[int] = 1, padding_mode: str = "zeros", device: str | None = None, *,
-                 dtype: Any = None, algorithm: str = "auto", rng: np.random.Generator | None = None) -> None:
+                 dilation: int | tuple[int] = 1, padding_mode: str = "zeros", device: str | None = None,
+                 dtype: Any = None, *, algorithm: str = "auto", rng: np.random.Generator | None = None) -> None:
         kernel, self.stride, self.dilation, self.output_padding = (
             along(f"ConvTranspose1d: {name}", value, least)[1:] for name, value, least in (
                 ("kernel_size", kernel_size, 1), ("stride", stride, 1), ("dilation", dilation, 1),
