@@ -94,7 +94,7 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
     Parameters
     ----------
     arguments : Namespace
-        dataset, data, data_dir.
+        dataset, data, data_dir, quiet.
     meta : dict
         The metadata of the checkpoint.
     path : path
@@ -103,12 +103,12 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
     rules, names = rules_of(meta, path), classes_of(meta, path)
     given, own_again = arguments.data_dir or arguments.data, False
     if arguments.data_dir is not None:
-        data = _same_data(meta, path, given)
+        data = _same_data(meta, path, given, arguments.quiet)
         if data is None:
-            return _given(given, rules, names, path)
+            return _given(given, rules, names, path, arguments.quiet)
         own_again = True
     elif meta.get(OWN) is not None and given is None and arguments.dataset == "auto":
-        data, own_again = _own_again(meta, path, None, False), True
+        data, own_again = _own_again(meta, path, None, arguments.quiet), True
     else:
         data = _known_data(arguments, meta.get("dataset"), path)
     channels = 3 if data.train_images.ndim == 4 else 1
@@ -122,27 +122,27 @@ def measured_data(arguments: argparse.Namespace, meta: dict[str, Any], path: Any
                     data.rules if meta.get("rules") is None else rules, _seen(meta, data.name, own_again))
 
 
-def _same_data(meta, path, place):
+def _same_data(meta, path, place, quiet):
     """The Dataset of the run, if the data on which it was trained are at this place. Else None."""
     from ..data import DataError
     from ..training import data_checksum
     if meta.get(OWN) is None:
         return None
     try:
-        data = _own_again(meta, path, place, False)
+        data = _own_again(meta, path, place, quiet)
     except DataError:
         return None
     return data if data_checksum(data) == meta.get("data_checksum") else None
 
 
-def _given(folder, rules, names, path):
+def _given(folder, rules, names, path, quiet):
     """All pictures of a folder."""
     from ..data import load_pictures
     from ..progress import on_stderr
     if names is None:
         raise InputError(f"--data-dir {folder}: {path} does not name the classes of its network, so that they cannot "
                          "be found among the folders. Name a run that minicnn train made")
-    with on_stderr("data") as progress:
+    with on_stderr("data", quiet) as progress:
         images, labels = load_pictures(folder, rules, names, progress=progress)
     return Measured(os.path.basename(os.path.abspath(folder)), "given", images, labels, names, rules, None)
 

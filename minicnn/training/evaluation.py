@@ -16,6 +16,7 @@ from ..errors import InputError, InputTypeError
 from ..nn import Module
 from ..nn.calls import evaluating
 from ..nn.unchanged import looking
+from ..progress import SILENT, Progress
 from ..tensor import Tensor
 
 EVALUATED = 256                 # images that the model computes at once
@@ -47,7 +48,7 @@ class Evaluation:
 
 @looking
 def evaluate(model: Module, images: Images, labels: np.ndarray, batch_size: int = EVALUATED, *,
-             rules: Rules | None = None) -> Evaluation:
+             rules: Rules | None = None, progress: Progress = SILENT) -> Evaluation:
     """Error and loss of a model in evaluation mode. Afterwards the model is in its former mode again.
 
     Parameters
@@ -60,6 +61,8 @@ def evaluate(model: Module, images: Images, labels: np.ndarray, batch_size: int 
         Images that the model computes at once.
     rules : Rules, optional
         Of the Dataset, for uint8 images. By default those of MNIST; needed for colour.
+    progress : Progress
+        Is updated after each batch.
 
     Returns
     -------
@@ -84,6 +87,7 @@ def evaluate(model: Module, images: Images, labels: np.ndarray, batch_size: int 
             classes = classes_of(model, out, len(x))
             check_labels("the labels", labels, classes)
             parts.append(F.log_softmax(out).data)
+            progress.update(len(parts), len(loader))
     log_p = np.concatenate(parts)
     answered = ~np.isnan(log_p).any(1)
     predictions = np.where(answered, log_p.argmax(1), -1)

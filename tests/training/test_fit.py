@@ -214,8 +214,8 @@ def test_labels_out_of_range(digits):
 def test_evaluation(digits):
     model = network()
     model.train()
-    found = evaluate(model, digits.val_images, digits.val_labels, batch_size=33)
-    assert model.training
+    found = evaluate(model, digits.val_images, digits.val_labels, batch_size=33, progress=(heard := Recorder()))
+    assert model.training and [update[:2] for update in heard.updates] == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert found.confusion.sum() == 100
     assert found.error == pytest.approx(1 - np.trace(found.confusion) / 100)
     np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-5)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import InputError, MinicnnError
 from ..data_choice import measured_data
-from ..options import PICTURES, add_command, add_data, add_json, add_pictures, destination, given_path
+from ..options import PICTURES, add_command, add_data, add_json, add_pictures, add_quiet, destination, given_path
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which class, how often", left=True, least=14)
@@ -31,20 +31,22 @@ def add_parser(commands: Any) -> None:
                 "weights of a run; no picture for other weights")
     add_data(command)
     add_pictures(command)
+    add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn eval."""
     from ... import training
+    from ...progress import on_stderr
     from ..networks import measured_network
     from ..user_code import user_errors
     path, name, model, meta = measured_network(arguments.checkpoint, arguments.model)
     picture = arguments.picture or _beside(path)
     data = measured_data(arguments, meta, path)
-    with user_errors(name):
+    with user_errors(name), on_stderr("eval", arguments.quiet) as progress:
         try:
-            found = training.evaluate(model, data.images, data.labels, rules=data.rules)
+            found = training.evaluate(model, data.images, data.labels, rules=data.rules, progress=progress)
         except InputError as error:
             height, width = data.images.shape[1:3]
             if (height, width) == data.rules.size:

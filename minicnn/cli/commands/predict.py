@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InputError
-from ..options import PICTURES, add_command, add_json, destination, given_path
+from ..options import PICTURES, add_command, add_json, add_quiet, destination, given_path
 from ..output import Column, plain_style, print_result, print_table, print_text
 
 SCORES = Column("class", left=True), Column("score"), Column("probability")
@@ -53,12 +53,14 @@ def add_parser(commands: Any) -> None:
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the picture with the pixels that count (png, pdf or svg)")
     command.refuse("picture", when=lambda given: len(given.pictures) > 1, because="it shows one PICTURE. Give one only")
+    add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn predict."""
     from ...data import DATASETS, normalize
+    from ...progress import on_stderr
     from ...training import predict
     from ..data_choice import OWN, classes_of, rules_of
     from ..networks import measured_network
@@ -70,11 +72,13 @@ def run(arguments: argparse.Namespace) -> None:
     rules, names = rules_of(meta, path), classes_of(meta, path)
     on_dark = OWN not in meta and meta.get("dataset", "mnist") in DATASETS      # all that are grey
     pictures = [_read(file, rules, arguments.invert, on_dark) for file in arguments.pictures]
-    found = []
-    for picture in pictures:
-        image = normalize(picture.pixels[None], rules)[0]
-        with user_errors(name, f"a picture of shape {image.shape}"):
-            found.append(predict(model, image))
+    found: list[Any] = []
+    with on_stderr("predict", arguments.quiet) as progress:
+        for picture in pictures:
+            progress.update(len(found), len(pictures), picture.name)
+            image = normalize(picture.pixels[None], rules)[0]
+            with user_errors(name, f"a picture of shape {image.shape}"):
+                found.append(predict(model, image))
     names = names or tuple(map(str, range(len(found[0].scores))))
     if len(names) != len(found[0].scores):
         raise InputError(f"{path}: it names {len(names)} classes, but its network returns {len(found[0].scores)} "

@@ -19,12 +19,12 @@ def trained(run):
 
 
 def test_a_run_and_its_picture(run, trained):
-    status, out, err = run("eval", "run", "--json")
+    status, out, err = run("eval", "run", "--json", "--quiet")
     result = json.loads(out)
     assert status == 0 and result["part"] == "validation" and result["images"] == 1000 and err == ""
     assert np.sum(result["confusion"]) == 1000 and result["picture"] == "run/mistakes.png"
     assert Path("run/mistakes.png").read_bytes()[:4] == b"\x89PNG"
-    status, out, err = run("eval", "run")
+    status, out, err = run("eval", "run", "--quiet")
     assert status == 0 and err == "run/mistakes.png: replaced\n"
     assert "the most confident mistakes: run/mistakes.png" in out
     status, out, _ = run("eval", "run/best.safetensors", "--picture", "other.pdf")

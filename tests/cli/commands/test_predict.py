@@ -38,7 +38,7 @@ def written(pixels, name="digit.png", **options):
 
 
 def answer(run, *arguments):
-    status, out, err = run("predict", *arguments, "--json")
+    status, out, err = run("predict", *arguments, "--json", "--quiet")
     assert status == 0 and err == "", err
     return json.loads(out)
 
