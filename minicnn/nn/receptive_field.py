@@ -18,7 +18,8 @@ Pair = tuple[int | Fraction, int | Fraction]
 class Field:
     """The receptive field after some layers, in pixels of the model's input, each (down, across).
 
-    After a layer that enlarges the image the numbers may be fractions.
+    After a layer that enlarges the image the numbers may be fractions. If a pool or a stride later takes together what
+    came from one pixel, the true field may be smaller: the places of the windows are not counted.
 
     Attributes
     ----------
