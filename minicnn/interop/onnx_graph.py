@@ -65,12 +65,15 @@ class Graph(Module):
 
     def _own(self, node, place, name, array):
         """Make the initializer a parameter or a buffer, if the node uses it as one."""
-        if name in self._stored or array.dtype.kind != "f":
+        if array.dtype.kind != "f":
             return
         if place in OPERATORS[node.operator].learned and array.ndim:
-            self._stored[name] = self._free(name)
-            setattr(self, self._stored[name], Parameter(array))
-        elif place in RUNNING.get(node.operator, ()):
+            if name not in self._stored:
+                self._stored[name] = self._free(name)
+                setattr(self, self._stored[name], Parameter(array))
+            if isinstance(value := getattr(self, self._stored[name]), Parameter):
+                node.weights[name] = value
+        elif name not in self._stored and place in RUNNING.get(node.operator, ()):
             self._stored[name] = self._free(name)
             setattr(self, self._stored[name], array)
             self.buffers = (*self.buffers, self._stored[name])

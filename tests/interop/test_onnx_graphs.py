@@ -10,8 +10,10 @@ import pytest
 
 from minicnn import Tensor, nn, optim
 from minicnn import functional as F
+from minicnn.equivariance import layer_reports
 from minicnn.gradcheck import gradcheck
 from minicnn.interop import from_onnx
+from minicnn.nn.summary import summarize
 
 pytest.importorskip("onnx")
 from .graphs import model_of, one, runtime, small_network  # noqa: E402
@@ -32,6 +34,22 @@ def test_parameters_and_buffers_have_the_names_of_the_file():
     assert [name for name, module in model.named_modules()][1:] == [
         "conv", "batchnormalization", "relu", "maxpool", "mul", "flatten", "gemm"]
     assert (model.input_names, model.output_names, model.training) == (("x",), ("y",), False)
+
+
+def test_the_table_of_layers_is_that_of_the_layers_of_nn():
+    rng = np.random.default_rng(0)
+    own = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1, rng=rng), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2))
+    tables = [[(row[2], row[3], row[4], row[5]) for row in summarize(model, (2, 1, 8, 8)).rows()]
+              for model in (from_onnx(small_network(rng)), own)]
+    assert tables[0][:4] == tables[1][:4] and tables[0][-1][1] == f"{40 + 8 + 3 * 65}"
+
+
+def test_the_first_layer_that_breaks_equivariance_is_found():
+    nodes = [one("Conv", "x", "w", outputs=["a"], pads=[1, 1, 1, 1]), one("Relu", "a", outputs=["b"]),
+             one("MaxPool", "b", kernel_shape=[2, 2], strides=[2, 2])]
+    reports = layer_reports(from_onnx(model_of(nodes, {"x": ["N", 1, "H", "W"]}, {"w": drawn(2, 1, 3, 3)})))
+    assert [report.name for report in reports] == ["conv", "relu", "maxpool"]
+    assert "at the border" in str(reports[0])
 
 
 @pytest.mark.parametrize("batch", [1, 5])

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from ... import functional as F
+from ...conv import Geometry
 from ...errors import InputError
+from ...nn.module import Window
 from ...tensor import Tensor
 from .node import Node
 from .registry import operator
@@ -61,7 +63,22 @@ def _last(shape: tuple[int, ...]) -> Pair:
     return shape[-2], shape[-1]
 
 
-@operator("Conv", learned=(1, 2))
+def _geometry(node: Node, in_shape: tuple[int, ...]) -> Geometry | None:
+    weight = node.weights.get(node.inputs[1])
+    if weight is None or len(in_shape) != 4 or weight.ndim != 4:
+        return None
+    strides, dilations = _pair(node, "strides", 2), _pair(node, "dilations", 2)
+    pads = _pads(node, 2, _last(in_shape), _spans(_last(weight.shape), dilations), strides)
+    return Geometry.of(in_shape, weight.shape, strides, pads, dilations, node.attribute("group", 1))
+
+
+def _window(node: Node, in_shape: tuple[int, ...]) -> Window:
+    axes = len(in_shape) - 2
+    spans = _spans(_pair(node, "kernel_shape", axes), _pair(node, "dilations", axes))
+    return Window(spans, _pair(node, "strides", axes))
+
+
+@operator("Conv", learned=(1, 2), geometry=_geometry)
 def conv(node: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     """Cross-correlation, also with different padding on each side."""
     axes, image = x.ndim - 2, _images(x)
@@ -131,7 +148,7 @@ def _widths(pads, beyond):
     return left, right + beyond[1], top, bottom + beyond[0]
 
 
-@operator("MaxPool")
+@operator("MaxPool", window=_window)
 def max_pool(node: Node, x: Tensor) -> Any:
     """The largest element of each window; with a second output also its place in the input."""
     image, kernel, strides, dilations, pads, beyond = _pool(node, x)
@@ -149,7 +166,7 @@ def max_pool(node: Node, x: Tensor) -> Any:
     return out, planes * (height * width) + within
 
 
-@operator("AveragePool")
+@operator("AveragePool", window=_window)
 def average_pool(node: Node, x: Tensor) -> Tensor:
     """The mean of each window. What lies in the padding counts with count_include_pad, what lies beyond never."""
     image, kernel, strides, dilations, pads, beyond = _pool(node, x)

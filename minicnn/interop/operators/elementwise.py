@@ -11,8 +11,10 @@ import numpy as np
 from ... import functional as F
 from ...errors import InputError
 from ...tensor import Tensor, as_tensor
-from .node import Node, array_of, number_of
-from .registry import operator
+from . import registry
+from .node import Node, array_of, number_of, pixel
+
+operator = functools.partial(registry.operator, window=pixel)
 
 
 def _register(names, function, **options):

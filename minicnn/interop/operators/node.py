@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from ...conv import Geometry
 from ...errors import InputError, MinicnnError
-from ...nn import Module
+from ...nn import Module, Parameter
+from ...nn.module import Window
 from ...tensor import Tensor
 from .registry import OPERATORS
 
@@ -28,12 +30,15 @@ class Node(Module):
         The names of the values. An input or output that is left out has the name "".
     rng : numpy.random.Generator or None
         For dropout in training.
+    weights : dict of Parameter
+        Those of its inputs that are learned. They are also parameters of the graph, with the names of the file.
     """
 
     def __init__(self, name: str, operator: str, attributes: dict[str, Any], opset: int, inputs: tuple[str, ...],
                  outputs: tuple[str, ...], rng: np.random.Generator | None) -> None:
         self.name, self.operator, self.attributes, self.opset = name, operator, attributes, opset
         self.inputs, self.outputs, self.rng = inputs, outputs, rng
+        self.weights: dict[str, Parameter] = {}
 
     def attribute(self, name: str, default: Any = None) -> Any:
         """The value of an attribute, or the default that ONNX gives it."""
@@ -54,10 +59,27 @@ class Node(Module):
             raise InputError(f"ONNX node {self.name!r} ({self.operator}) cannot be computed for inputs of shapes "
                              f"{shapes}: {error}") from error
 
+    def geometry(self, in_shape: tuple[int, ...]) -> Geometry | None:
+        """That of a convolution of images."""
+        rule = OPERATORS[self.operator].geometry
+        return rule(self, in_shape) if rule else None
+
+    def window(self, in_shape: tuple[int, ...]) -> Window | None:
+        """The pixels that one output pixel sees; None for the whole input."""
+        rule = OPERATORS[self.operator].window
+        if self.geometry(in_shape) is not None:
+            return super().window(in_shape)
+        return rule(self, in_shape) if rule else None
+
     def extra_repr(self) -> str:
         """The operator and its attributes."""
         shown = [f"{name}={value}" for name, value in self.attributes.items() if not isinstance(value, np.ndarray)]
         return ", ".join([self.operator, *shown])
+
+
+def pixel(node: Node, in_shape: tuple[int, ...]) -> Window:
+    """The window of an operator that treats each element by itself."""
+    return Window((1, 1), (1, 1))
 
 
 def array_of(value: Any) -> np.ndarray:

@@ -8,11 +8,11 @@ import numpy as np
 
 from ... import functional as F
 from ...tensor import Tensor, as_tensor
-from .node import Node, array_of, counted
+from .node import Node, array_of, counted, pixel
 from .registry import operator
 
 
-@operator("BatchNormalization", learned=(1, 2))
+@operator("BatchNormalization", learned=(1, 2), window=pixel)
 def batch_normalization(node: Node, x: Tensor, scale: Tensor, b: Tensor, mean: Any, var: Any) -> Any:
     """By running statistics, or by those of the batch: after model.train(), or with training_mode.
 
