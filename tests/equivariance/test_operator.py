@@ -115,3 +115,14 @@ def test_misuse(arguments, error, message):
 def test_what_would_not_fit_into_memory(options, what):
     with pytest.raises(InputError, match=f"{what}.* would have .* numbers, more than .*: give a smaller size"):
         verify_convolution(**{"op": np.copy} | options)
+
+
+def test_the_time_limit_does_not_count_the_compiling_of_kernels(monkeypatch):
+    spent = iter(range(0, 1000, 2))                         # a compiler takes all of the 2 seconds of each call
+    seconds = iter(range(0, 1000, 2))
+    monkeypatch.setattr("minicnn.equivariance.operator.clock", lambda: next(seconds))
+    monkeypatch.setattr("minicnn.equivariance.operator.compile_seconds", lambda: next(spent))
+    operator = Operator(np.copy, 1, (8, 8), time_limit=5)
+    for _ in range(9):
+        operator(np.zeros((1, 1, 8, 8)))
+    assert operator.seconds == 0

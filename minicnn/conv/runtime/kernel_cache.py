@@ -27,6 +27,7 @@ from numba.core.ccallback import CFunc
 
 from ...errors import FileError
 from ...files import cache_dir, open_to_read, write_atomically
+from .compile_time import counted
 from .exclusive import Exclusive
 
 LOG = logging.getLogger("minicnn")
@@ -56,7 +57,8 @@ def compile_or_load(signature: Any, kernel: Callable, block: bool = False, fastm
         This thread compiles a kernel already, and a signal handler has interrupted it.
     """
     options = {"nogil": True, "fastmath": fastmath}
-    return _compiling(lambda: _compile_or_load(signature, kernel, block, options))
+    with counted():
+        return _compiling(lambda: _compile_or_load(signature, kernel, block, options))
 
 
 def _compile_or_load(signature, kernel, block, options):
