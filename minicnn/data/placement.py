@@ -29,7 +29,7 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
 
     Parameters
     ----------
-    images : ndarray, shape (n, H, W)
+    images : ndarray, shape (n, H, W) or (n, H, W, 3)
         Pixels with background 0, which means that they are not normalised.
     canvas : int or (int, int)
     offsets : (int, int), or ndarray of int, shape (n, 2)
@@ -37,7 +37,7 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
 
     Returns
     -------
-    ndarray, shape (n, *canvas), dtype of `images`
+    ndarray, shape (n, *canvas) or (n, *canvas, 3), dtype of `images`
 
     Raises
     ------
@@ -51,19 +51,20 @@ def place(images: np.ndarray, canvas: int | tuple[int, int], offsets: tuple[int,
             [0, 0, 5]]])
     """
     images, offsets, size = np.asarray(images), np.asarray(offsets), pair("place: canvas", canvas, 1)
-    if images.ndim != 3:
-        raise InputError(f"place: the images must have shape (n, H, W), not {images.shape}")
+    if images.ndim != 3 and not (images.ndim == 4 and images.shape[3] == 3):
+        raise InputError(f"place: the images must have shape (n, H, W) or (n, H, W, 3), not "
+                         f"{images.shape}")
     if offsets.shape not in ((2,), (len(images), 2)) or offsets.dtype.kind not in "iu":
         raise InputError(f"place: the offsets must be integers of shape (2,) or {(len(images), 2)}, not "
                          f"{offsets.dtype} of shape {offsets.shape}")
-    most = np.subtract(size, images.shape[1:])
+    most = np.subtract(size, images.shape[1:3])
     outside = ((offsets < 0) | (offsets > most)).reshape(-1, 2).any(1)
     wrong = np.broadcast_to(offsets, (len(images), 2))[np.broadcast_to(outside, len(images))]
     if len(wrong):
-        raise InputError(f"place: a digit of shape {images.shape[1:]} at {tuple(wrong[0].tolist())} does not lie on a "
+        raise InputError(f"place: a digit of shape {images.shape[1:3]} at {tuple(wrong[0].tolist())} does not lie on a "
                          f"canvas of shape {size}: offsets go from 0 to {tuple(most.tolist())}")
     each = np.broadcast_to(offsets.astype(np.intp), (len(images), 2))       # NumPy takes no index of float or uint64
-    out = np.zeros((len(images), *size), images.dtype)
+    out = np.zeros((len(images), *size, *images.shape[3:]), images.dtype)
     rows, columns = (each[:, axis, None] + np.arange(images.shape[1 + axis]) for axis in (0, 1))        # (n, H), (n, W)
     out[np.arange(len(images))[:, None, None], rows[:, :, None], columns[:, None, :]] = images
     return out

@@ -8,7 +8,8 @@ from .clusters import Clusters
 from .exploration import Exploration, explore
 from .inline import Animation, Page, animation, explorer
 from .page import build, embedded
+from .pictures import Pictures
 from .scene import PATHS, Scene, path
 
-__all__ = ["LAYERS", "PATHS", "Animation", "Clusters", "Exploration", "Page", "Scene", "animation", "build", "embedded",
-           "explore", "explorer", "feature_map", "find_digit", "path"]
+__all__ = ["LAYERS", "PATHS", "Animation", "Clusters", "Exploration", "Page", "Pictures", "Scene", "animation", "build",
+           "embedded", "explore", "explorer", "feature_map", "find_digit", "path"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..autograd import no_grad
-from ..checks import integer, one_of
+from ..checks import one_of
 from ..data import Dataset
 from ..errors import InputError
 from ..models import LeNet
@@ -15,19 +15,6 @@ from ..tensor import Tensor
 CANVAS, DIGIT = 38, 28                  # width and height in pixels
 LARGEST = 200                           # pixels of the largest canvas of an animation
 LAYERS = ("conv1", "conv2", "conv3", "conv4")
-
-
-def check_canvas(canvas: int) -> int:
-    """The canvas size as an int.
-
-    Raises
-    ------
-    InputError
-        No digit fits on the canvas, or it is larger than `LARGEST` pixels.
-    """
-    if integer("canvas", canvas, 1) < DIGIT or canvas > LARGEST:
-        raise InputError(f"the canvas must be {DIGIT} pixels wide, as a digit is, to {LARGEST}, not {canvas}")
-    return int(canvas)
 
 
 def find_digit(data: Dataset, label: int) -> int:
@@ -52,7 +39,7 @@ def feature_map(model: LeNet, layer: str, images: np.ndarray) -> np.ndarray:
     ----------
     model : LeNet
     layer : {"conv1", "conv2", "conv3", "conv4"}
-    images : ndarray, shape (N, 1, H, W)
+    images : ndarray, shape (N, in_channels, H, W)
         Normalised, of any size.
 
     Returns

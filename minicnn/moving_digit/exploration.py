@@ -27,6 +27,7 @@ from ..models import LeNet
 from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .canvas import CANVAS, DIGIT, LAYERS
+from .pictures import Pictures
 
 ROOM = CANVAS - DIGIT                   # how far a digit can move down and to the right: 10 pixels
 SHEET = CANVAS + ROOM
@@ -53,12 +54,14 @@ class Exploration:
     scales : list of list of float
         For each digit and layer the value that is stored as 255; 0 is stored as 0. The pool has the scale of conv4.
     arrays : dict of ndarray
-        "images" uint8 (D, 28, 28); "conv1", "conv2", "conv3" uint8 (D, 6, n, n), of the sheet; "conv4" uint8
-        (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas; "logits" float32 (D, 121, 10), of the
-        28 x 28 window in the middle of each canvas; "impulse1" to "impulse4" float32 (channels, r, r), r = 5, 9, 13,
-        17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
+        "images" uint8 (D, 28, 28), of colour (D, 28, 28, 3); "conv1", "conv2", "conv3" uint8 (D, 6, n, n),
+        of the sheet; "conv4" uint8 (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas;
+        "logits" float32 (D, 121, classes), of the 28 x 28 window in the middle of each canvas; "impulse1" to "impulse4"
+        float32 (channels, r, r), r = 5, 9, 13, 17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
     compared : int
         The number of pairs of floats that were compared and are equal. They prove that the maps may be shifted.
+    parameters : int
+        Of the network.
     """
 
     labels: list[int]
@@ -68,21 +71,24 @@ class Exploration:
     scales: list[list[float]]
     arrays: dict[str, np.ndarray]
     compared: int
+    parameters: int
 
 
 def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Sequence[int],
-            progress: Progress = SILENT) -> Exploration:
+            progress: Progress = SILENT, own: Pictures | None = None) -> Exploration:
     """Compute the contents of the page for some digits.
 
     Parameters
     ----------
     model : LeNet
         With a max-pool, and with an algorithm that is equivariant to the last bit: "direct".
-    images : ndarray of uint8, shape (D, 28, 28)
+    images : ndarray of uint8, shape (D, 28, 28) or (D, 28, 28, 3)
     labels, indices : sequence of int, of length D
         The classes of the digits, and their numbers among the validation images.
     progress : Progress
         Is updated after each digit.
+    own : Pictures, optional
+        These pictures, if they are others than MNIST's digits: their rules and their names of classes count.
 
     Returns
     -------
@@ -104,9 +110,10 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
     ((1, 121, 5, 22, 22), (1, 121, 10), True)
     """
     images = np.asarray(images)
-    if images.shape != (len(labels), DIGIT, DIGIT) or images.dtype != np.uint8 or not len(images):
+    shape = (len(labels), DIGIT, DIGIT) + (3,) * (model.in_channels == 3)
+    if images.shape != shape or images.dtype != np.uint8 or not len(images):
         raise InputError(f"explore: images {images.dtype} {images.shape} for {len(labels)} labels: give one uint8 "
-                         "image of 28 x 28 pixels for each label, and at least one")
+                         f"image of 28 x 28 pixels{' in colour' * (len(shape) == 4)} for each label, and at least one")
     if not all(np.isfinite(parameter.data).all() for parameter in model.parameters()):
         raise InputError("explore: some of the weights are not finite (inf or nan): take other weights")
     with no_grad():
@@ -114,8 +121,9 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
         impulses, compared = _impulses(model)
         digits: list[_Maps] = []
         for image, label, index in zip(images, labels, indices, strict=True):
-            progress.update(len(digits) + 1, len(images) + 1, f"digit {label}")
-            digits.append(_Maps.of(model, image, f"digit {label} (validation image {index})"))
+            name = f"digit {label}" if own is None else f"picture of {own.names[len(digits)]}"
+            progress.update(len(digits) + 1, len(images) + 1, name)
+            digits.append(_Maps.of(model, image, f"{name} (validation image {index})", own and own.rules))
         progress.update(len(images) + 1, len(images) + 1)
     channels = [_strongest([digit.sheet[layer] for digit in digits]) for layer in range(4)]
     arrays = {"logits": np.stack([digit.logits for digit in digits])}
@@ -130,7 +138,8 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
     for name, parts in zip((*LAYERS, "pool"), zip(*stored, strict=True), strict=True):
         arrays[name] = np.stack(parts)
     return Exploration(list(map(int, labels)), list(map(int, indices)), channels, [len(h) for h in impulses], scales,
-                       arrays, compared + sum(digit.compared for digit in digits))
+                       arrays, compared + sum(digit.compared for digit in digits),
+                       sum(parameter.size for parameter in model.parameters()))
 
 
 def quantise(values: np.ndarray, scale: float) -> np.ndarray:
@@ -149,14 +158,14 @@ class _Maps:
     sheet: list[np.ndarray]  # (20, 44, 44), (40, 40, 40), (40, 36, 36), (5, 32, 32)
     conv4: np.ndarray        # (121, 5, 22, 22)
     pool: np.ndarray         # (121, 5, 11, 11)
-    logits: np.ndarray       # (121, 10)
+    logits: np.ndarray       # (121, classes)
     compared: int
 
     @classmethod
-    def of(cls, model, image, name):
+    def of(cls, model, image, name, rules):
         places = placements(DIGIT, CANVAS)
-        canvases = normalize(place(np.repeat(image[None], len(places), 0), CANVAS, places))     # (121, 1, 38, 38)
-        sheet = [maps[0] for maps in _responses(model, normalize(place(image[None], SHEET, (ROOM, ROOM))))]
+        canvases = normalize(place(np.repeat(image[None], len(places), 0), CANVAS, places), rules)  # (121, C, 38, 38)
+        sheet = [maps[0] for maps in _responses(model, normalize(place(image[None], SHEET, (ROOM, ROOM)), rules))]
         responses = _responses(model, canvases)
         for layer, of_canvases, of_sheet in zip(LAYERS, responses, sheet, strict=True):
             for (dy, dx), found in zip(places, of_canvases, strict=True):
@@ -196,18 +205,25 @@ def _impulses(model):
     """h of conv1, conv2 after conv1, ..., (C, r, r) each, without biases and ReLUs; and how many floats were compared.
 
     An impulse in the middle of 33 x 33 pixels meets every tap. It must be the weight of conv1, turned round, and the
-    response to the impulse elsewhere must be h elsewhere.
+    response to the impulse elsewhere must be h elsewhere. In colour the impulse is white: red, green and blue are 1.
+    The weight of each of them is compared too.
     """
-    middle, found = REACH[-1] - 1, []
-    x = dirac((2 * middle + 1,) * 2, (middle, middle), dtype=np.float32)
+    middle, found, colours = REACH[-1] - 1, [], model.in_channels
+    single = dirac((2 * middle + 1,) * 2, (middle, middle), dtype=np.float32)
+    x = np.repeat(single, colours, 1)
     for reach, maps in zip(REACH, _linear_responses(model, x), strict=True):
         part = slice(middle - reach + 1, middle + 1)
         found.append(maps[0, :, part, part].copy())
-    if not np.array_equal(found[0], model.conv1.weight.data[:, 0, ::-1, ::-1]):
+    part = slice(middle - REACH[0] + 1, middle + 1)
+    alone = [next(_linear_responses(model, np.where(np.arange(colours)[:, None, None] == c, single, np.float32(0))))
+             for c in range(colours)]
+    if not all(np.array_equal(one[0, :, part, part], model.conv1.weight.data[:, c, ::-1, ::-1])
+               for c, one in enumerate(alone)):
         raise StateError("explore: the response of conv1 to an impulse is not its weight turned by 180 degrees: the "
                          f"algorithm rounds; {REMEDY}")
     places, compared = placements(DIGIT, CANVAS), 0
     canvases = np.concatenate([dirac((CANVAS, CANVAS), at, dtype=np.float32) for at in places + DIRAC])
+    canvases = np.repeat(canvases, colours, 1)
     for h, maps in zip(found, _linear_responses(model, canvases), strict=True):
         reach, size = h.shape[-1], maps.shape[-1]
         for (y, x), response in zip(places + DIRAC, maps, strict=True):

@@ -85,11 +85,11 @@ function buildRows() {
   addRow("maps", "max-pool", `${POOL}×${POOL}, sees\u00a0${meta.pool_sees}×${meta.pool_sees}; of\u00a0conv4`,
          tilesOf(4), { offset: against });
   const dark = { lut: () => DIFFERS }, tooFar = () => [0, spoiled() ? -1 : 0];
-  addRow("equal", "φ(T x)", "conv4 of the moved digit", tilesOf(3, ofMoved));
-  addRow("equal", "T φ(x)", "moved conv4 of the digit in the centre", tilesOf(3, movedOf), { offset: tooFar });
+  addRow("equal", "φ(T x)", "conv4 of the moved {{noun}}", tilesOf(3, ofMoved));
+  addRow("equal", "T φ(x)", "moved conv4 of the {{noun}} in the centre", tilesOf(3, movedOf), { offset: tooFar });
   addRow("equal", "|difference|", "dark: equal", tilesOf(3, difference), dark);
   const half = () => [shiftY() - 2 * pooled.y, shiftX() - 2 * pooled.x];
-  addRow("pool", "P φ(T x)", "pool of the moved digit's conv4", tilesOf(4, poolOfMoved));
+  addRow("pool", "P φ(T x)", "pool of the moved {{noun}}'s conv4", tilesOf(4, poolOfMoved));
   addRow("pool", "T′ P φ(x)", '<span id="half"></span>', tilesOf(4, movedPool), { offset: half });
   addRow("pool", "|difference|", "dark: equal", tilesOf(4, poolDifference), dark);
   for (const tab of ["equal", "pool"]) $(tab).classList.add("five");
@@ -154,19 +154,23 @@ function fillImpulse() {                                                // the f
     }
   });
 }
-const picture = screen($("picture")), pictureValues = new Int16Array(CANVAS * CANVAS);
+const AREA = DIGIT * DIGIT, DEPTH = data.images.length / (meta.digits.length * AREA);      // 1: grey, 3: colour
+const inks = meta.digits.map((_, k) => Uint32Array.from({ length: AREA }, (_, i) => {      // pixels of the screen
+  const at = (k * AREA + i) * DEPTH;
+  return DEPTH === 1 ? GREY[data.images[at]] : rgb(...data.images.subarray(at, at + 3));
+}));
+const picture = screen($("picture"));
 function drawStage() {
-  pictureValues.fill(0);
+  const { pixels } = picture;
+  pixels.fill(GREY[0]);
   const [top, left] = movesMap() ? [CENTRE, CENTRE] : [state.dy, state.dx];
   if (state.tab === "impulse") {
-    pictureValues[(meta.dirac + state.dy) * CANVAS + meta.dirac + state.dx] = 255;
+    pixels[(meta.dirac + state.dy) * CANVAS + meta.dirac + state.dx] = GREY[255];
   } else {
-    const from = state.digit * DIGIT * DIGIT;
-    for (let i = 0; i < DIGIT; i++) {
-      pictureValues.set(data.images.subarray(from + i * DIGIT, from + (i + 1) * DIGIT), (top + i) * CANVAS + left);
-    }
+    const ink = inks[state.digit];
+    for (let i = 0; i < DIGIT; i++) pixels.set(ink.subarray(i * DIGIT, (i + 1) * DIGIT), (top + i) * CANVAS + left);
   }
-  paint(picture, pictureValues, GREY);
+  picture.context.putImageData(picture.image, 0, 0);
   frame($("ghost"), movesMap() ? [state.dy, state.dx, DIGIT] : null);
   frame($("window"), state.tab === "impulse" ? null : [CENTRE, CENTRE, DIGIT]);
 }
@@ -200,13 +204,17 @@ const mark = (id, text, equal) => { put(id, text); $(id).className = `text ${equ
 const way = (v, plus, minus) => v ? `${Math.abs(v)} px ${v > 0 ? plus : minus}` : "";
 const where = () => [way(shiftX(), "right", "left"), way(shiftY(), "down", "up")].filter(Boolean).join(", ")
   || "in the centre";
-const lines = [];                                                       // the lines of the table of scores
+const LINES = 10, lines = [];                                           // the lines of the table of scores
+const named = (label) => meta.own ? `Picture of ${meta.classes[label]}` : `Digit ${label}`;
 function drawScores() {
-  const at = ((state.digit * SIDE + state.dy) * SIDE + state.dx) * 10, logits = data.logits.subarray(at, at + 10);
+  const count = meta.classes.length, at = ((state.digit * SIDE + state.dy) * SIDE + state.dx) * count;
+  const logits = data.logits.subarray(at, at + count), order = Array.from(logits, (_, k) => k);
+  if (count > LINES) order.sort((a, b) => logits[b] - logits[a]);       // the most probable classes only
   const largest = Math.max(...logits), best = logits.indexOf(largest);
   const powers = Array.from(logits, (v) => Math.exp(v - largest)), total = powers.reduce((a, b) => a + b);
-  lines.forEach(({ line, bar, percent, score }, k) => {
-    const p = powers[k] / total;
+  lines.forEach(({ line, name, bar, percent, score }, row) => {
+    const k = order[row], p = powers[k] / total;
+    if (name.textContent !== meta.classes[k]) name.textContent = meta.classes[k];
     line.className = k === best ? "best" : "";
     bar.style.transform = `scaleX(${p.toFixed(4)})`;
     percent.textContent = `${(100 * p).toFixed(1)} %`;
@@ -217,7 +225,7 @@ function drawScores() {
 function drawTexts(conv4, pool, seen) {
   const { label } = meta.digits[state.digit], dirac = state.tab === "impulse";
   put("text", dirac ? `Dirac, ${where()}.`
-    : `Digit ${label}, ${where()}. Taken for ${seen.best}, ${(100 * seen.p).toFixed(1)} %${
+    : `${named(label)}, ${where()}. Taken for ${meta.classes[seen.best]}, ${(100 * seen.p).toFixed(1)} %${
       seen.best === label ? "" : ": wrong"}.`);
   const steps = (q) => number(q / 255 * scale(3));
   const verdict = ({ known, differ, largest }) => differ
@@ -233,10 +241,11 @@ function drawTexts(conv4, pool, seen) {
   const moved = [way(pool.x, "right", "left"), way(pool.y, "down", "up")].filter(Boolean).join(", ")
     .replaceAll(" px ", "\u00a0px\u00a0") || "by nothing";
   put("half", `pool in the centre, moved ${moved}${odd ? ": fits best" : ""}`);
-  put("caption", movesMap() ? "Class scores of the moved map in the dashed frame"
-    : "Class scores of the 28×28 pixels in the dashed frame");
-  put("mode-text", state.mode === "input" ? "The digit is moved; these are the maps of the moved picture."
-    : "The digit stays in the centre; its maps are moved to where the frame is. Hatched: not known.");
+  const few = meta.classes.length > LINES ? `; the ${LINES} most probable of ${meta.classes.length} classes` : "";
+  put("caption", (movesMap() ? "Class scores of the moved map in the dashed frame"
+    : "Class scores of the 28×28 pixels in the dashed frame") + few);
+  put("mode-text", state.mode === "input" ? "The {{noun}} is moved; these are the maps of the moved picture."
+    : "The {{noun}} stays in the centre; its maps are moved to where the frame is. Hatched: not known.");
   for (const id of ["agree", "forgets", "scores", "legend-window"]) $(id).hidden = dirac;
   $("legend-ghost").hidden = !movesMap();
   for (const [id, value, plus, minus] of [["right", shiftX(), "right", "left"], ["down", shiftY(), "down", "up"]]) {

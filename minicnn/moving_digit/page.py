@@ -15,12 +15,13 @@ import numpy as np
 from ..errors import InputError
 from .canvas import CANVAS, DIGIT, LAYERS
 from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
+from .pictures import Pictures
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # data and maps, drawing, input of the user
 
 
-def build(found: Exploration, source: str) -> str:
+def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
     """The page as text. It needs no other file and no network.
 
     The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
@@ -31,6 +32,8 @@ def build(found: Exploration, source: str) -> str:
     found : Exploration
     source : str
         A few words on the origin of the weights. The page shows this text.
+    own : Pictures, optional
+        What was explored, if it is not MNIST's digits.
 
     Raises
     ------
@@ -54,20 +57,24 @@ def build(found: Exploration, source: str) -> str:
         arrays[name] = {"type": array.dtype.name, "shape": list(array.shape), "begin": begin}
         parts.append(little.tobytes())
         begin += little.nbytes
-    meta = {"source": source, "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
+    noun = "digit" if own is None else own.noun
+    names = list(own.class_names or ()) if own is not None else [str(k) for k in range(found.arrays["logits"].shape[2])]
+    meta = {"source": source, "classes": names, "own": own and own.data, "parameters": found.parameters,
+            "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
             "digits": [{"label": label, "index": index} for label, index in zip(found.labels, found.indices,
                                                                                strict=True)],
             "layers": [{"name": name, "sees": sees, "channels": channels, "of": count} for name, sees, channels, count
                        in zip(LAYERS, REACH, found.channels, found.counts, strict=True)],
             "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays}
     page = _part("page.html")
-    for mark, text in (("css", _part("page.css")), ("js", "\n".join(map(_part, SCRIPTS))),
-                       ("meta", json.dumps(meta).replace("<", "\\u003c")),
+    for mark, text in (("css", _part("page.css")), ("js", "\n".join(map(_part, SCRIPTS))), ("noun", noun),
+                       ("Noun", noun.capitalize()),
+                       ("meta", json.dumps(meta).replace("<", "\\u003c").replace("{{", "{\\u007b")),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
     if len(page.encode()) > MAX_PAGE_BYTES:
         raise InputError(f"the page would have {len(page.encode()) / 1e6:.1f} MB, more than "
-                         f"{MAX_PAGE_BYTES / 1e6:.0f} MB: name fewer than {len(found.labels)} digits")
+                         f"{MAX_PAGE_BYTES / 1e6:.0f} MB: name fewer than {len(found.labels)} {noun}s")
     return page
 
 

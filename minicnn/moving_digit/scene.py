@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..checks import integer, one_of
-from ..data import load, normalize
+from ..data import normalize
 from ..data.placement import place, placements
 from ..models import LeNet
 from ..progress import SILENT, Progress
-from .canvas import CANVAS, DIGIT, check_canvas, feature_map, find_digit
+from .canvas import CANVAS, DIGIT, feature_map
 from .clusters import Clusters
+from .pictures import Pictures
 
 PATHS = ("circle", "square", "zigzag", "all")
-FITTED = 50                     # images on which the clusters are fitted
 BATCH = 16                      # canvases that the network gets at once
 
 
@@ -60,14 +60,16 @@ class Scene:
     Attributes
     ----------
     layer : str
-    labels : ndarray of int, shape (frames,)
-        The class of the digit.
+    labels : ndarray of int or str, shape (frames,)
+        The class of the digit; of another picture the name of its class.
     offsets : ndarray of int, shape (frames, 2)
         The place (y, x) of the digit's upper left corner.
-    images : ndarray of uint8, shape (frames, canvas, canvas)
+    images : ndarray of uint8, shape (frames, canvas, canvas) or (frames, canvas, canvas, 3)
     colours : ndarray of int, shape (frames, H', W')
         The cluster of each pixel of the feature map.
     clusters : Clusters
+    noun : str
+        What moves: a "digit" or a "picture".
     """
 
     layer: str
@@ -76,24 +78,25 @@ class Scene:
     images: np.ndarray
     colours: np.ndarray
     clusters: Clusters
+    noun: str = "digit"
 
     @classmethod
-    def compute(cls, model: LeNet, digits: Sequence[int] = (3, 7, 0), route: str = "circle", layer: str = "conv4",
-                k: int = 6, canvas: int = CANVAS, progress: Progress = SILENT) -> Scene:
+    def compute(cls, model: LeNet, digits: Sequence[int] | Pictures = (3, 7, 0), route: str = "circle",
+                layer: str = "conv4", k: int = 6, canvas: int | None = None, progress: Progress = SILENT) -> Scene:
         """Move one digit after the other along the route.
 
         Parameters
         ----------
         model : LeNet
             With an algorithm that is equivariant to the last bit, such as "direct", the moved maps are exactly equal.
-        digits : sequence of int
-            Classes, 0 to 9. The first embedded validation digit of each class is taken.
+        digits : sequence of int, or Pictures
+            Classes, 0 to 9: the first embedded validation digit of each class is taken. Or pictures of other classes.
         route : {"circle", "square", "zigzag", "all"}
         layer : {"conv1", "conv2", "conv3", "conv4"}
         k : int
             The number of clusters.
         canvas : int
-            Width and height in pixels, 28 to 200.
+            Width and height in pixels, from the size of the picture to 200. By default 10 more than the picture: 38.
         progress : Progress
             Is updated after each batch of frames.
 
@@ -102,19 +105,22 @@ class Scene:
         InputError
             There is no such layer, route or digit; the canvas has another size; `Clusters.fit` refuses k.
         """
-        steps, data = path(route, check_canvas(canvas) - DIGIT), load("mnist5k")
-        images = np.concatenate([place(np.repeat(data.val_images[find_digit(data, digit)][None], len(steps), 0),
-                                       canvas, steps) for digit in digits])
-        clusters, colours = fit_clusters(model, layer, k), []
+        pictures = digits if isinstance(digits, Pictures) else Pictures.digits(digits)
+        canvas = pictures.canvas(canvas)
+        steps = path(route, canvas - pictures.side)
+        images = np.concatenate([place(np.repeat(one[None], len(steps), 0), canvas, steps) for one in pictures.images])
+        clusters, colours = fit_clusters(model, layer, k, pictures), []
         for start in range(0, len(images), BATCH):
-            colours.append(clusters(feature_map(model, layer, normalize(images[start:start + BATCH]))))
+            batch = normalize(images[start:start + BATCH], pictures.rules)
+            colours.append(clusters(feature_map(model, layer, batch)))
             progress.update(min(start + BATCH, len(images)), len(images), "feature maps")
-        return cls(layer, np.repeat(digits, len(steps)), np.tile(steps, (len(digits), 1)), images,
-                   np.concatenate(colours), clusters)
+        return cls(layer, np.repeat(pictures.names, len(steps)), np.tile(steps, (len(pictures.images), 1)), images,
+                   np.concatenate(colours), clusters, pictures.noun)
 
 
-def fit_clusters(model: LeNet, layer: str, k: int) -> Clusters:
-    """Clusters of a layer's activations, fitted on the first embedded digits and an empty canvas."""
-    empty = feature_map(model, layer, normalize(np.zeros((1, DIGIT, DIGIT), np.uint8)))
-    maps = feature_map(model, layer, normalize(load("mnist5k").train_images[:FITTED]))
+def fit_clusters(model: LeNet, layer: str, k: int, pictures: Pictures | None = None) -> Clusters:
+    """Clusters of a layer's activations, fitted on training images (by default digits) and an empty canvas."""
+    pictures = Pictures.digits([0]) if pictures is None else pictures
+    empty = feature_map(model, layer, normalize(np.zeros_like(pictures.images[:1]), pictures.rules))
+    maps = feature_map(model, layer, normalize(pictures.fitted, pictures.rules))
     return Clusters.fit(maps, empty[0, :, 0, 0], k)

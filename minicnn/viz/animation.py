@@ -70,7 +70,7 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
         raise InputError(f"fps must be at most 100, not {fps!r}")
     figure, show = _stage(scene)
     captions = [f"{label}: {y} down, {x} right" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
-    writer = _writer(path.suffix.lower(), fps, captions)
+    writer = _writer(path.suffix.lower(), fps, captions, 64 if _noun(scene) == "digit" else 256)
     try:
         with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):
             for index, caption in enumerate(captions):
@@ -81,15 +81,22 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
         raise FileError(f"{path} could not be written: ffmpeg stopped: {error.stderr.strip()}") from error
 
 
+def _noun(scene):
+    """What moves. Only a scene of other pictures than digits must say it."""
+    return getattr(scene, "noun", "digit")
+
+
 def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
     """The figure, and a function that shows frame `number` in it under a caption."""
     figure = Figure(figsize=(8, 4.4), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
     k, size = len(scene.clusters.centroids), scene.images.shape[1]
-    digit = left.imshow(scene.images[0], cmap="gray_r", vmin=0, vmax=255)
+    noun = _noun(scene)
+    cmap = "gray_r" if noun == "digit" else "gray"       # a digit as ink on paper
+    digit = left.imshow(scene.images[0], cmap=cmap, vmin=0, vmax=255)
     colours = right.imshow(scene.colours[0], cmap=palette(k), vmin=-0.5, vmax=k - 0.5, interpolation="nearest",
                            extent=centred(scene.colours.shape[1], size))
-    left.set(title=f"a digit on {size} x {size} pixels", xticks=[], yticks=[])
+    left.set(title=f"a {noun} on {size} x {size} pixels", xticks=[], yticks=[])
     right.set(title=f"feature map of {scene.layer}, {scene.colours.shape[1]} x {scene.colours.shape[2]}", xticks=[],
               yticks=[], xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
     bar = figure.colorbar(colours, ax=right, ticks=range(k), shrink=0.8)
@@ -106,12 +113,12 @@ def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
     return figure, show
 
 
-def _writer(ending: str, fps: Any, captions: list[str]) -> AbstractMovieWriter:
+def _writer(ending: str, fps: Any, captions: list[str], colours: int) -> AbstractMovieWriter:
     if ending == ".mp4":
         return FFMpegWriter(fps, codec="h264", extra_args=["-pix_fmt", "yuv420p"])      # all players can show this
     if ending == ".html":
-        return _Page(fps, captions)
-    return _Gif(fps) if ending else _Folder(fps)
+        return _Page(fps, captions, colours)
+    return _Gif(fps, colours) if ending else _Folder(fps)
 
 
 class _FrameWriter(AbstractMovieWriter):
@@ -139,14 +146,18 @@ class _Folder(_FrameWriter):
 
 
 class _Collected(_FrameWriter):
-    """Collects all frames, with 64 colours each. More colours are not needed here, and dither would look like noise."""
+    """Collects all frames, with so many colours each. 64 are enough for a digit; dither would look like noise."""
+
+    def __init__(self, fps, colours):
+        super().__init__(fps)
+        self.colours = colours
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
         self.images = []
 
     def add(self, image):
-        self.images.append(image.quantize(64, dither=Image.Dither.NONE))
+        self.images.append(image.quantize(self.colours, dither=Image.Dither.NONE))
 
 
 class _Gif(_Collected):
@@ -165,8 +176,8 @@ class _Page(_Collected):
     larger.
     """
 
-    def __init__(self, fps, captions):
-        super().__init__(fps)
+    def __init__(self, fps, captions, colours):
+        super().__init__(fps, colours)
         self.captions = captions
 
     def finish(self):

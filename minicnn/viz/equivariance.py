@@ -24,8 +24,8 @@ def moved_maps(found: Any) -> Figure:
     where: dict[str, Any] = {"interpolation": "nearest", "extent": centred(found.colours.shape[1], canvas)}
     colours: dict[str, Any] = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
     moved = f"X2 = T X1: {found.by[0]} down, {found.by[1]} right"
-    for ax, image, title in zip((top[0], bottom[0]), found.images, ("X1, a digit", moved), strict=True):
-        ax.imshow(image, cmap="gray_r", vmin=0, vmax=255)
+    for ax, image, title in zip((top[0], bottom[0]), found.images, (f"X1, a {found.noun}", moved), strict=True):
+        ax.imshow(image, cmap="gray_r" if found.noun == "digit" else "gray", vmin=0, vmax=255)
         ax.set_title(title)
     for ax, clusters, title in ((top[1], found.colours[0], f"F1 = phi(X1), {found.layer}"),
                                 (bottom[1], found.colours[1], "F2 = phi(X2)"),

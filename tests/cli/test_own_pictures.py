@@ -193,10 +193,10 @@ def test_a_network_whose_output_does_not_fit(run, pets, folder):
 @pytest.mark.parametrize("command", [["explore"], ["animate", "--figure", "f.png"]])
 @pytest.mark.parametrize(("meta", "sizes", "message"), [
     ({"model": "lenet", "model_options": {"in_channels": 3, "num_classes": 10, "image_size": [28, 28]}},
-     {"in_channels": 3}, "is of a LeNet for 3 channels; the p"),
-    ({"model": "lenet", "model_options": {"num_classes": 4}}, {"num_classes": 4}, "is of a LeNet for 4 classes"),
-    ({"model": "lenet", "model_options": {"image_size": [32, 40]}}, {"image_size": (32, 40)}, "for 32x40 pixels"),
-    ({"model": "lenet", "rules": {"mean": [0.5]}}, {}, "normalised in another way than the digits"),
+     {"in_channels": 3}, "for other pictures than MNIST's digits, and does not say on which data it was trained"),
+    ({"model": "lenet", "model_options": {"num_classes": 4}}, {"num_classes": 4}, "does not say on which data"),
+    ({"model": "lenet", "rules": {"mean": [0.5]}}, {}, "does not say on which data it was trained"),
+    ({"model": "lenet", "model_options": [1]}, {}, "the sizes of its network are [1]"),
     ({"model": "mlp"}, {}, "is of the model mlp; the p")])
 def test_what_the_pages_cannot_show(run, command, meta, sizes, message):
     state = {"weight": np.ones(3)} if meta["model"] == "mlp" else LeNet(**sizes).state_dict()

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ...errors import MinicnnError
-from ..digit_network import load_digit_network
+from ..digit_network import add_weights, moved_pictures, shown_network
 from ..options import (
     PICTURES,
     add_algorithm,
@@ -17,7 +17,6 @@ from ..options import (
     add_quiet,
     commas,
     destination,
-    given_path,
     to_integer,
     to_number,
     writes,
@@ -25,11 +24,12 @@ from ..options import (
 from ..output import note_stderr, plain_style, print_line, print_result, print_text
 
 COLOURS = 9                             # of the picture's palette
+FIRST = (3, 7, 0)                       # digits that are drawn
 
 
 def add_parser(commands: Any) -> None:
     """Add `animate` to the commands."""
-    from ...moving_digit.canvas import CANVAS, DIGIT, LARGEST, LAYERS
+    from ...moving_digit.canvas import DIGIT, LARGEST, LAYERS
     from ...moving_digit.scene import PATHS
     command = add_command(
         commands, "animate", run, "draw a moving digit and the feature map that moves along",
@@ -43,20 +43,21 @@ def add_parser(commands: Any) -> None:
            help="instead, draw X1, T X1 and their feature maps as one picture (png, pdf or svg)")
     option("--by", type=commas(to_integer(0), "6,4", 2), default="6,4", metavar="Y,X",
            help="with --figure: how far the digit moves down and to the right, in pixels")
-    option("--digits", type=commas(to_integer(0, 9), "3,7"), default="3,7,0", metavar="D,D",
-           help="classes, drawn one after the other; --figure draws only one digit, by default the first")
+    option("--digits", type=commas(to_integer(0, 9), "3,7"), metavar="D,D",
+           help="classes, drawn one after the other (default: 3,7,0); --figure draws only one digit, by default 3")
     option("--path", choices=PATHS, default="circle", help="the path of each digit; all: each place once")
     option("--layer", choices=LAYERS, default="conv4", help="the layer whose feature map is drawn")
     option("--clusters", type=to_integer(2, COLOURS), default=6, metavar="K", help=f"number of colours, 2 to {COLOURS}")
-    option("--canvas", type=to_integer(DIGIT, LARGEST), default=CANVAS, metavar="N",
-           help=f"side of the square canvas in pixels, {DIGIT} to {LARGEST}")
-    option("--weights", type=given_path, metavar="CHECKPOINT",
-           help="weights of a LeNet (default: the weights in the package)")
+    option("--canvas", type=to_integer(DIGIT, LARGEST), metavar="N",
+           help=f"side of the square canvas in pixels, {DIGIT} to {LARGEST} (default: 10 more than the picture: 38)")
+    add_weights(command, "a LeNet")
     add_algorithm(command, "direct", "convolution algorithm; direct is equivariant to the last bit")
     option("--fps", type=to_number(above=0.01, most=100), default=12.0, metavar="N", help="frames per second")
     command.refuse("out", "fps", "path", when="figure", because="that is one still picture")
-    command.refuse("digits", when=lambda given: given.figure and len(given.digits) > 1,
+    command.refuse("digits", when=lambda given: given.figure and given.digits and len(given.digits) > 1,
                    because="--figure draws one digit; name one")
+    command.refuse("classes", when=lambda given: given.figure and given.classes and len(given.classes) > 1,
+                   because="--figure draws one picture; name one class")
     command.refuse("by", unless="figure")
     command.refuse("fps", when=lambda given: given.out is not None and not given.out.suffix,
                    because="single frames have no speed")
@@ -68,46 +69,40 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn animate."""
     from ...progress import Part, on_stderr
-    model = _model(arguments)
+    shown = shown_network(arguments, "the picture", arguments.algo)
+    digits = arguments.digits or FIRST
     if arguments.figure is not None:
-        return _figure(arguments, model)
+        return _figure(arguments, shown, digits[0])
     from ...moving_digit.scene import Scene
     from ...viz.animation import write_animation
     start = time.perf_counter()
     with on_stderr("animate", arguments.quiet) as progress:
-        scene = Scene.compute(model, arguments.digits, arguments.path, arguments.layer, arguments.clusters,
-                              arguments.canvas, Part(progress, 0.0, 0.25))
+        scene = Scene.compute(shown.model, shown.pictures or digits, arguments.path, arguments.layer,
+                              arguments.clusters, arguments.canvas, Part(progress, 0.0, 0.25))
         write_animation(arguments.out, scene, arguments.fps, Part(progress, 0.25, 1.0))
     seconds, count = time.perf_counter() - start, len(scene.images)
     if not scene.offsets.any():
-        note_stderr(f"The digit does not move: it fills the canvas of {arguments.canvas} pixels. Give a larger "
+        note_stderr(f"The {scene.noun} does not move: it fills the canvas of {arguments.canvas} pixels. Give a larger "
                     "--canvas")
-    result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, "digits": arguments.digits,
-              "seconds": seconds}
+    moved = {"digits": digits} if shown.pictures is None else moved_pictures(shown.pictures)
+    result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, **moved, "seconds": seconds}
     print_result(arguments, result, lambda: print_line(
         f"{arguments.out}: {count} frame{'s' * (count != 1)}, made in {seconds:.1f} s"))
     return None
 
 
-def _figure(arguments, model):
+def _figure(arguments, shown, digit):
     from ...moving_digit.figure import equivariance_figure
     from ...viz import save
-    figure, largest = equivariance_figure(model, arguments.digits[0], arguments.layer, arguments.by, arguments.clusters,
-                                          arguments.canvas)
+    figure, largest = equivariance_figure(shown.model, digit if shown.pictures is None else shown.pictures,
+                                          arguments.layer, arguments.by, arguments.clusters, arguments.canvas)
     save(figure, arguments.figure)
-    result = {"figure": str(arguments.figure), "layer": arguments.layer, "digit": arguments.digits[0],
-              "by": arguments.by, "largest_difference": largest}
+    moved = {"digit": digit} if shown.pictures is None else moved_pictures(shown.pictures, 1)
+    result = {"figure": str(arguments.figure), "layer": arguments.layer, **moved, "by": arguments.by,
+              "largest_difference": largest}
+    noun = "digit" if shown.pictures is None else shown.pictures.noun
     print_result(arguments, result, lambda: print_text(
-        f"{arguments.figure}: the map of the moved digit and the moved map differ by at most {largest:.2g}"))
-
-
-def _model(arguments):
-    from ...checkpoint import load
-    from ...models import LeNet
-    from ...training import weights_file
-    model = LeNet(algorithm=arguments.algo).eval()
-    load_digit_network(load(weights_file(arguments.weights)), model, "the picture")
-    return model
+        f"{arguments.figure}: the map of the moved {noun} and the moved map differ by at most {largest:.2g}"))
 
 
 def _animation(text):

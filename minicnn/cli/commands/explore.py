@@ -7,14 +7,15 @@ import time
 from typing import Any, NamedTuple
 
 from ...errors import InputError
-from ..digit_network import load_digit_network
-from ..options import add_command, add_json, add_quiet, commas, destination, given_path
+from ..digit_network import add_weights, moved_pictures, shown_network
+from ..options import add_command, add_json, add_quiet, commas, destination
 from ..output import print_result, print_text
 
 EXAMPLE = """minicnn explore --digits 3,7,@417 --out digits.html
 
 Open the file in a browser. The page needs no network and no other file. A number from 0 to 9 is a class: the page shows
-the first embedded validation digit of this class. @417 is the embedded validation image number 417, from 0 to 999."""
+the first embedded validation digit of this class. @417 is the embedded validation image number 417, from 0 to 999.
+minicnn explore --weights RUN shows your own pictures, if RUN was trained on them with --image-size 28."""
 MOST_DIGITS = 20                        # digits in a page
 
 
@@ -35,42 +36,50 @@ def add_parser(commands: Any) -> None:
     option = command.add_argument
     option("--out", type=destination(".html"), metavar="FILE", default="explore.html",
            help="the page, an .html file; an old file is replaced")
-    option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST", default="0,1,2,3,4,5,6,7,8,9",
-           help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between")
-    option("--weights", type=given_path, metavar="CHECKPOINT",
-           help="weights of a LeNet with max-pool: a .safetensors or .pt file, or the directory of a run (default: the "
-                "weights in the package)")
+    option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST",
+           help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between (default: all "
+                "classes)")
+    add_weights(command, "a LeNet with max-pool for 28x28 pixels")
     add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn explore."""
-    from ...data import load
     from ...files import write_atomically
     from ...moving_digit.exploration import explore
     from ...moving_digit.page import build
     from ...progress import on_stderr
     start = time.perf_counter()
-    if len(arguments.digits) > MOST_DIGITS:
+    if arguments.digits is not None and len(arguments.digits) > MOST_DIGITS:
         raise InputError(f"--digits: {len(arguments.digits)} digits are too many, at most {MOST_DIGITS} are possible")
-    model, source = _model(arguments.weights)
-    data = load("mnist5k")
-    indices = [int((data.val_labels == digit.number).argmax()) if digit.is_class else digit.number
-               for digit in arguments.digits]
+    path, model, own = shown_network(arguments, "the page", "direct", page=True)    # direct: equal to the last bit
+    source = f"{path.name} of {path.resolve().parent.name}" if arguments.weights else "the weights in the package"
+    images, labels, indices = _digits(arguments.digits) if own is None else (own.images, own.labels, own.indices)
     with on_stderr("explore", arguments.quiet) as progress:
-        found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, progress)
-    page = build(found, source).encode()
+        found = explore(model, images, labels, indices, progress, own)
+    page = build(found, source, own).encode()
     write_atomically(arguments.out, page)
     seconds = time.perf_counter() - start
     result = {"out": str(arguments.out), "bytes": len(page), "seconds": round(seconds, 2), "labels": found.labels,
               "indices": found.indices, "placements": 121, "compared": found.compared, "channels": found.channels,
-              "weights": source}
-    print_result(arguments, result, lambda: _print(arguments.out, len(page), len(indices), seconds, found.compared))
+              "weights": source, **({} if own is None else moved_pictures(own))}
+    noun = "digit" if own is None else own.noun
+    print_result(arguments, result, lambda: _print(arguments.out, len(page), f"{len(indices)} {noun}", seconds,
+                                                   found.compared))
 
 
-def _print(out, size, count, seconds, compared):
-    digits = f"{count} digit{'s' * (count > 1)}"
+def _digits(chosen):
+    """The images, classes and numbers of embedded validation digits."""
+    from ...data import load
+    data = load("mnist5k")
+    indices = [int((data.val_labels == digit.number).argmax()) if digit.is_class else digit.number
+               for digit in chosen or [Digit(True, label) for label in range(10)]]
+    return data.val_images[indices], data.val_labels[indices].tolist(), indices
+
+
+def _print(out, size, digits, seconds, compared):
+    digits += "s" * (not digits.startswith("1 "))
     print_text(f"{out}: {size / 1e6:.2f} MB, {digits}, made in {seconds:.1f} s. Open it in a browser.")
     print_text(f"{compared:,} numbers of shifted maps compared with those of shifted images: all exactly equal.")
 
@@ -87,14 +96,3 @@ def _digit(text):
         raise argparse.ArgumentTypeError("must be a digit from 0 to 9, or @0 to @999 for a validation image, not "
                                          f"{text!r}")
     return Digit(is_class, int(number))
-
-
-def _model(weights):
-    """(LeNet, the source of its weights). Its algorithm is direct, which is equivariant to the last bit."""
-    from ...checkpoint import load
-    from ...models import LeNet
-    from ...training import weights_file
-    path = weights_file(weights)
-    saved, model = load(path), LeNet(algorithm="direct")
-    load_digit_network(saved, model, "the page", max_pool=True)
-    return model, f"{path.name} of {path.resolve().parent.name}" if weights else "the weights in the package"
