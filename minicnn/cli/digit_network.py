@@ -29,8 +29,9 @@ def add_weights(command: Any, network: str) -> None:
     from ..moving_digit.pictures import MOST
     option = command.add_argument
     option("--weights", type=given_path, metavar="RUN",
-           help=f"weights of {network}: a .safetensors or .pt file, or the directory of a run (default: the weights "
-                "in the package). If it was trained on your own pictures, these move: the first validation picture of a class")
+           help=f"weights of {network}: a .safetensors or .pt file, or the directory of a run (default: the weights in "
+                "the package). If it was trained on your own pictures, these move: the first validation picture of "
+                "each class")
     option("--classes", type=commas(str, "cat,dog", repeats=False), metavar="C,C",
            help=f"with the --weights of your own pictures: names or numbers of classes, at most {MOST} (default: the "
                 f"first {MOST})")

@@ -20,9 +20,10 @@ from ..checks import number
 from ..errors import FileError, InputError
 from ..files import check_destination, check_new_directory, new_directory, replacing
 from ..progress import SILENT, Progress
-from .style import centred, palette
+from .style import centred, palette, writable
 
 FORMATS = (".gif", ".mp4", ".html")
+LONGEST = 24                    # letters of the name of a class
 SLOWEST = 0.01                  # frames per second: a GIF can show a frame for at most 655 seconds
 DPI = 80                        # 640 x 352 pixels: even sizes, as H.264 needs them
 
@@ -69,7 +70,8 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
     if number("fps", fps, above=SLOWEST) > 100:
         raise InputError(f"fps must be at most 100, not {fps!r}")
     figure, show = _stage(scene)
-    captions = [f"{label}: {y} down, {x} right" for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
+    captions = [f"{writable(str(label), LONGEST)}: {y} down, {x} right"
+                for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
     writer = _writer(path.suffix.lower(), fps, captions, 64 if _noun(scene) == "digit" else 256)
     try:
         with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):
@@ -101,7 +103,7 @@ def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
               yticks=[], xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
     bar = figure.colorbar(colours, ax=right, ticks=range(k), shrink=0.8)
     bar.set_label("cluster of the activations, 0: as of an empty canvas")
-    text = left.set_xlabel(" ")
+    text = left.set_xlabel(" ", parse_math=False)       # a name with $ is no formula
 
     def show(number: int, caption: str) -> None:
         digit.set_data(scene.images[number])

@@ -18,7 +18,7 @@ from minicnn.moving_digit import Pictures, Scene, embedded, feature_map
 from minicnn.moving_digit.figure import MovedMaps
 from tests.data.pictures import make_folder
 
-NAMES = ("cat", "dog", "{{js}}<b>")
+NAMES = ("cat", "dog", "{{js}}<b>$\\a$")
 
 
 def own_run(folder, name="run", classes=NAMES, size=(28, 28), mode="RGB", **meta):
@@ -64,13 +64,13 @@ def test_the_picture_and_its_map_move(folder, mode, size):
 
 def test_animate_and_its_result(run, folder):
     data, _ = own_run(folder)
-    status, out, err = run("animate", "--weights", "run", "--classes", "dog,0", "--canvas", "29", "--path", "square",
+    status, out, err = run("animate", "--weights", "run", "--classes", "dog,2", "--canvas", "29", "--path", "square",
                            "--out", "a.html", "--json")
     result = json.loads(out)
     assert status == 0 and result["frames"] == 8 and "classes are shown" not in err and "digits" not in result, err
     names = sorted(NAMES)
-    assert result["classes"] == ["dog", names[0]] and result["data"] == "pets"
-    assert result["indices"] == [first_of(data, names.index("dog"))[0], first_of(data, 0)[0]]
+    assert result["classes"] == ["dog", names[2]] and result["data"] == "pets"
+    assert result["indices"] == [first_of(data, names.index("dog"))[0], first_of(data, 2)[0]]
     assert '"dog: 0 down, 0 right"' in Path("a.html").read_text()
     status, out, _ = run("animate", "--weights", "run", "--figure", "a.png")
     assert status == 0 and "the map of the moved picture and the moved map differ by at most 0" in out
