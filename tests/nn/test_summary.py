@@ -270,9 +270,9 @@ def test_what_cannot_be_summarised_is_named(model, shape, message):
 class Branches(nn.Module):
     """A 3x3 convolution of stride 2 and a 1x1 one beside it, their sum, and a 3x3 convolution of both."""
 
-    def __init__(self):
-        self.long, self.short = nn.Conv2d(1, 2, 3, 2, 1), nn.Conv2d(1, 2, 1, 2)
-        self.norm, self.relu, self.last = nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1)
+    def __init__(self, rng=None):
+        self.long, self.short = nn.Conv2d(1, 2, 3, 2, 1, rng=rng), nn.Conv2d(1, 2, 1, 2, rng=rng)
+        self.norm, self.relu, self.last = nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 2, 3, padding=1, rng=rng)
 
     def forward(self, x):
         return self.last(self.relu(self.norm(self.long(x)) * 2 + self.short(x)))
@@ -287,7 +287,8 @@ def test_the_field_of_a_sum_of_branches_is_the_largest():
 
 
 def test_the_field_is_what_a_pixel_depends_on(rng):
-    model = Branches().eval()
+    model = Branches(rng).eval()
+    model.long.bias.data[...] = 10                      # the ReLU lets everything through
     x = images(rng, 1, 1, 31, 31)
     x.requires_grad = True
     out = model(x)
