@@ -205,6 +205,24 @@ def test_gradients_are_right(name):
     assert gradcheck(lambda x, *parameters: model(x), (x, *model.parameters()))
 
 
+@pytest.mark.parametrize("value", [1e30, 1e-30, 0.0])
+def test_a_norm_neither_overflows_nor_vanishes(value):
+    model = from_onnx(model_of([one("ReduceL2", "x", axes=[1], keepdims=0)], {"x": [2, 2]}))
+    x = Tensor(np.array([[3, 4], [0, 2]], F32) * F32(value), requires_grad=True)
+    out = model(x)
+    np.testing.assert_allclose(out.data, [5 * value, 2 * value], 1e-6)
+    out.sum().backward()
+    np.testing.assert_allclose(x.grad, [[0.6, 0.8], [0, 1]] if value else np.zeros((2, 2)), 1e-6)
+
+
+@pytest.mark.parametrize("name", ["conv with 4 pads", "transposed, 4 pads", "max pool ceil", "average ceil",
+                                  "resize as PyTorch", "softmax 13", "mean 13", "upsample 9"])
+def test_an_empty_batch_stays_empty(name):
+    node, shape, arrays, opset = ATTRIBUTES[name]
+    model = from_onnx(model_of([node], {"x": ["N", *shape[1:]]}, arrays, opset=opset))
+    assert model(drawn(0, *shape[1:])).shape == (0, *model(drawn(*shape)).shape[1:])
+
+
 def test_a_batch_that_is_read_from_the_shape_may_have_any_size():
     """The flatten of older exporters: Shape, Gather, Unsqueeze, Concat, Reshape."""
     arrays = {"zero": np.array(0, I64), "rest": np.array([-1], I64), "axes": np.array([0], I64)}

@@ -25,10 +25,19 @@ def _extreme(name, nothing):
 
 
 def _norm(x, axis, keepdims):
-    """The square root of the sum of squares, whose derivative at 0 is 0."""
-    squares = (x * x).sum(axis=axis, keepdims=keepdims)
+    """The square root of the sum of squares, whose derivative at 0 is 0.
+
+    The elements are divided by a power of 2 near the largest, so that no square overflows.
+    """
+    largest = np.max(np.abs(x.data), axis=axis, keepdims=True, initial=0)
+    usual = np.isfinite(largest) & (largest > 0)
+    power = np.where(usual, np.ldexp(np.ones((), x.dtype), np.frexp(np.where(usual, largest, 1))[1] - 1), 1)
+    power = power.astype(x.dtype)
+    scaled = x / power
+    squares = (scaled * scaled).sum(axis=axis, keepdims=keepdims)
     zero = squares.data == 0
-    return np.where(zero, squares, np.sqrt(np.where(zero, np.ones((), x.dtype), squares)))
+    root = np.where(zero, squares, np.sqrt(np.where(zero, np.ones((), x.dtype), squares)))
+    return root * power.reshape(root.shape)
 
 
 def _method(name):

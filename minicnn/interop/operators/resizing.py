@@ -47,15 +47,20 @@ def _resized(node, x, factors, sizes, region, mode, places, rounding):
     axes = counted(node.attribute("axes") or list(range(x.ndim)), x.ndim)
     if len(factors or sizes) != len(axes) or mode not in ("nearest", "linear", "cubic"):
         raise InputError(f"the scales or sizes {factors or sizes} and the mode {mode!r} do not fit the axes {axes}")
+    parts = list(zip(region[:len(axes)], region[len(axes):], strict=False)) if region else [(0.0, 1.0)] * len(axes)
+    if len(parts) != len(axes):
+        raise InputError(f"the region must have two numbers for each of the axes {axes}, not {region}")
+    kept = [i for i, axis in enumerate(axes) if x.shape[axis] or sizes and sizes[i]]        # an empty batch stays empty
+    axes, parts = [axes[i] for i in kept], [parts[i] for i in kept]
+    factors, sizes = ([one[i] for i in kept] if one else None for one in (factors, sizes))
     lengths = [x.shape[axis] for axis in axes]
     if 0 in lengths or factors and not all(math.isfinite(f) and f > 0 for f in factors):
         raise InputError(f"an array of shape {x.shape} cannot be resized by {factors or sizes}")
     outs, scales = _lengths(lengths, factors, sizes, node.attribute("keep_aspect_ratio_policy", "stretch"))
-    if min(outs) < 1 or math.prod(outs) > MOST:
+    if min(outs, default=1) < 1 or math.prod(outs) > MOST:
         raise InputError(f"the output would have the lengths {outs}")
     matrices, outside = {}, np.zeros((1,) * x.ndim, bool)
-    for i, (axis, n, out, scale) in enumerate(zip(axes, lengths, outs, scales, strict=True)):
-        part = (region[i], region[i + len(axes)]) if region and len(region) == 2 * len(axes) else (0.0, 1.0)
+    for axis, n, out, scale, part in zip(axes, lengths, outs, scales, parts, strict=True):
         exact = out if abs(scale * n - out) < 1e-6 else scale * n       # before it is rounded down
         source = _sources(places, n, out, exact, scale, part)
         if places == "tf_crop_and_resize":
