@@ -82,8 +82,8 @@ def run(arguments: argparse.Namespace) -> None:
         write_animation(arguments.out, scene, arguments.fps, Part(progress, 0.25, 1.0))
     seconds, count = time.perf_counter() - start, len(scene.images)
     if not scene.offsets.any():
-        note_stderr(f"The {scene.noun} does not move: it fills the canvas of {arguments.canvas} pixels. Give a larger "
-                    "--canvas")
+        note_stderr(f"The {scene.noun} does not move: it fills the canvas of {scene.images.shape[1]} pixels. Give a "
+                    "larger --canvas")
     moved = {"digits": digits} if shown.pictures is None else moved_pictures(shown.pictures)
     result = {"out": str(arguments.out), "frames": count, "layer": arguments.layer, **moved, "seconds": seconds}
     print_result(arguments, result, lambda: print_line(
