@@ -15,7 +15,8 @@ from ..progress import SILENT, Part, Progress
 from .domains import Pair
 from .findings import start
 from .laws import Equivariance, compare_sides
-from .operator import TIME_LIMIT, Operator, is_module, layer_operators
+from .operator import TIME_LIMIT, Operator, has_layers, layer_operators
+from .reasons import reason
 from .report import Report
 from .signals import DOMAINS, TrialImages
 from .verifier import find_rates, is_affine, repetitions, verify_convolution
@@ -142,7 +143,7 @@ def _refuse_other_size(op, in_channels, size, out_size, dtype):
 
 
 def _first_layer(op, in_channels, size, domain, dtype):
-    if not is_module(op):
+    if not has_layers(op):
         return ""
     wrong = [layer for layer in layer_reports(op, in_channels, size, domain, dtype) if not layer.report.equivariant]
     return f"; the first layer that is not equivariant is {wrong[0].name} ({wrong[0].kind})" if wrong else ""
@@ -157,11 +158,15 @@ class LayerReport:
     name, kind : str
         The layer's name in the network, and its repr.
     report : Report
+    reason : str
+        If the network is not equivariant up to this layer: what in the layer's settings breaks it, and what would mend
+        it. "" if nothing in them explains it; then look at what the network does before this layer.
     """
 
     name: str
     kind: str
     report: Report
+    reason: str = ""
 
     @property
     def title(self) -> str:
@@ -195,7 +200,7 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
 
     Parameters
     ----------
-    module : minicnn.nn.Module
+    module : minicnn.nn.Module or torch.nn.Module
     in_channels, size, domain, dtype, progress, **options
         As in `verify_convolution`.
 
@@ -220,12 +225,13 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     0 (1, 1)
     1 (2, 2)
     """
-    layers = [(name, kind, up_to) for name, kind, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
+    layers = [(name, kind, layer, up_to)
+              for name, kind, layer, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
     found = []
-    for index, (name, kind, up_to) in enumerate(layers):
+    for index, (name, kind, layer, up_to) in enumerate(layers):
         part = Part(progress, index / len(layers), (index + 1) / len(layers), f"{name}: ")
         report = verify_convolution(up_to, in_channels, size, domain, dtype, **options, progress=part)
-        found.append(LayerReport(name, kind, report))
+        found.append(LayerReport(name, kind, report, "" if report.equivariant else reason(layer, domain)))
     return found
 
 
@@ -238,4 +244,4 @@ def unjudged_layers(module: Any, in_channels: int = 1, size: Pair = (16, 16),
     >>> unjudged_layers(Sequential(Conv2d(1, 2, 3), Flatten()))
     [('1', 'Flatten()')]
     """
-    return [(name, kind) for name, kind, up_to in layer_operators(module, in_channels, size, dtype) if up_to is None]
+    return [(name, kind) for name, kind, _, up_to in layer_operators(module, in_channels, size, dtype) if up_to is None]

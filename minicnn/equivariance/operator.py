@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..adapters import Way, adapter_of, as_array, ways
 from ..autograd import no_grad
 from ..checks import float_dtype, integer, number, pair
 from ..conv.runtime.compile_time import compile_seconds
@@ -37,7 +38,8 @@ class _RaisedError(OperatorError):
 class Operator:
     """`op` as a function from arrays (N, C, H, W) to float64 arrays (N, C', H', W').
 
-    A Module or a function of Tensors is called without recording. If the parameters of a Module have another dtype than
+    A Module or a function of Tensors is called without recording. Operators of other libraries get what they take: see
+    `minicnn.adapters`. If the parameters of a Module have another dtype than
     `dtype`, a copy of the Module in `dtype` is called. Every call gets a copy of its images. A long batch is split into
     calls of at most `NUMBERS` numbers.
 
@@ -48,7 +50,8 @@ class Operator:
     size : int or (int, int)
         H and W.
     dtype : dtype
-        The dtype of the images that `op` gets: float32 or float64.
+        The dtype of the images that `op` gets: float32 or float64. An operator of another library that takes no float64
+        gets float32; the attribute says which.
     time_limit : float
         Seconds that all calls together may take. It is checked after each call.
 
@@ -60,6 +63,8 @@ class Operator:
         (C', H', W'), found by a first call with zeros.
     eps : float
         The machine precision of the operator's input or output, whichever is coarser.
+    says : str
+        What the operator was called with, if that is no array and no Tensor of minicnn; else "".
     batch : int or None
         The number of images in each call. Some layers choose their algorithm by it, and each algorithm has its own
         rounding. None: as many as are given.
@@ -86,7 +91,7 @@ class Operator:
         self.batch: int | None = None
         self.seconds, self.images = 0.0, 0                      # of all calls so far
         self.per_image = 0.0                                    # the least seconds, not of the first call: it compiles
-        self.wrap: Callable = np.asarray
+        self.says = ""
         first = self._first_call()
         self.out_shape = first.shape[1:]
         self.eps = float(max(np.finfo(self.dtype).eps, np.finfo(first.dtype).eps))
@@ -113,16 +118,19 @@ class Operator:
         return np.concatenate([images, np.zeros((missing, *self.in_shape), self.dtype)]) if missing > 0 else images
 
     def _first_call(self):
-        """The result for zeros. An operator that fails on an array gets Tensors from now on."""
-        zero = np.zeros((1, *self.in_shape), self.dtype)
-        try:
-            return self._call(zero)
-        except _RaisedError as error:
-            self.wrap = Tensor
+        """The result for zeros, by the first way to call the operator that does not fail."""
+        op, dtype = self.op, self.dtype.name
+        first, later = ([], []) if isinstance(op, Module) else ways(op, dtype)
+        own = [Way(op, dtype, ""), Way(lambda images: op(Tensor(images)), dtype, "")]
+        failures = []
+        for way in (*first, *own, *later):
+            self.op, self.dtype, self.says = way.call, np.dtype(way.dtype), way.says
             try:
-                return self._call(zero)
-            except _RaisedError:
-                raise error from error.__cause__
+                return self._call(np.zeros((1, *self.in_shape), self.dtype))
+            except _RaisedError as error:
+                failures.append(error)
+        told = failures[len(first) - 1 if first else 0]
+        raise told from told.__cause__
 
     def _call(self, images):
         if self.seconds > self.time_limit:
@@ -135,7 +143,7 @@ class Operator:
         given, start, compiled = images.copy(order="C"), clock(), compile_seconds()
         try:
             with no_grad(), np.errstate(all="ignore"):
-                out = self.op(self.wrap(given))
+                out = self.op(given)
         except (Exception, SystemExit) as error:
             raise _told(error, images, first=not any(self.out_shape)) from error
         taken = max(0.0, clock() - start - (compile_seconds() - compiled))      # the limit is for the operator
@@ -147,7 +155,10 @@ class Operator:
         return self._checked(out, len(images))
 
     def _checked(self, out, count):
-        out = out.data if isinstance(out, Tensor) else out
+        out = out.data if isinstance(out, Tensor) else as_array(out)
+        if isinstance(out, (tuple, list, dict)):
+            raise OperatorError(f"the operator returned a {type(out).__name__} of {len(out)}; it must return an array "
+                                "(N, C, H, W): write a function that returns one of its parts")
         if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
             raise OperatorError(f"the operator returned a {type(out).__name__}; it must return an array (N, C, H, W)")
         if out.dtype not in (np.float32, np.float64):
@@ -206,32 +217,52 @@ def in_dtype(module: Module, dtype: Any) -> Module:
     return module
 
 
-def layer_operators(module: Module, in_channels: int, size: tuple[int, int],
-                    dtype: Any) -> list[tuple[str, str, Callable | None]]:
-    """For each innermost layer, in the order of the calls: its name, its repr, and the network up to its output.
+def has_layers(op: Any) -> bool:
+    """Whether `layer_operators` takes `op`: a Module of minicnn or of PyTorch."""
+    return is_module(op) or (adapter := adapter_of(op)) is not None and getattr(adapter, "is_module", is_module)(op)
+
+
+def layer_operators(module: Any, in_channels: int, size: tuple[int, int],
+                    dtype: Any) -> list[tuple[str, str, Any, Callable | None]]:
+    """For each innermost layer, in the order of the calls: its name, its repr, itself, the network up to its output.
 
     From the first layer on whose output is not of shape (N, C, H, W), the network is None. Raises OperatorError if the
     module raises an exception.
     """
-    if not is_module(module):
+    if not has_layers(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
-    module = in_dtype(module, float_dtype("dtype", dtype))
+    dtype = float_dtype("dtype", dtype)
+    refuse_size("an image", (in_channels, *size))
+    if not is_module(module):
+        return _foreign_layers(module, (1, in_channels, *size), dtype)
+    module = in_dtype(module, dtype)
 
     def calls_of(images):
         with recorded_calls(module) as calls, no_grad():
             module(images if isinstance(images, Tensor) else Tensor(images))
         return calls
 
-    refuse_size("an image", (in_channels, *size))
     zero = np.zeros((1, in_channels, *size), dtype)
     try:
         calls = calls_of(zero)
     except (Exception, SystemExit) as error:
         raise _told(error, zero, first=True) from error
-    found: list[tuple[str, str, Callable | None]] = []
+    found: list[tuple[str, str, Any, Callable | None]] = []
     image = True
     for index, call in enumerate(calls):
         image = image and isinstance(call.output, Tensor) and call.output.ndim == 4
         up_to = lambda images, index=index: calls_of(images)[index].output.data
-        found.append((call.name or type(call.module).__name__, repr(call.module), up_to if image else None))
+        found.append((call.name or type(call.module).__name__, repr(call.module), call.module,
+                      up_to if image else None))
     return found
+
+
+def _foreign_layers(module, shape, dtype):
+    """As `layer_operators`, for a module of another library: in float32 if it takes no float64."""
+    adapter, failures = adapter_of(module), []
+    for wanted in dict.fromkeys((dtype.name, "float32")):
+        try:
+            return adapter.layer_operators(module, wanted, shape)
+        except (Exception, SystemExit) as error:
+            failures.append(error)
+    raise _told(failures[-1], np.zeros(shape, dtype), first=True) from failures[-1]

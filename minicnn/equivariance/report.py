@@ -73,6 +73,8 @@ class Report:
         The output pixels at which op(S f) = S op(f) is broken for a unit shift S.
     checks : list of Check
         Every law that was tried, in order.
+    called : str
+        What the operator was called with, if that is no array and no Tensor of minicnn.
     proof : bool
         All basis vectors were tried. This proves the result if the operator is linear. Whether it is linear was only
         tried, with some images. Without `proof`, a pass means that the tried images did not refute the operator.
@@ -101,6 +103,7 @@ class Report:
     proof: bool = False
     smallest_defect: float | None = None
     smallest_weight: float | None = None
+    called: str = ""
 
     def __bool__(self):
         return self.convolution
@@ -113,7 +116,8 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         names = ("verdict", "domain", "size", "dtype", "images", "deterministic", "linear", "affine", "equivariant",
-                 "convolution", "lattice", "error", "tolerance", "smallest_defect", "smallest_weight", "halo", "proof")
+                 "convolution", "lattice", "error", "tolerance", "smallest_defect", "smallest_weight", "halo", "proof",
+                 "called")
         record = {name: getattr(self, name) for name in names}
         record["proof_if"] = "the operator is linear" if self.proof else None
         record["offset"] = None if self.offset is None else self.offset.tolist()
@@ -131,7 +135,8 @@ class Report:
         if self.proof:
             tried = "all basis vectors tried" + (": proved if the operator is linear" if self.convolution else "")
         where = "in a window" if self.domain == "window" else f"on the {self.domain}"
-        return f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried})"
+        return f"{self.verdict} ({where}, {self.size[0]} x {self.size[1]}, {self.dtype}, {tried}" + \
+            (f"; {self.called})" if self.called else ")")
 
     @property
     def power(self) -> str:

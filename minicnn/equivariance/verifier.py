@@ -111,7 +111,7 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     stages.update(0, len(STAGES), STAGES[0])
     findings = start(operator, domain, images, bound)
     facts: dict[str, Any] = {"domain": domain, "size": operator.in_shape[1:], "dtype": operator.dtype.name,
-                             "images": count, "checks": findings.checks}
+                             "images": count, "checks": findings.checks, "called": operator.says}
     unrepeatable = ""
     for name, says, difference, meaning in repetitions(findings, images):
         findings.add_check(name, says, difference)

@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
+from ..adapters import snapshots
 from .module import Module
 from .parameter import Parameter
 
@@ -23,9 +24,10 @@ def unchanged(*objects: Any) -> Iterator[None]:
     """Context manager: at the end, the models among the objects and in them are as they were at the start.
 
     Put back are the mode of each sub-module, all parameters and buffers with their gradients and `requires_grad`, the
-    state of each generator, and the global states of NumPy (its legacy generator, how arrays are printed, how
-    floating-point errors are handled) and the filters of warnings. An object may also be a function: then the modules
-    and generators that it uses (in its closure, among its globals, or as its `self`) count.
+    state of each generator, what a module of PyTorch has of all this, and the global states of NumPy (its legacy
+    generator, how arrays are printed, how floating-point errors are handled), of PyTorch (its generator, grad mode and
+    default dtype), and the filters of warnings. An object may also be a function: then the modules and generators that
+    it uses (in its closure, among its globals, or as its `self`) count.
 
     >>> from minicnn.nn import Dropout
     >>> layer = Dropout()
@@ -36,6 +38,7 @@ def unchanged(*objects: Any) -> Iterator[None]:
     """
     modules, generators = _found_in(objects)
     undo = [_of_module(module) for module in modules] + [_of_generator(one) for one in generators]
+    undo += snapshots(objects)
     legacy, printing, floats = np.random.get_state(), np.get_printoptions(), np.geterr()    # noqa: NPY002
     filters = list(warnings.filters)
     try:

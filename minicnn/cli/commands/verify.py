@@ -48,8 +48,9 @@ def add_parser(commands: Any) -> None:
         EXAMPLE)
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION",
-           help="your operator, in a file or as module:attribute: a function of arrays or Tensors, a Module, or a "
-                "class or function that makes a Module")
+           help="your operator, in a file or as module:attribute: a function of arrays or tensors (minicnn, PyTorch, "
+                "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, or a class or function "
+                "that makes a Module of minicnn")
     option("--channels", type=to_integer(1), default=1, metavar="N", help="channels of the operator's images")
     option("--size", type=commas(to_integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
     option("--domain", choices=("torus", "plane", "window"), default="torus",
@@ -61,7 +62,8 @@ def add_parser(commands: Any) -> None:
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
                 "keep the size of the images")
-    option("--layers", action="store_true", help="judge a Module up to each of its layers")
+    option("--layers", action="store_true", help="judge a Module up to each of its layers, and say why the "
+                                                       "first one breaks equivariance")
     option("--bound", type=to_number(above=0), metavar="B",
            help="tolerance: B times eps times the sum of the magnitudes of a pixel's n terms (default: 8 + sqrt(n))")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
@@ -134,12 +136,13 @@ def _print_report(report, drawn):
 
 def _layers(module, arguments, progress):
     from ...equivariance.layerwise import layer_reports, title, unjudged_layers
-    from ...nn.module import Module
-    if not isinstance(module, Module):
+    from ...equivariance.operator import has_layers
+    if not has_layers(module):
         raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module).__name__}")
     found = layer_reports(module, **_settings(arguments, progress))
     rest = unjudged_layers(module, arguments.channels, arguments.size, np.dtype(arguments.dtype))
-    print_result(arguments, [{"layer": one.name, "kind": one.kind, **one.report.to_dict()} for one in found] +
+    print_result(arguments, [{"layer": one.name, "kind": one.kind, "reason": one.reason or None,
+                              **one.report.to_dict()} for one in found] +
                  [{"layer": name, "kind": kind, "verdict": None} for name, kind in rest],
                  lambda: _print_layers(found, [title(*layer) for layer in rest]))
     return OK if found and all(one.report for one in found) else FAILED
@@ -150,8 +153,13 @@ def _print_layers(found, rest):
         print_text(str(one))
     for name in rest:
         print_text(f"{name}: no image any more, not judged")
-    first = next((one.title for one in found if not one.report.equivariant), "none")
-    print_text(f"first layer that breaks equivariance: {first}" if found else "no layer returns an image")
+    first = next((one for one in found if not one.report.equivariant), None)
+    print_text(f"first layer that breaks equivariance: {first.title if first else 'none'}" if found else
+               "no layer returns an image")
+    if first and first.reason:
+        print_text(f"why: {first.reason}")
+    elif first:
+        print_text("why: nothing in its settings explains it; look at what the network does before this layer")
 
 
 def _hint_at_factory(op, target, error):

@@ -1,0 +1,51 @@
+"""Functions of JAX: they get jax.Arrays, in float64 where the function allows it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .names import top
+
+SAYS = "called with arrays of JAX"
+BY_NAMES = True
+
+
+def owns(value: Any) -> bool:
+    """Whether a value is a module, function or array of JAX, or of Flax or Equinox, or compiled by jax.jit."""
+    return top(value) in ("jax", "jaxlib", "flax", "equinox", "haiku") or top(type(value)) in ("jax", "jaxlib")
+
+
+def as_function(op: Callable, dtype: str) -> Callable:
+    """`op` as a function of an array of NumPy. In float64 JAX's 64-bit mode is on during the call."""
+    def call(images: np.ndarray) -> Any:
+        jax = sys.modules["jax"]
+        if dtype == "float32":
+            return to_array(op(jax.numpy.asarray(images)))
+        with _with_64_bits(jax):
+            return to_array(op(jax.numpy.asarray(images)))
+    return call
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is a jax.Array."""
+    return isinstance(value, sys.modules["jax"].Array)
+
+
+def to_array(value: Any) -> Any:
+    """A jax.Array as an array of NumPy; another value as it is."""
+    return np.array(value) if is_array(value) else value
+
+
+def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
+    """Nothing: arrays of JAX do not change, and it has no generator with a state."""
+    return []
+
+
+def _with_64_bits(jax: Any) -> Any:
+    if hasattr(jax, "enable_x64"):
+        return jax.enable_x64(True)
+    return sys.modules["jax.experimental"].enable_x64()             # before version 0.8

@@ -1,0 +1,44 @@
+"""Functions of one plane (H, W), as in SciPy, scikit-image and OpenCV: each plane of the images gets a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .names import top, without_partial
+
+SAYS = "called with each plane (H, W) by itself"
+BY_NAMES = False                        # a function that calls one of these libraries may still take (N, C, H, W)
+LIBRARIES = ("scipy", "skimage", "cv2")
+
+
+def owns(value: Any) -> bool:
+    """Whether a value is a function of a library whose images are planes.
+
+    >>> import scipy.ndimage
+    >>> owns(scipy.ndimage.gaussian_filter), owns(np.roll)
+    (True, False)
+    """
+    return top(without_partial(value)) in LIBRARIES
+
+
+def as_function(op: Callable, dtype: str) -> Callable:
+    """`op` on each plane of an array (N, C, H, W).
+
+    >>> as_function(np.transpose, "float64")(np.ones((2, 3, 4, 5))).shape
+    (2, 3, 5, 4)
+    """
+    def call(images: np.ndarray) -> Any:
+        found = [op(plane) for image in images for plane in image]
+        if any(not isinstance(one, np.ndarray) or one.ndim != 2 or one.shape != found[0].shape for one in found):
+            raise TypeError(f"the function returned {type(found[0]).__name__} of shape {np.shape(found[0])} for a "
+                            f"plane of shape {images.shape[2:]}; it must return a plane")
+        return np.stack(found).reshape(*images.shape[:2], *found[0].shape)
+    return call
+
+
+def is_array(value: Any) -> bool:
+    """False: these libraries have NumPy's arrays."""
+    return False

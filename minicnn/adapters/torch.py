@@ -1,0 +1,155 @@
+"""Modules and functions of PyTorch: they get tensors, in float64 where the operator allows it."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputTypeError
+from .names import top
+
+SAYS = "called with tensors of PyTorch"
+BY_NAMES = True
+
+
+class _Enough(BaseException):
+    """Raised by a hook to end a forward pass. No `except Exception` of the user's module stops it."""
+
+
+def owns(value: Any) -> bool:
+    """Whether a value is a module, function or tensor of PyTorch, or an object whose class derives from one of its."""
+    kind = value if isinstance(value, type) else type(value)
+    return top(value) in ("torch", "torchvision") or any(top(base) == "torch" for base in kind.__mro__)
+
+
+def is_module(value: Any) -> bool:
+    """Whether a value is a torch.nn.Module."""
+    return isinstance(value, sys.modules["torch"].nn.Module)
+
+
+def as_function(op: Callable, dtype: str) -> Callable:
+    """`op` as a function of an array of NumPy. A Module is copied, and the copy gets parameters of that dtype."""
+    torch = sys.modules["torch"]
+    op = _in_dtype(op, dtype) if is_module(op) else op
+    device = _device_of(op)
+
+    def call(images: np.ndarray) -> Any:
+        with torch.no_grad():
+            return to_array(op(torch.from_numpy(images).to(device)))
+    return call
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is a tensor of PyTorch."""
+    return isinstance(value, sys.modules["torch"].Tensor)
+
+
+def to_array(value: Any) -> Any:
+    """A tensor as an array of NumPy; another value as it is."""
+    if not is_array(value):
+        return value
+    if value.dtype == sys.modules["torch"].bfloat16:
+        raise InputTypeError("the operator returned torch.bfloat16, whose rounding hides too much: call it outside of "
+                             "autocast, or with float32")
+    return np.array(value.detach().cpu().resolve_neg().resolve_conj().numpy())
+
+
+def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
+    """Functions that put back modules, and generators, the global one too; also grad mode and default dtype."""
+    torch = sys.modules["torch"]
+    modules = {id(part): part for one in objects if isinstance(one, torch.nn.Module) for part in one.modules()}
+    inside = [value for part in modules.values() for value in vars(part).values()]
+    generators = {id(one): one for one in (*objects, *inside) if isinstance(one, torch.Generator)}
+    state, grad, dtype = torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
+
+    def put_back() -> None:
+        torch.set_rng_state(state)
+        torch.set_grad_enabled(grad)
+        torch.set_default_dtype(dtype)
+    return [put_back, *map(_of_module, modules.values()),
+            *(partial(one.set_state, one.get_state()) for one in generators.values())]
+
+
+def layer_operators(module: Any, dtype: str, shape: tuple[int, ...]) -> list[tuple[str, str, Any, Callable | None]]:
+    """For each call of an innermost module: its name, its repr, the module itself, and the network up to its output.
+
+    From the first output on that is no tensor (N, C, H, W), the network is None. `shape` is that of one batch.
+    """
+    torch = sys.modules["torch"]
+    module = _in_dtype(module, dtype)
+    device = _device_of(module)
+    inner = [(name, one) for name, one in module.named_modules() if not list(one.children())]
+
+    def run(images: np.ndarray, last: int | None = None) -> list[tuple[str, Any, Any]]:
+        calls: list[tuple[str, Any, Any]] = []
+
+        def seen(name, one, out):
+            calls.append((name, one, out))
+            if len(calls) - 1 == last:
+                raise _Enough
+        handles = [one.register_forward_hook(lambda m, inputs, out, name=name: seen(name, m, out))
+                   for name, one in inner]
+        try:
+            with torch.no_grad():
+                module(torch.from_numpy(images).to(device))
+        except _Enough:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return calls
+
+    found: list[tuple[str, str, Any, Callable | None]] = []
+    image = True
+    for index, (name, one, out) in enumerate(run(np.zeros(shape, dtype))):
+        image = image and isinstance(out, torch.Tensor) and out.ndim == 4
+        up_to = lambda images, index=index: to_array(run(images, index)[index][2])
+        found.append((name or type(one).__name__, repr(one), one, up_to if image else None))
+    return found
+
+
+def _in_dtype(module, dtype):
+    """A copy of the module in that dtype; the module itself if it cannot be copied."""
+    try:
+        module = copy.deepcopy(module)
+    except Exception:                                   # it holds a lock, a stream, a tensor with a history, ...
+        return module
+    return module.to(getattr(sys.modules["torch"], dtype))
+
+
+def _device_of(op):
+    """The device of a module's first parameter or buffer; the CPU for other operators."""
+    if not is_module(op):
+        return "cpu"
+    return next((one.device for one in (*op.parameters(), *op.buffers())), "cpu")
+
+
+def _of_module(module):
+    """A function that gives a module its mode, parameters and buffers back."""
+    torch = sys.modules["torch"]
+    training, own, buffers = module.training, dict(module._parameters), dict(module._buffers)
+    values = [(one, one.detach().clone(), one.grad, None if one.grad is None else one.grad.clone(), one.requires_grad)
+              for one in (*own.values(), *buffers.values())
+              if isinstance(one, torch.Tensor) and not one.is_meta and not torch.nn.parameter.is_lazy(one)]
+
+    def put_back():
+        module.training = training
+        module._parameters.clear()
+        module._parameters.update(own)
+        module._buffers.clear()
+        module._buffers.update(buffers)
+        with torch.no_grad():
+            for one, data, grad, slopes, requires_grad in values:
+                if not torch.equal(one, data):
+                    one.data.copy_(data)
+                one.grad = grad
+                if grad is not None and not torch.equal(grad, slopes):
+                    grad.data.copy_(slopes)
+                if one.requires_grad != requires_grad:
+                    one.requires_grad_(requires_grad)
+    return put_back

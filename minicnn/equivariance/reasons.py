@@ -1,0 +1,79 @@
+"""Why a layer breaks equivariance to shifts, in words, and what would mend it: by its class and its attributes.
+
+The attributes of PyTorch's layers and of minicnn's have the same names.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
+
+
+def reason(layer: Any, domain: str) -> str:
+    """What in the settings of a layer breaks equivariance, and what would mend it. "" if nothing in them does.
+
+    Parameters
+    ----------
+    layer : Module of minicnn or of PyTorch
+    domain : {"torus", "plane", "window"}
+
+    Examples
+    --------
+    >>> from minicnn.nn import MaxPool2d
+    >>> reason(MaxPool2d(2), "torus")
+    'its stride (2, 2) keeps only shifts by multiples of it: filter before it subsamples, as BlurPool2d does'
+    """
+    name = type(layer).__name__
+    return "; ".join(part for part in (_padding(layer, name, domain), _stride(layer, name), _kind(layer, name)) if part)
+
+
+def _padding(layer, name, domain):
+    width, mode = getattr(layer, "padding", 0), getattr(layer, "padding_mode", None)
+    transposed = "Transpose" in name
+    if "Pad" in name and "Circular" not in name:
+        return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {WINDOW}"
+    if mode is None and "Pool" not in name or mode == "circular" or transposed:
+        return ""
+    if mode in (None, "zeros") and domain == "plane" and "Max" not in name:
+        return ""                       # on the plane the pixels beyond the border are zeros
+    padded = width == "same" or not isinstance(width, str) and np.any(np.asarray(width) != 0)
+    if not padded:
+        return ""
+    kind = {"zeros": "zero padding", None: "padding"}.get(mode, f"{mode} padding")
+    return f"its {kind} of width {width} makes pixels at the border: {WINDOW}"
+
+
+def _stride(layer, name):
+    stride = getattr(layer, "stride", None)
+    if stride is None or isinstance(stride, str) or "Unpool" in name or name in ("Fold", "Unfold"):
+        return ""
+    pair = np.broadcast_to(np.asarray(stride).astype(int), 2)
+    if (pair <= 1).all():
+        return ""
+    pair = tuple(int(one) for one in pair)
+    if "Transpose" in name:
+        return f"its stride {pair} makes the phases of the output differ: interpolate, and convolve with stride 1"
+    return f"its stride {pair} keeps only shifts by multiples of it: filter before it subsamples, as BlurPool2d does"
+
+
+def _kind(layer, name):
+    if "Upsample" in name:
+        if getattr(layer, "align_corners", None):
+            return "align_corners=True stretches the image by (n m - 1) / (n - 1): use align_corners=False"
+        return "it enlarges the image, so that a shift of the input is a larger shift of the output"
+    if "Adaptive" in name:
+        return "its windows depend on the size of the image; one output pixel has no place that could shift"
+    if "Dropout" in name and getattr(layer, "training", False):
+        return "it drops numbers at random in training: call eval()"
+    if "BatchNorm" in name and getattr(layer, "training", False):
+        return "in training it uses the other images of the batch: call eval()"
+    if name == "LayerNorm" and getattr(layer, "elementwise_affine", True):
+        return "its weight has a value for each position: normalize over channels only"
+    if name in ("Flatten", "Linear", "Bilinear"):
+        return "it has a weight for each position, or mixes positions: pool over all positions before it"
+    if "PixelUnshuffle" in name or "PixelShuffle" in name or name in ("Fold", "Unfold", "MaxUnpool2d"):
+        return "it moves pixels by their places in a fixed grid"
+    return ""
