@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..adapters.reasons import reason
 from ..checks import generator, is_integer, number, one_of
 from ..errors import InputError, MinicnnError
 from ..nn.unchanged import looking
@@ -16,7 +17,6 @@ from .domains import Pair
 from .findings import start
 from .laws import Equivariance, compare_sides
 from .operator import TIME_LIMIT, Operator, has_layers, layer_operators
-from .reasons import reason
 from .report import Report
 from .signals import DOMAINS, TrialImages
 from .verifier import find_rates, is_affine, repetitions, verify_convolution
