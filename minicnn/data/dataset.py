@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from .lazy import LazyImages
-from .rules import Rules
+from .rules import Rules, in_pixels
 
 Images = np.ndarray | LazyImages
 DEFAULT = Rules()                                 # it stands for the size of the images, with MNIST's mean and std
@@ -77,7 +77,7 @@ class Dataset:
             object.__setattr__(self, "rules", replace(DEFAULT, size=size))
         elif (self.rules.size, self.rules.channels) != (size, channels):
             what = "no rules are given" if self.rules is DEFAULT else f"the rules are for {self.rules}"
-            raise InputError(f"Dataset: the images have {size[0]}x{size[1]} pixels in "
+            raise InputError(f"Dataset: the images have {in_pixels(size)} in "
                              f"{'colour' if channels == 3 else 'grey'}, but {what}: give "
                              f"Rules({size}, {channels}, mean, std)")
 

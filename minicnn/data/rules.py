@@ -96,4 +96,14 @@ class Rules:
         return replace(self, mean=tuple(float(mean) / 255 for mean in means), std=tuple(stds))
 
     def __str__(self) -> str:
-        return f"{self.size[0]}x{self.size[1]} pixels, {'colour' if self.channels == 3 else 'grey'}"
+        return f"{in_pixels(self.size)}, {'colour' if self.channels == 3 else 'grey'}"
+
+
+def in_pixels(size: Sequence[int]) -> str:
+    """The size (height, width) of a picture in words. Viewers show the width first; so rows and columns are named.
+
+    >>> in_pixels((28, 28)), in_pixels((112, 57))
+    ('28x28 pixels', '112 rows x 57 columns')
+    """
+    height, width = size
+    return f"{height}x{width} pixels" if height == width else f"{height} rows x {width} columns"

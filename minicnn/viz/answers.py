@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from ..errors import InputError
 from .figure import new_figure
@@ -59,10 +60,12 @@ def prediction(pixels: np.ndarray, found: Any, names: Sequence[str]) -> Figure:
     bars.invert_yaxis()
     most = max(float(np.abs(np.nan_to_num(drawable("prediction", found.occlusion))).max()), 1e-9)
     shown = hidden.imshow(np.ma.masked_invalid(found.occlusion), cmap=SIGNED, vmin=-most, vmax=most)
-    hidden.set(title="How much the probability falls\nwhere a square is hidden")
+    hidden.set(title="Mean fall of the probability\nover the squares that hide a pixel")
     if found.label >= 0:
         hidden.add_patch(_rectangle(found.square, GREY))
-    figure.colorbar(shown, ax=hidden, shrink=0.8)
+    bar = figure.colorbar(shown, ax=hidden, shrink=0.8, label="percentage points", format=lambda x, _: f"{100 * x:.3g}")
+    bar.locator = MaxNLocator(5)
+    bar.update_ticks()
     for ax in (image, hidden):
         ax.set(xticks=[], yticks=[])
     return figure

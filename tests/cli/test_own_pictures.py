@@ -47,7 +47,7 @@ def test_a_run_keeps_the_rules_and_the_classes(run, trained, pets):
     assert meta["class_names"] == ["$owl_é", "cat", "dog"] and meta["data_from"] == str(pets)
     rules = Rules(**meta["rules"])
     assert rules.size == (32, 32) and rules.channels == 3 and trained["images"] == [30, 6, 0]
-    assert "36 pictures in pets, as 32x32 pixels, colour (scaled from 20x20 to 24x20" in trained["source"]
+    assert "36 pictures in pets, as 32x32 pixels, colour (scaled from 20x20 pixels to 24 rows x 20" in trained["source"]
     out = run("info", "run", "--json")[1]
     assert json.loads(out)[0]["parameters"] == 3 * 32 * 32 * 84 + 84
 
@@ -128,7 +128,7 @@ def test_a_run_does_not_go_on_with_other_pictures(run, trained, pets):
 
 def test_options(run, pets):
     result = json.loads(run(*TRAIN, "--gray", "--image-size", "18,20", "--json", "--epochs", "1")[1])
-    assert "18x20 pixels, grey" in result["source"] and "36 converted from colour" in result["source"]
+    assert "18 rows x 20 columns, grey" in result["source"] and "36 converted from colour" in result["source"]
     assert load(result["checkpoint"]).meta["model_options"]["image_size"] == [18, 20]
 
 
@@ -137,8 +137,9 @@ def test_options(run, pets):
     (["--data-dir", "pets", "--data", "pets"], "--data has no effect with --data-dir"),
     (["--gray"], "--gray has no effect without --data-dir"), (["--image-size", "8"], "--image-size has no effect"),
     (["--data-dir", "pets", "--gray", "--color"], "--color has no effect with --gray"),
-    (["--data-dir", "pets", "--image-size", "1,2,3"], "write the height, or height and width with a comma between"),
-    (["--data-dir", "pets", "--image-size", "0"], "must be an integer of at least 1"),
+    (["--data-dir", "pets", "--image-size", "1,2,3"], "write the height, or the height and the width with"),
+    (["--data-dir", "pets", "--image-size", "0"], "(H,W: integers of at least 1), not '0'"),
+    (["--data-dir", "pets", "--image-size", "64x32"], "as in 48,64 (H,W: integers of at least 1), not '64x32'"),
     (["--data-dir", "pets", "--augment", "none,flip"], "none stands alone"),
     (["--data-dir", "pets", "--augment", "blur"], "must be one of none, shift, flip, rotate, crop, not 'blur'"),
     (["--data-dir", "nowhere"], "nowhere: cannot be read: No such file or directory. Name a folder that"),
@@ -257,7 +258,7 @@ def test_images_of_another_size(run, folder):
         np.savez(name, images=np.zeros((12, *size), np.uint8), labels=np.arange(12) % 2)
     assert run("train", "--data", "one.npz", "--model", "mlp", "--epochs", "1", "--out", "run", "--quiet")[0] == 0
     message = error_of(run, "eval", "run", "--data", "two.npz")
-    assert "its network was trained on 6x7 pixels, grey, and does not take the images of two, which have 5x7" in message
+    assert "was trained on 6 rows x 7 columns, grey, and does not take the images of two, " in message
 
 
 def test_files_that_the_user_has_not(run, folder):

@@ -53,7 +53,7 @@ class Watched(LazyImages):
 
 def test_rules_survive_json():
     assert Rules(**json.loads(json.dumps(dataclasses.asdict(RULES)))) == RULES
-    assert str(RULES) == "5x6 pixels, colour" and RULES.shape(4) == (4, 3, 5, 6)
+    assert str(RULES) == "5 rows x 6 columns, colour" and RULES.shape(4) == (4, 3, 5, 6)
 
 
 @pytest.mark.parametrize(("values", "message"), [
@@ -109,9 +109,9 @@ def test_a_dataset_of_grey_images_has_the_rules_of_mnist_for_its_size(colour):
     (lambda c: normalize(c, (0.5, 0.5)), "but the rules are"),
     (lambda c: Dataset("a", "b", c, c, c, c, class_names="cats"), "class_names must be the names of the classes"),
     (lambda c: Dataset("a", "b", c, c, c, c, rules={}), r"rules must be minicnn.data.Rules\(...\), not {}"),
-    (lambda c: Dataset("a", "b", c, c, c, c), r"5x6 pixels in colour, but no rules are given: give Rules\(\(5, 6\)"),
-    (lambda c: Dataset("a", "b", c[..., 0], c, c, c, rules=RULES), "5x6 pixels in grey, but the rules are for 5x6 pix"),
-    (lambda c: Dataset("a", "b", c[:, :4], c, c, c, rules=RULES), "4x6 pixels in colour, but the rules are for 5x"),
+    (lambda c: Dataset("a", "b", c, c, c, c), r"5 rows x 6 columns in colour, but no rules are given: give Rules\(\("),
+    (lambda c: Dataset("a", "b", c[..., 0], c, c, c, rules=RULES), "5 rows x 6 columns in grey, but the rules are"),
+    (lambda c: Dataset("a", "b", c[:, :4], c, c, c, rules=RULES), "4 rows x 6 columns in colour, but the rules are "),
     (lambda c: shift_images(c[..., :2], np.zeros((23, 2), int)), "shift_images: images"),
     (lambda c: flip_images(c, np.zeros(23)), "flips of dtype float64, expected booleans"),
     (lambda c: flip_images(c, np.zeros(22, bool)), r"flips \(22,\), expected .* and \(n,\)"),

@@ -94,7 +94,7 @@ def with_labels(labels):
     (lambda x: {"images": x, "labels": LABELS, "x_test": x, "y_test": LABELS + 1}, "the class 3 is in the test part"),
     (lambda x: {"images": x, "labels": LABELS, "x_test": x[..., 0], "y_test": LABELS}, "some parts are in colour and"),
     (lambda x: {"images": x, "labels": LABELS, "x_test": x[:, 1:], "y_test": LABELS},
-     "some images have 4x6 pixels, but those to train 5x6: make them alike"),
+     "some images have 4 rows x 6 columns, but those to train 5 rows x 6 columns: make them alike"),
     (lambda x: {"images": x, "labels": LABELS, "class_names": np.array([b"a", b"b", b"c"])},
      r"class_names holds \|S1, expected texts"),
     (lambda x: {"images": x, "labels": LABELS, "class_names": np.array(["a", "b", "a"])},

@@ -80,7 +80,7 @@ def test_the_size_is_that_of_the_pictures_or_32(tmp_path):
     assert load(make_folder(tmp_path / "b", size=(65, 40))).rules.size == (32, 32)
     save(make_folder(tmp_path / "c") / "cat" / "other.png", (9, 9))
     data = load(tmp_path / "c")
-    assert data.rules.size == (32, 32) and "scaled from 8x8 to 9x9, the middle cut out" in data.source
+    assert data.rules.size == (32, 32) and "scaled from 8x8 pixels to 9x9 pixels, the middle cut out" in data.source
     assert load(tmp_path / "c", image_size=(5, 7)).rules.shape(1) == (1, 3, 5, 7)
 
 
@@ -158,7 +158,7 @@ def test_two_classes_with_one_name(tmp_path):
         (folder / "cat/0.png").read_bytes()[:900])), r"cat/0.png: the picture is broken"),
     (lambda folder: (make_folder(folder), save(folder / "dog" / "ink.jpg", mode="CMYK")), "dog/ink.jpg: colours of"),
     (lambda folder: (make_folder(folder), save(folder / "dog" / "dot.png", (7, 90))),
-     r"dog/dot.png: the picture has only 7x90 pixels; the network needs 32x32, and a picture of less than 8x8"),
+     r"dog/dot.png: has only 7 rows x 90 columns; the network needs 32x32 pixels, and a picture of less than 8x8"),
 ])
 def test_folders_that_are_refused(tmp_path, make, message):
     make(tmp_path)
@@ -168,7 +168,7 @@ def test_folders_that_are_refused(tmp_path, make, message):
 
 def test_small_pictures_of_another_folder_are_refused_too(tmp_path):
     first = load(make_folder(tmp_path / "a", size=(40, 40)))
-    with pytest.raises(DataError, match="0.png: the picture has only 9x9 pixels; the network needs 40x40"):
+    with pytest.raises(DataError, match="0.png: the picture has only 9x9 pixels; the network needs 40x40 pixels"):
         load_pictures(make_folder(tmp_path / "b", size=(9, 9)), first.rules, first.class_names, progress=SILENT)
 
 

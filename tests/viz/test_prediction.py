@@ -27,6 +27,21 @@ def test_the_boxes_the_bars_and_the_map(shape):
     assert image.get_title().startswith("dog: 70.0%")
     np.testing.assert_array_equal(hidden.images[0].get_array(), found().occlusion)
     assert hidden.images[0].get_clim() == (-47 / 50, 47 / 50)
+    assert hidden.get_title() == "Mean fall of the probability\nover the squares that hide a pixel"
+
+
+@pytest.mark.parametrize("largest", [1.0, 0.0873, 0.00123])
+def test_the_labels_of_the_colours_are_percentage_points_inside_of_the_picture(largest):
+    answer = found()
+    answer.occlusion[...] *= largest / answer.occlusion.max()
+    figure = viz.prediction(np.zeros((6, 8)), answer, "abc")
+    figure.canvas.draw()
+    bar = figure.axes[3]
+    assert bar.get_ylabel() == "percentage points" and len(bar.get_yticklabels()) <= 7
+    assert bar.get_tightbbox().x1 <= figure.bbox.x1
+    shown = [tick.get_text() for tick, at in zip(bar.get_yticklabels(), bar.get_yticks(), strict=True)
+             if abs(at) <= largest]
+    assert 100 * largest / 2 <= max(map(float, shown)) <= 100 * largest
 
 
 def test_of_many_classes_the_most_probable_are_shown():

@@ -38,6 +38,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn eval."""
     from ... import training
+    from ...data.rules import in_pixels
     from ...progress import on_stderr
     from ..networks import measured_network
     from ..user_code import user_errors
@@ -48,11 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
         try:
             found = training.evaluate(model, data.images, data.labels, rules=data.rules, progress=progress)
         except InputError as error:
-            height, width = data.images.shape[1:3]
-            if (height, width) == data.rules.size:
+            size = data.images.shape[1:3]
+            if size == data.rules.size:
                 raise
             raise InputError(f"{path}: its network was trained on {data.rules}, and does not take the images of "
-                             f"{data.dataset}, which have {height}x{width}: {error}. Name a folder of pictures by "
+                             f"{data.dataset}, which have {in_pixels(size)}: {error}. Name a folder of pictures by "
                              "--data-dir: they are scaled") from error
     classes = _class_names(data, len(found.confusion))
     result = {"checkpoint": None if path is None else str(path), "model": name, "dataset": data.dataset,

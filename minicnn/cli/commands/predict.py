@@ -16,6 +16,8 @@ from ..output import Column, plain_style, print_result, print_table, print_text
 
 SCORES = Column("class", left=True), Column("score"), Column("probability")
 SHOWN = 10                              # classes in a table
+SMALL = 0.01                            # of the spread of the scores: what a unit must add to be named
+LEAST = 0.1                             # percentage points: the least fall of the probability that is named
 
 EXAMPLE = """minicnn predict my_digit.png --picture why.png
 
@@ -52,7 +54,6 @@ def add_parser(commands: Any) -> None:
            help="invert grey pictures, which makes dark on light to light on dark; auto: see below")
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the picture with the pixels that count (png, pdf or svg)")
-    command.refuse("picture", when=lambda given: len(given.pictures) > 1, because="it shows one PICTURE. Give one only")
     add_quiet(command)
     add_json(command)
 
@@ -65,7 +66,10 @@ def run(arguments: argparse.Namespace) -> None:
     from ..data_choice import OWN, classes_of, rules_of
     from ..networks import measured_network
     from ..user_code import user_errors
-    target = arguments.picture
+    target, count = arguments.picture, len(arguments.pictures)
+    if target is not None and count > 1:
+        raise InputError(f"--picture {target}: it explains the answer to one PICTURE, but {count} are given: give "
+                         "one, or leave --picture out")
     if target is not None and os.path.realpath(target) == os.path.realpath(arguments.pictures[0]):
         raise InputError(f"--picture {target}: this is the PICTURE itself, which would be lost: give another name")
     path, name, model, meta = measured_network(arguments.weights, arguments.model)
@@ -95,6 +99,8 @@ def _read(file, rules, invert, on_dark):
     """Read a picture by the rules of the training, whose pictures were light on dark or not."""
     from ...data import read_picture
     from ...data.sources.pictures import check_size, facts
+    if os.path.isdir(file):
+        raise InputError(f"{file}: this is a directory; name picture files, such as {os.path.join(file, 'NAME.png')}")
     size = facts(file).size
     check_size(file, size, rules)
     pixels = read_picture(file, rules)
@@ -120,10 +126,16 @@ def _record(picture, found, names):
 
 
 def _print(result, rules):
+    from ...data.rules import in_pixels
+    from ...training import weights_file
+    weights = "the weights in the package, trained on MNIST digits"
+    if result["weights"] != str(weights_file()):
+        weights = f"the weights {result['weights']}" if result["weights"] else "its own weights"
+    print_text(f"network: {result['model']} with {weights}")
     for number, one in enumerate(result["pictures"]):
         if number:
             print_text("")
-        done = [f"{one['size'][0]}x{one['size'][1]} pixels", f"seen by the network as {rules}"]
+        done = [in_pixels(one["size"]), f"seen by the network as {rules}"]
         done += ["inverted, because it is dark on light" if one["inverted"] else "not inverted"] * (rules.channels == 1)
         answer = "no answer" if one["class"] is None else f"{one['class']}, {one['probability']:.1%}"
         print_text(f"{one['picture']}: {answer} ({', '.join(done)})")
@@ -133,12 +145,25 @@ def _print(result, rules):
         if len(likely) > SHOWN:
             print_text(f"the {SHOWN} most probable of {len(likely)} classes")
         if one["unit"] is not None:
-            unit = one["unit"]
-            print_text(f"the unit that adds most: {unit['layer']}, channel {unit['channel']}, at ({unit['row']}, "
-                       f"{unit['column']}): {unit['contribution']:+.3f}. It sees {_place(unit['box'], rules)}")
+            print_text(_unit(one["unit"], rules, max(scores.values()) - min(scores.values())))
         if one["hiding"] is not None:
-            print_text(f"hiding {_place(one['hiding']['box'], rules)} changes the probability by "
-                       f"{-one['hiding']['fall']:+.1%}")
+            print_text(_hiding(one["hiding"], rules))
+
+
+def _unit(unit, rules, spread):
+    """A line about the unit that adds most. `spread` is the difference between the highest and the lowest score."""
+    if unit["contribution"] < SMALL * spread:
+        return f"no unit of {unit['layer']} adds much to the score of the class: at most {unit['contribution']:.1g}"
+    return (f"the unit that adds most to the score: {unit['layer']}, channel {unit['channel']}, at ({unit['row']}, "
+            f"{unit['column']}): {unit['contribution']:+.3f}. It sees {_place(unit['box'], rules)}")
+
+
+def _hiding(hiding, rules):
+    points = 100 * hiding["fall"]
+    if points < LEAST:
+        return f"no square of pixels lowers the probability by {LEAST} percentage points or more when it is hidden"
+    return (f"hiding {_place(hiding['box'], rules)} lowers the probability most, by {points:.1f} percentage "
+            f"point{'s' * (f'{points:.1f}' != '1.0')}")
 
 
 def _place(box, rules):

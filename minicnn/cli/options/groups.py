@@ -70,8 +70,11 @@ def add_picture_rules(command: Parser) -> None:
 
 def _image_size(text):
     """Type of --image-size: a tuple of one or two integers."""
-    found = shape(text)
-    if len(found) > 2 or "(" in text:
-        raise argparse.ArgumentTypeError(f"write the height, or height and width with a comma between, as in 48,64, "
-                                         f"not {text!r}")
+    try:
+        found = shape(text)
+    except argparse.ArgumentTypeError:
+        found = ()
+    if not 1 <= len(found) <= 2 or "(" in text:
+        raise argparse.ArgumentTypeError(f"write the height, or the height and the width with a comma between, as in "
+                                         f"48,64 (H,W: integers of at least 1), not {text!r}")
     return found

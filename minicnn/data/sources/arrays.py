@@ -16,7 +16,7 @@ from ...files import as_path, open_to_read
 from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart, in_memory
-from ..rules import Rules
+from ..rules import Rules, in_pixels
 from .class_names import printable
 from .split import split
 
@@ -107,8 +107,8 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
         if len(images.shape) != len(shape):
             raise DataError(f"{path}: some parts are in colour and some are grey: make them alike")
         if images.shape[1:] != shape[1:]:
-            raise DataError(f"{path}: some images have {images.shape[1]}x{images.shape[2]} pixels, but those to train "
-                            f"{shape[1]}x{shape[2]}: make them alike")
+            raise DataError(f"{path}: some images have {in_pixels(images.shape[1:3])}, but those to train "
+                            f"{in_pixels(shape[1:3])}: make them alike")
     channels = 3 if len(shape) == 4 else 1
     if rules is None:
         rules = Rules(shape[1:3], channels, (0.0,) * channels, (1.0,) * channels).measured(fields["train_images"])

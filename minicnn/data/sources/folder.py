@@ -18,7 +18,7 @@ from ...progress import NOTES, Progress
 from ..dataset import Dataset, check_distinct
 from ..idx import DataError
 from ..lazy import LazyPart
-from ..rules import Rules
+from ..rules import Rules, in_pixels
 from .class_names import printable
 from .pictures import PictureFacts, Pictures, check_size, facts
 from .split import split
@@ -273,7 +273,7 @@ def _resized(known, rules):
     texts = []
     if sizes:
         least, most = min(sizes, key=np.prod), max(sizes, key=np.prod)
-        sizes_in_words = f"{least[0]}x{least[1]}" + (f" to {most[0]}x{most[1]}" if len(sizes) > 1 else "")
+        sizes_in_words = in_pixels(least) + (f" to {in_pixels(most)}" if len(sizes) > 1 else "")
         texts.append(f"scaled from {sizes_in_words}, the middle cut out")
     if converted:
         texts.append(f"{converted:,} converted from {'colour' if rules.channels == 1 else 'grey'}")

@@ -15,7 +15,7 @@ from ...errors import FileError
 from ...files import open_to_read
 from ..idx import DataError
 from ..lazy import LazyImages
-from ..rules import Rules
+from ..rules import Rules, in_pixels
 
 GREY, COLOUR = ("1", "L", "LA", "La"), ("RGB", "RGBA", "RGBa", "RGBX")
 PALETTE = ("P", "PA")
@@ -114,14 +114,14 @@ def check_size(path: str | Path, size: tuple[int, int], rules: Rules) -> None:
     >>> check_size("dot.png", (6, 60), Rules())
     Traceback (most recent call last):
         ...
-    minicnn.data.idx.DataError: dot.png: the picture has only 6x60 pixels; the network needs 28x28, and a picture of \
-less than 7x7 is not enlarged: give a larger one, or a network for smaller pictures
+    minicnn.data.idx.DataError: dot.png: the picture has only 6 rows x 60 columns; the network needs 28x28 \
+pixels, and a picture of less than 7x7 pixels is not enlarged: give a larger one, or a network for smaller pictures
     """
     if any(own * SMALLEST < needed for own, needed in zip(size, rules.size, strict=True)):
-        least = "x".join(str(-(-needed // SMALLEST)) for needed in rules.size)
-        raise DataError(f"{path}: the picture has only {size[0]}x{size[1]} pixels; the network needs "
-                        f"{rules.size[0]}x{rules.size[1]}, and a picture of less than {least} is not enlarged: give a "
-                        "larger one, or a network for smaller pictures")
+        least = in_pixels([-(-needed // SMALLEST) for needed in rules.size])
+        raise DataError(f"{path}: the picture has only {in_pixels(size)}; the network needs "
+                        f"{in_pixels(rules.size)}, and a picture of less than {least} is not enlarged: give a larger "
+                        "one, or a network for smaller pictures")
 
 
 @contextlib.contextmanager

@@ -53,6 +53,26 @@ def test_a_digit_as_a_picture_is_the_same_digit(run, digit):
     assert one["hiding"]["fall"] == pytest.approx(expected.fall)
 
 
+def test_the_output_names_the_network_and_its_weights(run, digit):
+    out = " ".join(run("predict", written(digit))[1].split())
+    assert out.startswith("network: lenet with the weights in the package, trained on MNIST digits digit.png: 0, ")
+    assert " percentage point" in out and "+0.0" not in out and "-0.0" not in out
+    save("own.safetensors", lenet(rng=np.random.default_rng(0)).state_dict(), meta={"model": "lenet"})
+    out = run("predict", "digit.png", "--weights", "own.safetensors")[1]
+    assert out.startswith("network: lenet with the weights own.safetensors\n")
+
+
+def test_what_does_not_count_is_not_named(run, digit):
+    state = lenet(rng=np.random.default_rng(0)).state_dict()
+    state["fc1.weight"][:] = 0                                  # the answer does not depend on the picture
+    state["fc1.bias"][:] = np.arange(10)
+    save("blind.safetensors", state, meta={"model": "lenet"})
+    out = " ".join(run("predict", written(digit[:, 2:26]), "--weights", "blind.safetensors")[1].split())
+    assert "digit.png: 9, " in out and "28 rows x 24 columns, seen by the network as 28x28 pixels, grey" in out
+    assert "no unit of pool adds much to the score of the class: at most 0" in out and "-0" not in out
+    assert "no square of pixels lowers the probability by 0.1 percentage points or more" in out
+
+
 def test_dark_on_light_is_inverted_and_the_output_says_so(run, digit):
     light = answer(run, written(digit))["pictures"][0]
     dark = answer(run, written(255 - digit, "dark.png"))["pictures"][0]
@@ -92,7 +112,7 @@ def test_the_rules_and_the_names_of_a_checkpoint_are_used(run, digit):
     one, = answer(run, "animal.png", "--weights", "own.safetensors")["pictures"]
     assert set(one["scores"]) == {"cat", "dog"} and one["class"] in ("cat", "dog") and one["inverted"] is False
     status, out, _ = run("predict", "animal.png", "--weights", "own.safetensors")
-    assert status == 0 and "16x20 pixels, colour" in " ".join(out.split()) and "inverted" not in out
+    assert status == 0 and "16 rows x 20 columns, colour" in " ".join(out.split()) and "inverted" not in out
 
 
 def test_grey_pictures_of_other_data_are_not_inverted(run, digit):
@@ -143,21 +163,22 @@ def test_many_classes_are_cut_off_and_that_is_said(run, digit):
     save("letters.safetensors", model.state_dict(), meta={
         "model": "lenet-global", "model_options": {"num_classes": 26}, "class_names": [chr(65 + i) for i in range(26)]})
     status, out, _ = run("predict", written(digit), "--weights", "letters.safetensors")
-    assert status == 0 and "the 10 most probable of 26 classes" in out and out.count("%") == 1 + 10 + 1
+    assert status == 0 and "the 10 most probable of 26 classes" in out and out.count("%") == 1 + 10
     assert run("predict", "digit.png", "--weights", "letters.safetensors", "--picture", "a.svg")[0] == 0
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere.png"], "nowhere.png: cannot be read: No such file"), (["text.png"], "text.png: this is no picture"),
-    (["."], "."), (["small.png"], "small.png: the picture has only 6x28 pixels; the network needs 28x28, and a picture "
-                                  "of less than 7x7 is not enlarged"),
+    (["."], ".: this is a directory; name picture files"),
+    (["small.png"], "small.png: the picture has only 6 rows x 28 columns; the network needs 28x28 "
+     "pixels, and a picture of less than 7x7 pixels is not enlarged"),
     (["deep.png"], "deep.png: pixels of 16 "), (["good.png", "text.png"], "text.png: this is no picture"),
     (["good.png", "--weights", "nowhere"], "nowhere: there is no such file"),
     (["good.png", "--weights", "text.png"], "text.png is not a complete safetensors file"),
     (["good.png", "--weights", "names.safetensors"], "names.safetensors: it names 2 classes, but its network returns"),
     (["good.png", "--weights", "rules.safetensors"], "rules.safetensors: its rules for images are damaged"),
     (["good.png", "--weights", "colour.safetensors", "--invert", "yes"], "--invert yes has no effect: the network"),
-    (["good.png", "good.png", "--picture", "a.png"], "--picture has no effect here: it shows one PICTURE"),
+    (["good.png", "good.png", "--picture", "a.png"], "--picture a.png: it explains the answer to one PICTURE, but 2"),
     (["good.png", "--picture", "a.bmp"], "the name must end in .png or .pdf or .svg"),
     (["good.png", "--model", "vgg"], "argument --model: must be one of lenet"),
     ([""], "argument PICTURE: the path is empty"), ([], "PICTURE")])
