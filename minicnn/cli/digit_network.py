@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from typing import Any, NamedTuple
 
-from ..checkpoint import Checkpoint, CheckpointError, load, load_into
+from ..checkpoint import Checkpoint, CheckpointError, load_into
 from ..errors import InputError
 from .data_choice import OWN, classes_of, load_again, rules_of
-from .networks import remembered_sizes
+from .networks import load_weights, remembered_sizes
 from .options import commas, given_path
 from .output import note_stderr
 
@@ -63,10 +63,10 @@ def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, pag
         The data are not there, a class has no picture, or options have no effect.
     """
     from ..data import Rules
+    from ..data.rules import in_pixels
     from ..models import LeNet
-    from ..training import weights_file
-    path = weights_file(arguments.weights)
-    saved = load(path)
+    saved = load_weights(arguments.weights)
+    path = saved.path
     name, rules = saved.meta.get("model", "lenet"), rules_of(saved.meta, path)
     advice = "give weights that minicnn train --model lenet made"
     if page and name != "lenet":
@@ -75,7 +75,7 @@ def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, pag
     if str(name).startswith("lenet"):
         sizes |= remembered_sizes(saved.meta, path)
     if page and sizes["image_size"] != DIGITS["image_size"]:
-        raise CheckpointError(f"{path} is of a LeNet for {'x'.join(map(str, sizes['image_size']))} pixels; the maps of "
+        raise CheckpointError(f"{path} is of a LeNet for {in_pixels(sizes['image_size'])}; the maps of "
                               f"{shown} are those of 28x28 pixels: train one with --image-size 28, or see minicnn "
                               "animate, which takes every size")
     try:

@@ -157,16 +157,54 @@ def measured_network(run: str | None, name: str | None) -> tuple[Path | None, st
         As for `trained_network`. Without `run` it may name a Module of the user's, which is measured as it is: then
         there is no file, and the metadata are empty.
     """
-    from ..training import weights_file
     if run is None and name is not None and ":" in name:
         value = own_object(name)
         if not isinstance(value, Module):
             raise InputError(f"--model {name}: a network that is made now is not trained: name the run with its "
                              "weights too, or a Module that exists already")
         return None, name, value, {}
+    saved = load_weights(run)
+    return saved.path, *trained_network(saved, name), saved.meta
+
+
+def load_weights(run: str | Path | None) -> Checkpoint:
+    """The checkpoint of the best weights of a run, or of a file; without `run`, that of the weights in the package.
+
+    Raises
+    ------
+    CheckpointError
+        There is no such directory or file, the directory is not that of a run, or the file is damaged.
+    """
+    from ..training import weights_file
     path = weights_file(run)
-    saved = load(path)
-    return path, *trained_network(saved, name), saved.meta
+    if run is not None and _lacks(run):
+        raise CheckpointError(f"{run}: there is no such file or directory; give the directory of a run, such as "
+                              "runs/mnist-seed1, or a file of weights")
+    if run is not None and os.path.isdir(run) and _lacks(path):
+        raise CheckpointError(f"{run} is not the directory of a run with weights: it has no {path.name}; give the "
+                              "directory of a run, such as runs/mnist-seed1, or a file of weights")
+    return load(path)
+
+
+def _lacks(path):
+    """Whether there is certainly no such file: without a permission nobody knows."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except (OSError, ValueError):
+        return False
+    return False
+
+
+def remembered_name(saved: Checkpoint) -> str:
+    """The name of the network of a checkpoint, as --model takes it. The LeNet if the checkpoint names none."""
+    from ..models import MODELS
+    name = saved.meta.get("model", "lenet")
+    if not isinstance(name, str) or name not in MODELS and not name.rpartition(":")[0]:
+        raise CheckpointError(f"{saved.path}: its model is {repr(name)[:80]}, which minicnn does not know: name its "
+                              "network by --model")
+    return _found(name, saved.meta.get("model_file"), saved.path)
 
 
 def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[str, Any],

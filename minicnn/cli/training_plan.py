@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from ..errors import InputError
 from .data_choice import OWN, DataChoice, load_again
+from .output import note_stderr
 
 EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
 DRY_RUN = 256                           # images of a dry run
@@ -48,34 +49,36 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     if arguments.out is None:
         check_writable(Path("runs"))
     _given_settings(arguments, EPOCHS)                 # raises for wrong values, before a download
-    initial = _initial(arguments)
-    loaded = own_object(arguments.model)               # raises what is wrong with the file, before the data are read
+    initial, model = _initial(arguments)
+    loaded = own_object(model)                         # raises what is wrong with the file, before the data are read
     choice = DataChoice.of(arguments)
     data = choice.load(arguments.quiet)
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
     settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
     out = arguments.out or Path("runs", "dry-run" if arguments.dry_run else f"{data.name}-seed{settings.seed}")
-    network = description(arguments.model, sizes_of_data(data))
+    network = description(model, sizes_of_data(data))
     remembered = choice.remembered() if initial is None else {**choice.remembered(), FROM: str(initial.path)}
     return TrainingPlan(network, arguments.algo or "auto", settings, data, out, None, arguments.dry_run, remembered,
                         initial, loaded)
 
 
 def _initial(arguments):
-    """The Checkpoint of --from, or None."""
-    from ..checkpoint import load
+    """The Checkpoint of --from, or None; and the name of the network that is trained."""
     from ..models import MODELS
-    from ..training import weights_file
+    from .networks import load_weights, remembered_name
+    given = arguments.model
     if arguments.initial is None:
-        return None
-    initial = load(weights_file(arguments.initial))
+        return None, given or "lenet"
+    initial = load_weights(arguments.initial)
+    if given is None:
+        given = remembered_name(initial)
+        note_stderr(f"model: {given}, that of {initial.path}", arguments.quiet)
     name = initial.meta.get("model")
-    named = isinstance(name, str) and (name in MODELS or ":" in name and ":" not in arguments.model)
-    if named and name != arguments.model:         # two names of a network of the user may mean the same
-        raise InputError(f"--from {arguments.initial}: these are weights of {name}, not of {arguments.model}: add "
-                         f"--model {name}")
-    return initial
+    named = isinstance(name, str) and (name in MODELS or ":" in name and ":" not in given)
+    if named and name != given:                   # two names of a network of the user may mean the same
+        raise InputError(f"--from {arguments.initial}: these are weights of {name}, not of {given}: leave --model out")
+    return initial, given
 
 
 def _given_settings(arguments, epochs):
@@ -131,7 +134,9 @@ def _settings_of(saved):
 
 
 def _small(data):
-    cut = lambda array: None if array is None else array[:DRY_RUN]
     names = [f"{part}_{kind}" for part in ("train", "val", "test") for kind in ("images", "labels")]
-    return replace(data, source=f"{data.source}; of each part the first {DRY_RUN} images",
-                   **{name: cut(getattr(data, name)) for name in names})
+    parts = {name: getattr(data, name) for name in names}
+    if all(array is None or len(array) <= DRY_RUN for array in parts.values()):
+        return data
+    return replace(data, source=f"{data.source}; of each part at most the first {DRY_RUN} images",
+                   **{name: None if array is None else array[:DRY_RUN] for name, array in parts.items()})

@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
     add_data(command)
     add_pictures(command)
     add_picture_rules(command)
-    add_model(command)
+    add_model(command, None, " (default: that of --from, else lenet)")
     add_settings(command, Settings, but=AUGMENT,
                  epochs=(None, f"default: {EPOCHS} for full data, {EPOCHS_OF_5K} for the 5,000 digits"))
     option = command.add_argument
@@ -179,6 +179,7 @@ def _train(plan, arguments):
     load(out / training.BEST)                     # raises if the weights cannot be read again
     if complete:
         note_stderr(f"{out}: this run is complete: nothing to do")
+    _warn_of_guessing(plan, result["val_error"])
     try:
         print_result(arguments, result, lambda: _print(result))
     finally:                                      # stdout may be a file on a full disk
@@ -188,7 +189,13 @@ def _train(plan, arguments):
 def _begin(plan, model, quiet):
     """Put the weights of --from into the model. Say what happens to the schedule of a run with more epochs."""
     from ...training import start_from
+    from ..data_choice import rules_of
     if plan.initial is not None:
+        before, now = rules_of(plan.initial.meta, plan.initial.path), plan.data.rules
+        if plan.initial.meta.get("rules") is not None and (before.size, before.channels) != (now.size, now.channels):
+            size = ",".join(map(str, before.size))
+            hint = f" (--image-size {size} keeps the size)" if before.size != now.size else ""
+            note_stderr(f"pictures: {plan.initial.path} was trained on {before}; this run trains on {now}{hint}", quiet)
         anew = start_from(plan.initial, model)
         layer = f"; {', '.join(anew)} start anew, because the data have another number of classes" if anew else ""
         note_stderr(f"weights: from {plan.initial.path}{layer}", quiet)
@@ -198,6 +205,17 @@ def _begin(plan, model, quiet):
         note_stderr(f"the run had {before} epoch{'s' * (before != 1)} and goes on to {epochs}: from here on the "
                     f"learning rate is that of a run with {epochs} epochs from its start (schedule: "
                     f"{plan.settings.schedule})", quiet)
+
+
+def _warn_of_guessing(plan, error):
+    """Say so if the network is not better than the same answer to every image."""
+    import numpy as np
+    labels = np.asarray(plan.data.val_labels)
+    wrong = len(labels) - int(np.unique(labels, return_counts=True)[1].max())
+    guessed = wrong / len(labels)
+    if not plan.dry_run and wrong and round(error * len(labels)) >= wrong:
+        note_stderr(f"the network has not learnt: its best validation error, {error:.2%}, is not below {guessed:.2%}, "
+                    "that of the most frequent class as the answer to every image. Try another --lr or more --epochs")
 
 
 def _write_files(result, history, complete):
@@ -305,9 +323,10 @@ def _versions():
 def _print(result):
     test = "no test set" if result["test_error"] is None else f"test error {result['test_error']:.2%}"
     epochs = f"{result['epochs']} epoch{'s' * (result['epochs'] != 1)}"
+    best = f"best epoch: {result['best_epoch']}, with " if result["epochs"] > 1 else ""
     seconds = f"{result['seconds']:.1f}" if result["seconds"] < 10 else f"{result['seconds']:.0f}"
     print_text(f"{result['model']} on {result['dataset']}, {epochs} in {seconds} s "
-               f"({result['images_per_s']:,.0f} images/s): validation error {result['val_error']:.2%}, {test}")
+               f"({result['images_per_s']:,.0f} images/s): {best}validation error {result['val_error']:.2%}, {test}")
     print_line(f"weights: {result['checkpoint']}\nsee it: minicnn eval {_quoted(Path(result['checkpoint']).parent)}")
 
 

@@ -24,14 +24,14 @@ def add_algorithm(command: Parser, default: str, help: str) -> None:
     command.add_argument("--algo", type=name_of(algorithm_names), default=default, metavar="NAME", help=help)
 
 
-def add_model(command: Parser) -> None:
-    """Add --model."""
+def add_model(command: Parser, default: str | None = "lenet", more: str = "") -> None:
+    """Add --model. `more` stands at the end of its help."""
     from ...models import MODELS
     from ..networks import network
-    command.add_argument("--model", type=network, default="lenet", metavar="NAME",
+    command.add_argument("--model", type=network, default=default, metavar="NAME",
                          help=f"the network: {', '.join(MODELS)}; or FILE.py:NAME, a Module class of yours or a "
                               "function that returns a Module. It gets in_channels, num_classes, image_size (H, W) and "
-                              "rng, a generator, where it has such arguments")
+                              f"rng, a generator, where it has such arguments{more}")
 
 
 def add_data(command: Parser, default: str = "auto") -> None:

@@ -42,6 +42,30 @@ def test_a_new_run_begins_with_the_weights_of_a_run(run):
     assert status == 0 and json.loads(out)["epochs"] == 1
 
 
+def test_a_run_knows_its_model(run):
+    run(*TINY, "--out", "run")
+    command = ["train", "--dataset", "mnist5k", "--dry-run", "--from", "run"]
+    status, out, err = run(*command, "--out", "tuned", "--json")
+    assert status == 0 and json.loads(out)["model"] == "mlp" and "model: mlp, that of run/best.safetensors\n" in err
+    Path("my.py").write_text("from minicnn.models import MLP as Net\n")
+    saved = load("run/best.safetensors")
+    save("own.safetensors", saved.model, None, {**saved.meta, "model": "my.py:Net", "model_file": None})
+    assert run(*command[:-1], "own.safetensors", "--out", "own", "--quiet")[0] == 0
+    assert load("own/best.safetensors").meta["model"] == "my.py:Net"
+    save("odd.safetensors", saved.model, None, {**saved.meta, "model": "vgg"})
+    err = run(*command[:-1], "odd.safetensors")[2]
+    assert "odd.safetensors: its model is 'vgg', which minicnn does not know" in err
+
+
+def test_a_run_on_pictures_of_another_size_says_so(run):
+    run(*TINY, "--out", "run")
+    saved = load("run/best.safetensors")
+    save("large.safetensors", saved.model, None, {**saved.meta, "rules": {**saved.meta["rules"], "size": [48, 30]}})
+    status, _, err = run(*TINY[:-1], "--from", "large.safetensors", "--out", "tuned")
+    assert status == 0 and ("pictures: large.safetensors was trained on 48 rows x 30 columns, grey; this run trains on "
+                            "28x28 pixels, grey (--image-size 48,30 keeps the size)\n") in err
+
+
 def test_other_classes(run):
     run(*TINY, "--out", "run")
     saved = load("run/best.safetensors")
@@ -57,13 +81,18 @@ def test_other_classes(run):
 
 def test_what_is_refused_leaves_no_directory(run, refused, folder):
     run(*TINY, "--out", "run")
-    assert "--from run: these are weights of mlp, not of lenet: add --model mlp" in refused(
-        "train", "--dataset", "mnist5k", "--from", "run", "--out", "new")
+    assert "--from run: these are weights of mlp, not of lenet: leave --model out" in refused(
+        "train", "--dataset", "mnist5k", "--model", "lenet", "--from", "run", "--out", "new")
     best = load("run/best.safetensors")
     save("own.safetensors", best.model, None, {**best.meta, "model": "my.py:Net"})
-    assert "--from own.safetensors: these are weights of my.py:Net, not of mlp: add --model my.py:Net" in refused(
+    assert "--from own.safetensors: these are weights of my.py:Net, not of mlp: leave --model out" in refused(
         *TINY, "--from", "own.safetensors")
-    assert "nowhere: there is no such file; give the name of a checkpoint" in refused(*TINY, "--from", "nowhere")
+    (folder / "empty").mkdir()
+    for command in ([*TINY, "--from"], ["eval"], ["info"], ["predict", "a.png", "--weights"]):
+        assert "nowhere: there is no such file or directory; give the directory of a run" in refused(
+            *command, "nowhere")
+        assert "empty is not the directory of a run with weights: it has no best.safetensors" in refused(
+            *command, "empty")
     assert "argument --from: the path is empty" in refused(*TINY, "--from", "")
     assert "--from has no effect with --resume" in refused(*RESUME, "--from", "run")
     saved = load("run/best.safetensors")

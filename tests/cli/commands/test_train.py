@@ -27,7 +27,7 @@ def test_one_line_of_json(run):
     assert {"dataset", "epochs", "val_error", "test_error", "seconds", "images_per_s", "seed", "algorithms",
             "versions"} <= set(result)
     assert result["dataset"] == "mnist5k" and result["images"] == [256, 256, 0] and result["test_error"] is None
-    assert "(5,000 official MNIST training digits); of each part the first 256 images" in err
+    assert "(5,000 official MNIST training digits); of each part at most the first 256 images" in err
     folder = Path("runs/dry-run")
     assert {p.name for p in folder.iterdir()} == {"best.safetensors", "last.safetensors", "history.jsonl",
                                                   "learning_curve.png", "result.json"}
@@ -228,3 +228,26 @@ def test_a_result_that_cannot_be_printed_is_written_into_the_run(refused, monkey
     monkeypatch.setattr("minicnn.cli.commands.train.print_result", fail)
     assert "No space left" in refused("train", "--dry-run", "--model", "mlp", "--dataset", "mnist5k", "--out", "run")
     assert json.loads(Path("run/result.json").read_text())["epochs"] == 1 and Path("run/learning_curve.png").is_file()
+
+
+def test_the_last_line_names_the_best_epoch(run):
+    out = " ".join(run(*TINY, "--epochs", "2", "--quiet", "--out", "two")[1].split())
+    best = json.loads(Path("two/result.json").read_text())["best_epoch"]
+    assert f": best epoch: {best}, with validation error " in out
+    assert "best epoch" not in run(*TINY, "--quiet")[1]
+
+
+def test_it_says_if_the_network_is_not_better_than_guessing(run, folder):
+    labels = np.arange(60) % 3
+    np.savez(folder / "noise.npz", x_train=np.full((60, 5, 5), 7, np.uint8), y_train=labels,
+             x_test=np.full((6, 5, 5), 7, np.uint8), y_test=labels[:6])
+    options = ["train", "--data", "noise.npz", "--model", "mlp", "--epochs", "1", "--quiet", "--out"]
+    status, _, err = run(*options, "run")
+    assert status == 0 and "the network has not learnt: its best validation error, 66.67%, is not below 66.67%" in err
+    assert run(*options, "dry", "--dry-run")[2] == ""
+
+
+def test_a_dry_run_names_only_what_it_leaves_out(run, folder):
+    np.savez(folder / "few.npz", x_train=np.zeros((30, 5, 5), np.uint8), y_train=np.arange(30) % 3)
+    err = run("train", "--data", "few.npz", "--model", "mlp", "--dry-run")[2]
+    assert "24 images to train, 6 to validate" in err and "of each part" not in err
