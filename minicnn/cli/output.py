@@ -147,7 +147,9 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
     conv1  5 px
     columns that do
     not fit:
-    products
+    products (a
+    wider terminal
+    shows them)
     >>> print(table(columns, [["conv1", "288,000", "5 px"]], 9))
     conv1
       products:
@@ -173,8 +175,8 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]], columns_wide
              (" " * GAP).join("-" * widths[i] for i in shown)]
     lines += [_line(columns, shown, widths, [row[i] for i in shown]) for row in rows]
     if gone:
-        lines.append(wrap(f"{HIDDEN}: {', '.join(columns[i].title for i in sorted(gone))}",
-                          columns_wide))
+        lines.append(wrap(f"{HIDDEN}: {', '.join(columns[i].title for i in sorted(gone))} (a wider "
+                          "terminal shows them)", columns_wide))
     return "\n".join(lines)
 
 

@@ -106,9 +106,10 @@ class Geometry:
             raise InputError(f"groups={groups} must divide both the {self.in_channels} input channels "
                              f"and the {self.out_channels} output channels")
         if weight_shape[1] != self.in_channels // groups:
-            raise InputError(f"the input has {self.in_channels} channels in {groups} group(s), so the weight must have "
-                             f"shape ({self.out_channels}, {self.in_channels // groups}, kH, kW), "
-                             f"not {tuple(weight_shape)}")
+            parts = f"{self.in_channels} channel{'s' * (self.in_channels != 1)}"
+            parts += f" in {groups} groups" if groups != 1 else ""
+            raise InputError(f"the input has {parts}, so the weight must have shape ({self.out_channels}, "
+                             f"{self.in_channels // groups}, kH, kW), not {tuple(weight_shape)}")
         if min(self.batch, self.in_channels, self.out_channels, *self.kernel) < 1:
             raise InputError(f"a convolution needs at least one image, channel and kernel pixel: the input is "
                              f"{self.in_shape}, the weight {tuple(weight_shape)}")

@@ -11,7 +11,8 @@ from typing import Any
 from .. import checkpoint
 from ..checkpoint import CheckpointError
 from ..checkpoint.tensor_file import parsed
-from ..errors import FileError, MinicnnError
+from ..data import Rules
+from ..errors import FileError, InputError, MinicnnError
 from ..files.reading import as_path, open_to_read
 from .directory import LAST
 from .history import History
@@ -36,6 +37,10 @@ class RunRecord:
         A record for each epoch that has ended.
     test_error : float or None
         As `minicnn train` wrote it at the end; None if it is not known.
+    rules : Rules or None
+        Those for the images; None if they are not known.
+    initial : str or None
+        The file of weights with which `minicnn train --from` began.
     """
 
     directory: Path
@@ -44,6 +49,8 @@ class RunRecord:
     settings: Settings
     history: History = dataclasses.field(repr=False)
     test_error: float | None
+    rules: Rules | None = dataclasses.field(default=None, repr=False)
+    initial: str | None = None
 
     @property
     def best(self) -> dict[str, Any] | None:
@@ -88,7 +95,17 @@ def read_run(directory: str | os.PathLike) -> RunRecord:
         raise CheckpointError(f"{saved.path}: its metadata are damaged: the names of model and data are "
                               f"{repr(model)[:80]} and {repr(dataset)[:80]}")
     history = History(saved.meta["history"])
-    return RunRecord(path, model, dataset, settings, history, _test_error(path / RESULT, len(history)))
+    initial = saved.meta.get("from")
+    return RunRecord(path, model, dataset, settings, history, _test_error(path / RESULT, len(history)),
+                     _rules(saved.meta.get("rules")), initial if isinstance(initial, str) else None)
+
+
+def _rules(found):
+    """The Rules that a checkpoint remembers. None if there are none, or they are damaged: the rest can be shown."""
+    try:
+        return Rules(**found)
+    except (TypeError, InputError):
+        return None
 
 
 def is_run(directory: Path) -> bool:

@@ -87,7 +87,7 @@ def _percent(history, key):
 
 def _error_axes(ax, errors, title):
     """Labels and scale of a picture of errors over epochs."""
-    ax.set(xlabel="epoch", ylabel="error (%)", title=title)
+    ax.set(xlabel="epoch", ylabel="error (%), logarithmic scale", title=title)
     if (errors > 0).all():
         ax.set_yscale("log")
     else:

@@ -100,3 +100,19 @@ def test_every_command_is_tried():
 def test_calibrate_takes_no_benchmark(run):
     status, out, err = run("bench", "--calibrate", "train")
     assert status == 2 and out == "" and "error: --calibrate has no effect with BENCHMARK: it measures the mach" in err
+
+
+def test_no_help_names_a_default_twice():
+    def parsers(parser, name):
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for word, one in action.choices.items():
+                    yield from parsers(one, f"{name} {word}")
+        yield name, parser
+    found = dict(parsers(make_parser(), "minicnn"))
+    assert len(found) > 15
+    for name, parser in found.items():
+        formatter = parser._get_formatter()
+        for action in parser._actions:
+            text = formatter._get_help_string(action) or ""
+            assert text.count("default:") <= 1, f"{name}: {text}"

@@ -36,7 +36,7 @@ def test_learning_curve(ax):
     training, validation = (line.get_xydata().tolist() for line in ax.lines)
     assert training == [[1, 20], [2, 5]] and validation == [[1, 10], [2, 2.5]]
     assert ax.texts[0].get_text() == "2.50 %" and ax.get_yscale() == "log"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "error (%)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "error (%), logarithmic scale")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training (while it learns)", "validation"]
 
 

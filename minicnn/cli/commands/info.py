@@ -9,8 +9,8 @@ from typing import Any
 from ..options import add_command, add_json, add_model, commas, given_path, to_integer
 from ..output import Column, print_result, print_table
 
-COLUMNS = (Column("layer", left=True), Column("kind", 4, left=True), Column("output", 2, left=True),
-           Column("parameters"), Column("products", 1), Column("sees"), Column("algorithm", 3, left=True))
+COLUMNS = (Column("layer", left=True), Column("kind", 2, left=True), Column("output", 3, left=True),
+           Column("parameters"), Column("products", 1), Column("sees"), Column("algorithm", 4, left=True))
 
 
 def add_parser(commands: Any) -> None:
@@ -43,7 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     from ..user_code import user_errors
     name, model, sizes = _network(arguments)
     shape = arguments.batch_size or 1, sizes["in_channels"], *sizes["image_size"]
-    with user_errors(name, f"pictures of shape {shape}"):
+    hint = "" if arguments.weights else " (--channels and --size choose others)"
+    with user_errors(name, f"pictures of shape {shape}{hint}"):
         layers = summarize(model, shape)
     print_result(arguments, [asdict(layer) for layer in layers], lambda: print_table(COLUMNS, layers.rows()))
 

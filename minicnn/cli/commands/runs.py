@@ -11,9 +11,9 @@ from ...errors import InputError, MinicnnError
 from ..options import PICTURES, add_command, add_json, add_quiet, destination, given_path
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
 
-COLUMNS = (Column("run", left=True, least=12), Column("model", 5, True), Column("data", 6, True),
-           Column("settings that differ", 2, True, 16), Column("epochs", 3), Column("best epoch", 7),
-           Column("validation error"), Column("test error", 1), Column("seconds", 4))
+COLUMNS = (Column("run", left=True, least=12), Column("model", 3, True), Column("data", 4, True),
+           Column("settings that differ", 2, True, 16), Column("epochs", 5), Column("best epoch", 7, least=5),
+           Column("validation error", least=10), Column("test error", 1, least=5), Column("seconds", 6))
 
 
 def add_parser(commands: Any) -> None:
@@ -23,7 +23,7 @@ def add_parser(commands: Any) -> None:
         "Compare runs. The one with the least validation error stands first. Directories that are not runs, or are "
         "damaged, are named on stderr and left out.", "minicnn runs runs --picture curves.png")
     command.add_argument("directories", nargs="*", type=given_path, default=["runs"], metavar="DIR",
-                         help="the directory of a run, or a directory with runs in it (default: runs)")
+                         help="the directory of a run, or a directory with runs in it")
     command.add_argument("--picture", type=destination(*PICTURES), metavar="FILE",
                          help="draw the learning curves of all runs in one picture (png, pdf or svg)")
     add_quiet(command)
@@ -74,22 +74,43 @@ def _as_dict(record):
     return {"run": str(record.directory), "model": record.model, "dataset": record.dataset,
             "settings": asdict(record.settings), "epochs": len(record.history), "complete": record.complete,
             "best_epoch": best.get("epoch"), "val_error": best.get("val_error"), "test_error": record.test_error,
-            "seconds": round(record.seconds, 3)}
+            "seconds": round(record.seconds, 3), "from": record.initial,
+            "image_size": None if record.rules is None else list(record.rules.size),
+            "channels": None if record.rules is None else record.rules.channels}
 
 
 def _print(result):
     percent = lambda value: "" if value is None else f"{value:.2%}"
-    rows = []
-    for one in result["runs"]:
-        settings = ", ".join(f"{name} {_shown(value)}" for name in result["differ"] if name != "epochs"
-                             and not _is_off(name, value := one["settings"][name]))
+    rows, chosen = [], [_choices(one, result["differ"]) for one in result["runs"]]
+    names = [name for name in chosen[0] if any(one[name] != chosen[0][name] for one in chosen)]
+    usual = {name: found for name in names if (found := _usual([one[name] for one in chosen]))}
+    for one, choices in zip(result["runs"], chosen, strict=True):
+        settings = ", ".join(f"{name} {choices[name] or 'none'}" for name in names
+                             if (choices[name] != usual[name] if name in usual else choices[name]))
         planned = "" if one["complete"] else f" of {one['settings']['epochs']}"
         rows.append([one["run"], one["model"], one["dataset"], settings, f"{one['epochs']}{planned}",
                      str(one["best_epoch"] or ""), percent(one["val_error"]), percent(one["test_error"]),
                      f"{one['seconds']:.1f}" if one["seconds"] < 10 else f"{one['seconds']:,.0f}"])
     print_table(COLUMNS, rows)
+    if usual:
+        print_text(f"settings that a row does not name: {', '.join(f'{name} {usual[name]}' for name in usual)}")
     if result["picture"]:
         print_text(f"learning curves: {result['picture']}")
+
+
+def _choices(one, differ):
+    """The text of every choice that may differ between runs, by its name; "" for what is off."""
+    choices = {name: "" if _is_off(name, value := one["settings"][name]) else _shown(value) for name in differ
+               if name != "epochs"}
+    size, channels = one["image_size"], one["channels"]
+    return {**choices, "image_size": "" if size is None else ",".join(map(str, size)),
+            "channels": "" if channels is None else str(channels), "from": one["from"] or ""}
+
+
+def _usual(texts):
+    """The text that most runs have, if there are two of them; else ""."""
+    most = max(texts, key=texts.count)
+    return most if texts.count(most) > 1 else ""
 
 
 def _is_off(name, value):

@@ -13,7 +13,7 @@ def test_info(columns, run, monkeypatch):
     status, out, err = run("info")
     assert status == 0 and err == "" and max(map(len, out.splitlines())) <= columns
     assert "67,415" in out and "17 px" in out and "all" in out and "19,249,800" in out
-    assert ("winograd" in out) == (columns > 40)
+    assert ("winograd" in out) == (columns > 60) and ("MaxPool2d" in out) == (columns > 40)
 
 
 def test_info_as_json(run):
@@ -31,6 +31,19 @@ def test_info_of_a_network_with_another_pool(run):
 def test_info_of_a_network_without_convolutions(run):
     status, out, _ = run("info", "--model", "mlp")
     assert status == 0 and "66,790" in out and "algorithm" not in out
+
+
+def test_what_a_layer_is_stays_longer_than_its_algorithm(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = " ".join(run("info", "--model", "small-resnet")[1].split())
+    assert "BatchNorm2d" in out and "columns that do not fit: output, algorithm (a wider terminal shows them)" in out
+
+
+def test_a_network_that_needs_other_images_is_told_by_which_options(refused, folder):
+    (folder / "my.py").write_text("from minicnn import nn\n\ndef net(rng):\n    return nn.Conv2d(3, 2, 3, rng=rng)\n")
+    line = refused("info", "--model", "my.py:net")
+    assert "pictures of shape (64, 1, 28, 28) (--channels and --size choose others)" in line
+    assert "the input has 1 channel, so the weight must have shape (2, 1, kH, kW), not (2, 3, 3, 3)" in line
 
 
 @pytest.mark.parametrize(("options", "message"), [

@@ -32,8 +32,8 @@ def test_the_table(runs, run):
     status, out, err = run("runs")
     assert status == 0 and err == ""
     lines = out.splitlines()
-    assert lines[0].split("  ")[0] == "run" and "validation error" in lines[0]
-    names = [line.split()[0] for line in lines[2:] if line.startswith("runs/")]
+    assert lines[0].split("  ")[0] == "run" and "validation" in lines[0] and "error" in lines[1]
+    names = [line.split()[0] for line in lines[3:] if line.startswith("runs/")]
     assert len(names) == 3 and names[-1] == "runs/three", "the least validation error stands first"
     status, out, _ = run("runs", "runs/two", "runs/one", "runs")
     assert sum(line.startswith("runs/") for line in out.splitlines()) == 3, "each run once"
@@ -46,8 +46,25 @@ def test_at_every_width(runs, run, monkeypatch):
         assert status == 0 and max(map(len, out.splitlines())) <= columns and "%" in out
     monkeypatch.setenv("COLUMNS", "200")
     out = run("runs")[1]
-    assert "lr 1e-09, weight_decay 0.01, seed 1, optimizer adamw" in out
-    assert "max_shift 2" in out and "max_shift 0" not in out, "what is off is left out"
+    rows = {line.split()[0]: line for line in out.splitlines() if line.startswith("runs/")}
+    assert "lr 1e-09 " in rows["runs/three"] and "seed" not in rows["runs/three"] and "lr 0.002" in rows["runs/one"]
+    assert "seed 2, max_shift 2, optimizer sgd" in rows["runs/two"] and "max_shift 0" not in out, "off is left out"
+    assert out.endswith("settings that a row does not name: weight_decay 0.01, seed 1, optimizer adamw\n")
+
+
+def test_model_data_and_what_else_differs_at_80_columns(runs, run):
+    for name, size in (("two", 32), ("three", 48)):
+        saved = load(runs / name / "last.safetensors")
+        save(runs / name / "last.safetensors", saved.model, saved.optimizer, {
+            **saved.meta, "from": "runs/one/best.safetensors",
+            "rules": {**saved.meta["rules"], "size": [size, size]} if size == 48 else {"size": "large"}})
+    status, out, err = run("runs")
+    assert status == 0 and "mnist5k" in out and out.count("mlp") == 3 and max(map(len, out.splitlines())) <= 80
+    out = " ".join(out.split())
+    assert "runs/one/best.safetensors" in out and "48,48" in out and "28,28" in out
+    found = {one["run"]: one for one in json.loads(run("runs", "--json")[1])["runs"]}
+    assert found["runs/three"]["image_size"] == [48, 48] and found["runs/one"]["channels"] == 1
+    assert found["runs/two"]["image_size"] is None and found["runs/two"]["from"] == "runs/one/best.safetensors"
 
 
 def test_json(runs, run):
