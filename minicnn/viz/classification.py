@@ -11,12 +11,13 @@ from matplotlib.ticker import MaxNLocator
 
 from ..checks import integer
 from ..errors import InputError
-from .style import BLUE, GREY, STYLES, VERMILION, add_grid, drawable, plain_numbers, writable
+from .style import BLUE, STYLES, VERMILION, add_grid, drawable, plain_numbers, writable
 
 LEGEND = 32                                       # characters of the name of a run
 DASHES = ("-", "--", ":")                         # of lines with the same colour and marker
 SHORT, LONGEST = 2, 16                            # characters of a class name: short, and the most that are drawn
 NUMBERED = 20                                     # classes of a confusion matrix with numbers
+RIGHT = "#404040"                                 # of the numbers of right answers: dark enough on the light paper
 
 
 def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
@@ -121,8 +122,8 @@ def confusion_matrix(matrix: np.ndarray, ax: Axes, class_names: Sequence[str] | 
     names = _names("confusion_matrix", class_names, len(matrix))
     for (row, column), count in np.ndenumerate(matrix):
         if count and len(matrix) <= NUMBERED:
-            ax.text(column, row, str(count), ha="center", va="center", fontsize=7,
-                    color=GREY if row == column else "black")
+            ax.text(column, row, str(count), ha="center", va="center", fontsize=8 if len(matrix) <= 12 else 6.5,
+                    color=RIGHT if row == column else "black")
     ax.set(xlabel="predicted", ylabel="true", title="Confusion matrix (colour: mistakes)")
     upright = max(map(len, names)) <= SHORT
     options: dict[str, Any] = {"parse_math": False, "fontsize": None if len(names) <= NUMBERED else 5}
@@ -191,9 +192,9 @@ def worst_mistakes(images: Any, labels: np.ndarray, evaluation: Any, ax: Axes, r
         sure = evaluation.probabilities[index, evaluation.predictions[index]]
         gap, predicted = "\n" if long else " ", evaluation.predictions[index]
         answer = names[predicted] if predicted >= 0 else "no class"
-        ax.text(x + width / 2, y + head / 2,
+        ax.text(x + (width - 1) / 2, y + head - 0.5 - line / 8,           # just above its own picture
                 f"{names[labels[index]]}{gap}taken for{gap}{answer}, {sure:.0%}",
-                ha="center", va="center", fontsize=6.5, color="black", parse_math=False)
+                ha="center", va="bottom", fontsize=6.5, color="black", parse_math=False)
     ax.imshow(paper[..., 0] if gray else np.clip(paper / 255, 0, 1), cmap="gray_r", vmin=0, vmax=255)
     ax.set(xticks=[], yticks=[], title=f"The {len(worst)} most confident of {len(wrong)} mistakes in "
                                        f"{len(labels):,} images")

@@ -49,7 +49,7 @@ def test_no_command_prints_the_help(run):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["fly"], "invalid choice: 'fly'"), (["bench"], "the following arguments are required: BENCHMARK"),
+    (["fly"], "invalid choice: 'fly'"), (["bench"], "the following arguments are required: {train,conv,product}"),
     (["info", "--bach-size", "3"], "minicnn info: error: unknown argument: --bach-size. Did you mean --batch-size?"),
     (["info", "--batch", "3"], "unknown argument: --batch. Did you mean --batch-size?"),
     (["train", "--dataset", "cifar"], "argument --dataset: invalid choice: 'cifar'")])

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from minicnn import Tensor, viz
 from minicnn import functional as F
@@ -64,6 +65,15 @@ def test_confusion_matrix(ax, rng):
     assert {(int(t.get_position()[1]), int(t.get_position()[0])): int(t.get_text()) for t in ax.texts} == {
         at: count for at, count in np.ndenumerate(matrix) if count}
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted", "true")
+    paper = relative_luminance(ax.images[0].cmap(0.0))
+    for text in ax.texts:
+        assert (paper + 0.05) / (relative_luminance(text.get_color()) + 0.05) > 7 and text.get_fontsize() >= 8
+
+
+def relative_luminance(colour):
+    """That of WCAG 2, on which its contrast ratio is defined; 7 is its enhanced contrast."""
+    r, g, b = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(colour))
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
 def evaluation(rng, labels):
@@ -86,6 +96,7 @@ def test_worst_mistakes(shape, ax, rng):
         np.testing.assert_array_equal(shown(ax)[y:y + 9, x:x + 7], images[index].reshape(9, 7))
         sure = found.probabilities[index].max()
         assert ax.texts[i].get_text() == f"{labels[index]} taken for {found.predictions[index]}, {sure:.0%}"
+        assert ax.texts[i].get_va() == "bottom" and y - 2 < ax.texts[i].get_position()[1] < y - 0.5
     assert ax.get_title() == "The 6 most confident of 7 mistakes in 8 images"
 
 

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     bench = commands.add_parser("bench", help="compare speed and error with other libraries",
                                 description="Compare speed and error with other libraries.",
                                 epilog="example: minicnn bench train --against installed")
-    kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    kinds = bench.add_subparsers(dest="benchmark", required=True, metavar="{train,conv,product}")
 
     class Calibrate(argparse.Action):
         """--calibrate needs no benchmark."""

@@ -10,7 +10,7 @@ from typing import Any
 from ...errors import FileError
 from .. import FAILED, OK
 from ..options import add_command, add_data, add_json
-from ..output import print_line, print_result, width, wrap
+from ..output import print_line, print_result, print_text, width, wrap
 
 
 def add_parser(commands: Any) -> None:
@@ -35,12 +35,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.download:
         load(arguments.dataset)
     records = describe(arguments.dataset, arguments.data)
-    print_result(arguments, [asdict(record) for record in records], lambda: _print(records))
+    absent = arguments.dataset == "mnist" and arguments.data is None and any(one.state == "missing" for one in records)
+    print_result(arguments, [asdict(record) for record in records], lambda: _print(records, absent))
     return FAILED if any(record.state.startswith(("missing", "corrupt")) for record in records) else OK
 
 
-def _print(records):
+def _print(records, absent):
     for record in records:
         size = "" if record.size is None else f", {record.size:,} bytes"
         text = f"{record.name}{size}: {record.state}\n    {record.path}\n    {record.origin}"
         print_line(wrap(text, width(), "    "))
+    if absent:
+        print_text("minicnn train works without these files: if it cannot download them, it takes the 5,000 digits "
+                   "that are part of the package (--dataset mnist5k).")

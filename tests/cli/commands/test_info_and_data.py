@@ -57,6 +57,9 @@ def test_misuse_of_info(options, message, refused):
 def test_data_that_is_there_missing_and_corrupt(run, folder):
     status, out, _ = run("data", "--dataset", "mnist5k")
     assert status == 0 and re.search(r"mnist5k.npz, [\d,]+ bytes: verified\n", out)
+    assert "5,000 digits" not in out
+    status, out, _ = run("data")
+    assert status == 1 and "minicnn train works without these files" in " ".join(out.split()) and "5,000 digits" in out
     status, out, _ = run("data", "--json")
     assert status == 1 and {record["state"] for record in json.loads(out)} == {"missing"}
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
