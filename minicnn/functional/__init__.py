@@ -27,6 +27,9 @@ What differs from PyTorch, here and in `minicnn.nn` and `minicnn.optim`:
 5. A one-cycle schedule of one step uses max_lr. ReduceLROnPlateau compares a negative metric with |best| too.
 """
 
+from typing import TYPE_CHECKING
+
+from ..tensor.torch_names import TABLE, function_hint
 from .activations import (
     elu,
     gelu,
@@ -81,3 +84,11 @@ __all__ = [
     "pixel_shuffle", "pixel_unshuffle", "prelu", "relu", "relu6", "sigmoid", "silu", "smooth_l1_loss", "softmax",
     "softplus", "std", "tanh", "unfold", "var",
 ]
+
+
+if not TYPE_CHECKING:
+    def __getattr__(name):
+        """Only names that are not there come here. One of PyTorch's is answered by what to write instead."""
+        hint = function_hint(name)
+        raise AttributeError(f"module 'minicnn.functional' has no attribute {name!r}" +
+                             (f": write {hint}; {TABLE}" if hint else ""), name=name)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from ..checks import boolean
 from ..conv import Geometry
 from ..errors import InputError, InputTypeError
-from ..tensor import Tensor  # noqa: F401 (for the examples)
+from ..tensor import Tensor, torch_names  # noqa: F401 (Tensor: for the examples)
 from .parameter import Parameter
 from .state import ignored_names, load_arrays, tied_names
 
@@ -172,6 +172,12 @@ class Module:
         """
         geometry = self.geometry(in_shape)
         return 0 if geometry is None else geometry.multiply_adds // geometry.batch
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name):                    # only names that are not there come here
+            if hint := torch_names.MODULES.get(name):
+                raise AttributeError(f"{type(self).__name__} has no {name}: write {hint}", name=name, obj=self)
+            return object.__getattribute__(self, name)  # raises the error of Python, or that of a property
 
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(vars(self).get(name), Parameter) and not isinstance(value, (Parameter, type(None))):

@@ -6,14 +6,14 @@ import sys
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import arithmetic, autograd
 from ..checks import boolean
 from ..errors import InputError, InputTypeError, StateError
-from . import numpy_functions
+from . import numpy_functions, torch_names
 from .conversions import Conversions, data_of
 from .methods import Methods
 
@@ -74,6 +74,13 @@ class Tensor(Methods):
         self.grad: np.ndarray | None = None
         self._node: autograd.Node | None = None
         self.requires_grad = requires_grad
+
+    if not TYPE_CHECKING:
+        def __getattr__(self, name):
+            """Only names that are not there come here. One of PyTorch's is answered by what to write instead."""
+            if hint := torch_names.method_hint(name):
+                raise AttributeError(f"a Tensor has no {name}: write {hint}; {torch_names.TABLE}", name=name, obj=self)
+            return object.__getattribute__(self, name)          # raises the error of Python, or that of a property
 
     @property
     def requires_grad(self) -> bool:
