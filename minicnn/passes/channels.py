@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ..conv.runtime.threads import parallel_for
+from ..conv.runtime.memory import address_of
+from ..conv.runtime.threads import parallel_kernel
 
 BLOCK = 8192                    # elements: a block and its results stay in the cache next to the processor
 SHORT = 32                      # elements: shorter blocks take as long as their beginning and end
@@ -65,29 +64,10 @@ class Layout(NamedTuple):
         back = sorted(range(len(self.axes)), key=self.axes.__getitem__)
         return flat.reshape([self.shape[axis] for axis in self.axes]).transpose(back)
 
-    def run(self, kernel: Callable, *arrays: np.ndarray) -> None:
-        """Call kernel(start, stop, plan, *arrays) on several threads. Job c * blocks + b is block b of channel c.
-
-        `plan` holds the numbers of the layout from `channels` on.
-        """
-        plan = np.array(self[2:], np.int64)
-        machine = compiled(kernel, *(array.dtype for array in arrays))
-        parallel_for(self.channels * self.blocks, lambda start, stop: machine(start, stop, plan, *arrays),
-                     1 + PER_CALL // max(1, self.length))
-
-
-@cache
-def compiled(kernel: Callable, *dtypes: np.dtype) -> Callable:
-    """The machine code of a kernel for flat arrays of these dtypes. It writes to the last array only.
-
-    Sums may be added in any order within a block, so that vectors can add them. The order does not depend on the number
-    of threads.
-    """
-    from numba import types  # imported here because `import minicnn.functional` must not take as long as numba
-    from numba.np.numpy_support import from_dtype
-
-    from ..conv.runtime.kernel_cache import compile_or_load
-    *inputs, out = (types.Array(from_dtype(dtype), 1, "C", readonly=True) for dtype in dtypes)
-    plan = types.Array(types.int64, 1, "C")
-    signature = types.void(types.int64, types.int64, plan, *inputs, out.copy(readonly=False))
-    return compile_or_load(signature, kernel, fastmath={"reassoc"})
+    def run(self, kernel: str, *inputs: np.ndarray, out: np.ndarray) -> None:
+        """Let a kernel of `passes.kernels` work on flat arrays, on several threads. It writes to `out`, in C order."""
+        from . import kernels  # imported here because it imports numba
+        arrays = [np.ascontiguousarray(x, kind) for x, kind in zip(inputs, kernels.INPUTS[kernel], strict=True)]
+        task = np.array([*self[2:], math.prod(self.shape), *map(address_of, arrays), address_of(out)], np.int64)
+        parallel_kernel(self.channels * self.blocks, kernels.address(getattr(kernels, kernel)), task, 0,
+                        1 + PER_CALL // max(1, self.length))

@@ -30,7 +30,7 @@ def moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = layout.flat(x)
     shift = flat[np.arange(layout.channels) * layout.channel_step].astype(np.float64)
     sums = np.empty((layout.channels, layout.blocks, 2))
-    layout.run(_moments, flat, shift, sums.reshape(-1))
+    layout.run("moments", flat, shift, out=sums)
     with np.errstate(invalid="ignore"):
         first, second = np.moveaxis(sums.sum(1), 1, 0) * (layout.channels / x.size)
         return shift + first, np.maximum(second - first * first, 0)
@@ -47,7 +47,7 @@ def affine(x: np.ndarray, mean: np.ndarray, factor: np.ndarray, weight: np.ndarr
     layout = Layout.of(x)
     flat = layout.flat(x)
     out = np.empty_like(flat)
-    layout.run(_affine, flat, mean, factor, weight, bias, out)
+    layout.run("affine", flat, mean, factor, weight, bias, out=out)
     return layout.shaped(out)
 
 
@@ -59,7 +59,7 @@ def gradient_sums(grad: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.
     """
     layout = Layout.of(normal)
     sums = np.empty((layout.channels, layout.blocks, 2))
-    layout.run(_gradient_sums, layout.flat(grad), layout.flat(normal), sums.reshape(-1))
+    layout.run("gradient_sums", layout.flat(grad), layout.flat(normal), out=sums)
     total, product = np.moveaxis(sums.sum(1), 1, 0)
     return total, product
 
@@ -73,55 +73,5 @@ def input_gradient(grad: np.ndarray, normal: np.ndarray, less: np.ndarray, slope
     """
     layout = Layout.of(normal)
     out = np.empty(normal.size, np.float32)
-    layout.run(_input_gradient, layout.flat(grad), layout.flat(normal), less, slope, factor, out)
+    layout.run("input_gradient", layout.flat(grad), layout.flat(normal), less, slope, factor, out=out)
     return layout.shaped(out)
-
-
-# The kernels. `plan` is (channels, blocks, channel_step, block_step, length, last) of the layout; job c * blocks + b is
-# block b of channel c. A slice tells the compiler that the indices are not negative.
-
-def _moments(start, stop, plan, x, shift, sums):
-    for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        row = x[first:first + (plan[5] if b == plan[1] - 1 else plan[4])]
-        s, total, squares = shift[c], 0.0, 0.0
-        for i in range(row.size):
-            d = row[i] - s
-            total += d
-            squares += d * d
-        sums[2 * job], sums[2 * job + 1] = total, squares
-
-
-def _affine(start, stop, plan, x, mean, factor, weight, bias, out):
-    for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
-        row, result = x[first:last], out[first:last]
-        m, f, w, shift = mean[c], factor[c], weight[c], bias[c]
-        for i in range(row.size):
-            result[i] = np.float32((row[i] - m) * f) * w + shift
-
-
-def _gradient_sums(start, stop, plan, grad, normal, sums):
-    for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
-        g, n, total, products = grad[first:last], normal[first:last], 0.0, 0.0
-        for i in range(g.size):
-            total += g[i]
-            products += np.float64(g[i]) * n[i]
-        sums[2 * job], sums[2 * job + 1] = total, products
-
-
-def _input_gradient(start, stop, plan, grad, normal, less, slope, factor, out):
-    for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
-        g, n, result = grad[first:last], normal[first:last], out[first:last]
-        a, s, f = less[c], slope[c], factor[c]
-        for i in range(g.size):
-            result[i] = (g[i] - a - n[i] * s) * f
