@@ -19,7 +19,8 @@ from ..conv.runtime.kernel_cache import compile_or_load
 
 intrinsic: Any = extending.intrinsic   # Any: type checkers would count the typing context among its parameters
 MOST = 16                       # numbers of a plan
-INPUTS = {"moments": "fd", "affine": "fddff", "gradient_sums": "ff", "input_gradient": "ffddd"}     # dtypes
+INPUTS = {"moments": "fd", "affine": "fddff", "gradient_sums": "ff", "input_gradient": "ffddd", "relu": "f",
+          "gate": "ff"}         # dtypes
 _kept: list[Any] = []           # keeps the machine code alive
 
 
@@ -107,3 +108,30 @@ def input_gradient(start: int, stop: int, scratch: int, task: int) -> None:
         a, s, f = less[c], slope[c], factor[c]
         for i in range(g.size):
             result[i] = (g[i] - a - n[i] * s) * f
+
+
+def relu(start: int, stop: int, scratch: int, task: int) -> None:
+    """out = max(x, 0). NaN stays NaN."""
+    plan = carray(pointer(task), MOST, np.int64)
+    x, out = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[6], np.float32)
+    for job in range(start, stop):
+        c, b = job // plan[1], job % plan[1]
+        first = c * plan[2] + b * plan[3]
+        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        row, result = x[first:last], out[first:last]
+        for i in range(row.size):
+            result[i] = np.float32(0) if row[i] <= 0 else row[i]
+
+
+def gate(start: int, stop: int, scratch: int, task: int) -> None:
+    """out = grad where y is not 0, and 0 elsewhere."""
+    plan = carray(pointer(task), MOST, np.int64)
+    grad, y = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[6], np.float32)
+    out = carray(pointer(plan[9]), plan[6], np.float32)
+    for job in range(start, stop):
+        c, b = job // plan[1], job % plan[1]
+        first = c * plan[2] + b * plan[3]
+        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        g, gates, result = grad[first:last], y[first:last], out[first:last]
+        for i in range(g.size):
+            result[i] = np.float32(0) if gates[i] == 0 else g[i]

@@ -8,6 +8,7 @@ from ...arithmetic import keep, shown, sum_over
 from ...arithmetic.extended import quotient
 from ...checks import number
 from ...errors import InputError
+from ...passes import rectifier
 from ...tensor import Tensor, as_tensor, record
 
 
@@ -140,7 +141,11 @@ def elu(input: Tensor | np.ndarray, alpha: float = 1.0) -> Tensor:
 
 
 def _positive_part(input, name):
-    out = np.maximum(input.data, 0)
+    x = input.data
+    if rectifier.worth(x):
+        out = rectifier.relu(x)
+        return record(out, (input,), lambda grad: (rectifier.gate(grad, out),), name)
+    out = np.maximum(x, 0)
     return record(out, (input,), lambda grad: (keep(grad, out != 0),), name)     # NaN is not 0: it goes on
 
 
