@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
+PLANE = "use padding_mode='circular' on the torus, or judge it on the plane or in a window"
 
 
 def reason(layer: Any, domain: str) -> str:
@@ -43,7 +44,8 @@ def _padding(layer, name, domain):
     if not padded:
         return ""
     kind = {"zeros": "zero padding", None: "padding"}.get(mode, f"{mode} padding")
-    return f"its {kind} of width {width} makes pixels at the border: {WINDOW}"
+    advice = PLANE if kind == "zero padding" and domain == "torus" else WINDOW
+    return f"its {kind} of width {width} makes pixels at the border: {advice}"
 
 
 def _stride(layer, name):

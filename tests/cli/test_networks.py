@@ -204,8 +204,8 @@ def test_info_of_own_networks_and_of_runs(run, refused):
     assert [layer["name"] for layer in json.loads(run("info", "run", "--json")[1])] == ["conv", "pool", "fc"]
     assert "--size has no effect with RUN: a run remembers its network and its data" in refused("info", "run", "--size",
                                                                                                 "8,8")
-    assert "mine.py:Big, called with pictures of shape (64, 1, 28, 28): max_pool2d" in refused("info", "--model",
-                                                                                                "mine.py:Big")
+    assert ("Big, called with pictures of shape (64, 1, 28, 28) (--channels and --size choose others): max_pool2d"
+            in refused("info", "--model", "mine.py:Big"))
     assert "lenet cannot be made for these data: LeNet: image_size must be" in refused("info", "--size", "9,9")
 
 

@@ -32,7 +32,9 @@ IN_OPTIONS = {                          # words of the library: words of the com
     "or a larger time_limit": "or a larger --time-limit", "does it need a larger size, or other channels?":
     "does it need a larger --size, or other --channels?", "give a larger size, or the channels that it needs":
     "give a larger --size, or the --channels that it needs", "fewer channels or fewer trials":
-    "fewer --channels or fewer --trials"}
+    "fewer --channels or fewer --trials",
+    "judge it on the plane or in a window": "judge it with --domain plane or --domain window",
+    "judge it in a window": "judge it with --domain window"}
 KNOWN = (Column("operator", left=True, least=14), Column("domain", 2, left=True), Column("judged", left=True),
          Column("verdict", left=True, least=20), Column("witness: the smallest input found", 1, left=True, least=28))
 CHECKS = (Column("law", left=True, least=22), Column("", left=True), Column("error", 1), Column("tolerance", 2))
@@ -157,7 +159,7 @@ def _print_layers(found, rest):
     print_text(f"first layer that breaks equivariance: {first.title if first else 'none'}" if found else
                "no layer returns an image")
     if first and first.reason:
-        print_text(f"why: {first.reason}")
+        print_text(f"why: {_in_options(first.reason)}")
     elif first:
         print_text("why: nothing in its settings explains it; look at what the network does before this layer")
 
@@ -175,7 +177,7 @@ def _hint_at_factory(op, target, error):
 
 
 def _in_options(error):
-    """An error of the library in the words of the command line."""
+    """A message of the library in the words of the command line."""
     for argument, option in IN_OPTIONS.items():
         error = error.replace(argument, option)
     return error

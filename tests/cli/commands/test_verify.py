@@ -222,3 +222,12 @@ def test_a_picture_lies_where_it_was_asked_for_although_the_users_code_changes_t
     (folder / "mine.py").write_text("import os\nos.chdir('elsewhere')\ndef same(f):\n    return f\n")
     assert run("verify", "mine.py:same", "--size", "4,4", "--picture", "a.png")[0] == 0
     assert (folder / "a.png").is_file() and not list((folder / "elsewhere").iterdir())
+
+
+def test_zero_padding_on_the_torus_hints_at_the_other_domains(run, folder):
+    (folder / "padded.py").write_text("import numpy as np\nfrom minicnn import nn\n\nnet = nn.Sequential("
+                                      "nn.Conv2d(1, 1, 3, padding=1, rng=np.random.default_rng(0)))\n")
+    status, out, _ = run("verify", "padded.py:net", "--layers", "--size", "8,8")
+    assert status == 1 and ("its zero padding of width 1 makes pixels at the border: use padding_mode='circular' on "
+                            "the torus, or judge it with --domain plane or --domain window") in " ".join(out.split())
+    assert run("verify", "padded.py:net", "--layers", "--size", "8,8", "--domain", "plane")[0] == 0
