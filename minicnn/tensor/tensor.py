@@ -79,7 +79,8 @@ class Tensor(Methods):
         def __getattr__(self, name):
             """Only names that are not there come here. One of PyTorch's is answered by what to write instead."""
             if hint := torch_names.method_hint(name):
-                raise AttributeError(f"a Tensor has no {name}: write {hint}; {torch_names.TABLE}", name=name, obj=self)
+                raise AttributeError(f"a Tensor has no attribute {name!r}: write {hint}; {torch_names.TABLE}",
+                                     name=name, obj=self)
             return object.__getattribute__(self, name)          # raises the error of Python, or that of a property
 
     @property

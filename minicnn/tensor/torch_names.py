@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .numpy_adapters import recorded
 
-ON_CPU = "nothing: minicnn computes on the CPU"
+ON_CPU = "nothing, because minicnn computes on the CPU"
 TABLE = "minicnn/functional/OPERATIONS.md has the names of all operations"
 METHODS = {                     # of a Tensor x
     "view": "x.reshape(...)", "permute": "x.transpose(...)", "unsqueeze": "x.expand_dims(axis)", "t": "x.T",
