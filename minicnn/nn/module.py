@@ -176,7 +176,8 @@ class Module:
     if not TYPE_CHECKING:
         def __getattr__(self, name):                    # only names that are not there come here
             if hint := torch_names.MODULES.get(name):
-                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}: write {hint}", name=name, obj=self)
+                message = f"{type(self).__name__} has no attribute {name!r}: write {hint}"
+                raise AttributeError(message, name=name, obj=self)
             return object.__getattribute__(self, name)  # raises the error of Python, or that of a property
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -17,7 +17,8 @@ from minicnn.tensor.torch_names import FUNCTIONS, IN_FUNCTIONAL, METHODS, MODULE
     ("cuda", "minicnn computes on the CPU"), ("relu", r"minicnn\.functional\.relu\(x\)"), ("sin", r"np\.sin\(x\)")])
 def test_a_method_of_pytorch(name, hint):
     x = Tensor([1.0])
-    with pytest.raises(AttributeError, match=f"^a Tensor has no attribute '{name}': write .*{hint}.*OPERATIONS.md") as caught:
+    words = f"^a Tensor has no attribute '{name}': write .*{hint}.*OPERATIONS.md"
+    with pytest.raises(AttributeError, match=words) as caught:
         getattr(x, name)
     assert caught.value.name == name and not hasattr(x, name) and getattr(x, name, 3) == 3
 
