@@ -108,10 +108,3 @@ def test_with_torch():
                   torch.ones(2, dtype=torch.float16)):
         with pytest.raises(InputTypeError, match=r"float32|CPU"):
             minicnn.from_dlpack(other)
-
-
-def test_with_jax():
-    jax = pytest.importorskip("jax")
-    x = minicnn.from_dlpack(jax.numpy.arange(3.0))
-    assert x.data.tolist() == [0, 1, 2] and x.dtype == np.float32
-    assert jax.numpy.from_dlpack(Tensor([1.0, 2.0])).tolist() == [1, 2]

@@ -1,0 +1,53 @@
+"""Functions and arrays of JAX as they stand; `test_jax.py` runs these tests in a process of their own."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Tensor
+from minicnn.equivariance import verify_convolution
+
+jax = pytest.importorskip("jax")
+jnp, lax = jax.numpy, jax.lax
+WEIGHT = np.random.default_rng(0).normal(size=(2, 1, 3, 3))
+
+
+def convolve(x, weight=WEIGHT, stride=1, padding="VALID"):
+    wrapped = jnp.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="wrap") if padding == "VALID" else x
+    return lax.conv_general_dilated(wrapped, jnp.asarray(weight, x.dtype), (stride, stride), padding)
+
+
+def pool(x):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+
+SINGLE = jnp.ones((1, 1, 1, 1), jnp.float32)
+KNOWN = {                       # function, start of the verdict, lattice
+    "roll": (lambda x: jnp.roll(x, 1, 3) * 0.3, "a convolution", (1, 1)),
+    "jit": (jax.jit(lambda x: jnp.roll(x, 1, 3) * 0.3), "a convolution", (1, 1)),
+    "conv": (convolve, "a convolution", (1, 1)),
+    "stride": (lambda x: convolve(x, stride=2), "not a convolution, but every 2 x 2-th pixel of one", (2, 2)),
+    "zeros": (lambda x: convolve(x, padding="SAME"), "not a convolution at the border, (1, 1, 1, 1)", (None, None)),
+    "relu": (jax.nn.relu, "not linear; equivariant to all shifts", (1, 1)),
+    "pool": (pool, "not linear; equivariant to multiples of 2", (2, 2)),
+    "fft": (lambda x: jnp.fft.irfft2(jnp.fft.rfft2(x) * 0.5, s=x.shape[2:]), "a convolution", (1, 1)),
+    "resize": (lambda x: jax.image.resize(x, (*x.shape[:2], 16, 16), "nearest"), "not a convolution, but one", None),
+    "flip": (lambda x: jnp.flip(x, 3), "linear; equivariant to all shifts down, multiples of 4 across", (1, 4)),
+    "only float32": (lambda x: lax.conv_general_dilated(x, SINGLE, (1, 1), "VALID"), "a convolution", (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_verdict(name):
+    op, verdict, lattice = KNOWN[name]
+    report = verify_convolution(op, size=(8, 8), trials=2)
+    assert report.verdict.startswith(verdict) and report.called == "called with arrays of JAX", report
+    assert lattice is None or report.lattice == lattice
+    assert report.dtype == ("float32" if name == "only float32" else "float64")
+    assert jnp.ones(1).dtype == jnp.float32                 # the 64-bit mode is off again
+
+
+def test_dlpack():
+    x = minicnn.from_dlpack(jnp.arange(3.0))
+    assert x.data.tolist() == [0, 1, 2] and x.dtype == np.float32
+    assert jnp.from_dlpack(Tensor([1.0, 2.0])).tolist() == [1, 2]
