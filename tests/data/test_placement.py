@@ -71,7 +71,7 @@ IMAGES = np.zeros((2, 28, 28), np.uint8)
 
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: placements(28, 27), "placements: a digit of 28 pixels does not fit on a canvas of 27: give 1 <= digit"),
-    (lambda: place(IMAGES[0], 38, (0, 0)), r"place: the images must have shape \(n, H, W\) or \(n, H, W, 3\), not \(28"),
+    (lambda: place(IMAGES[0], 38, (0, 0)), r"place: the images must have shape \(n, H, W\) or \(n, H, W, 3\), not"),
     (lambda: place(IMAGES, 38, (0.0, 0.0)), r"place: the offsets must be integers of shape \(2,\) or \(2, 2\), not fl"),
     (lambda: place(IMAGES, 38, [[1, 2, 3]]), r"offsets must be integers .*, not int64 of shape \(1, 3\)"),
     (lambda: place(IMAGES, 38, [[0, 0], [3, 11]]), r"place: a digit of shape \(28, 28\) at \(3, 11\) does not lie on a "
