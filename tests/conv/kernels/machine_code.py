@@ -88,7 +88,7 @@ def record(machine):
         finalize(library)
 
     def without_cache(signature, kernel, block=False):
-        name, function = kernel.__qualname__, kernel_cache._function(signature, kernel, block)
+        name, function = kernel.__qualname__, kernel_cache._function(signature, kernel, block, {"nogil": True})
         if adds_products(kernel) and name not in found:
             texts.clear()
             kernel_cache._compile(function, signature)
