@@ -24,7 +24,8 @@ SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
 def run_script(name, folder, *arguments):
-    return subprocess.run([sys.executable, "-W", "error", FOLDER / f"{name}.py", *arguments], cwd=folder, timeout=1200,
+    warnings = "error" if JUPYTER else "default"        # old libraries warn about the newest of those that they use
+    return subprocess.run([sys.executable, "-W", warnings, FOLDER / f"{name}.py", *arguments], cwd=folder, timeout=1200,
                           capture_output=True, text=True, env=ENVIRONMENT)
 
 
