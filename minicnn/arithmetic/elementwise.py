@@ -58,26 +58,23 @@ def power(x: np.ndarray, y: np.ndarray, needs_exponent: bool = True) -> Result:
     out = broadcast("pow", operator.pow, x, y)
 
     def vjp(grad):
-        with np.errstate(all="ignore"):
-            dx = np.where(y == 0, 0, _times_power(grad, y, x, y - 1)).astype(out.dtype, copy=False)
-            if not needs_exponent:
-                return dx, None
-            zero = (x == 0) & (y >= 0)
-            log = np.log(np.where(zero, 1, x)).astype(x.dtype, copy=False)
-            return dx, np.where(zero, 0, _times_power(grad, log, x, y)).astype(out.dtype, copy=False)
+        dx = np.where(y == 0, 0, _times_power(grad, y, x, y - 1)).astype(out.dtype, copy=False)
+        if not needs_exponent:
+            return dx, None
+        zero = (x == 0) & (y >= 0)
+        log = np.log(np.where(zero, 1, x)).astype(x.dtype, copy=False)
+        return dx, np.where(zero, 0, _times_power(grad, log, x, y)).astype(out.dtype, copy=False)
     return out, vjp
 
 
 def times(grad: np.ndarray, local: np.ndarray) -> np.ndarray:
     """grad * local, for a vjp."""
-    with np.errstate(all="ignore"):
-        return shown(grad, grad * local)
+    return shown(grad, grad * local)
 
 
 def over(grad: np.ndarray, divisor: np.ndarray) -> np.ndarray:
     """grad / divisor, for a vjp."""
-    with np.errstate(all="ignore"):
-        return shown(grad, grad / divisor)
+    return shown(grad, grad / divisor)
 
 
 def _times_power(grad, factor, x, p):

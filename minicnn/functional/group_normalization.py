@@ -231,14 +231,13 @@ def _record(rows: Standardized, tensors, scale, offset, axes, name):
     def vjp(grad):
         (g, lift), (w, unit) = ((a.astype(np.float64), None) if a.dtype == np.float32 else near_one(a)
                                 for a in (grad, scale))
-        with np.errstate(invalid="ignore"):
-            inner = np.broadcast_to(shown(g, g * w), x.shape).reshape(rows.normal.shape)
-            less, slope = (total / max(1, inner.shape[2]) for total in gradient_sums(inner, rows.normal))
-            dx = input_gradient(inner, rows.normal, less, slope,
-                                [factor for factor in (rows.inverse, rows.unit, lift, unit) if factor is not None])
-            if dx.size and np.isnan(dx.min()):          # a row that is hidden gets 0: see `arithmetic.shown`
-                dx = np.where((inner == 0).all((0, 2), keepdims=True), 0, dx)
-            dw, db = shown(g, g * normal).sum(axes), g.sum(axes)
+        inner = np.broadcast_to(shown(g, g * w), x.shape).reshape(rows.normal.shape)
+        less, slope = (total / max(1, inner.shape[2]) for total in gradient_sums(inner, rows.normal))
+        dx = input_gradient(inner, rows.normal, less, slope,
+                            [factor for factor in (rows.inverse, rows.unit, lift, unit) if factor is not None])
+        if dx.size and np.isnan(dx.min()):              # a row that is hidden gets 0: see `arithmetic.shown`
+            dx = np.where((inner == 0).all((0, 2), keepdims=True), 0, dx)
+        dw, db = shown(g, g * normal).sum(axes), g.sum(axes)
         dw, db = (d if lift is None else d * lift for d in (dw, db))
         return dx.reshape(x.shape).astype(x.dtype), dw.astype(weight.dtype), db.astype(bias.dtype)
     with np.errstate(over="ignore"):

@@ -80,8 +80,7 @@ def prelu(input: Tensor | np.ndarray, weight: Tensor | np.ndarray) -> Tensor:
             return np.multiply(values, slope, out=values.copy(order="K"), where=rest, casting="same_kind")
 
     def vjp(grad):
-        with np.errstate(invalid="ignore"):
-            parts = np.where(rest & (grad != 0), grad * x, 0).astype(x.dtype, copy=False)
+        parts = np.where(rest & (grad != 0), grad * x, 0).astype(x.dtype, copy=False)
         return shown(grad, scaled(grad)), sum_over(parts, axes).reshape(w.shape).astype(w.dtype)
     return record(scaled(x), (input, weight), vjp)
 

@@ -31,9 +31,8 @@ def softmax(input: Tensor | np.ndarray, dim: int = -1, *, dtype: Any = None) -> 
 
     def vjp(grad):
         g, counted = grad.astype(np.float64), half != 0
-        with np.errstate(over="ignore", invalid="ignore"):
-            p = np.multiply(half / total * half, g, out=np.zeros_like(g), where=counted)   # 0 has no part of inf
-            slope = quotient([half, g - p.sum(axis, keepdims=True), half], [total]) if g.size else g
+        p = np.multiply(half / total * half, g, out=np.zeros_like(g), where=counted)       # 0 has no part of inf
+        slope = quotient([half, g - p.sum(axis, keepdims=True), half], [total]) if g.size else g
         hidden = (g == 0).all(axis, keepdims=True)              # a row that is hidden gets 0: see `arithmetic.shown`
         return (np.where(hidden | ~counted, 0, slope).astype(x.dtype),)
     return record((half / total * half).astype(x.dtype), (input,), vjp)
@@ -73,9 +72,8 @@ def log_softmax(input: Tensor | np.ndarray, dim: int = -1, *, dtype: Any = None)
     out = log_softmax_of_array(input.data, axis)
 
     def vjp(grad):
-        with np.errstate(invalid="ignore"):
-            total = grad.sum(axis, np.float64, keepdims=True)
-            slope = -softmax_difference(out, total, grad)
+        total = grad.sum(axis, np.float64, keepdims=True)
+        slope = -softmax_difference(out, total, grad)
         if slope.size and np.isnan(slope.min()):            # a row that is hidden gets 0: see `arithmetic.shown`
             slope = np.where((grad == 0).all(axis, keepdims=True), 0, slope)
         return (slope.astype(dtype),)

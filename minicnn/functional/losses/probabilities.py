@@ -57,8 +57,7 @@ def binary_cross_entropy(input: Tensor | np.ndarray, target: Tensor | np.ndarray
     def vjp(grad):
         g = times(w, spread(grad, reduction, losses.size))
         dp, dt = times(g, (p - t) / np.maximum(p * (1 - p), 1e-12)), times(g, no - yes)
-        with np.errstate(over="ignore"):
-            return dp.astype(input.dtype), dt.astype(target.dtype)
+        return dp.astype(input.dtype), dt.astype(target.dtype)
     dtype = np.result_type(input.dtype, target.dtype)
     return record(reduced(losses, reduction, losses.size, dtype), (input, target), vjp)
 
@@ -125,10 +124,9 @@ def binary_cross_entropy_with_logits(input: Tensor | np.ndarray, target: Tensor 
     def vjp(grad):
         g = spread(grad, reduction, losses.size)
         s, rest = (np.multiply(*sigmoid_factors(sign * x)[:2]) for sign in (1, -1))
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = times(minus, s) - times(plus, rest)
-            dt = times(w, times(positive - 1, yes) - x)                     # pos_weight yes - no, where no = x + yes
-            return times(g, slope).astype(input.dtype), times(g, dt).astype(target.dtype)
+        slope = times(minus, s) - times(plus, rest)
+        dt = times(w, times(positive - 1, yes) - x)                         # pos_weight yes - no, where no = x + yes
+        return times(g, slope).astype(input.dtype), times(g, dt).astype(target.dtype)
     dtype = np.result_type(input.dtype, target.dtype)
     return record(reduced(losses, reduction, losses.size, dtype), (input, target), vjp)
 
@@ -185,8 +183,7 @@ def kl_div(input: Tensor | np.ndarray, target: Tensor | np.ndarray, *, reduction
 
     def vjp(grad):
         g = spread(grad, reduction, divisor)
-        with np.errstate(over="ignore", invalid="ignore"):
-            dt = times(t, distance + 1) if logarithms else distance + 1
-            return -times(g, t).astype(input.dtype), times(g, dt).astype(target.dtype)
+        dt = times(t, distance + 1) if logarithms else distance + 1
+        return -times(g, t).astype(input.dtype), times(g, dt).astype(target.dtype)
     dtype = np.result_type(input.dtype, target.dtype)
     return record(reduced(losses, reduction, divisor, dtype), (input, target), vjp)

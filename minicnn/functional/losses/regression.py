@@ -27,8 +27,7 @@ def mse_loss(input: Tensor | np.ndarray, target: Tensor | np.ndarray, reduction:
         out = np.asarray(out).astype(difference.dtype)
 
     def vjp(grad):
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = shown(grad, 2 * (grad / (count or np.nan)) * difference)
+        slope = shown(grad, 2 * (grad / (count or np.nan)) * difference)
         return slope.astype(input.dtype, copy=False), -slope.astype(target.dtype, copy=False)
     return record(out, (input, target), vjp)
 
@@ -114,8 +113,7 @@ def _of_difference(name, input, target, reduction, loss, derivative):
         losses = loss(d)
 
     def vjp(grad):
-        with np.errstate(over="ignore", invalid="ignore"):
-            slope = shown(grad, derivative(d) * spread(grad, reduction, d.size))
-            return slope.astype(input.dtype), (-slope).astype(target.dtype)
+        slope = shown(grad, derivative(d) * spread(grad, reduction, d.size))
+        return slope.astype(input.dtype), (-slope).astype(target.dtype)
     dtype = np.result_type(input.dtype, target.dtype)
     return record(reduced(losses, reduction, d.size, dtype), (input, target), vjp, name)
