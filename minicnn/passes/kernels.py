@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import carray, extending, types
+from numba import carray, extending, njit, types
 from numba.core import cgutils
 
 from ..conv.runtime.kernel_cache import compile_or_load
@@ -44,15 +44,22 @@ def pointer(typing: Any, place: Any) -> Any:
     return types.voidptr(place), generate
 
 
+@njit(inline="always")
+def block(plan: Any, job: int) -> tuple[int, int, int]:
+    """The channel of a job, and the first element of its block and the one after the last."""
+    c, b = job // plan[1], job % plan[1]
+    first = c * plan[2] + b * plan[3]
+    return c, first, first + (plan[5] if b == plan[1] - 1 else plan[4])
+
+
 def moments(start: int, stop: int, scratch: int, task: int) -> None:
     """sums[job] = the sums of x - shift[c] and of its square."""
     plan = carray(pointer(task), MOST, np.int64)
     x, shift = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[0], np.float64)
     sums = carray(pointer(plan[9]), 2 * plan[0] * plan[1], np.float64)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        row = x[first:first + (plan[5] if b == plan[1] - 1 else plan[4])]
+        c, first, last = block(plan, job)
+        row = x[first:last]
         s, total, squares = shift[c], 0.0, 0.0
         for i in range(row.size):
             d = row[i] - s
@@ -69,9 +76,7 @@ def affine(start: int, stop: int, scratch: int, task: int) -> None:
     weight, bias = carray(pointer(plan[10]), plan[0], np.float32), carray(pointer(plan[11]), plan[0], np.float32)
     out = carray(pointer(plan[12]), plan[6], np.float32)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        c, first, last = block(plan, job)
         row, result = x[first:last], out[first:last]
         m, f, w, shift = mean[c], factor[c], weight[c], bias[c]
         for i in range(row.size):
@@ -84,9 +89,7 @@ def gradient_sums(start: int, stop: int, scratch: int, task: int) -> None:
     grad, normal = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[6], np.float32)
     sums = carray(pointer(plan[9]), 2 * plan[0] * plan[1], np.float64)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        c, first, last = block(plan, job)
         g, n, total, products = grad[first:last], normal[first:last], 0.0, 0.0
         for i in range(g.size):
             total += g[i]
@@ -101,9 +104,7 @@ def input_gradient(start: int, stop: int, scratch: int, task: int) -> None:
     less, slope = carray(pointer(plan[9]), plan[0], np.float64), carray(pointer(plan[10]), plan[0], np.float64)
     factor, out = carray(pointer(plan[11]), plan[0], np.float64), carray(pointer(plan[12]), plan[6], np.float32)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        c, first, last = block(plan, job)
         g, n, result = grad[first:last], normal[first:last], out[first:last]
         a, s, f = less[c], slope[c], factor[c]
         for i in range(g.size):
@@ -115,9 +116,7 @@ def relu(start: int, stop: int, scratch: int, task: int) -> None:
     plan = carray(pointer(task), MOST, np.int64)
     x, out = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[6], np.float32)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        c, first, last = block(plan, job)
         row, result = x[first:last], out[first:last]
         for i in range(row.size):
             result[i] = np.float32(0) if row[i] <= 0 else row[i]
@@ -129,9 +128,7 @@ def gate(start: int, stop: int, scratch: int, task: int) -> None:
     grad, y = carray(pointer(plan[7]), plan[6], np.float32), carray(pointer(plan[8]), plan[6], np.float32)
     out = carray(pointer(plan[9]), plan[6], np.float32)
     for job in range(start, stop):
-        c, b = job // plan[1], job % plan[1]
-        first = c * plan[2] + b * plan[3]
-        last = first + (plan[5] if b == plan[1] - 1 else plan[4])
+        c, first, last = block(plan, job)
         g, gates, result = grad[first:last], y[first:last], out[first:last]
         for i in range(g.size):
             result[i] = np.float32(0) if gates[i] == 0 else g[i]
