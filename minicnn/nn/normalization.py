@@ -31,10 +31,8 @@ class _ChannelNorm(Module):
         self.eps = number(f"{name}: eps", eps, above=0)
         self.affine = boolean(f"{name}: affine", affine)
         self.track_running_stats = boolean(f"{name}: track_running_stats", track_running_stats)
-        cpu(f"{name}: device", device)
+        self.weight, self.bias = _weight_and_bias(name, n, affine, bias, device, dtype)
         dtype = float_dtype(f"{name}: dtype", dtype)
-        self.weight = Parameter(np.ones(n, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(n, dtype)) if boolean(f"{name}: bias", bias) and affine else None
         self.running_mean: np.ndarray | None = None
         self.running_var: np.ndarray | None = None
         if track_running_stats:
@@ -213,10 +211,7 @@ class LayerNorm(Module):
         shape = self.normalized_shape = shape_to_normalize("LayerNorm: normalized_shape", normalized_shape)
         self.eps = number("LayerNorm: eps", eps, above=0)
         affine = self.elementwise_affine = boolean("LayerNorm: elementwise_affine", elementwise_affine)
-        cpu("LayerNorm: device", device)
-        dtype = float_dtype("LayerNorm: dtype", dtype)
-        self.weight = Parameter(np.ones(shape, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(shape, dtype)) if boolean("LayerNorm: bias", bias) and affine else None
+        self.weight, self.bias = _weight_and_bias("LayerNorm", shape, affine, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -258,10 +253,7 @@ class GroupNorm(Module):
         if num_channels % num_groups:
             raise InputError(f"GroupNorm: num_groups={num_groups} must divide num_channels={num_channels}")
         self.eps, self.affine = number("GroupNorm: eps", eps, above=0), boolean("GroupNorm: affine", affine)
-        cpu("GroupNorm: device", device)
-        dtype = float_dtype("GroupNorm: dtype", dtype)
-        self.weight = Parameter(np.ones(num_channels, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_channels, dtype)) if boolean("GroupNorm: bias", bias) and affine else None
+        self.weight, self.bias = _weight_and_bias("GroupNorm", num_channels, affine, bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         shape = np.shape(input)
@@ -275,3 +267,11 @@ class GroupNorm(Module):
     def extra_repr(self) -> str:
         return ", ".join([f"{self.num_groups}, {self.num_channels}", *([f"eps={self.eps}"] if self.eps != 1e-5 else []),
                           *(["affine=False"] if not self.affine else ["bias=False"] * (self.bias is None))])
+
+
+def _weight_and_bias(name, shape, affine, bias, device, dtype):
+    """A weight of ones and a bias of zeros, or None in place of what is not wanted."""
+    cpu(f"{name}: device", device)
+    dtype, bias = float_dtype(f"{name}: dtype", dtype), boolean(f"{name}: bias", bias)
+    return (Parameter(np.ones(shape, dtype)) if affine else None,
+            Parameter(np.zeros(shape, dtype)) if affine and bias else None)
