@@ -55,6 +55,21 @@ def assert_same(a, b):
         np.testing.assert_array_equal(a[key], b[key], err_msg=key)
 
 
+def assert_same_histories(first, second):
+    """The records of two runs, but for the time that they took."""
+    timeless = lambda records: [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
+    assert timeless(first) == timeless(second)
+
+
+def assert_same_files(folder):
+    """The arrays in the checkpoints of the runs `whole` and `part`. Returns the pairs of checkpoints."""
+    pairs = [[load(folder / run / f"{name}.safetensors") for run in ("whole", "part")] for name in ("last", "best")]
+    for one, two in pairs:
+        assert_same(one.model, two.model)
+        assert_same(one.optimizer or {}, two.optimizer or {})
+    return pairs
+
+
 def test_it_learns(digits):
     model = MLP(32, rng=np.random.default_rng(0))
     history = fit(model, digits, dataclasses.replace(SETTINGS, epochs=8, max_shift=0))
@@ -92,12 +107,8 @@ def test_stopped_and_resumed_to_the_same_bits(stop, digits, tmp_path):
     again = network(seed=77)                      # its first weights must not matter
     resumed = fit(again, digits, SETTINGS, out=tmp_path / "part", resume=load(tmp_path / "part" / "last.safetensors"))
     assert_same(whole.state_dict(), again.state_dict())
-    timeless = lambda records: [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
-    assert timeless(resumed) == timeless(history)
-    for name in ("last", "best"):
-        one, two = (load(tmp_path / run / f"{name}.safetensors") for run in ("whole", "part"))
-        assert_same(one.model, two.model)
-        assert_same(one.optimizer or {}, two.optimizer or {})
+    assert_same_histories(resumed, history)
+    assert_same_files(tmp_path)
 
 
 def test_a_run_of_version_0_1_is_resumed(digits, tmp_path):

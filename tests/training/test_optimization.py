@@ -15,7 +15,14 @@ from minicnn.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from minicnn.tensor import Tensor
 from minicnn.training import Interrupted, Settings, evaluate, fit
 from minicnn.training.optimization import make_optimizer, make_schedule
-from tests.training.test_fit import StopAt, assert_same, digits, network  # noqa: F401 (a fixture)
+from tests.training.test_fit import (  # noqa: F401 (digits is a fixture)
+    StopAt,
+    assert_same,
+    assert_same_files,
+    assert_same_histories,
+    digits,
+    network,
+)
 
 RUNS = [
     {}, {"optimizer": "sgd"}, {"optimizer": "rmsprop", "momentum": 0.5}, {"optimizer": "adagrad"},
@@ -42,12 +49,8 @@ def test_a_resumed_run_goes_on_bit_for_bit(changes, stop, digits, tmp_path):  # 
     assert Settings(**saved.meta["settings"]) == settings
     found = fit(again, digits, out=tmp_path / "part", resume=saved)
     assert_same(whole.state_dict(), again.state_dict())
-    timeless = lambda records: [{k: v for k, v in r.items() if k not in ("seconds", "images_per_s")} for r in records]
-    assert timeless(found) == timeless(history)
-    for name in ("last", "best"):
-        one, two = (load(tmp_path / run / f"{name}.safetensors") for run in ("whole", "part"))
-        assert_same(one.model, two.model)
-        assert_same(one.optimizer or {}, two.optimizer or {})
+    assert_same_histories(found, history)
+    for one, two in assert_same_files(tmp_path):
         assert one.meta["schedule"] == two.meta["schedule"]
 
 
