@@ -10,6 +10,7 @@ from ..errors import InputError
 from .rules import MEAN, STD, Rules
 
 __all__ = ["MEAN", "STD", "crop_images", "flip_images", "normalize", "rotate_images", "shift_images"]
+KINDS = {"iu": "integers", "b": "booleans", "f": "floats"}           # of dtypes, in words
 
 
 def normalize(images: np.ndarray, rules: Rules | None = None) -> np.ndarray:
@@ -218,12 +219,10 @@ def _windows(padded, size, corners):
 def _checked(owner, images, name, values, columns, kinds="iu"):
     """Both as arrays. InputError unless there is one value, or a row of so many, for each image."""
     images, values = np.asarray(images), np.asarray(values)
-    expected, what = ("(n,)" if columns is None else f"(n, {columns})"), {"iu": "integers", "b": "booleans",
-                                                                        "f": "floats"}[kinds]
-    shape = (len(images),) if columns is None else (len(images), columns)
+    expected, shape = ("(n,)", (len(images),)) if columns is None else (f"(n, {columns})", (len(images), columns))
     if not (images.ndim == 3 or images.ndim == 4 and images.shape[3] == 3) or values.shape != shape:
         raise InputError(f"{owner}: images {images.shape} and {name} {values.shape}, expected (n, height, width) or "
                          f"(n, height, width, 3) and {expected}")
     if values.dtype.kind not in kinds:
-        raise InputError(f"{owner}: {name} of dtype {values.dtype}, expected {what}")
+        raise InputError(f"{owner}: {name} of dtype {values.dtype}, expected {KINDS[kinds]}")
     return images, values

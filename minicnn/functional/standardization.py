@@ -34,14 +34,14 @@ def standardized(x: np.ndarray, eps: float) -> Standardized:
             return Standardized(passes.affine(x, mean, inverse, *_one_and_zero(x)), mean, var, inverse, None)
     axes = value_axes(x)
     unit = _unit(x, axes)
-    scaled = x if unit is None else x * column(unit, x)
+    values = x if unit is None else x * column(unit, x)
     with np.errstate(invalid="ignore"):           # infinite numbers have the mean inf and the var NaN
         if x.size:
-            mean, var = scaled.mean(axes, np.float64), scaled.var(axes, np.float64)
+            mean, var = values.mean(axes, np.float64), values.var(axes, np.float64)
         else:
             mean, var = np.zeros(x.shape[1]), np.ones(x.shape[1])
         inverse = 1 / np.sqrt(var + eps) if unit is None else 1 / np.hypot(np.sqrt(var), np.sqrt(eps) * unit)
-        normal = ((scaled - column(mean, x)) * column(inverse, x)).astype(x.dtype)
+        normal = ((values - column(mean, x)) * column(inverse, x)).astype(x.dtype)
     return Standardized(normal, mean, var, inverse, unit)
 
 

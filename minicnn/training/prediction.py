@@ -144,15 +144,16 @@ def predict(model: Module, image: np.ndarray, label: int | None = None) -> Predi
         classes = classes_of(model, out, 1)
         scores, probabilities = out.data[0], np.exp(F.log_softmax(out).data[0])
         answered = not np.isnan(probabilities).any()
-        chosen = (int(scores.argmax()) if answered else -1) if label is None else integer("predict: label", label, 0)
+        found = int(scores.argmax()) if answered else -1
+        chosen = found if label is None else integer("predict: label", label, 0)
         if chosen >= classes:
             raise InputError(f"predict: there is no class {chosen}: the model has {classes}, 0 to {classes - 1}")
         unit = _winning_unit(model, image, calls, out, chosen) if answered else None
         squares = _squares(image.shape[1:])
         falls = _falls(model, image, squares, chosen, probabilities) if answered else np.full(len(squares), np.nan)
     most = int(falls.argmax())
-    return Prediction(scores, probabilities, int(scores.argmax()) if answered else -1, unit,
-                      _mean_by_pixel(image.shape[1:], squares, falls), squares[most], float(falls[most]))
+    return Prediction(scores, probabilities, found, unit, _mean_by_pixel(image.shape[1:], squares, falls),
+                      squares[most], float(falls[most]))
 
 
 def _winning_unit(model, image, calls, out, label):

@@ -114,8 +114,8 @@ def load_folder(folder: str | Path, *, image_size: int | tuple[int, int] | None 
         pictures.known[number] = zlib.crc32(np.ascontiguousarray(pictures[number]).data)
     parts, start = {}, 0
     for part, (paths, labels) in found.items():
-        parts[part] = start + rng.permutation(len(paths)), labels
-        parts[part] = parts[part][0], labels[parts[part][0] - start]
+        order = rng.permutation(len(paths))
+        parts[part] = start + order, labels[order]
         start += len(paths)
     if "val" not in parts:
         numbers, labels = parts["train"]
@@ -256,10 +256,9 @@ def _rules(paths: list[Path], known: list[PictureFacts], image_size: tuple[int, 
     if colour is None:
         coloured = [one.colour for one in known]
         if len(set(coloured)) > 1:
-            raise MixedColoursError(
-                            f"{sum(coloured):,} of {len(paths):,} pictures are in colour, such as "
-                            f"{paths[coloured.index(True)]}, and the others are grey, such as "
-                            f"{paths[coloured.index(False)]}: choose grey or colour for all of them")
+            raise MixedColoursError(f"{sum(coloured):,} of {len(paths):,} pictures are in colour, such as "
+                                    f"{paths[coloured.index(True)]}, and the others are grey, such as "
+                                    f"{paths[coloured.index(False)]}: choose grey or colour for all of them")
         colour = coloured[0]
     sizes = {one.size for one in known}
     size = image_size or (known[0].size if len(sizes) == 1 and max(known[0].size) <= LARGEST else SIZE)
