@@ -86,8 +86,9 @@ def test_gradients(twins, rng):
 
 def test_five_training_steps(twins, rng):
     ours, theirs, shape, (_, _, bound) = twins
-    # Small steps: the two networks round differently, and where a ReLU or a maximum then decides differently, a large
-    # step would move a weight by more than the bound. Without that, the weights agree to 1e-6.
+    # The two networks round differently, on each processor in another way. Where a ReLU or a maximum then decides
+    # differently, a few weights differ by more than the rest (which agree to 1e-6): steps are small, and the distance
+    # of a whole array counts.
     sgd, torch_sgd = optim.SGD(ours.parameters(), 0.002, 0.9), torch.optim.SGD(theirs.parameters(), 0.002, 0.9)
     for _ in range(5):
         x, torch_x = pictures(shape, ours, rng)
@@ -105,4 +106,7 @@ def test_five_training_steps(twins, rng):
             optimizer.step()
     state = theirs.state_dict()
     for name, array in ours.state_dict().items():
-        assert_close(array, state[name], bound, name)
+        expected = state[name].numpy()
+        assert array.dtype == expected.dtype and array.shape == expected.shape
+        distance = np.linalg.norm(array - expected) / np.linalg.norm(expected)
+        assert distance <= bound, f"{name}: the relative distance is {distance}"
