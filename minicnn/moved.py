@@ -1,12 +1,14 @@
-"""Old module names: those that the README and the examples of version 0.1 used still work, with a warning."""
+"""Old names of modules and functions: those of version 0.1 still work, with a warning."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import warnings
+from collections.abc import Callable
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from typing import Any
 
 MOVED = {
     "minicnn.animation": "minicnn.moving_digit",
@@ -16,6 +18,7 @@ MOVED = {
     "minicnn.equivariance.invariance": "minicnn.invariance.maps",
     "minicnn.equivariance.placing": "minicnn.data.placement",
     "minicnn.equivariance.pools": "minicnn.invariance.pooling",
+    "minicnn.equivariance.spectrum": "minicnn.equivariance.matrix.spectrum",
 }
 
 
@@ -37,3 +40,13 @@ def install() -> None:
     """Make imports of the old names work."""
     if not any(isinstance(finder, _Moved) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Moved())         # first, or a file in the new folder would be loaded twice
+
+
+def renamed(module: str, names: dict[str, str]) -> Callable[[str], Any]:
+    """The function `__getattr__` of a module in which objects have new names: {old name: new name}."""
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(f"{module}.{name} is now {module}.{names[name]}", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[module], names[name])
+    return get

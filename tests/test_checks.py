@@ -11,7 +11,7 @@ import minicnn
 from minicnn import Tensor, errors, functional, init, models, nn
 from minicnn.checks import generator, integer, is_integer, number, one_of, optional_generator, pair
 from minicnn.data.loader import DataLoader
-from minicnn.equivariance import check_equivariance
+from minicnn.equivariance import assert_equivariant
 from minicnn.errors import InputError, InputTypeError, MinicnnError
 from minicnn.gradcheck import gradcheck
 
@@ -103,7 +103,7 @@ def test_optional_generator(rng):
     lambda rng: nn.Conv2d(1, 2, 3, rng=rng), lambda rng: nn.Linear(1, 2, rng=rng), lambda rng: nn.Dropout(rng=rng),
     lambda rng: models.LeNet(rng=rng), lambda rng: models.GlobalLeNet(rng=rng), lambda rng: models.MLP(rng=rng),
     lambda rng: functional.dropout(np.ones(3), rng=rng), lambda rng: init.normal_(np.empty((2, 2)), rng=rng),
-    lambda rng: init.kaiming_uniform_(np.empty((2, 2)), rng=rng), lambda rng: check_equivariance(np.copy, rng=rng),
+    lambda rng: init.kaiming_uniform_(np.empty((2, 2)), rng=rng), lambda rng: assert_equivariant(np.copy, rng=rng),
     lambda rng: init.xavier_normal_(np.empty((2, 2)), rng=rng), lambda rng: gradcheck(np.copy, np.ones(2), rng=rng),
     lambda rng: DataLoader(np.zeros((1, 9, 9), np.uint8), np.zeros(1, int), rng=rng)])
 @pytest.mark.parametrize("rng", [5, 0, "seed", np.random.RandomState(1)], ids=str)

@@ -19,6 +19,14 @@ def test_the_old_name_gives_the_module_at_its_new_place(old, new):
     assert module is sys.modules[new] and module.__spec__ is spec and module.__name__ == new
 
 
+def test_the_old_name_of_a_function_still_works():
+    from minicnn import equivariance
+    with pytest.warns(DeprecationWarning, match="check_equivariance is now minicnn.equivariance.assert_equivariant"):
+        assert equivariance.check_equivariance is equivariance.assert_equivariant
+    with pytest.raises(AttributeError, match="module 'minicnn.equivariance' has no attribute 'nothing'"):
+        equivariance.nothing                            # noqa: B018
+
+
 def test_every_name_of_the_package_is_imported_when_it_is_used():
     import minicnn
     for name in minicnn.__all__:

@@ -1,7 +1,9 @@
 """Shifts, impulse responses, and a verifier: it proves or refutes that an operator on images is a convolution."""
 
+from ..moved import renamed
+from .assertions import ConvolutionError, EquivarianceError, assert_convolution, assert_equivariant
 from .impulse import ImpulseResponse, impulse_response
-from .layerwise import EquivarianceError, check_equivariance, layer_reports
+from .layerwise import layer_reports
 from .operator import OperatorError
 from .proof import derivation
 from .report import Report
@@ -9,5 +11,7 @@ from .signals import dirac, shift
 from .verifier import verify_convolution
 from .witness import Witness
 
-__all__ = ["EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness", "check_equivariance",
-           "derivation", "dirac", "impulse_response", "layer_reports", "shift", "verify_convolution"]
+__all__ = ["ConvolutionError", "EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness",
+           "assert_convolution", "assert_equivariant", "derivation", "dirac", "impulse_response", "layer_reports",
+           "shift", "verify_convolution"]
+__getattr__ = renamed(__name__, {"check_equivariance": "assert_equivariant"})

@@ -93,12 +93,16 @@ class Witness:
         return cls(law=law, inputs=tuple(inputs), pixel=pair(record["pixel"]), size=pair(record["size"]),
                    rates=tuple(pair(rate) for rate in record["rates"]), **numbers)
 
-    def __str__(self):
+    @property
+    def given(self) -> str:
+        """The inputs in words. Places are counted from the first pixel that the operator sees."""
         seen = self.size if self.domain == "window" and self.law.name in ("equivariance", "convolution") else (0, 0)
-        names = [f"{name} = {_describe(f, seen)}" for name, f in zip("fg", self.inputs, strict=False)]
+        return " and ".join(f"{name} = {_describe(f, seen)}" for name, f in zip("fg", self.inputs, strict=False))
+
+    def __str__(self):
         left, right = distinct(self.left, self.right)
         return (f"{self.law} is broken at output pixel {self.pixel}: {left} against {right} (error {self.error:.1e}), "
-                f"for {' and '.join(names)}")
+                f"for {self.given}")
 
     __repr__ = __str__
 
@@ -121,7 +125,7 @@ def _pixels(f):
 
 
 def _describe(f, seen):
-    """The non-zero pixels in words. Places are counted from the first pixel that the operator sees."""
+    """The non-zero pixels in words. `seen` is the first pixel that the operator sees."""
     pixels = [(c, y - seen[0], x - seen[1], value) for c, y, x, value in _pixels(f)]
     if not pixels:
         return "0"

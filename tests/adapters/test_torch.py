@@ -5,8 +5,8 @@ import copy
 import numpy as np
 import pytest
 
-from minicnn.equivariance import check_equivariance, impulse_response, verify_convolution
-from minicnn.equivariance.layerwise import EquivarianceError, layer_reports, unjudged_layers
+from minicnn.equivariance import EquivarianceError, assert_equivariant, impulse_response, verify_convolution
+from minicnn.equivariance.layerwise import layer_reports, unjudged_layers
 from minicnn.equivariance.operator import OperatorError
 
 torch = pytest.importorskip("torch")
@@ -144,9 +144,9 @@ def test_the_other_functions_take_them():
     conv = nn.Conv2d(2, 3, 3, **CIRCLE)
     h = impulse_response(conv, 2, (8, 8))
     assert np.allclose(h.kernel, conv.weight.detach().numpy()[..., ::-1, ::-1], atol=1e-15) and h.origin == (1, 1)
-    assert len(check_equivariance(conv, 2, (8, 8), shifts=[(1, 0), (0, 3)])) == 2
+    assert len(assert_equivariant(conv, 2, (8, 8), shifts=[(1, 0), (0, 3)])) == 2
     with pytest.raises(EquivarianceError, match=r"not equivariant .*the first layer that is not equivariant is 1 "):
-        check_equivariance(nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 1, 1)), 1, (8, 8))
+        assert_equivariant(nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 1, 1)), 1, (8, 8))
 
 
 LAYERS = [                      # network, the name of the first layer that breaks, the reason

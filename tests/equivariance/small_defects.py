@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn import functional as F
 from minicnn.conv import Geometry, algorithms
-from minicnn.equivariance import EquivarianceError, check_equivariance, verify_convolution
+from minicnn.equivariance import EquivarianceError, assert_equivariant, verify_convolution
 
 SIZES = 12, 16, 24, 33, 48, 64
 RELATIVE = {"float32": 1e-5, "float64": 1e-6}
@@ -93,9 +93,9 @@ def found(op, channels, size, domain, dtype):
 
 
 def equivariance_broken(op, channels, size, domain, dtype):
-    """Whether check_equivariance raises."""
+    """Whether assert_equivariant raises."""
     try:
-        check_equivariance(op, channels, size, domain, dtype=dtype)
+        assert_equivariant(op, channels, size, domain, dtype=dtype)
     except EquivarianceError as error:
         return str(error)
     return ""
@@ -120,7 +120,7 @@ def main(arguments=None):
                 below += bool(hidden)
                 if not hidden:
                     wrong.append(text)
-                    print(f"{text}: refuted {refuted}, check_equivariance {broken[:80]!r}, defect {defect:.1e}, would "
+                    print(f"{text}: refuted {refuted}, assert_equivariant {broken[:80]!r}, defect {defect:.1e}, would "
                           f"have seen {least:.1e}", flush=True)
     print(f"{tried} operators, {len(wrong)} wrong verdicts, {below} defects below what the reports say not seen")
     return 1 if wrong else 0

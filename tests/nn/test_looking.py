@@ -8,7 +8,7 @@ import pytest
 
 from minicnn import Tensor, autograd, nn
 from minicnn.equivariance import (
-    check_equivariance,
+    assert_equivariant,
     derivation,
     impulse_response,
     layer_reports,
@@ -72,7 +72,7 @@ LOOKING = {
     "verify_convolution": lambda m: verify_convolution(m, size=(6, 6), trials=1),
     "verify_convolution of a function": lambda m: verify_convolution(
         lambda f: m(Tensor(f)).data, size=(6, 6), trials=1),
-    "check_equivariance": lambda m: check_equivariance(m, size=(6, 6)),
+    "assert_equivariant": lambda m: assert_equivariant(m, size=(6, 6)),
     "impulse_response": lambda m: impulse_response(m, size=(6, 6)),
     "derivation": lambda m: derivation(m, IMAGE),
     "layer_reports": lambda m: layer_reports(nn.Sequential(m), size=(6, 6), trials=1),

@@ -5,8 +5,8 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 
 from minicnn import InputError
-from minicnn.equivariance import spectrum as s
 from minicnn.equivariance.matrix import adjoint, operator_matrix
+from minicnn.equivariance.matrix import spectrum as s
 from tests.equivariance.layers import OTHER, ROUND, TORUS, channels, correlate
 
 

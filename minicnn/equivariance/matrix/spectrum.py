@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy import fft, sparse
 
-from ..checks import pair
-from ..conv import Geometry, choose
-from ..conv.algorithms import toeplitz
-from ..errors import InputError
+from ...checks import pair
+from ...conv import Geometry, choose
+from ...conv.algorithms import toeplitz
+from ...errors import InputError
 
 DENSE = 3000 * 3000             # the most entries of a dense matrix that is decomposed; this takes some seconds
 

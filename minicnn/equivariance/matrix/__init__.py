@@ -2,7 +2,7 @@
 
 A convolution without its bias is out = A x. With stride 1 and circular padding that keeps the size, A consists of
 doubly circulant blocks. A matrix has doubly circulant blocks if and only if it commutes with the shifts of the torus by
-one row and by one column (`commutators`). `minicnn.equivariance.spectrum` computes eigenvalues and singular values.
+one row and by one column (`commutators`). The file `spectrum` computes eigenvalues and singular values.
 
 The notation is that of `minicnn.conv`. Pixels are numbered row by row, channel after channel.
 """
@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ..checks import integer, is_integer, pair
-from ..conv import choose
-from ..errors import InputError, InputTypeError
-from ..nn import Conv2d
+from ...checks import integer, is_integer, pair
+from ...conv import choose
+from ...errors import InputError, InputTypeError
+from ...nn import Conv2d
 from .spectrum import (
     eigenvalues,
     layer_geometry,
