@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,7 @@ from ..models import LeNet
 from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from .canvas import CANVAS, DIGIT, LAYERS
+from .network import layers_of, modules_of
 from .pictures import Pictures
 
 ROOM = CANVAS - DIGIT                   # how far a digit can move down and to the right: 10 pixels
@@ -58,10 +60,14 @@ class Exploration:
         of the sheet; "conv4" uint8 (D, 121, 5, 22, 22) and "pool" uint8 (D, 121, 5, 11, 11), of each canvas;
         "logits" float32 (D, 121, classes), of the 28 x 28 window in the middle of each canvas; "impulse1" to "impulse4"
         float32 (channels, r, r), r = 5, 9, 13, 17. Place 11 dy + dx has the digit's upper left corner at (dy, dx).
+        "weights" float32 (n,), see `layers`; "reference" float32: what the page must find itself for the first digit in
+        the middle of the canvas. These are the maps of conv1 to conv4 with all channels, the pool, and the logits.
     compared : int
         The number of pairs of floats that were compared and are equal. They prove that the maps may be shifted.
     parameters : int
         Of the network.
+    layers : list of dict
+        The network, from which the page computes other pictures itself. `network.layers_of` describes it.
     """
 
     labels: list[int]
@@ -72,6 +78,7 @@ class Exploration:
     arrays: dict[str, np.ndarray]
     compared: int
     parameters: int
+    layers: list[dict[str, Any]]
 
 
 def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Sequence[int],
@@ -109,7 +116,7 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
     >>> found.arrays["conv4"].shape, found.arrays["logits"].shape, found.compared > 0
     ((1, 121, 5, 22, 22), (1, 121, 10), True)
     """
-    images = np.asarray(images)
+    images, (layers, weights) = np.asarray(images), layers_of(modules_of(model))
     shape = (len(labels), DIGIT, DIGIT) + (3,) * (model.in_channels == 3)
     if images.shape != shape or images.dtype != np.uint8 or not len(images):
         raise InputError(f"explore: images {images.dtype} {images.shape} for {len(labels)} labels: give one uint8 "
@@ -126,7 +133,8 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
             digits.append(_Maps.of(model, image, f"{name} (validation image {index})", own and own.rules))
         progress.update(len(images) + 1, len(images) + 1)
     channels = [_strongest([digit.sheet[layer] for digit in digits]) for layer in range(4)]
-    arrays = {"logits": np.stack([digit.logits for digit in digits])}
+    arrays = {"logits": np.stack([digit.logits for digit in digits]), "weights": weights,
+              "reference": digits[0].reference}
     arrays |= {f"impulse{layer + 1}": h[channels[layer]] for layer, h in enumerate(impulses)}
     arrays["images"], scales, stored = images, [], []
     for digit in digits:
@@ -139,7 +147,7 @@ def explore(model: LeNet, images: np.ndarray, labels: Sequence[int], indices: Se
         arrays[name] = np.stack(parts)
     return Exploration(list(map(int, labels)), list(map(int, indices)), channels, [len(h) for h in impulses], scales,
                        arrays, compared + sum(digit.compared for digit in digits),
-                       sum(parameter.size for parameter in model.parameters()))
+                       sum(parameter.size for parameter in model.parameters()), layers)
 
 
 def quantise(values: np.ndarray, scale: float) -> np.ndarray:
@@ -159,6 +167,7 @@ class _Maps:
     conv4: np.ndarray        # (121, 5, 22, 22)
     pool: np.ndarray         # (121, 5, 11, 11)
     logits: np.ndarray       # (121, classes)
+    reference: np.ndarray    # of the canvas with the digit in the middle: all numbers, layer by layer
     compared: int
 
     @classmethod
@@ -175,8 +184,9 @@ class _Maps:
                                      f"elsewhere: the convolution's algorithm is not exactly equivariant; {REMEDY}")
         window = slice(CENTRE, CENTRE + DIGIT)
         logits = _finite(model(Tensor(np.ascontiguousarray(canvases[:, :, window, window]))).data, "fc1")
-        return cls(sheet, responses[-1], model.pool(Tensor(responses[-1])).data, logits,
-                   sum(maps.size for maps in responses))
+        pool, middle = model.pool(Tensor(responses[-1])).data, len(places) // 2
+        reference = np.concatenate([maps[middle].ravel() for maps in (*responses, pool, logits)])
+        return cls(sheet, responses[-1], pool, logits, reference, sum(maps.size for maps in responses))
 
 
 def _responses(model, x):

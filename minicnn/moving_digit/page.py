@@ -1,4 +1,7 @@
-"""The HTML file: the markup, the style, the scripts and the numbers of an `Exploration` in one text."""
+"""The HTML file: the markup, the style, the scripts and the numbers of an `Exploration` in one text.
+
+The sources lie in the folder `page/`; the comment at the top of `page/data.js` describes them.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from ..data import Rules
 from ..errors import InputError
 from .canvas import CANVAS, DIGIT, LAYERS
 from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
 from .pictures import Pictures
 
 MAX_PAGE_BYTES = 3_000_000
-SCRIPTS = ("page.maps.js", "page.js", "page.controls.js")              # data and maps, drawing, input of the user
+SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "pen", "pictures", "controls")     # in this order
+PANELS = {"maps": "Feature maps", "equal": "Do they agree?", "pool": "Pooling forgets",
+          "impulse": "Impulse response"}                                # tabs: the name in `page/panels/`, the title
 
 
 def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
@@ -57,7 +63,7 @@ def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
         arrays[name] = {"type": array.dtype.name, "shape": list(array.shape), "begin": begin}
         parts.append(little.tobytes())
         begin += little.nbytes
-    noun = "digit" if own is None else own.noun
+    noun, rules = ("digit", Rules()) if own is None else (own.noun, own.rules)
     names = list(own.class_names or ()) if own is not None else [str(k) for k in range(found.arrays["logits"].shape[2])]
     meta = {"source": source, "classes": names, "own": own and own.data, "parameters": found.parameters,
             "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
@@ -65,9 +71,11 @@ def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
                                                                                strict=True)],
             "layers": [{"name": name, "sees": sees, "channels": channels, "of": count} for name, sees, channels, count
                        in zip(LAYERS, REACH, found.channels, found.counts, strict=True)],
-            "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays}
+            "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays,
+            "network": found.layers, "rules": {"mean": rules.mean, "std": rules.std}}
     page = _part("page.html")
-    for mark, text in (("css", _part("page.css")), ("js", "\n".join(map(_part, SCRIPTS))), ("noun", noun),
+    for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("css", _part("page.css")),
+                       ("engine", _part("engine.js") + _part("answers.js")), ("js", _scripts()), ("noun", noun),
                        ("Noun", noun.capitalize()),
                        ("meta", json.dumps(meta).replace("<", "\\u003c").replace("{{", "{\\u007b")),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
@@ -105,5 +113,23 @@ def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return meta, arrays
 
 
+def _tabs():
+    """The buttons of the panels."""
+    return "\n".join(f'      <button type="button" role="tab" id="tab-{name}" aria-controls="{name}">{title}</button>'
+                     for name, title in PANELS.items())
+
+
+def _panels():
+    """The markup of the panels."""
+    return "\n".join(f'    <div role="tabpanel" id="{name}" aria-labelledby="tab-{name}" hidden>\n'
+                     f'{_part(f"panels/{name}.html")}    </div>' for name in PANELS)
+
+
+def _scripts():
+    """One text. Each panel stands in a block, so that two panels may use one name for two things."""
+    panels = [f"{{\n{_part(f'panels/{name}.js')}}}\n" for name in PANELS]
+    return "\n".join([*(_part(f"{name}.js") for name in SCRIPTS), *panels, _part("start.js")])
+
+
 def _part(name):
-    return (files("minicnn.moving_digit") / name).read_text(encoding="utf-8")
+    return (files("minicnn.moving_digit") / "page" / name).read_text(encoding="utf-8")

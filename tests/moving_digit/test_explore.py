@@ -38,8 +38,9 @@ def test_the_data_have_a_place_for_each_digit(contents):
     shapes = {name: array.shape for name, array in arrays.items()}
     assert shapes == {"images": (10, 28, 28), "conv1": (10, 6, 44, 44), "conv2": (10, 6, 40, 40),
                       "conv3": (10, 6, 36, 36), "conv4": (10, 121, 5, 22, 22), "pool": (10, 121, 5, 11, 11),
-                      "logits": (10, 121, 10), "impulse1": (6, 5, 5), "impulse2": (6, 9, 9), "impulse3": (6, 13, 13),
-                      "impulse4": (5, 17, 17)}
+                      "logits": (10, 121, 10), "weights": (67_415,),
+                      "reference": (20 * 34**2 + 40 * 30**2 + 40 * 26**2 + 5 * 22**2 + 5 * 11**2 + 10,),
+                      "impulse1": (6, 5, 5), "impulse2": (6, 9, 9), "impulse3": (6, 13, 13), "impulse4": (5, 17, 17)}
     assert [layer["sees"] for layer in meta["layers"]] == [5, 9, 13, 17] and meta["pool_sees"] == 18
     assert [layer["of"] for layer in meta["layers"]] == [20, 40, 40, 5]
     per_place = 20 * 34**2 + 40 * 30**2 + 40 * 26**2 + 5 * 22**2

@@ -1,0 +1,78 @@
+// ---- the comparison of two computations, of the picture on the canvas and of the moved map
+const trio = (size) => [0, 1, 2].map(() => new Float64Array(CHANNELS * size * size));
+const [ofMoved, movedOf, difference] = trio(SIZE[3]);                   // phi(T x), T phi(x), |their difference|
+const [poolOfMoved, movedPool, poolDifference] = trio(POOL);
+const isOdd = () => shiftY() % 2 !== 0 || shiftX() % 2 !== 0;
+
+function compareConv4() {
+  const n = SIZE[3], centre = now.conv4(CENTRE, CENTRE);
+  ofMoved.set(now.conv4(...now.place()));
+  for (let c = 0; c < CHANNELS; c++) {
+    shift(centre, c * n * n, n, shiftY(), shiftX() + (spoiled() ? 1 : 0), channel(movedOf, c, n));
+  }
+  return subtract(ofMoved, movedOf, difference);
+}
+const halves = (s) => [...new Set([Math.floor(s / 2) + 0, Math.ceil(s / 2) + 0])];
+function comparePool(dy, dx) {                                          // the whole-pixel shift that fits best
+  const centre = now.pool(CENTRE, CENTRE);
+  poolOfMoved.set(now.pool(dy, dx));
+  const attempt = (y, x) => {
+    for (let c = 0; c < CHANNELS; c++) shift(centre, c * POOL * POOL, POOL, y, x, channel(movedPool, c, POOL));
+    return { ...subtract(poolOfMoved, movedPool, poolDifference), y, x };
+  };
+  let best = null, last = null;
+  for (const y of halves(dy - CENTRE)) for (const x of halves(dx - CENTRE)) {
+    last = attempt(y, x);
+    if (!best || last.mean < best.mean) best = last;
+  }
+  return best === last ? best : attempt(best.y, best.x);
+}
+
+// ---- panels, and one frame
+// build() makes the rows, once. draw(now, { conv4, pooled }) fills them. floats: the panel needs now.floats().
+const panels = {};
+function panel(name, parts) {
+  byTab[name] = [];
+  panels[name] = { build() {}, draw() {}, floats: false, ...parts };
+}
+let pooled = { y: 0, x: 0 };
+const drawnLooks = {};
+function drawRows() {
+  const rows = byTab[state.tab], look = `${now.key()} ${document.documentElement.className}`;
+  for (const row of rows) for (const view of row.views) paint(view, view.values, row.lut());
+  if (look === drawnLooks[state.tab]) return;                           // the bars of colours, if they may have changed
+  drawnLooks[state.tab] = look;
+  for (const row of rows) {
+    paint(row.bar, Int16Array.from({ length: 128 }, (_, i) => i < 3 ? 0 : 2 * i + 1), row.lut());
+    row.range().forEach((text, end) => { row.ends[end].textContent = text.replace("-", "−"); });
+  }
+}
+let asked = 0;
+function draw() {
+  const start = performance.now();
+  asked = 0;
+  now = isDrawn() ? drawn : stored;
+  drawStage();
+  drawSliders();
+  let conv4 = null;
+  if (now.ready()) {
+    conv4 = compareConv4();
+    pooled = comparePool(...now.place());
+    drawTexts(conv4, pooled, drawScores());
+    panels[state.tab].draw(now, { conv4, pooled });
+    drawRows();
+    drawProbe();
+  }
+  pursue().catch((error) => trouble(`The network in the page failed: ${error.message}`));
+  Object.assign(window.minicnn, { lastFrameMs: performance.now() - start, frames: window.minicnn.frames + 1, conv4,
+                                  pooled });
+}
+let speaking = 0;
+function change(what) {
+  Object.assign(state, what);
+  if (!asked) asked = requestAnimationFrame(draw);
+  if ("probe" in what) return;
+  clearTimeout(speaking);                                               // a screen reader hears only the end of a drag
+  speaking = setTimeout(() => put("live", ["text", "agree", "forgets"].filter((id) => !$(id).hidden)
+    .map((id) => $(id).textContent).join(" ")), 400);
+}

@@ -1,0 +1,33 @@
+// The answers to a Dirac: the kernels of the convolutions up to each layer
+const kernels = [1, 2, 3, 4].map((layer) => {
+  const values = data[`impulse${layer}`];
+  return { values, reach: SEES[layer - 1], largest: values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1 };
+});
+const signedStep = (v, largest) => 128 + Math.round(127 * v / largest);
+panel("impulse", {
+  build() {
+    const signed = { lut: () => SIGNED, value: (q, { layer }) => (q - 128) / 127 * kernels[layer].largest };
+    const first = meta.layers.map(({ name }, layer) => ({ layer, size: SIZE[layer], caption: name }));
+    addRow("impulse", "where it is", "the first kernel of each row below, on the map of its layer", first,
+           { ...signed, range: () => ["below 0", "above 0"] });
+    kernels.forEach(({ values, largest, reach }, layer) => {
+      const { name } = meta.layers[layer], through = layer ? `conv1 to ${name}` : "conv1";
+      addRow("impulse", through, `kernel ${reach}×${reach}${layer ? "" : ", the weight turned"}`,
+             tilesOf(layer, null, reach).map((tile, index) => ({ ...tile, values: Int16Array.from(
+               channel(values, index, reach), (v) => signedStep(v, largest)) })),
+             { ...signed, kernel: true, range: () => [number(-largest), number(largest)] });
+    });
+  },
+  draw() {                                                              // the first row: the kernels at the place of the Dirac
+    byTab.impulse[0].views.forEach(({ values, size }, layer) => {
+      const { values: h, reach, largest } = kernels[layer];
+      const top = meta.dirac + state.dy - reach + 1, left = meta.dirac + state.dx - reach + 1;
+      values.fill(128);
+      for (let i = Math.max(0, -top); i < reach && top + i < size; i++) {
+        for (let j = Math.max(0, -left); j < reach && left + j < size; j++) {
+          values[(top + i) * size + left + j] = signedStep(h[i * reach + j], largest);
+        }
+      }
+    });
+  },
+});

@@ -1,0 +1,73 @@
+// ---- colours, as 32-bit pixels; the lightness of a ramp grows, so hue is not needed
+const rgb = (r, g, b) => (255 << 24 | b << 16 | g << 8 | r) >>> 0;
+function ramp(...stops) {
+  return Uint32Array.from({ length: 256 }, (_, i) => {
+    const at = i / 255 * (stops.length - 1), k = Math.min(Math.floor(at), stops.length - 2);
+    return rgb(...stops[k].map((a, c) => Math.round(a + (stops[k + 1][c] - a) * (at - k))));
+  });
+}
+const GREY = ramp([0, 0, 0], [255, 255, 255]);
+const HEAT = ramp([0, 18, 46], [42, 66, 109], [104, 107, 115], [170, 157, 110], [255, 234, 105]);
+const ORANGE = ramp([185, 75, 0], [235, 150, 20], [255, 245, 170]);
+const DIFFERS = ORANGE.map((_, i) => ORANGE[Math.round(255 * Math.sqrt(i / 255))]);     // so that small differences are visible
+ORANGE[0] = DIFFERS[0] = rgb(12, 24, 40);                               // equal
+let SIGNED, hatch;
+function readTheme() {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map((two) => parseInt(two, 16));
+  const zero = colour("--zero");
+  SIGNED = ramp([0, 114, 178], zero, [213, 94, 0]);
+  SIGNED[128] = SIGNED[127] = rgb(...zero);
+  hatch = [rgb(...colour("--hatch-1")), rgb(...colour("--hatch-2"))];
+}
+
+// ---- views: a canvas has the size of its map, and the browser enlarges it
+const byTab = {};                                                       // of each tab: rows { views, lut, offset, ... }
+function screen(canvas) {
+  const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
+  return { canvas, context, image, pixels: new Uint32Array(image.data.buffer) };
+}
+function paint(view, values, lut) {
+  const { pixels, canvas } = view, width = canvas.width;
+  for (let i = 0; i < pixels.length; i++) {
+    const v = values[i];
+    pixels[i] = v < 0 ? hatch[(i % width + Math.floor(i / width)) & 1] : lut[v < 255 ? Math.round(v) : 255];
+  }
+  view.context.putImageData(view.image, 0, 0);
+}
+function addRow(tab, title, text, tiles, options = {}) {                // a tile: layer, size, caption, values
+  const line = make("div", $(tab).querySelector(".rows"), { className: "row" });
+  const head = make("div", line);
+  make("h3", head, { textContent: title });
+  const words = make("span", head, { textContent: text });
+  const [{ layer }] = tiles;
+  const row = { lut: () => HEAT, offset: () => [0, 0], range: () => ["0", number(now.scale(layer))],
+                value: (q) => q / 255 * now.scale(layer), kernel: false, words, ...options };
+  const bar = make("div", head, { className: "bar-of-colours" });
+  row.bar = screen(make("canvas", bar, { width: 128, height: 1 }));
+  row.bar.canvas.setAttribute("aria-hidden", "true");
+  row.ends = [make("span", bar), make("span", bar)];
+  row.views = tiles.map((tile) => {
+    const { size, caption } = tile, figure = make("figure", line);
+    const canvas = make("canvas", figure, { width: size, height: size });
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `${title}, ${caption}`);
+    make("figcaption", figure, { textContent: caption });
+    const view = { values: new Float64Array(size * size), ...tile, ...screen(canvas), row };
+    const point = (event) => {
+      const box = canvas.getBoundingClientRect(), inside = (v) => Math.max(0, Math.min(size - 1, Math.floor(v * size)));
+      change({ probe: { view, y: inside((event.clientY - box.top) / box.height),
+                        x: inside((event.clientX - box.left) / box.width) } });
+    };
+    canvas.addEventListener("pointermove", point);
+    canvas.addEventListener("pointerdown", point);
+    canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && change({ probe: null }));
+    return view;
+  });
+  byTab[tab].push(row);
+  return row;
+}
+function tilesOf(layer, maps, size = layer < 4 ? SIZE[layer] : POOL) {  // one for each channel that is shown
+  return meta.layers[Math.min(layer, 3)].channels.map((c, index) => ({
+    layer, size, caption: `channel ${c}`, ...(maps && { values: channel(maps, index, size) }) }));
+}
