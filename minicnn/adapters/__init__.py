@@ -1,4 +1,4 @@
-"""Operators of other libraries as functions of NumPy arrays: PyTorch, JAX, SciPy and scikit-image.
+"""Operators of other libraries as functions of NumPy arrays: PyTorch, JAX, SciPy, scikit-image and OpenCV.
 
 An adapter is one file. It is chosen by the type of the operator, or for a function by what its code names. No library
 is imported here: an object of a library can only be met after somebody has imported that library.
@@ -10,8 +10,13 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from ..errors import InputError, InputTypeError
 from . import jax, planes, torch
+from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
+
+__all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "known_shape", "outputs_of",
+           "required_inputs", "snapshots", "ways"]
 
 ADAPTERS: tuple[Any, ...] = (torch, jax, planes)
 
@@ -22,6 +27,44 @@ class Way(NamedTuple):
     call: Callable
     dtype: str
     says: str
+
+
+def as_operator(op: Any, output: int | str | None = None, layout: str | None = None) -> Given:
+    """An operator with what a caller says about it. All functions that take an operator take this object too.
+
+    Parameters
+    ----------
+    op : callable
+        A function or a module of any library that has an adapter.
+    output : int or str, optional
+        Which one of several outputs is judged: its place or its name. By default the operator returns one array.
+    layout : {"nchw", "nhwc"}, optional
+        The order of the axes of images and output: channels first, or channels last. By default channels come first.
+
+    Raises
+    ------
+    InputTypeError
+        `op` is not callable, or `output` is neither a number nor a name.
+    InputError
+        There is no such layout.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from minicnn.equivariance import verify_convolution
+    >>> across = lambda images: (np.roll(images, 1, axis=2), images.shape)              # axes (N, H, W, C)
+    >>> verify_convolution(as_operator(across, output=0, layout="nhwc")).impulse_response.origin
+    (0, -1)
+    """
+    if output is not None and (isinstance(output, bool) or not isinstance(output, (int, str))):
+        raise InputTypeError(f"output must be the place or the name of an output, as in output=0, not {output!r}")
+    if layout is not None and layout not in LAYOUTS:
+        raise InputError(f"layout must be 'nchw' (channels first) or 'nhwc' (channels last), not {layout!r}")
+    if isinstance(op, Given):
+        return Given(op.func, op.output if output is None else output, op.layout if layout is None else layout)
+    if not callable(op):
+        raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
+    return Given(op, output, layout)
 
 
 def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
@@ -50,6 +93,13 @@ def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
 def adapter_of(op: Any) -> Any | None:
     """The adapter to whose library an object belongs by its own type, or None."""
     return next((one for one in ADAPTERS if _is_there(one) and one.owns(op)), None)
+
+
+def known_shape(op: Any) -> tuple[int | None, int | None, int | None]:
+    """(C, H, W) of the images that an operator takes, as far as the operator itself says it."""
+    op = op.func if isinstance(op, Given) else op
+    says = getattr(adapter_of(op), "image_shape", None)
+    return says(op) if says else (None, None, None)
 
 
 def as_array(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Shifts, impulse responses, and a verifier: it proves or refutes that an operator on images is a convolution."""
 
+from ..adapters import as_operator
 from ..moved import renamed
 from .assertions import ConvolutionError, EquivarianceError, assert_convolution, assert_equivariant
 from .impulse import ImpulseResponse, impulse_response
@@ -12,6 +13,6 @@ from .verifier import verify_convolution
 from .witness import Witness
 
 __all__ = ["ConvolutionError", "EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness",
-           "assert_convolution", "assert_equivariant", "derivation", "dirac", "impulse_response", "layer_reports",
-           "shift", "verify_convolution"]
+           "as_operator", "assert_convolution", "assert_equivariant", "derivation", "dirac", "impulse_response",
+           "layer_reports", "shift", "verify_convolution"]
 __getattr__ = renamed(__name__, {"check_equivariance": "assert_equivariant"})

@@ -5,12 +5,13 @@ Operators of other libraries are taken as they stand, as in `verify_convolution`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..adapters import as_operator
 from ..checks import generator, is_integer, number, one_of
 from ..errors import InputError, MinicnnError
 from ..nn.unchanged import looking
@@ -18,7 +19,7 @@ from .domains import Pair, Rates, torus_rates
 from .findings import Findings, start
 from .laws import Difference, Equivariance, compare_sides
 from .layerwise import LayerReport, layer_reports
-from .operator import TIME_LIMIT, Operator, has_layers
+from .operator import TIME_LIMIT, Operator, has_layers, image_shape
 from .report import Report
 from .signals import DOMAINS, TrialImages
 from .verifier import find_rates, is_affine, repetitions, verify_convolution
@@ -45,13 +46,14 @@ class ConvolutionError(MinicnnError, AssertionError):
 
 
 @looking
-def assert_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus",
-                       dtype: Any = np.float64, **options: Any) -> Report:
+def assert_convolution(op: Any, in_channels: int | None = None, size: int | Pair | None = None, domain: str = "torus",
+                       dtype: Any = np.float64, *, output: int | str | None = None, layout: str | None = None,
+                       **options: Any) -> Report:
     """Assert that `op` is a convolution, up to a constant for each channel, as a bias adds it.
 
     Parameters
     ----------
-    op, in_channels, size, domain, dtype, **options
+    op, in_channels, size, domain, dtype, output, layout, **options
         As in `verify_convolution`. `exhaustive=True` tries every basis vector.
 
     Returns
@@ -79,24 +81,26 @@ def assert_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     L(-1 f) = -1 L(f) is broken at output pixel (0, 8, 8): 1 against -1 (error 2.0e+00), for f = 1 at (0, 8, 8)
     L(f + g) = L(f) + L(g) is broken at output pixel ...
     """
+    op = as_operator(op, output, layout)
     report = verify_convolution(op, in_channels, size, domain, dtype, **options)
     if report:
         return report
     lines = [report.headline, *map(str, report.witnesses.values())]
-    lines += _first_layers(op, in_channels, report.size, domain, dtype, report)
+    lines += _first_layers(op, image_shape(op, in_channels)[0], report.size, domain, dtype, report)
     raise ConvolutionError("\n".join(lines), report)
 
 
 @looking
-def assert_equivariant(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus",
+def assert_equivariant(op: Any, in_channels: int | None = None, size: int | Pair | None = None, domain: str = "torus",
                        shifts: Sequence[Pair] = SHIFTS, *, atol: float | None = None, rtol: float | None = None,
                        dtype: Any = np.float64, rng: np.random.Generator | None = None,
-                       time_limit: float = TIME_LIMIT) -> list[tuple[Pair, float]]:
+                       time_limit: float = TIME_LIMIT, output: int | str | None = None,
+                       layout: str | None = None) -> list[tuple[Pair, float]]:
     """Assert op(S f) = S op(f) on random images f, for some shifts S by whole pixels.
 
     Parameters
     ----------
-    op, in_channels, size, dtype, time_limit
+    op, in_channels, size, dtype, time_limit, output, layout
         As in `verify_convolution`.
     domain : {"torus", "plane", "window"}
         On plane and window only the overlap is compared.
@@ -146,9 +150,10 @@ op(S f) is 1, S op(f) is 0, error 1.0e+00, allowed 1.8e-14, for f = 1 at (0, 0, 
     one_of("domain", domain, DOMAINS)
     atol, rtol = (None if value is None else number(name, value, least=0)
                   for name, value in (("atol", atol), ("rtol", rtol)))
+    op = as_operator(op, output, layout)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     shifts, pixels = _whole_shifts(shifts, operator.in_shape[1:]), operator.in_shape[1:]
-    blame = lambda: "".join(f"; {line}" for line in _first_layers(op, in_channels, pixels, domain, dtype))
+    blame = lambda: "".join(f"; {line}" for line in _first_layers(op, operator.in_shape[0], pixels, domain, dtype))
     if domain == "torus":
         _refuse_other_size(shifts, operator, blame)
     allowed = lambda one: one if atol is None and rtol is None else _with_tolerance(one, atol or 0.0, rtol or 0.0)

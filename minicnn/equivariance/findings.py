@@ -185,3 +185,24 @@ def start(operator: Operator, domain: str, images: TrialImages, bound: float | N
     noise = noise_of(operator, f, answers, images.rng, operator.eps)
     context = replace(context, rounding=context.rounding.measured(noise, context.largest((f,), answers)))
     return Findings(context, (f, answers, noise))
+
+
+def smallest_defect(difference: Difference, offset: np.ndarray) -> float | None:
+    """The smallest change of L(f) at a single pixel, relative to L(f), that some image would have shown; or None.
+
+    It is that of the pixel at which the images show least.
+    """
+    linear_part = np.abs(difference.right - offset)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        relative = np.where(linear_part > 0, difference.tolerance / linear_part, np.inf).min(0)
+    seen = relative[np.isfinite(relative)]
+    return float(seen.max()) if seen.size else None
+
+
+def smallest_weight(tolerance: np.ndarray, h: np.ndarray) -> float | None:
+    """The smallest change of a single weight that the combs would have shown, relative to the largest weight; or None.
+
+    Their impulses are at least 1 high. Rounding may hide half of a change that is as large as the tolerance.
+    """
+    largest = np.abs(h).max((1, 2, 3))
+    return float(1.5 * (tolerance.max((0, 2, 3))[largest > 0] / largest[largest > 0]).max()) if largest.any() else None

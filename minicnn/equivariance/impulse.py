@@ -5,12 +5,12 @@ The verifier compares operators with h * f, a plain float64 sum.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..adapters import as_operator
 from ..checks import one_of, pair
 from ..nn.unchanged import looking
 from .domains import GridAxis, Pair, axes_of, torus_rates
@@ -103,9 +103,9 @@ def _box(used, periodic):
 
 
 @looking
-def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus", *,
-                     stride: int | Pair = (1, 1), dtype: Any = np.float64,
-                     time_limit: float = TIME_LIMIT) -> ImpulseResponse:
+def impulse_response(op: Any, in_channels: int | None = None, size: int | Pair | None = None, domain: str = "torus", *,
+                     stride: int | Pair = (1, 1), dtype: Any = np.float64, time_limit: float = TIME_LIMIT,
+                     output: int | str | None = None, layout: str | None = None) -> ImpulseResponse:
     """The response of `op` to an impulse in each input channel, minus op(0): a C_out x C_in matrix of kernels.
 
     The response of a convolution is its kernel. Conv2d cross-correlates, so its response is the weight turned by 180
@@ -116,9 +116,9 @@ def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16,
     ----------
     op : callable
         (N, C_in, H, W) -> (N, C_out, H', W'): a function of arrays or of Tensors, or a Module.
-    in_channels : int
-    size : int or (int, int)
-        H and W, at least the size of the kernel.
+    in_channels : int, optional
+    size : int or (int, int), optional
+        H and W, at least the size of the kernel. The defaults are as in `verify_convolution`.
     domain : {"torus", "plane", "window"}
     stride : int or (int, int)
         The operator's stride on plane and window. On the torus the sizes determine it.
@@ -126,6 +126,8 @@ def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16,
         The dtype of the impulses. In float64 the bias of a float32 layer is subtracted without a rounding error.
     time_limit : float
         Seconds that all calls of the operator may take.
+    output, layout
+        Which of several outputs counts, and the order of the axes; see `as_operator`.
 
     Returns
     -------
@@ -146,7 +148,7 @@ def impulse_response(op: Callable, in_channels: int = 1, size: int | Pair = (16,
     """
     one_of("domain", domain, DOMAINS)
     sy, sx = pair("stride", stride, 1)
-    operator = Operator(op, in_channels, size, dtype, time_limit)
+    operator = Operator(as_operator(op, output, layout), in_channels, size, dtype, time_limit)
     shapes = operator.in_shape, operator.out_shape
     axes = axes_of(*shapes, torus_rates(*shapes) if domain == "torus" else ((sy, 1), (sx, 1)), domain == "torus")
     offset = operator(np.zeros((1, *operator.in_shape)))[0]

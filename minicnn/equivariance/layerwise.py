@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..adapters import as_operator
 from ..adapters.reasons import reason
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
 from .domains import Pair
-from .operator import layer_operators
+from .operator import has_layers, image_shape, layer_operators
 from .report import Report
 from .verifier import verify_convolution
 
@@ -61,14 +62,15 @@ def title(name: str, kind: str) -> str:
 
 
 @looking
-def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), domain: str = "window",
-                  dtype: Any = np.float32, *, progress: Progress = SILENT, **options: Any) -> list[LayerReport]:
+def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None = None, domain: str = "window",
+                  dtype: Any = np.float32, *, output: int | str | None = None, layout: str | None = None,
+                  progress: Progress = SILENT, **options: Any) -> list[LayerReport]:
     """`verify_convolution` of a Module up to each of its innermost layers. It shows which layer breaks equivariance.
 
     Parameters
     ----------
     module : minicnn.nn.Module or torch.nn.Module
-    in_channels, size, domain, dtype, progress, **options
+    in_channels, size, domain, dtype, output, layout, progress, **options
         As in `verify_convolution`.
 
     Returns
@@ -92,6 +94,8 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
     0 (1, 1)
     1 (2, 2)
     """
+    module = as_operator(module, output, layout) if has_layers(module) else module
+    in_channels, size = image_shape(module, in_channels, size)
     layers = [(name, kind, layer, up_to)
               for name, kind, layer, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
     found = []
@@ -103,7 +107,7 @@ def layer_reports(module: Any, in_channels: int = 1, size: Pair = (16, 16), doma
 
 
 @looking
-def unjudged_layers(module: Any, in_channels: int = 1, size: Pair = (16, 16),
+def unjudged_layers(module: Any, in_channels: int | None = None, size: Pair | None = None,
                     dtype: Any = np.float32) -> list[tuple[str, str]]:
     """(name, repr) of the innermost layers that `layer_reports` leaves out, because their output is not an image.
 
@@ -111,4 +115,5 @@ def unjudged_layers(module: Any, in_channels: int = 1, size: Pair = (16, 16),
     >>> unjudged_layers(Sequential(Conv2d(1, 2, 3), Flatten()))
     [('1', 'Flatten()')]
     """
+    in_channels, size = image_shape(module, in_channels, size)
     return [(name, kind) for name, kind, _, up_to in layer_operators(module, in_channels, size, dtype) if up_to is None]

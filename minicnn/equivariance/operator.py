@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..adapters import Way, adapter_of, as_array, ways
+from ..adapters import (
+    AdapterError,
+    Given,
+    Way,
+    adapter_of,
+    as_array,
+    as_operator,
+    known_shape,
+    outputs_of,
+    required_inputs,
+    ways,
+)
 from ..autograd import no_grad
 from ..checks import float_dtype, integer, number, pair
 from ..conv.runtime.compile_time import compile_seconds
@@ -46,9 +58,8 @@ class Operator:
     Parameters
     ----------
     op : callable
-    in_channels : int
-    size : int or (int, int)
-        H and W.
+    in_channels, size : int, and int or (int, int)
+        As in `image_shape`.
     dtype : dtype
         The dtype of the images that `op` gets: float32 or float64. An operator of another library that takes no float64
         gets float32; the attribute says which.
@@ -79,12 +90,13 @@ class Operator:
         The first call fails.
     """
 
-    def __init__(self, op: Callable, in_channels: int, size: int | tuple[int, int], dtype: Any = np.float64,
+    def __init__(self, op: Any, in_channels: int | None, size: int | tuple[int, int] | None, dtype: Any = np.float64,
                  time_limit: float = TIME_LIMIT):
-        if not callable(op):
-            raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
+        self.given = as_operator(op)
+        op = self.given.func
         self.time_limit, self.dtype = number("time_limit", time_limit, above=0), float_dtype("dtype", dtype)
-        self.in_shape = integer("in_channels", in_channels, 1), *pair("size", size, 1)
+        in_channels, size = image_shape(self.given, in_channels, size)
+        self.in_shape = in_channels, *size
         refuse_size("an image", self.in_shape)
         self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
@@ -124,13 +136,26 @@ class Operator:
         own = [Way(op, dtype, ""), Way(lambda images: op(Tensor(images)), dtype, "")]
         failures = []
         for way in (*first, *own, *later):
-            self.op, self.dtype, self.says = way.call, np.dtype(way.dtype), way.says
             try:
-                return self._call(np.zeros((1, *self.in_shape), self.dtype))
+                return self._try(way, self.given)
             except _RaisedError as error:
                 failures.append(error)
         told = failures[len(first) - 1 if first else 0]
+        if self.given.layout is None and not has_layers(op) and not isinstance(told.__cause__, AdapterError):
+            last = Given(op, self.given.output, "nhwc")
+            for way in (*first, *own):
+                with contextlib.suppress(OperatorError):
+                    self._try(way, last)
+                    told.args = (f"{told}; but it takes an array of shape {last.shape((1, *self.in_shape))}: if its "
+                                 "images are (N, H, W, C), choose layout='nhwc'",)
+                    break
         raise told from told.__cause__
+
+    def _try(self, way, given):
+        """The result for zeros, by this way."""
+        self.op, self.dtype = given.around(way.call, _to_array), np.dtype(way.dtype)
+        self.says = ", ".join(filter(None, (way.says, given.says)))
+        return self._call(np.zeros((1, *self.in_shape), self.dtype))
 
     def _call(self, images):
         if self.seconds > self.time_limit:
@@ -145,7 +170,7 @@ class Operator:
             with no_grad(), np.errstate(all="ignore"):
                 out = self.op(given)
         except (Exception, SystemExit) as error:
-            raise _told(error, images, first=not any(self.out_shape)) from error
+            raise _told(error, images, None if any(self.out_shape) else self.given.func) from error
         taken = max(0.0, clock() - start - (compile_seconds() - compiled))      # the limit is for the operator
         if self.images:
             self.per_image = min(self.per_image or taken, taken / len(images))
@@ -155,10 +180,10 @@ class Operator:
         return self._checked(out, len(images))
 
     def _checked(self, out, count):
-        out = out.data if isinstance(out, Tensor) else as_array(out)
-        if isinstance(out, (tuple, list, dict)):
-            raise OperatorError(f"the operator returned a {type(out).__name__} of {len(out)}; it must return an array "
-                                "(N, C, H, W): write a function that returns one of its parts")
+        if isinstance(out, (tuple, list, Mapping)):
+            name = repr(next(iter(out), 0)) if isinstance(out, Mapping) else "0"
+            raise OperatorError(f"the operator returned {outputs_of(out)}; it must return an array (N, C, H, W): "
+                                f"choose an output, as in output={name}")
         if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
             raise OperatorError(f"the operator returned a {type(out).__name__}; it must return an array (N, C, H, W)")
         if out.dtype not in (np.float32, np.float64):
@@ -178,9 +203,20 @@ class Operator:
         return out.copy()
 
 
-def _told(error, images, first):
+def _to_array(out):
+    return out.data if isinstance(out, Tensor) else as_array(out)
+
+
+def _told(error, images, op=None):
     """The error about an exception that the operator raised. In a first call the size or the channels may be wrong."""
-    hint = " (does it need a larger size, or other channels?)" if first and isinstance(error, ValueError) else ""
+    if isinstance(error, AdapterError):
+        return _RaisedError(str(error))
+    hint = ""
+    if op is not None and isinstance(error, ValueError):
+        hint = " (does it need a larger size, or other channels?)"
+    elif op is not None and isinstance(error, TypeError) and len(names := required_inputs(op)) > 1:
+        hint = (f"; it needs {len(names)} inputs ({', '.join(names)}): write a function of one image that fixes the "
+                "others")
     return _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "
                         f"{images.dtype}: {error}{raised_in(error)}{hint}")
 
@@ -197,6 +233,18 @@ channels or fewer trials
     if math.prod(shape) > most:
         raise InputError(f"{name} would have {math.prod(shape):,} numbers, more than {most:,}: give a smaller size, "
                          "fewer channels or fewer trials")
+
+
+def image_shape(op: Any, in_channels: int | None = None,
+                size: int | tuple[int, int] | None = None) -> tuple[int, tuple[int, int]]:
+    """C and (H, W) of an operator's images: what is given, else what the operator itself says, else 1 and (16, 16).
+
+    >>> image_shape(abs, 3), image_shape(abs, size=8)
+    ((3, (16, 16)), (1, (8, 8)))
+    """
+    channels, height, width = known_shape(op)
+    in_channels = channels or 1 if in_channels is None else integer("in_channels", in_channels, 1)
+    return in_channels, (height or 16, width or 16) if size is None else pair("size", size, 1)
 
 
 def is_module(op: Any) -> bool:
@@ -219,6 +267,7 @@ def in_dtype(module: Module, dtype: Any) -> Module:
 
 def has_layers(op: Any) -> bool:
     """Whether `layer_operators` takes `op`: a Module of minicnn or of PyTorch."""
+    op = op.func if isinstance(op, Given) else op
     return is_module(op) or (adapter := adapter_of(op)) is not None and getattr(adapter, "is_module", is_module)(op)
 
 
@@ -229,12 +278,19 @@ def layer_operators(module: Any, in_channels: int, size: tuple[int, int],
     From the first layer on whose output is not of shape (N, C, H, W), the network is None. Raises OperatorError if the
     module raises an exception.
     """
+    given = as_operator(module) if has_layers(module) else Given(module)
+    module = given.func
     if not has_layers(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
     dtype = float_dtype("dtype", dtype)
     refuse_size("an image", (in_channels, *size))
-    if not is_module(module):
-        return _foreign_layers(module, (1, in_channels, *size), dtype)
+    shape = given.shape((1, in_channels, *size))
+    found = _own_layers(module, shape, dtype) if is_module(module) else _foreign_layers(module, shape, dtype)
+    view = Given(module, layout=given.layout)           # of several outputs, each layer has its own
+    return [(name, kind, layer, up_to and view.around(up_to)) for name, kind, layer, up_to in found]
+
+
+def _own_layers(module, shape, dtype):
     module = in_dtype(module, dtype)
 
     def calls_of(images):
@@ -242,11 +298,11 @@ def layer_operators(module: Any, in_channels: int, size: tuple[int, int],
             module(images if isinstance(images, Tensor) else Tensor(images))
         return calls
 
-    zero = np.zeros((1, in_channels, *size), dtype)
+    zero = np.zeros(shape, dtype)
     try:
         calls = calls_of(zero)
     except (Exception, SystemExit) as error:
-        raise _told(error, zero, first=True) from error
+        raise _told(error, zero, module) from error
     found: list[tuple[str, str, Any, Callable | None]] = []
     image = True
     for index, call in enumerate(calls):
@@ -265,4 +321,4 @@ def _foreign_layers(module, shape, dtype):
             return adapter.layer_operators(module, wanted, shape)
         except (Exception, SystemExit) as error:
             failures.append(error)
-    raise _told(failures[-1], np.zeros(shape, dtype), first=True) from failures[-1]
+    raise _told(failures[-1], np.zeros(shape, dtype), module) from failures[-1]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..adapters import as_operator
 from ..checks import boolean, generator, integer, number, one_of
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
 from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
-from .findings import Findings, start
+from .findings import Findings, smallest_defect, smallest_weight, start
 from .impulse import ImpulseResponse, convolve_basis_row, responses, rounding_error
 from .laws import Additivity, Convolution, Difference, Equivariance, Homogeneity, compare_sides
 from .operator import LARGEST, TIME_LIMIT, Operator, refuse_size
@@ -27,10 +28,11 @@ STAGES = ("the same result twice", "L(a f) = a L(f), L(f + g) = L(f) + L(g)", "o
 
 
 @looking
-def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (16, 16), domain: str = "torus",
+def verify_convolution(op: Any, in_channels: int | None = None, size: int | Pair | None = None, domain: str = "torus",
                        dtype: Any = np.float64, trials: int = 8, exhaustive: bool = False,
                        rng: np.random.Generator | None = None, *, integers: bool = False, bound: float | None = None,
-                       time_limit: float = TIME_LIMIT, progress: Progress = SILENT) -> Report:
+                       time_limit: float = TIME_LIMIT, output: int | str | None = None, layout: str | None = None,
+                       progress: Progress = SILENT) -> Report:
     """Decide whether `op` is a convolution: linear, up to a constant, and equivariant to shifts.
 
     The laws are tried in this order:
@@ -52,10 +54,11 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     Parameters
     ----------
     op : callable
-        (N, C_in, H, W) -> (N, C_out, H', W'), arrays of `dtype`; a minicnn Module or functional works too.
-    in_channels : int
-    size : int or (int, int)
-        H and W.
+        (N, C_in, H, W) -> (N, C_out, H', W'), arrays of `dtype`; a minicnn Module or functional works too, and what
+        `minicnn.adapters` knows of other libraries.
+    in_channels : int, optional
+    size : int or (int, int), optional
+        H and W. By default channels and size are those that the operator itself says, else 1 and 16 x 16.
     domain : {"torus", "plane", "window"}
         The pixels beyond the border: the opposite side; zeros; or unknown pixels of a larger image. In a window a shift
         moves unknown pixels in, and only the overlap is compared.
@@ -73,6 +76,8 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
         its terms explain. For laws without h it multiplies the largest magnitude in the channel.
     time_limit : float
         Seconds that all calls of the operator may take.
+    output, layout
+        Which of several outputs is judged, and the order of the axes; see `as_operator`.
     progress : Progress
 
     Returns
@@ -105,7 +110,7 @@ def verify_convolution(op: Callable, in_channels: int = 1, size: int | Pair = (1
     count = integer("trials", trials, 1) + 1
     bound = None if bound is None else number("bound", bound, above=0)
     images = TrialImages(generator("rng", rng, 0), count, integers)
-    operator = Operator(op, in_channels, size, dtype, time_limit)
+    operator = Operator(as_operator(op, output, layout), in_channels, size, dtype, time_limit)
     _refuse_sizes(operator, domain, count)
     stages = Part(progress, 0, 0.3 if exhaustive else 1)
     stages.update(0, len(STAGES), STAGES[0])
@@ -255,9 +260,9 @@ def _find_response(findings, images, affine, basis_progress):
     fields = np.concatenate([draws, combs, findings.aligned(images, shape)])
     difference = findings.try_law(Convolution(), fields)
     findings.add_check("convolution", str(Convolution()), difference)
-    findings.smallest_defect = _smallest_defect(difference, context.offset)
+    findings.smallest_defect = smallest_defect(difference, context.offset)
     alone = difference.tolerance[len(draws):len(draws) + len(combs)]
-    findings.smallest_weight = _smallest_weight(alone, h) if affine else None
+    findings.smallest_weight = smallest_weight(alone, h) if affine else None
     failing = difference.failing
     if basis_progress is not None:
         failing = failing | _check_basis(findings, h, basis_progress)
@@ -267,27 +272,6 @@ def _find_response(findings, images, affine, basis_progress):
     h, least = min(((other, failing_with(other)) for other in _other_responses(context, h)),
                    key=lambda pair: pair[1].sum())
     return h, least if least.any() else failing
-
-
-def _smallest_defect(difference, offset):
-    """The smallest change of L(f) at a single pixel, relative to L(f), that some image would have shown; or None.
-
-    It is that of the pixel at which the images show least.
-    """
-    linear_part = np.abs(difference.right - offset)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        relative = np.where(linear_part > 0, difference.tolerance / linear_part, np.inf).min(0)
-    seen = relative[np.isfinite(relative)]
-    return float(seen.max()) if seen.size else None
-
-
-def _smallest_weight(tolerance, h):
-    """The smallest change of a single weight that the combs would have shown, relative to the largest weight; or None.
-
-    Their impulses are at least 1 high. Rounding may hide half of a change that is as large as the tolerance.
-    """
-    largest = np.abs(h).max((1, 2, 3))
-    return float(1.5 * (tolerance.max((0, 2, 3))[largest > 0] / largest[largest > 0]).max()) if largest.any() else None
 
 
 def _other_responses(context, h) -> Iterator[np.ndarray]:

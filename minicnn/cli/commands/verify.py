@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
+import re
 import textwrap
 from typing import Any
 
@@ -53,8 +54,13 @@ def add_parser(commands: Any) -> None:
            help="your operator, in a file or as module:attribute: a function of arrays or tensors (minicnn, PyTorch, "
                 "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, or a class or function "
                 "that makes a Module of minicnn")
-    option("--channels", type=to_integer(1), default=1, metavar="N", help="channels of the operator's images")
-    option("--size", type=commas(to_integer(1), "16,16", 2), default="16,16", metavar="H,W", help="size of the images")
+    option("--channels", type=to_integer(1), default=None, metavar="N",
+           help="channels of the operator's images (default: what a model says, else 1)")
+    option("--size", type=commas(to_integer(1), "16,16", 2), default=None, metavar="H,W",
+           help="size of the images (default: what a model says, else 16,16)")
+    option("--output", metavar="N|NAME", help="which of several outputs is judged: its place, from 0, or its name")
+    option("--layout", choices=("nchw", "nhwc"), help="the order of the axes of images and output: channels first "
+                                                      "(the default), or last")
     option("--domain", choices=("torus", "plane", "window"), default="torus",
            help="which pixels lie beyond the border, see below")
     option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
@@ -71,7 +77,7 @@ def add_parser(commands: Any) -> None:
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
            help="seconds that all calls of your operator together may take; checked after each call")
-    command.refuse("channels", "size", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "bound",
+    command.refuse("channels", "size", "output", "layout", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "bound",
                    "seed", "time_limit", unless="target", because="it is about an operator of yours")
     command.refuse("picture", when="layers", because="a picture is of the whole operator")
     command.refuse("picture", when=lambda given: given.target and given.domain != "torus",
@@ -86,22 +92,30 @@ def run(arguments: argparse.Namespace) -> int:
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
+        from ...equivariance.operator import as_operator, image_shape
         from ..networks import built, makes_a_network
         from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
         arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
         op = load_object(arguments.target)
         if makes_a_network(op):
-            sizes = {"in_channels": arguments.channels, "num_classes": CLASSES, "image_size": arguments.size}
+            channels, size = arguments.channels or 1, arguments.size or (16, 16)
+            sizes = {"in_channels": channels, "num_classes": CLASSES, "image_size": size}
             op = built(op, arguments.target, np.random.default_rng(arguments.seed), sizes).eval()
         refuse_class(op, arguments.target)
         if not callable(op):
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
                              "of arrays, or a Module")
         try:
+            op = as_operator(op, _place_or_name(arguments.output), arguments.layout)
+            arguments.channels, arguments.size = image_shape(op, arguments.channels, arguments.size)
             return (_layers if arguments.layers else _whole)(op, arguments, progress)
         except InputError as error:
             raise InputError(_hint_at_factory(op, arguments.target, str(error)) or _in_options(str(error))) from error
+
+
+def _place_or_name(output):
+    return int(output) if output is not None and output.removeprefix("-").isdecimal() else output
 
 
 def _settings(arguments, progress):
@@ -140,7 +154,7 @@ def _layers(module, arguments, progress):
     from ...equivariance.layerwise import layer_reports, title, unjudged_layers
     from ...equivariance.operator import has_layers
     if not has_layers(module):
-        raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module).__name__}")
+        raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module.func).__name__}")
     found = layer_reports(module, **_settings(arguments, progress))
     rest = unjudged_layers(module, arguments.channels, arguments.size, np.dtype(arguments.dtype))
     print_result(arguments, [{"layer": one.name, "kind": one.kind, "reason": one.reason or None,
@@ -180,7 +194,7 @@ def _in_options(error):
     """A message of the library in the words of the command line."""
     for argument, option in IN_OPTIONS.items():
         error = error.replace(argument, option)
-    return error
+    return re.sub(r"\b(output|layout)=('?)([^\s',)]+)\2", r"--\1 \3", error)
 
 
 @plain_style
