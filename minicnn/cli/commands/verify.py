@@ -77,8 +77,8 @@ def add_parser(commands: Any) -> None:
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
            help="seconds that all calls of your operator together may take; checked after each call")
-    command.refuse("channels", "size", "output", "layout", "domain", "dtype", "trials", "exhaustive", "picture", "layers", "bound",
-                   "seed", "time_limit", unless="target", because="it is about an operator of yours")
+    command.refuse("channels", "size", "output", "layout", "domain", "dtype", "trials", "exhaustive", "picture",
+                   "layers", "bound", "seed", "time_limit", unless="target", because="it is about an operator of yours")
     command.refuse("picture", when="layers", because="a picture is of the whole operator")
     command.refuse("picture", when=lambda given: given.target and given.domain != "torus",
                    because="the derivation is drawn on the torus. Leave out --domain")
