@@ -1,6 +1,7 @@
 """The tape: nodes, the order of the backward pass, un-broadcasting, and checks of the gradients that a vjp returns.
 
-The tape knows arrays only. Gradients are computed for leaves; any object that is not a Node is a leaf.
+The tape knows arrays only. Gradients are computed for leaves; any object that is not a Node is a leaf. The attribute
+`gradient_hook` of a leaf, if it is not None, is called as soon as the gradient of the leaf is complete.
 """
 
 from __future__ import annotations
@@ -130,6 +131,11 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     cotangent : ndarray
         The gradient of the final scalar with respect to the output of `root`.
 
+    Notes
+    -----
+    A leaf may have a `gradient_hook`. It gets the complete gradient of the leaf while the walk goes on, and returns
+    None or a function. After the walk the function is called, and its result takes the place of the gradient.
+
     Raises
     ------
     StateError
@@ -138,7 +144,8 @@ def backward(root: Any, cotangent: np.ndarray) -> list[tuple[Any, np.ndarray]]:
         A vjp returned the wrong number of gradients, or one of the wrong shape or dtype.
     """
     with np.errstate(all="ignore"):
-        return list(_gradients_of_leaves(root, cotangent).items())
+        found = _gradients_of_leaves(root, cotangent)
+        return [(leaf, grad() if callable(grad) else grad) for leaf, grad in found.items()]
 
 
 def _gradients_of_leaves(root, cotangent):
@@ -146,7 +153,8 @@ def _gradients_of_leaves(root, cotangent):
     for node in _topological_order(root):
         grad = gradients.pop(node)
         if not isinstance(node, Node):
-            leaves[node] = grad
+            hook = getattr(node, "gradient_hook", None)
+            leaves[node] = grad if hook is None else hook(grad) or grad
             continue
         if node.keep is not None:
             leaves[node.keep] = grad

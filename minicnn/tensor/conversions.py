@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class Conversions:
     """The part of Tensor that gives its values to Python and NumPy."""
 
-    __slots__ = ("data", "grad", "_requires_grad", "_node", "__weakref__")
+    __slots__ = ("data", "grad", "_requires_grad", "_node", "gradient_hook", "__weakref__")
     data: np.ndarray
     grad: np.ndarray | None
     _requires_grad: bool
     _node: Node | None
+    gradient_hook: Callable[[np.ndarray], Callable[[], np.ndarray] | None] | None
 
     @property
     def _recorded(self) -> bool:
@@ -147,11 +148,16 @@ class Conversions:
     __hash__ = object.__hash__
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """For copy and pickle: a leaf is copied with its gradient. The result of a recorded operation is refused."""
+        """For copy and pickle: a leaf is copied with its gradient. The result of a recorded operation is refused.
+
+        The copy has no gradient_hook.
+        """
         if self._node is not None:
             raise StateError(f"copy and pickle: this tensor was made by {self._node.name}, and its history cannot be "
                              "copied; copy x.detach()")
-        return object.__reduce_ex__(self, max(protocol, 2))
+        parts: Any = object.__reduce_ex__(self, max(protocol, 2))
+        make, arguments, (own, slots), *rest = parts
+        return make, arguments, (own, {**slots, "gradient_hook": None}), *rest
 
 
 def data_of(value: Any) -> Any:

@@ -42,6 +42,11 @@ class Tensor(Methods):
     data : ndarray
     grad : ndarray or None
         `backward` sets it or adds to it. It is an array with the shape and dtype of `data`.
+    gradient_hook : callable or None
+        Of a leaf: hook(gradient) is called in `backward` as soon as the gradient of this pass is complete, while the
+        gradients of other leaves are still computed. It must not change the array. It returns None, or a function
+        without arguments: `backward` calls the function at its end, and takes the result, an array of the same shape
+        and dtype, instead of the gradient. `minicnn.distributed` thus adds the gradients of several computers.
 
     Notes
     -----
@@ -73,6 +78,7 @@ class Tensor(Methods):
         self.data: np.ndarray = arithmetic.as_float_array(data, dtype)
         self.grad: np.ndarray | None = None
         self._node: autograd.Node | None = None
+        self.gradient_hook = None
         self.requires_grad = requires_grad
 
     if not TYPE_CHECKING:
