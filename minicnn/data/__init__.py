@@ -13,7 +13,7 @@ from .download import UnavailableError
 from .idx import DataError, read_idx, read_images, read_labels
 from .images import crop_images, flip_images, normalize, rotate_images, shift_images
 from .lazy import LazyImages
-from .loader import DataLoader
+from .loader import DataLoader, shard_of
 from .names import DATASETS, describe, load
 from .rules import MEAN, STD, Rules
 from .sources.arrays import holds_arrays, load_arrays
@@ -23,4 +23,4 @@ from .sources.pictures import read_picture
 __all__ = ["AUGMENTATIONS", "DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord",
            "LazyImages", "MixedColoursError", "Rules", "UnavailableError", "cache_dir", "crop_images", "describe",
            "flip_images", "holds_arrays", "load", "load_arrays", "load_folder", "load_pictures", "normalize",
-           "read_idx", "read_images", "read_labels", "read_picture", "rotate_images", "shift_images"]
+           "read_idx", "read_images", "read_labels", "read_picture", "rotate_images", "shard_of", "shift_images"]

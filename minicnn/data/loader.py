@@ -99,13 +99,17 @@ class DataLoader:
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         return self.batches()
 
-    def batches(self, start: int = 0) -> Generator[tuple[np.ndarray, np.ndarray]]:
+    def batches(self, start: int = 0, shard: tuple[int, int] = (0, 1)) -> Generator[tuple[np.ndarray, np.ndarray]]:
         """Start a pass at batch number `start`. The call draws all random numbers of a whole pass.
 
         Parameters
         ----------
         start : int
             From 0 to len(self). With len(self) no batch is left.
+        shard : (int, int)
+            (i, n): only part i of n parts of each batch, as `shard_of` says. The random numbers are those of the whole
+            batch, so that n loaders with generators in the same state give the n parts of the same batches. Only the
+            images of the part are read. A part may be empty.
 
         Returns
         -------
@@ -115,30 +119,56 @@ class DataLoader:
         Raises
         ------
         InputError
-            There is no such batch.
+            There is no such batch, or no such part.
 
         Examples
         --------
         >>> loader = DataLoader(np.zeros((10, 28, 28), np.uint8), np.arange(10), 4)
         >>> [y.tolist() for x, y in loader.batches(start=1)]
         [[4, 5, 6, 7], [8, 9]]
+        >>> [y.tolist() for x, y in loader.batches(start=1, shard=(1, 3))]
+        [[5], [8]]
         """
         if not 0 <= integer("DataLoader: start", start) <= len(self):
             raise InputError(f"DataLoader: start is {start}, expected 0 to {len(self)}, the number of batches")
         n, rng = len(self.images), self.rng
         order = cast(np.random.Generator, rng).permutation(n) if self.shuffle else np.arange(n)
         changes = Changes.draw(rng, n, self.images.shape[1:3], self.augment, self.max_shift)
-        make = lambda k: self._batch(k, order, changes)
+        part, parts = shard
+        if not 0 <= integer("DataLoader: shard", part) < integer("DataLoader: shard", parts, 1):
+            raise InputError(f"DataLoader: shard is {shard}, expected (i, n) with i from 0 to n - 1")
+        make = lambda k: self._batch(self._positions(k, part, parts), order, changes)
         numbers = range(start, len(self))
         return one_ahead(make, numbers) if self.prefetch else (make(k) for k in numbers)
 
-    def _batch(self, k, order, changes):
-        """Batch number k of a pass. Position i of the pass is image order[i], changed by what was drawn for i."""
-        positions = slice(k * self.batch_size, (k + 1) * self.batch_size)
+    def size_of(self, k: int) -> int:
+        """The number of images in batch number k.
+
+        >>> DataLoader(np.zeros((10, 28, 28), np.uint8), np.arange(10), 4).size_of(2)
+        2
+        """
+        return min(self.batch_size, len(self.images) - k * self.batch_size)
+
+    def _positions(self, k, part, parts):
+        """The positions in a pass that are one part of batch number k."""
+        first, own = k * self.batch_size, shard_of(self.size_of(k), part, parts)
+        return slice(first + own.start, first + own.stop)
+
+    def _batch(self, positions, order, changes):
+        """These images of a pass. Position i of the pass is image order[i], changed by what was drawn for i."""
         images, labels = np.asarray(self.images[order[positions]]), self.labels[order[positions]]
         if images.dtype == np.uint8:
             return normalize(changes.apply(images, positions), self.rules), labels
         return images if images.dtype.isnative else images.astype(images.dtype.newbyteorder("=")), labels
+
+
+def shard_of(n: int, part: int, parts: int) -> slice:
+    """Which of n images are part number `part` of so many parts. Each image is in one part; sizes differ by 1 at most.
+
+    >>> [shard_of(5, i, 3) for i in range(3)]
+    [slice(0, 1, None), slice(1, 3, None), slice(3, 5, None)]
+    """
+    return slice(n * part // parts, n * (part + 1) // parts)
 
 
 def _as_array(name, values):
