@@ -61,6 +61,10 @@ class Deferred:
             if not self.waits:
                 raise self.error("stopped in the first step")
 
+    def take(self, number: int) -> None:
+        """Count this signal as the first one: another process of the same run got it."""
+        self.number, self.since = number, time.monotonic()
+
     def error(self, message: str) -> Interrupted:
         """The exception for the signal that came."""
         return Interrupted(message) if self.number == signal.SIGINT else Terminated(message, self.number)

@@ -13,7 +13,8 @@ import numpy as np
 from .. import checkpoint
 from .. import functional as F
 from ..checkpoint import Checkpoint
-from ..data import DataLoader, Dataset
+from ..data import DataLoader, Dataset, shard_of
+from ..distributed import DataParallel, agree, together
 from ..files import write_atomically
 from ..files.json_text import as_json
 from ..models import name_of, sizes_of
@@ -21,7 +22,7 @@ from ..nn import Module
 from ..nn.utils import clip_grad_norm_
 from ..optim import ReduceLROnPlateau
 from ..progress import SILENT, Progress, shown
-from ..progress.interrupts import deferred
+from ..progress.interrupts import SIGNALS, deferred
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate
@@ -34,7 +35,7 @@ from .start import check_arguments, check_model_on_data, check_storable
 
 def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: str | Path | None = None,
         resume: Checkpoint | None = None, progress: Progress | bool = SILENT,
-        extra_meta: dict[str, Any] | None = None) -> History:
+        extra_meta: dict[str, Any] | None = None, comm: Any = None) -> History:
     """Train `model` on `data` and leave in it the weights with the least validation error.
 
     All that would stop the training later is checked before its first step. The training begins with the weights that
@@ -61,6 +62,10 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
         A Progress is updated after each step and gets a note at the end of each epoch.
     extra_meta : dict, optional
         Further entries in the metadata of the checkpoints.
+    comm : communicator of mpi4py, optional
+        Each of its ranks calls `fit` with the same arguments, and computes its part of every batch, so that they end
+        with the weights of one rank, up to rounding (see `minicnn.distributed`). Only rank 0 writes files and shows
+        progress. A run may be resumed with another number of ranks.
 
     Returns
     -------
@@ -73,9 +78,11 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     InputError, InputTypeError
         An argument has the wrong type; the model does not fit the data or the names of their classes; a label is not
         the number of a class; the model has no parameters that can be trained, or NaN in its parameters; the state
-        cannot be stored.
+        cannot be stored; a rank has other arguments or another version of minicnn.
     TrainingError
         The loss became NaN or infinite.
+    StateError
+        A rank waited too long for the others.
     CheckpointError, FileError
         `resume` is not the last checkpoint of a run with this model, these data and these settings. A file in `out`
         cannot be written, or another training writes into `out`.
@@ -93,22 +100,41 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     >>> [record["epoch"] for record in history], history[-1]["val_error"] < 0.2
     ([1, 2], True)
     """
+    with together(comm):
+        return _fit(model, data, settings, out, resume, progress, extra_meta, comm)
+
+
+def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
     check_arguments(model, data, settings, out, resume, progress, extra_meta)
     name = (extra_meta or {}).get("model", name_of(model))
     if resume is not None:
         settings = check_resume(resume, model, name, data, settings)
     settings = settings or Settings()
     check_model_on_data(model, data, _loader(data, settings, 0), fresh=resume is None)
-    with contextlib.nullcontext() if out is None else claimed(out), shown(progress, "fit") as told:
+    if comm is not None:
+        _check_same_work(comm, name, data, settings, resume)
+        out, progress = (out, progress) if comm.Get_rank() == 0 else (None, SILENT)
+    with contextlib.nullcontext() if out is None else claimed(out), shown(progress, "fit") as told, \
+            contextlib.ExitStack() as stack:
         meta = {"model": name, "model_options": sizes_of(model), **(extra_meta or {})}
         run = _Run(model, data, settings, out, told, meta)
         if resume is not None:
             run.restore(resume)
+        run.parallel = stack.enter_context(contextlib.closing(DataParallel(model, comm)))
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked
             history = run.train(stop)
-    if stop.number:                               # it came after the last look
+            stopped = run.stops(stop)
+    if stopped or comm is None and stop.number:   # it came after the last look
         raise stop.error(f"stopped after epoch {len(history)} of {run.settings.epochs}")
     return History(history)
+
+
+def _check_same_work(comm, name, data, settings, resume):
+    """Raise InputError if the ranks of a run were given different things."""
+    from .. import __version__
+    place = "its start" if resume is None else f"epoch {resume.meta['epoch']}, batch {resume.meta['batch']}"
+    agree(comm, {"the version of minicnn": __version__, "the model": name, "the dataset": data.name,
+                 "the checksum of the data": data_checksum(data), **asdict(settings), "the start of the run": place})
 
 
 class _Run:
@@ -121,6 +147,7 @@ class _Run:
         self.schedule = make_schedule(settings, self.optimizer, self.batches)
         self.average = make_average(settings, model)
         self.measured = model if self.average is None else self.average.module
+        self.parallel = DataParallel(model)
         self.history, self.epoch, self.batch = [], 0, 0
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
         self.best = None                          # (validation error, epoch, state) of the best epoch so far
@@ -140,29 +167,34 @@ class _Run:
     def _epoch(self, stop):
         self._report()
         clock = time.perf_counter()
-        with contextlib.closing(_loader(self.data, self.settings, self.epoch).batches(self.batch)) as batches:
+        loader = _loader(self.data, self.settings, self.epoch)
+        with contextlib.closing(self.parallel.shards(loader, self.batch)) as batches:
             for images, labels in batches:
-                self._step(images, labels)
+                signals = self._step(images, labels, stop)
                 self.batch += 1
                 stop.waits = True
                 now = time.perf_counter()
                 self.sums["seconds"], clock = self.sums["seconds"] + now - clock, now
                 self._report(_numbers(self._running()))
-                if stop.number:
+                if self.stops(stop, signals):
+                    self.parallel.average_buffers()
                     self._save(LAST)
                     raise stop.error(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
         self._epoch_ends()
-        if stop.number:
+        if self.stops(stop):
             raise stop.error(f"stopped after epoch {self.epoch} of {self.settings.epochs}")
 
-    def _step(self, images, labels):
+    def _step(self, images, labels, stop):
+        """One step of the optimiser. Return for each of SIGNALS how many ranks it has reached before."""
         self.optimizer.zero_grad()
         logits = self.model(Tensor(images))
         loss = F.cross_entropy(logits, labels)
-        value = loss.item()
-        if not np.isfinite(value):
-            self._diverged(f"the loss is {value} in epoch {self.epoch + 1}, batch {self.batch + 1}")
+        lost = loss.item() * len(labels) if len(labels) else 0.0
+        self.parallel.extra = [lost, (logits.data.argmax(1) != labels).sum(), *_signals(stop)]
         loss.backward()
+        (lost, wrong, *signals), count = self.parallel.extra, self.parallel.images
+        if not np.isfinite(lost):
+            self._diverged(f"the loss is {lost / count} in epoch {self.epoch + 1}, batch {self.batch + 1}")
         if self.settings.clip is not None:
             clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self.optimizer.step()
@@ -170,9 +202,20 @@ class _Run:
             self.schedule.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
-        self.sums["loss"] += value * len(labels)
-        self.sums["wrong"] += int((logits.data.argmax(1) != labels).sum())
-        self.sums["images"] += len(labels)
+        self.sums["loss"] += lost
+        self.sums["wrong"] += int(wrong)
+        self.sums["images"] += count
+        return signals
+
+    def stops(self, stop, signals=None):
+        """Whether the training must stop here, because a signal has reached a rank: all stop at the same place."""
+        if self.parallel.size == 1:
+            return bool(stop.number)
+        signals = self.parallel.sum(_signals(stop)) if signals is None else signals
+        number = next((number for number, count in zip(SIGNALS, signals, strict=True) if count), 0)
+        if number:
+            stop.take(number)
+        return bool(number)
 
     def _diverged(self, what):
         kept = "The checkpoint of the last epoch is unchanged" if self.history else "There is no checkpoint yet"
@@ -189,25 +232,39 @@ class _Run:
                 "images_per_s": images / max(seconds, 1e-9)}
 
     def _epoch_ends(self):
-        result = evaluate(self.measured, self.data.val_images, self.data.val_labels, rules=rules_of(self.data))
-        if not np.isfinite(result.loss):
-            self._diverged(f"the validation loss is {result.loss} after epoch {self.epoch + 1}")
+        loss, error = self._validate()
+        if not np.isfinite(loss):
+            self._diverged(f"the validation loss is {loss} after epoch {self.epoch + 1}")
         if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(result.loss)
+            self.schedule.step(loss)
         if not self.history:                      # before BEST: a run with weights can always be resumed
             self._save(LAST)
         running = self._running()
-        record = {"epoch": self.epoch + 1, **running, "val_loss": result.loss, "val_error": result.error,
+        record = {"epoch": self.epoch + 1, **running, "val_loss": loss, "val_error": error,
                   "lr": self.optimizer.lr, "seconds": self.sums["seconds"]}
         self.history.append(record)
         self.epoch, self.batch = self.epoch + 1, 0
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
-        if self.best is None or result.error < self.best[0]:
-            self.best = result.error, record["epoch"], self.measured.state_dict()
+        if self.best is None or error < self.best[0]:
+            self.best = error, record["epoch"], self.measured.state_dict()
             self._save(BEST)
         self._save(LAST)
         self.progress.note(f"epoch {record['epoch']}/{self.settings.epochs}  {_numbers(record)}  "
                            f"validation error {record['val_error']:.2%}")
+
+    def _validate(self):
+        """The loss and the error of the validation images, of which each rank measures a part."""
+        parallel, data = self.parallel, self.data
+        parallel.check_equal()
+        parallel.average_buffers(*{id(one): one for one in (self.model, self.measured)}.values())
+        part = shard_of(len(data.val_labels), parallel.rank, parallel.size)
+        loss, error, images = 0.0, 0.0, part.stop - part.start
+        if images:
+            result = evaluate(self.measured, data.val_images[part], data.val_labels[part], rules=rules_of(data))
+            loss, error = result.loss, result.error
+        if parallel.size > 1:
+            loss, error = parallel.sum([loss * images, error * images]) / len(data.val_labels)
+        return float(loss), float(error)
 
     def _out_of_patience(self):
         patience = self.settings.patience
@@ -248,6 +305,11 @@ def _loader(data, settings, epoch):
     return DataLoader(data.train_images, data.train_labels, settings.batch_size, shuffle=True,
                       max_shift=settings.max_shift, augment=settings.augment, rules=rules_of(data),
                       rng=np.random.default_rng([settings.seed, epoch]))
+
+
+def _signals(stop):
+    """For each of SIGNALS, whether it is the first that has come."""
+    return [stop.number == number for number in SIGNALS]
 
 
 def _numbers(record):

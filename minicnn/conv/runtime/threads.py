@@ -38,13 +38,20 @@ def get_num_threads() -> int:
     """
     if _threads is not None:
         return _threads
-    number = next(filter(None, map(_from_environment, VARIABLES)), 0)
-    if number:
-        return number
+    return number_in_environment() or len(allowed_cores())
+
+
+def number_in_environment() -> int:
+    """The number of threads that NUMBA_NUM_THREADS or OMP_NUM_THREADS gives, or 0 if none is set."""
+    return next(filter(None, map(_from_environment, VARIABLES)), 0)
+
+
+def allowed_cores() -> list[int]:
+    """The numbers of the cores that the process may use."""
     try:
-        return len(os.sched_getaffinity(0))
+        return sorted(os.sched_getaffinity(0))
     except (AttributeError, OSError):             # another system than Linux; a sandbox may forbid it
-        return os.cpu_count() or 1
+        return list(range(os.cpu_count() or 1))
 
 
 def check_environment() -> None:
