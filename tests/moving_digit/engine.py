@@ -17,7 +17,12 @@ def canvas(image, dy, dx):
 
 def maps_of(model, image, dy, dx):
     """{layer: (C, n, n)}: convolution by convolution, then the pool."""
-    x, found = Tensor(canvas(image, dy, dx)), {}
+    return maps_of_canvas(model, canvas(image, dy, dx))
+
+
+def maps_of_canvas(model, pixels):
+    """The same of the normalised pixels of a canvas, (1, C, H, W)."""
+    x, found = Tensor(pixels), {}
     with no_grad():
         for name in SIZES:
             x = F.relu(getattr(model, name)(x))

@@ -18,11 +18,6 @@ from tests.moving_digit.engine import SIZES, maps_of, window_logits
 from tests.recorder import Recorder
 
 
-@pytest.fixture(scope="module")
-def model():
-    return lenet(pretrained=True, algorithm="direct")
-
-
 def test_the_file_is_whole_and_asks_for_nothing_else(page):
     text = page.read_text(encoding="utf-8")
     assert 100_000 < page.stat().st_size <= MAX_PAGE_BYTES

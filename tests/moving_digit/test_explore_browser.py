@@ -3,69 +3,10 @@
 import numpy as np
 import pytest
 
-from minicnn.models import lenet
 from minicnn.moving_digit.exploration import quantise
 from minicnn.notebook import frame
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
-
-
-@pytest.fixture(scope="module")
-def model():
-    return lenet(pretrained=True, algorithm="direct")
-
-
-class Page:
-    """The questions of the tests to the open page."""
-
-    def __init__(self, browser):
-        self.browser = browser
-
-    def run(self, script, *arguments):
-        return self.browser.execute_script(script, *arguments)
-
-    def settle(self):
-        """Wait for two frames: then the page has drawn all changes."""
-        self.browser.execute_async_script("const done = arguments[0];"
-                                          "requestAnimationFrame(() => requestAnimationFrame(() => done()));")
-
-    def go(self, digit, dy, dx, tab="maps", mode="input"):
-        self.run("const [digit, dy, dx, tab, mode] = arguments; minicnn.chooseTab(tab); minicnn.chooseDigit(digit);"
-                 "minicnn.move(dy, dx); document.querySelector(`input[value=${mode}]`).click();",
-                 digit, dy, dx, tab, mode)
-        self.settle()
-
-    def text(self, name):
-        return self.run("return document.getElementById(arguments[0]).textContent", name)
-
-    def maps(self, tab, row):
-        """The numbers behind the pictures of one row, int array (channels, n, n); -1: not known."""
-        found = self.run("return minicnn.byTab[arguments[0]][arguments[1]].views.map("
-                         "(view) => [view.size, Array.from(view.values)])", tab, row)
-        return np.array([np.reshape(values, (size, size)) for size, values in found])
-
-    def pixels(self, tab, row):
-        """The painted colours on the canvases: (channels, n, n, 4)."""
-        found = self.run("return minicnn.byTab[arguments[0]][arguments[1]].views.map((view) => [view.size,"
-                         "Array.from(view.context.getImageData(0, 0, view.size, view.size).data)])", tab, row)
-        return np.array([np.reshape(values, (size, size, 4)) for size, values in found])
-
-    @property
-    def place(self):
-        return tuple(self.run("return [minicnn.state.dy, minicnn.state.dx]"))
-
-
-@pytest.fixture
-def opened(browser, page):
-    from selenium.webdriver.support.ui import WebDriverWait
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                            {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False})
-    browser.get(page.as_uri())
-    WebDriverWait(browser, 20).until(lambda it: it.execute_script("return Boolean(window.minicnn?.ready)"))
-    yield Page(browser)
-    said = [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
-    assert [entry for entry in said if entry["source"] != "rendering"] == []    # reading pixels gives warnings
-    assert browser.execute_script("return document.getElementById('trouble').hidden")
+from tests.moving_digit.opened_page import Page
 
 
 def test_shows_the_engines_numbers(opened, contents, model, rng):

@@ -1,20 +1,21 @@
 // ---- a drawing centred as MNIST's digits are, and files of pictures
 const BOX = 20;                                                         // MNIST: a digit just fits into 20 x 20 pixels
-const MOST = 160;                                                       // pixels of the longer side of a file, reduced
+const OVERVIEW = 600, MOST = 160;                                       // pixels of the longer side: of a file, of its ink
 const LEAST_CONTRAST = 40;                                              // of 255, between ink and paper
 
-// Where the ink is: its box [top, bottom, left, right] and its centre of mass. null: there is none
-function inkOf(pixels, height, width) {
+// Where the ink is: its box and its centre of mass. null: there is none
+function inkOf(pixels, height, width, depth = DEPTH) {
   let top = height, bottom = 0, left = width, right = 0, mass = 0, sy = 0, sx = 0;
   for (let y = 0, at = 0; y < height; y++) {
-    for (let x = 0; x < width; x++, at += DEPTH) {
-      const ink = Math.max(...pixels.subarray(at, at + DEPTH));
+    for (let x = 0; x < width; x++, at += depth) {
+      const ink = Math.max(...pixels.subarray(at, at + depth));
       if (!ink) continue;
       top = Math.min(top, y); bottom = Math.max(bottom, y + 1); left = Math.min(left, x); right = Math.max(right, x + 1);
       mass += ink; sy += ink * (y + 0.5); sx += ink * (x + 0.5);
     }
   }
-  return mass ? { side: Math.max(bottom - top, right - left), y: sy / mass, x: sx / mass } : null;
+  if (!mass) return null;
+  return { top, bottom, left, right, side: Math.max(bottom - top, right - left), y: sy / mass, x: sx / mass };
 }
 // The picture `zoom` times as large, with its point (y, x) in the middle of the canvas: bilinear, 16 points a pixel
 function resample(pixels, height, width, { y, x, zoom }) {
@@ -34,9 +35,15 @@ function resample(pixels, height, width, { y, x, zoom }) {
   }
   return out;
 }
-function centred(pixels, height = CANVAS, width = CANVAS) {             // as MNIST's digits; null: there is no ink
+// As MNIST's digits; null: there is no ink. A digit that already has the size is moved by whole pixels, as MNIST's were
+function centred(pixels, height = CANVAS, width = CANVAS) {
   const ink = inkOf(pixels, height, width);
-  return ink && resample(pixels, height, width, { ...ink, zoom: BOX / ink.side });
+  if (!ink) return null;
+  if (Math.abs(ink.side - BOX) <= 1) {
+    return paste(pixels, height, width, Math.round(CANVAS / 2 - ink.y), Math.round(CANVAS / 2 - ink.x), CANVAS);
+  }
+  const side = ink.side < BOX ? ink.side + 1 : ink.side;                // enlarged, it has half a pixel more on each side
+  return resample(pixels, height, width, { ...ink, zoom: BOX / side });
 }
 function centreDrawing() {
   const out = centred(isDrawn() ? drawing.pixels : canvasOf(state.digit, CENTRE, CENTRE));
@@ -58,39 +65,44 @@ function isOnPaper(grey, width, height) {                               // is th
     || i % width === width - 1).sort();
   return border[border.length >> 1] > 127;
 }
-function inkOfGrey(grey) {                                              // paper becomes 0, ink 255. null: all is equal
+function levelsOf(grey) {                                               // of paper and ink. null: all is equal
   const sorted = grey.slice().sort(), paper = sorted[sorted.length >> 1], ink = sorted.at(-1);
-  if (ink - paper < LEAST_CONTRAST) return null;
+  return ink - paper < LEAST_CONTRAST ? null : { paper, ink };
+}
+function inkOfGrey(grey, { paper, ink }) {                              // paper becomes 0, ink 255
   const least = paper + 0.25 * (ink - paper);                           // shadows and noise of the paper
   return grey.map((v) => Math.max(0, Math.min(255, Math.round(255 * (v - least) / (0.85 * (ink - least))))));
 }
-function pixelsOf(bitmap, width, height) {                              // the picture, reduced in the browser
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d");
+// A part of the picture, [left, top, width, height], reduced so that its longer side has at most `most` pixels
+function pixelsOf(bitmap, most, part = [0, 0, bitmap.width, bitmap.height], enlarge = false) {
+  const zoom = Math.min(enlarge ? Infinity : 1, most / Math.max(part[2], part[3]));
+  const [width, height] = part.slice(2).map((n) => Math.max(1, Math.round(n * zoom)));
+  const context = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, width, height);
+  context.drawImage(bitmap, ...part, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
 }
 function fromDigit(bitmap) {                                            // [pixels, what was done], or [null, reason]
-  const size = `${bitmap.width}×${bitmap.height} pixels`, asItIs = bitmap.width === DIGIT && bitmap.height === DIGIT;
-  const zoom = Math.min(1, MOST / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((n) => Math.max(1, Math.round(n * zoom)));
-  let grey = greyed(pixelsOf(bitmap, width, height));
-  const inverted = isOnPaper(grey, width, height);
-  if (inverted) grey = grey.map((v) => 255 - v);
+  const size = `${bitmap.width}×${bitmap.height} pixels`, whole = pixelsOf(bitmap, OVERVIEW), { width, height } = whole;
+  const seen = greyed(whole), inverted = isOnPaper(seen, width, height);
+  const bright = (image) => greyed(image).map((v) => inverted ? 255 - v : v), grey = bright(whole);
   const words = `${size}${inverted ? ", dark on light: inverted" : ""}`;
-  if (asItIs) return [paste(grey, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS), `${words}, taken as it is`];
-  const ink = inkOfGrey(grey);
-  if (!ink) return [null, `${size}, but there is no ink in it: all its pixels are almost equal`];
-  return [centred(ink, height, width), `${words}, fitted into 20×20 pixels and centred as MNIST's digits are`];
+  if (bitmap.width === DIGIT && bitmap.height === DIGIT) {
+    return [paste(grey, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS), `${words}, taken as it is`];
+  }
+  const levels = levelsOf(grey);
+  if (!levels) return [null, `${size}, but there is no ink in it: all its pixels are almost equal`];
+  const { top, bottom, left, right } = inkOf(inkOfGrey(grey, levels), height, width, 1), zoom = bitmap.width / width;
+  const part = [left, top, right - left, bottom - top].map((n) => n * zoom);
+  const near = pixelsOf(bitmap, MOST, part);                            // once more, only the ink: a digit may be small
+  return [centred(inkOfGrey(bright(near), levels), near.height, near.width),
+          `${words}, fitted into 20×20 pixels and centred as MNIST's digits are`];
 }
 function fromPicture(bitmap) {                                          // for a network of other pictures: cover the window
-  const zoom = DIGIT / Math.min(bitmap.width, bitmap.height);
-  const [width, height] = [bitmap.width, bitmap.height].map((n) => Math.max(DIGIT, Math.round(n * zoom)));
-  const image = pixelsOf(bitmap, width, height), grey = DEPTH === 1 && greyed(image);
-  const all = grey || Uint8Array.from({ length: 3 * width * height },
-                                      (_, k) => image.data[4 * Math.floor(k / 3) + k % 3]);
-  const window = paste(all, height, width, -Math.floor((height - DIGIT) / 2), -Math.floor((width - DIGIT) / 2), DIGIT);
+  const side = Math.min(bitmap.width, bitmap.height);
+  const part = [(bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side];
+  const image = pixelsOf(bitmap, DIGIT, part, true), grey = DEPTH === 1 && greyed(image);
+  const window = grey || Uint8Array.from({ length: 3 * AREA }, (_, k) => image.data[4 * Math.floor(k / 3) + k % 3]);
   return [paste(window, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS),
           `${bitmap.width}×${bitmap.height} pixels, reduced to 28×28, the middle of it`];
 }

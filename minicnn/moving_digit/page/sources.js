@@ -41,6 +41,7 @@ const channel = (maps, c, size) => maps.subarray(c * size * size, (c + 1) * size
 // ---- the float maps of the picture on the canvas, and of the same picture in the centre; all that the Worker has found
 const found = { key: "", dy: CENTRE, dx: CENTRE, digit: -1, here: null, centre: null, sheet: null, scales: null };
 const wanted = () => `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
+const isCurrent = () => !isDrawn() || found.key === wanted();
 let busy = false;
 async function pursue() {                                               // ask for the newest picture, if it is needed
   if (busy || found.key === wanted() || !(isDrawn() || panels[state.tab].floats)) return;

@@ -28,8 +28,8 @@ function tellAbout() {
   ]) make("li", $("about"), { textContent: text });
 }
 
-window.minicnn = { ready: false, frames: 0, lastFrameMs: 0, state, meta, data, byTab, panels, found, live, drawing,
-                   drawLine, canvasOf, centreDrawing, clear, undo, chooseTool, openPicture };
+window.minicnn = { ready: false, frames: 0, lastFrameMs: 0, state, meta, data, byTab, panels, found, isCurrent, live, drawing,
+                   drawLine, canvasOf, centreDrawing, checkLive, clear, undo, chooseTool, openPicture };
 readTheme();
 for (const { build } of Object.values(panels)) build();
 Object.assign(window.minicnn, { chooseDigit, chooseTab: listenTabs(), move });
