@@ -1,6 +1,7 @@
 """Why a layer breaks equivariance to shifts, in words, and what would mend it: by its class and its attributes.
 
-The attributes of PyTorch's layers and of minicnn's have the same names.
+The attributes of PyTorch's layers and of minicnn's have the same names. A function inside of a network is a
+`FunctionCall` with these attributes; functions that no layer has are in `function_reasons`.
 """
 
 from __future__ import annotations
@@ -9,17 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from .function_reasons import function_reason
+
 WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
 PLANE = "use padding_mode='circular' on the torus, or judge it on the plane or in a window"
 
 
-def reason(layer: Any, domain: str) -> str:
+def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
     """What in the settings of a layer breaks equivariance, and what would mend it. "" if nothing in them does.
 
     Parameters
     ----------
-    layer : Module of minicnn or of PyTorch
+    layer : Module of minicnn or of PyTorch, or FunctionCall
     domain : {"torus", "plane", "window"}
+    channels_last : bool
+        The layer's images have the shape (N, H, W, C).
 
     Examples
     --------
@@ -27,8 +32,11 @@ def reason(layer: Any, domain: str) -> str:
     >>> reason(MaxPool2d(2), "torus")
     'its stride (2, 2) keeps only shifts by multiples of it: filter before it subsamples, as BlurPool2d does'
     """
-    name = type(layer).__name__
-    return "; ".join(part for part in (_padding(layer, name, domain), _stride(layer, name), _kind(layer, name)) if part)
+    name = getattr(layer, "layer_name", type(layer).__name__)
+    if channels_last and name in ("LayerNorm", "Linear"):
+        return ""                       # it works on channels only
+    parts = _padding(layer, name, domain), _stride(layer, name), _kind(layer, name), function_reason(layer, name)
+    return "; ".join(part for part in parts if part)
 
 
 def _padding(layer, name, domain):
@@ -64,8 +72,12 @@ def _stride(layer, name):
 def _kind(layer, name):
     if "Upsample" in name:
         if getattr(layer, "align_corners", None):
-            return "align_corners=True stretches the image by (n m - 1) / (n - 1): use align_corners=False"
-        return "it enlarges the image, so that a shift of the input is a larger shift of the output"
+            return ("align_corners=True stretches the image by (m - 1) / (n - 1) for n and m pixels, so that a shift "
+                    "moves no whole number of pixels: use align_corners=False")
+        if "linear" in str(getattr(layer, "mode", "")) or "cubic" in str(getattr(layer, "mode", "")):
+            return ("it interpolates, and repeats the pixels at the border: enlarge with mode='nearest' and convolve, "
+                    "or judge it in a window")
+        return "it changes the size of the image, so that a shift of the input is another shift of the output"
     if "Adaptive" in name:
         return "its windows depend on the size of the image; one output pixel has no place that could shift"
     if "Dropout" in name and getattr(layer, "training", False):
@@ -75,7 +87,7 @@ def _kind(layer, name):
     if name == "LayerNorm" and getattr(layer, "elementwise_affine", True):
         return "its weight has a value for each position: normalize over channels only"
     if name in ("Flatten", "Linear", "Bilinear"):
-        return "it has a weight for each position, or mixes positions: pool over all positions before it"
+        return "it treats each position in its own way: pool over all positions before it"
     if "PixelUnshuffle" in name or "PixelShuffle" in name or name in ("Fold", "Unfold", "MaxUnpool2d"):
         return "it moves pixels by their places in a fixed grid"
     return ""

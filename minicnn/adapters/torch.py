@@ -12,13 +12,13 @@ import numpy as np
 
 from ..errors import InputTypeError
 from .names import top
+from .steps import Layer, UpTo
+from .torch_calls import Layout
+from .torch_walk import TorchWalk
 
 SAYS = "called with tensors of PyTorch"
 BY_NAMES = True
-
-
-class _Enough(BaseException):
-    """Raised by a hook to end a forward pass. No `except Exception` of the user's module stops it."""
+WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 
 
 def owns(value: Any) -> bool:
@@ -75,42 +75,24 @@ def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
             *(partial(one.set_state, one.get_state()) for one in generators.values())]
 
 
-def layer_operators(module: Any, dtype: str, shape: tuple[int, ...]) -> list[tuple[str, str, Any, Callable | None]]:
-    """For each call of an innermost module: its name, its repr, the module itself, and the network up to its output.
+def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
+    """The steps of a module, see `TorchWalk`, for images of that shape (C, H, W)."""
+    layout = Layout.NHWC if channels_last else Layout.NCHW
+    walk = TorchWalk(_in_dtype(_without_wrappers(module), dtype), dtype, _device_of(module), layout)
+    layers = []
+    for index, step in enumerate(walk.steps((2, *shape))):
+        up_to = UpTo(walk, index, step.shape[1:])
+        image = step.layout is not None
+        layers.append(Layer(step.name, step.kind, step.layer, up_to if image else None, None if image else up_to,
+                            step.layout is Layout.NHWC))
+    return layers
 
-    From the first output on that is no tensor (N, C, H, W), the network is None. `shape` is that of one batch.
-    """
-    torch = sys.modules["torch"]
-    module = _in_dtype(module, dtype)
-    device = _device_of(module)
-    inner = [(name, one) for name, one in module.named_modules() if not list(one.children())]
 
-    def run(images: np.ndarray, last: int | None = None) -> list[tuple[str, Any, Any]]:
-        calls: list[tuple[str, Any, Any]] = []
-
-        def seen(name, one, out):
-            calls.append((name, one, out))
-            if len(calls) - 1 == last:
-                raise _Enough
-        handles = [one.register_forward_hook(lambda m, inputs, out, name=name: seen(name, m, out))
-                   for name, one in inner]
-        try:
-            with torch.no_grad():
-                module(torch.from_numpy(images).to(device))
-        except _Enough:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
-        return calls
-
-    found: list[tuple[str, str, Any, Callable | None]] = []
-    image = True
-    for index, (name, one, out) in enumerate(run(np.zeros(shape, dtype))):
-        image = image and isinstance(out, torch.Tensor) and out.ndim == 4
-        up_to = lambda images, index=index: to_array(run(images, index)[index][2])
-        found.append((name or type(one).__name__, repr(one), one, up_to if image else None))
-    return found
+def _without_wrappers(module):
+    """The module inside of DataParallel and of torch.compile."""
+    while (name := WRAPPERS.get(type(module).__name__)) and owns(type(module)):
+        module = getattr(module, name)
+    return module
 
 
 def _in_dtype(module, dtype):

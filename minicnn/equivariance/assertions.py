@@ -17,12 +17,13 @@ from ..errors import InputError, MinicnnError
 from ..nn.unchanged import looking
 from .domains import Pair, Rates, torus_rates
 from .findings import Findings, start
+from .lattice import find_rates
 from .laws import Difference, Equivariance, compare_sides
 from .layerwise import LayerReport, layer_reports
 from .operator import TIME_LIMIT, Operator, has_layers, image_shape
 from .report import Report
 from .signals import DOMAINS, TrialImages
-from .verifier import find_rates, is_affine, repetitions, verify_convolution
+from .verifier import is_affine, repetitions, verify_convolution
 from .witness import distinct, find_witness
 
 TRIALS = 9                      # an impulse, and two images of each kind

@@ -17,6 +17,7 @@ from .signals import KINDS, TrialImages, aligned, combs
 from .witness import Witness, find_witness
 
 COMBS, COMB_PRODUCTS = 256, 1 << 28     # the most images of a comb, and the most products with h
+FEW = 8                                 # images of an impulse, if h is not known
 COMB_CALLS = 12                         # the number of times that the operator is called with all combs
 MANY = 0.75                             # of the pixels: more than any small defect reaches
 REPEATS = 4                             # heights and places of impulses, if the algorithm mixes pixels
@@ -75,7 +76,9 @@ class Findings:
         self.context = replace(context, rounding=rounding)
 
     def combs(self, images: TrialImages, shape: tuple[int, int, int]) -> np.ndarray:
-        """Images in which each output pixel has a single term."""
+        """Images in which each output pixel has a single term. If h is not known, images of a single impulse."""
+        if self.context.h is None:
+            return combs(images.rng, shape, shape[1:], FEW, images.integers, self._periodic)
         kernel = self._kernel()
         spacing = [-(-n // axis.beta) for n, axis in zip(kernel.kernel.shape[2:], self.context.axes, strict=True)]
         return combs(images.rng, shape, (spacing[0], spacing[1]), self._most(shape), images.integers, self._periodic)
@@ -146,12 +149,10 @@ class Findings:
             largest = context.largest((single,), left, right)
             seen = (np.abs(right - context.offset) > FLOOR * largest) & known
             error = np.abs(left - right) / context.rounding.eps
-            for channel in range(len(spread)):
-                where = seen[:, channel]
-                magnitude = np.maximum(np.abs(right), np.abs(right - context.offset))
-                own, whole = (np.broadcast_to(one, left.shape)[:, channel][where] for one in (magnitude, largest))
-                if where.any() and np.quantile(error[:, channel][where] / own, MANY) > TERMS / 4:
-                    spread[channel] = max(spread[channel], np.quantile(error[:, channel][where] / whole, MANY))
+            own = np.maximum(np.abs(right), np.abs(right - context.offset))
+            many = _quantiles(error / np.where(seen, own, 1), seen) > TERMS / 4
+            found = _quantiles(error / np.where(largest > 0, largest, 1), seen)
+            spread = np.where(many, np.maximum(spread, found), spread)
         self.context = replace(self.context, rounding=context.rounding.spread(np.minimum(spread, MOST)))
 
     def _clean_response(self):
@@ -167,6 +168,17 @@ class Findings:
         mixed = mixed[:, None, None, None]
         h = h if (np.abs(h - raw) <= 4 * mixed).all() else raw              # else the operator is no convolution
         self.context = replace(context, h=np.where(np.abs(h) > mixed, h, 0))
+
+
+def _quantiles(values, seen):
+    """The quantile MANY of the seen values of each channel, (N, C, H, W) -> (C,); 0 for a channel without any."""
+    flat = np.where(seen, values, np.inf).swapaxes(0, 1).reshape(values.shape[1], -1)
+    count = np.broadcast_to(seen, values.shape).sum((0, 2, 3))
+    flat.sort(1)
+    place = MANY * np.maximum(count - 1, 0)
+    low, high = (np.take_along_axis(flat, side(place).astype(int)[:, None], 1)[:, 0] for side in (np.floor, np.ceil))
+    with np.errstate(invalid="ignore"):
+        return np.where(count > 0, low + (high - low) * (place % 1), 0)
 
 
 def start(operator: Operator, domain: str, images: TrialImages, bound: float | None) -> Findings:

@@ -14,7 +14,7 @@ from ..adapters import as_operator
 from ..checks import one_of, pair
 from ..nn.unchanged import looking
 from .domains import GridAxis, Pair, axes_of, torus_rates
-from .operator import TIME_LIMIT, Operator
+from .operator import NUMBERS, TIME_LIMIT, Operator
 from .signals import DOMAINS, dirac
 
 SHOWN = 5                       # the largest kernel whose values are printed
@@ -190,7 +190,9 @@ def responses(operator: Operator, offset: np.ndarray, axes: tuple[GridAxis, Grid
 
 
 def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[GridAxis, GridAxis], margin: Pair = (0, 0)) -> np.ndarray:
-    """sum over i and p of h[o, i, alpha y - beta p] f[i, p] in float64, tap by tap. For integers it is exact.
+    """sum over i and p of h[o, i, alpha y - beta p] f[i, p] in float64. For integers it is exact.
+
+    Many displacements are one product of matrices.
 
     Parameters
     ----------
@@ -219,10 +221,13 @@ def convolve(f: np.ndarray, h: np.ndarray, axes: tuple[GridAxis, GridAxis], marg
     else:
         fine = np.pad(fine, ((0, 0), (0, 0), *pads))
     out = np.zeros((len(f), len(h), y.out, x.out))
-    for dy, dx in zip(*np.nonzero(np.any(h, (0, 1))), strict=True):
-        taps = fine[(..., *(_slice(axis, d, m, pad[0]) for axis, d, m, pad in
-                            zip(axes, (dy, dx), margin, pads, strict=True)))]           # (N, C_in, out_y, out_x)
-        out += np.tensordot(h[:, :, dy, dx], taps, (1, 1)).swapaxes(0, 1)
+    places = np.argwhere(np.any(h, (0, 1)))
+    at_once = max(1, NUMBERS // max(1, len(f) * f.shape[1] * y.out * x.out))
+    for start in range(0, len(places), at_once):
+        part = places[start:start + at_once]                                            # K displacements
+        taps = np.stack([fine[(..., *(_slice(axis, d, m, pad[0]) for axis, d, m, pad in
+                                      zip(axes, place, margin, pads, strict=True)))] for place in part])
+        out += np.tensordot(h[:, :, part[:, 0], part[:, 1]], taps, ((1, 2), (2, 0))).swapaxes(0, 1)
     return out
 
 

@@ -9,12 +9,16 @@ import numpy as np
 
 from ..adapters import as_operator
 from ..adapters.reasons import reason
+from ..checks import generator, one_of
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
 from .domains import Pair
+from .network.invariance import Invariance, invariances
+from .network.judge import Options, judge
+from .network.passes import title
 from .operator import has_layers, image_shape, layer_operators
 from .report import Report
-from .verifier import verify_convolution
+from .signals import DOMAINS
 
 
 @dataclass(frozen=True)
@@ -51,16 +55,6 @@ class LayerReport:
         return text
 
 
-def title(name: str, kind: str) -> str:
-    """The name of a layer and its class.
-
-    >>> title("2", "MaxPool2d(2)"), title("MaxPool2d", "MaxPool2d(2)")
-    ('2 MaxPool2d', 'MaxPool2d')
-    """
-    kind = kind.partition("(")[0]
-    return name if name == kind else f"{name} {kind}"
-
-
 @looking
 def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None = None, domain: str = "window",
                   dtype: Any = np.float32, *, output: int | str | None = None, layout: str | None = None,
@@ -71,13 +65,13 @@ def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None
     ----------
     module : minicnn.nn.Module or torch.nn.Module
     in_channels, size, domain, dtype, output, layout, progress, **options
-        As in `verify_convolution`.
+        As in `verify_convolution`. All layers are tried on the same images.
 
     Returns
     -------
     list of LayerReport
-        In the order of the calls. The list ends before the first layer whose output is not of shape (N, C, H, W).
-        `unjudged_layers` names the rest.
+        In the order of the calls, for each step whose output is an image (N, C, H, W) of several pixels.
+        `network_report` also judges the steps after the last image.
 
     Raises
     ------
@@ -94,26 +88,91 @@ def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None
     0 (1, 1)
     1 (2, 2)
     """
-    module = as_operator(module, output, layout) if has_layers(module) else module
-    in_channels, size = image_shape(module, in_channels, size)
-    layers = [(name, kind, layer, up_to)
-              for name, kind, layer, up_to in layer_operators(module, in_channels, size, dtype) if up_to]
-    found = []
-    for index, (name, kind, layer, up_to) in enumerate(layers):
-        part = Part(progress, index / len(layers), (index + 1) / len(layers), f"{name}: ")
-        report = verify_convolution(up_to, in_channels, size, domain, dtype, **options, progress=part)
-        found.append(LayerReport(name, kind, report, "" if report.equivariant else reason(layer, domain)))
-    return found
+    return network_report(module, in_channels, size, domain, dtype, output=output, layout=layout, after=False,
+                          progress=progress, **options).layers
 
 
 @looking
-def unjudged_layers(module: Any, in_channels: int | None = None, size: Pair | None = None,
-                    dtype: Any = np.float32) -> list[tuple[str, str]]:
-    """(name, repr) of the innermost layers that `layer_reports` leaves out, because their output is not an image.
+def network_report(module: Any, in_channels: int | None = None, size: Pair | None = None, domain: str = "window",
+                   dtype: Any = np.float32, *, output: int | str | None = None, layout: str | None = None,
+                   after: bool = True, progress: Progress = SILENT, **options: Any) -> NetworkReport:
+    """Judge a network: up to each of its images as `layer_reports` does, and the rest by its invariance.
 
-    >>> from minicnn.nn import Conv2d, Flatten, Sequential
-    >>> unjudged_layers(Sequential(Conv2d(1, 2, 3), Flatten()))
-    [('1', 'Flatten()')]
+    Parameters
+    ----------
+    module, in_channels, size, domain, dtype, output, layout, progress, **options
+        As in `layer_reports`.
+    after : bool
+        Measure the invariance of the steps after the last image.
+
+    Examples
+    --------
+    >>> from minicnn.nn import AdaptiveAvgPool2d, Conv2d, Flatten, Sequential
+    >>> conv = Conv2d(1, 2, 3, padding=1, padding_mode="circular")
+    >>> report = network_report(Sequential(conv, AdaptiveAvgPool2d(1), Flatten()), size=(8, 8), domain="torus")
+    >>> report.first is None, [step.invariant for step in report.after]
+    (True, [True, True])
     """
+    one_of("domain", domain, DOMAINS)
+    module = as_operator(module, output, layout) if has_layers(module) else module
     in_channels, size = image_shape(module, in_channels, size)
-    return [(name, kind) for name, kind, _, up_to in layer_operators(module, in_channels, size, dtype) if up_to is None]
+    images, other, rest = _parts_of(layer_operators(module, in_channels, size, dtype), size, domain)
+    seed = int(generator("rng", options.pop("rng", None), 0).integers(2 ** 32))
+    settings = Options(in_channels, size, domain, _dtype_of(images, dtype), seed=seed, **options)
+    reports = judge(images, settings, Part(progress, 0, 0.9 if after and rest else 1))
+    found = [LayerReport(layer.name, layer.kind, report,
+                         "" if report.equivariant else reason(layer.layer, domain, layer.channels_last))
+             for layer, report in zip(images, reports, strict=True)]
+    lattice = found[-1].report.lattice or (None, None) if found else (1, 1)
+    return NetworkReport(found, [(layer.name, layer.kind) for layer in other],
+                         invariances(rest, lattice, settings, Part(progress, 0.9, 1)) if after and rest else [])
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """The report on a network.
+
+    Attributes
+    ----------
+    layers : list of LayerReport
+        Up to each step whose output is an image of several pixels.
+    between : list of (str, str)
+        (name, repr) of the steps before the last image whose output is none, or on the torus has a size that does not
+        fit. They are not judged.
+    after : list of Invariance
+        The steps after the last image.
+    """
+
+    layers: list[LayerReport]
+    between: list[tuple[str, str]]
+    after: list[Invariance]
+
+    @property
+    def first(self) -> LayerReport | None:
+        """The first layer that breaks equivariance, or None."""
+        return next((one for one in self.layers if not one.report.equivariant), None)
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """For JSON: a record for each step, first the judged images, then the rest."""
+        return [{"layer": one.name, "kind": one.kind, "reason": one.reason or None, **one.report.to_dict()}
+                for one in self.layers] + [{"layer": name, "kind": kind, "verdict": None} for name, kind in
+                                           self.between] + [one.to_dict() for one in self.after]
+
+
+def _parts_of(steps, size, domain):
+    """(the steps whose output is an image, the other steps before the last image, the steps after it)."""
+    def is_image(layer, fitting):
+        shape = getattr(layer.up_to, "shape", None)
+        if shape is None or tuple(size) == (1, 1):
+            return layer.up_to is not None
+        fits = domain != "torus" or all(n % m == 0 or m % n == 0 for n, m in zip(size, shape[1:], strict=True))
+        return shape[1:] != (1, 1) and (fits or not fitting)
+    last = max((n for n, layer in enumerate(steps) if is_image(layer, False)), default=-1)
+    images = [layer for n, layer in enumerate(steps[:last + 1]) if is_image(layer, n < last)]
+    return (images, [layer for layer in steps[:last + 1] if all(layer is not one for one in images)],
+            [layer for layer in steps[last + 1:] if layer.up_to or layer.rest])
+
+
+def _dtype_of(layers, dtype):
+    """The dtype of a network's images: a network of another library may not take float64."""
+    return next((layer.up_to.walk.dtype for layer in layers if hasattr(layer.up_to, "walk")), dtype)

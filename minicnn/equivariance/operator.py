@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,13 +22,14 @@ from ..adapters import (
     required_inputs,
     ways,
 )
+from ..adapters.steps import Layer
 from ..autograd import no_grad
 from ..checks import float_dtype, integer, number, pair
 from ..conv.runtime.compile_time import compile_seconds
 from ..errors import InputError, InputTypeError, raised_in
-from ..nn.calls import recorded_calls
 from ..nn.module import Module
 from ..tensor import Tensor
+from .network import module_walk
 
 NUMBERS = 1 << 21               # the largest size of the input or output of one call, unless one image is larger
 LARGEST = 1 << 24               # the most numbers in an array of images or outputs; the verifier holds about 20 of them
@@ -98,7 +98,7 @@ class Operator:
         in_channels, size = image_shape(self.given, in_channels, size)
         self.in_shape = in_channels, *size
         refuse_size("an image", self.in_shape)
-        self.op = in_dtype(op, self.dtype) if isinstance(op, Module) else op
+        self.op = module_walk.in_dtype(op, self.dtype) if isinstance(op, Module) else op
         self.out_shape: tuple[int, int, int] = (0, 0, 0)        # not known yet
         self.batch: int | None = None
         self.seconds, self.images = 0.0, 0                      # of all calls so far
@@ -252,73 +252,30 @@ def is_module(op: Any) -> bool:
     return isinstance(op, Module)
 
 
-def in_dtype(module: Module, dtype: Any) -> Module:
-    """The module itself, or a copy with parameters and buffers of that dtype."""
-    if all(parameter.data.dtype == dtype for parameter in module.parameters()):
-        return module
-    module = copy.deepcopy(module)
-    for _, part in module.named_modules():
-        for name in part.buffers:
-            setattr(part, name, getattr(part, name).astype(dtype))
-    for parameter in module.parameters():
-        parameter.data = parameter.data.astype(dtype)
-    return module
-
-
 def has_layers(op: Any) -> bool:
     """Whether `layer_operators` takes `op`: a Module of minicnn or of PyTorch."""
     op = op.func if isinstance(op, Given) else op
     return is_module(op) or (adapter := adapter_of(op)) is not None and getattr(adapter, "is_module", is_module)(op)
 
 
-def layer_operators(module: Any, in_channels: int, size: tuple[int, int],
-                    dtype: Any) -> list[tuple[str, str, Any, Callable | None]]:
-    """For each innermost layer, in the order of the calls: its name, its repr, itself, the network up to its output.
+def layer_operators(module: Any, in_channels: int, size: tuple[int, int], dtype: Any) -> list[Layer]:
+    """The steps of a Module in the order of the calls: innermost modules, and functions between them.
 
-    From the first layer on whose output is not of shape (N, C, H, W), the network is None. Raises OperatorError if the
-    module raises an exception.
+    Raises OperatorError if the module raises an exception.
     """
     given = as_operator(module) if has_layers(module) else Given(module)
     module = given.func
     if not has_layers(module):
         raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
     dtype = float_dtype("dtype", dtype)
-    refuse_size("an image", (in_channels, *size))
-    shape = given.shape((1, in_channels, *size))
-    found = _own_layers(module, shape, dtype) if is_module(module) else _foreign_layers(module, shape, dtype)
-    view = Given(module, layout=given.layout)           # of several outputs, each layer has its own
-    return [(name, kind, layer, up_to and view.around(up_to)) for name, kind, layer, up_to in found]
-
-
-def _own_layers(module, shape, dtype):
-    module = in_dtype(module, dtype)
-
-    def calls_of(images):
-        with recorded_calls(module) as calls, no_grad():
-            module(images if isinstance(images, Tensor) else Tensor(images))
-        return calls
-
-    zero = np.zeros(shape, dtype)
-    try:
-        calls = calls_of(zero)
-    except (Exception, SystemExit) as error:
-        raise _told(error, zero, module) from error
-    found: list[tuple[str, str, Any, Callable | None]] = []
-    image = True
-    for index, call in enumerate(calls):
-        image = image and isinstance(call.output, Tensor) and call.output.ndim == 4
-        up_to = lambda images, index=index: calls_of(images)[index].output.data
-        found.append((call.name or type(call.module).__name__, repr(call.module), call.module,
-                      up_to if image else None))
-    return found
-
-
-def _foreign_layers(module, shape, dtype):
-    """As `layer_operators`, for a module of another library: in float32 if it takes no float64."""
-    adapter, failures = adapter_of(module), []
-    for wanted in dict.fromkeys((dtype.name, "float32")):
+    shape, last = (in_channels, *size), given.layout == "nhwc"
+    refuse_size("an image", shape)
+    adapter: Any = module_walk if is_module(module) else adapter_of(module)
+    failures = []
+    for wanted in dict.fromkeys((dtype.name, dtype.name if is_module(module) else "float32")):
         try:
-            return adapter.layer_operators(module, wanted, shape)
+            return adapter.layer_operators(module, wanted, shape, last)
         except (Exception, SystemExit) as error:
             failures.append(error)
-    raise _told(failures[-1], np.zeros(shape, dtype), module) from failures[-1]
+    told = failures[-1]
+    raise _told(told, np.zeros(given.shape((2, *shape)), dtype), module) from told

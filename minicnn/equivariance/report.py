@@ -206,7 +206,7 @@ def verdict(affine: bool, lattice: Lattice, matches: bool, halo: tuple | None, h
     h : ImpulseResponse
     """
     if not affine:
-        return f"not linear; {_shifts(lattice)}"
+        return not_linear(lattice)
     y, x = h.axes
     constant = " plus a constant" if h.offset.any() else ""
     plain = (y.alpha, y.beta) == (x.alpha, x.beta) == (1, 1)
@@ -227,6 +227,15 @@ def verdict(affine: bool, lattice: Lattice, matches: bool, halo: tuple | None, h
     if halo:
         return f"not a convolution at the border, {halo} pixels (top, bottom, left, right), but {kind} inside"
     return f"linear{constant}; {_shifts(lattice)}"
+
+
+def not_linear(lattice: Lattice) -> str:
+    """The verdict on an operator that is not linear.
+
+    >>> not_linear((1, 2))
+    'not linear; equivariant to all shifts down, multiples of 2 across'
+    """
+    return f"not linear; {_shifts(lattice)}"
 
 
 def _shifts(lattice):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,14 +11,15 @@ from ..adapters import as_operator
 from ..checks import boolean, generator, integer, number, one_of
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
-from .domains import Pair, Rates, border, reduced, shift_candidates, torus_rates
+from .domains import Pair, border
 from .findings import Findings, smallest_defect, smallest_weight, start
 from .impulse import ImpulseResponse, convolve_basis_row, responses, rounding_error
-from .laws import Additivity, Convolution, Difference, Equivariance, Homogeneity, compare_sides
+from .lattice import find_lattice, find_rates, result_of
+from .laws import Additivity, Convolution, Difference, Homogeneity
 from .operator import LARGEST, TIME_LIMIT, Operator, refuse_size
-from .report import Check, Lattice, Report, verdict
-from .rounding import MOST, density_of, noise_of
-from .signals import DOMAINS, KINDS, TrialImages, dirac
+from .report import Check, Report, verdict
+from .rounding import density_of, noise_of
+from .signals import DOMAINS, TrialImages
 
 FACTORS = (-1.0, 0.5, -1.7, 2.0)
 LARGE_FACTORS = (2.0 ** -10, 2.0 ** 10, 2.0 ** 20)      # find thresholds and saturation; powers of 2 are not rounded
@@ -111,7 +111,7 @@ def verify_convolution(op: Any, in_channels: int | None = None, size: int | Pair
     bound = None if bound is None else number("bound", bound, above=0)
     images = TrialImages(generator("rng", rng, 0), count, integers)
     operator = Operator(as_operator(op, output, layout), in_channels, size, dtype, time_limit)
-    _refuse_sizes(operator, domain, count)
+    refuse_sizes(operator, domain, count)
     stages = Part(progress, 0, 0.3 if exhaustive else 1)
     stages.update(0, len(STAGES), STAGES[0])
     findings = start(operator, domain, images, bound)
@@ -128,14 +128,14 @@ def verify_convolution(op: Any, in_channels: int | None = None, size: int | Pair
     affine = is_affine(findings, images)
     findings.measure_mixing(images, affine)
     stages.update(2, len(STAGES), STAGES[2])
-    lattice = _find_lattice(findings, images)
+    lattice = result_of(find_lattice(findings, images))
     stages.update(3, len(STAGES), STAGES[3])
     h, failing = _find_response(findings, images, affine, Part(progress, 0.3, 1) if exhaustive and affine else None)
     progress.update(1, 1)
     return _report(findings, facts, affine, lattice, h, failing, proof=exhaustive and affine)
 
 
-def _refuse_sizes(operator, domain, count):
+def refuse_sizes(operator: Operator, domain: str, count: int) -> None:
     """Refuse what would not fit into memory: the images and outputs of all trials, and the impulse responses."""
     margin = 9 if domain == "window" else 1             # in a window the images are three times as high and as wide
     refuse_size("the images of all trials", (count, margin, *operator.in_shape))
@@ -144,11 +144,15 @@ def _refuse_sizes(operator, domain, count):
     refuse_size("the responses to impulses", (places, operator.in_shape[0], *operator.out_shape), 4 * LARGEST)
 
 
-def repetitions(findings: Findings, images: TrialImages) -> list[tuple[str, str, Difference, str]]:
-    """Two checks whether the result depends on the image alone: the name, the law, the difference, and the verdict."""
+def repetitions(findings: Findings, images: TrialImages,
+                again: Callable | None = None) -> list[tuple[str, str, Difference, str]]:
+    """Two checks whether the result depends on the image alone: the name, the law, the difference, and the verdict.
+
+    `again` makes sure that a second call of the operator is one: by default it is the operator.
+    """
     context, operator = findings.context, findings.context.operator
     f = images.draw(operator.in_shape, min(images.count, 4))
-    once, twice = operator(f), operator(f)
+    once, twice = operator(f), (again or operator)(f)
     alone = operator.alone(f)
     noise = np.maximum(noise_of(operator, f, once, images.rng, operator.eps),
                        noise_of(operator.alone, f, alone, images.rng, operator.eps))
@@ -183,70 +187,10 @@ def _is_homogeneous(findings, factors, f, says, single=None):
     return findings.add_check("homogeneity", f"L(a f) = a L(f), {says}", *found)
 
 
-def _shifts(context, axis):
-    """The shifts along an axis to try, as laws, and as (shift of the input, shift of the output) in pixels."""
-    along = lambda n: (n, 0) if axis == 0 else (0, n)
-    sizes = context.operator.in_shape[1 + axis], context.operator.out_shape[1 + axis]
-    return [(Equivariance(along(a), along(b)), (a, b)) for a, b in shift_candidates(*sizes, context.domain)]
 
 
-def _fields(context, images):
-    fields = images.draw(context.shape)
-    beside_centre = tuple((n // 2 + 1) % n for n in fields.shape[2:])
-    fields = np.concatenate([fields, dirac(fields.shape[2:], beside_centre, channels=fields.shape[1])])
-    if context.affine:
-        return fields
-    return np.concatenate([fields, -3 * fields])        # other values may show the kink of a nonlinear operator
 
 
-def find_rates(findings: Findings, images: TrialImages) -> Rates:
-    """The rates of both axes. Sizes that do not fit a torus do not determine them.
-
-    Then they come from the first shift of each axis for which the law of equivariance holds, possibly only inside of a
-    border.
-    """
-    context = findings.context
-    if context.domain == "torus":
-        return torus_rates(context.operator.in_shape, context.operator.out_shape)
-    fields, = findings.rounded([images.draw(context.shape, KINDS)])
-    coarse = replace(context, rounding=replace(context.rounding, everywhere=2 * MOST))
-
-    def rate_of(axis):
-        inside = None
-        for law, (a, b) in _shifts(context, axis):
-            found = compare_sides(law, coarse, (fields,))
-            if found.passed:
-                return reduced(a, b) if b else inside or (1, 1)
-            if inside is None and border(found.failing | ~found.known, most=1):
-                inside = reduced(a, b)
-        return inside or (1, 1)
-    return rate_of(0), rate_of(1)
-
-
-def _find_lattice(findings, images) -> Lattice:
-    """The smallest shift of each axis to which the operator is equivariant."""
-    context = findings.context
-    fields, single = _fields(context, images), findings.combs(images, context.shape)
-    fields = np.concatenate([fields, findings.aligned(images, context.shape)])
-    return _find_step(findings, fields, single, 0), _find_step(findings, fields, single, 1)
-
-
-def _find_step(findings, fields, single, axis):
-    plain = replace(findings.context, affine=False)         # after the first shift, |h| * |f| means nothing
-    for n, (law, (a, _)) in enumerate(_shifts(findings.context, axis)):
-        if n == 0:
-            found = [findings.try_law(law, fields), findings.try_law(law, single)]
-        else:
-            found = [compare_sides(law, plain, findings.rounded([one])) for one in (fields, single)]
-        passed = all(one.passed for one in found)
-        if n == 0 and not passed:
-            before = False if findings.shift_failing is None else findings.shift_failing
-            findings.shift_failing = before | found[0].failing | found[1].failing
-        if n == 0 or passed:
-            findings.add_check("equivariance", str(law), *found)
-        if passed:
-            return a
-    return None
 
 
 def _find_response(findings, images, affine, basis_progress):

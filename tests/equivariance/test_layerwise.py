@@ -6,7 +6,7 @@ import pytest
 from minicnn import InputTypeError
 from minicnn import functional as F
 from minicnn.equivariance import OperatorError, layer_reports, verify_convolution
-from minicnn.equivariance.layerwise import unjudged_layers
+from minicnn.equivariance.layerwise import network_report
 from minicnn.models import lenet
 from minicnn.nn import Conv2d, Linear, MaxPool2d, Module, ReLU, Sequential
 from tests.recorder import Recorder
@@ -58,9 +58,9 @@ def test_layers_end_where_maps_end(rng):
         def forward(self, x):
             return self.fc(F.flatten(self.conv(x), 1))
     assert [layer.name for layer in layer_reports(Net(), 1, (8, 8))] == ["conv"]
-    (name, kind), = unjudged_layers(Net(), 1, (8, 8))
-    assert name == "fc" and kind.startswith("Linear(")
-    assert unjudged_layers(MaxPool2d(2), 1, (8, 8)) == []
+    rest, = network_report(Net(), 1, (8, 8)).after
+    assert rest.name == "fc" and rest.kind.startswith("Linear(") and not rest.invariant
+    assert network_report(MaxPool2d(2), 1, (8, 8)).after == []
 
 
 def test_the_progress_of_layers_goes_on_to_the_end(rng):

@@ -107,9 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
                              "of arrays, or a Module")
         try:
-            op = as_operator(op, _place_or_name(arguments.output), arguments.layout)
-            arguments.channels, arguments.size = image_shape(op, arguments.channels, arguments.size)
-            return (_layers if arguments.layers else _whole)(op, arguments, progress)
+            given = as_operator(op, _place_or_name(arguments.output), arguments.layout)
+            arguments.channels, arguments.size = image_shape(given, arguments.channels, arguments.size)
+            return (_layers if arguments.layers else _whole)(given, arguments, progress)
         except InputError as error:
             raise InputError(_hint_at_factory(op, arguments.target, str(error)) or _in_options(str(error))) from error
 
@@ -151,31 +151,33 @@ def _print_report(report, drawn):
 
 
 def _layers(module, arguments, progress):
-    from ...equivariance.layerwise import layer_reports, title, unjudged_layers
+    from ...equivariance.layerwise import network_report
     from ...equivariance.operator import has_layers
     if not has_layers(module):
         raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module.func).__name__}")
-    found = layer_reports(module, **_settings(arguments, progress))
-    rest = unjudged_layers(module, arguments.channels, arguments.size, np.dtype(arguments.dtype))
-    print_result(arguments, [{"layer": one.name, "kind": one.kind, "reason": one.reason or None,
-                              **one.report.to_dict()} for one in found] +
-                 [{"layer": name, "kind": kind, "verdict": None} for name, kind in rest],
-                 lambda: _print_layers(found, [title(*layer) for layer in rest]))
-    return OK if found and all(one.report for one in found) else FAILED
+    found = network_report(module, **_settings(arguments, progress))
+    print_result(arguments, found.to_list(), lambda: _print_network(found))
+    return OK if found.layers and all(one.report for one in found.layers) else FAILED
 
 
-def _print_layers(found, rest):
-    for one in found:
+def _print_network(found):
+    from ...equivariance.network.passes import title
+    for one in found.layers:
         print_text(str(one))
-    for name in rest:
-        print_text(f"{name}: no image any more, not judged")
-    first = next((one for one in found if not one.report.equivariant), None)
-    print_text(f"first layer that breaks equivariance: {first.title if first else 'none'}" if found else
-               "no layer returns an image")
-    if first and first.reason:
-        print_text(f"why: {_in_options(first.reason)}")
-    elif first:
-        print_text("why: nothing in its settings explains it; look at what the network does before this layer")
+    for name, kind in found.between:
+        print_text(f"{title(name, kind)}: no image, or one whose size does not fit; not judged")
+    first = found.first
+    print_text(f"first layer that breaks equivariance: {first.title if first else 'none'}" if found.layers else
+               "no layer returns an image of several pixels")
+    if first:
+        print_text(f"why: {_in_options(first.reason)}" if first.reason else
+                   "why: nothing in its settings explains it; look at what the network does before this layer")
+    if found.after:
+        print_text("after the last image:")
+    for step in found.after:
+        print_text(str(step))
+        if step.reason:
+            print_text(f"why: {_in_options(step.reason)}")
 
 
 def _hint_at_factory(op, target, error):

@@ -1,0 +1,68 @@
+"""The steps of a network, and the network up to each of them. A walk of one library makes them: see `torch_walk`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+
+class Layer(NamedTuple):
+    """One step of a network.
+
+    Attributes
+    ----------
+    name : str
+        The name of an innermost module, as in "layer1.0.conv1", or of a function inside of a module, as in
+        "layer1.0 / add".
+    kind : str
+        The repr of the module, or the call of the function with its settings, as in "F.pad(mode='reflect')".
+    layer : Module or FunctionCall
+        What `minicnn.adapters.reasons` reads.
+    up_to : callable or None
+        The network up to the output of this step: arrays (N, C, H, W) -> (N, C', H', W'). None if that is no image.
+    rest : callable or None
+        The same for another output: arrays (N, C, H, W) -> (N, numbers).
+    channels_last : bool
+        The layer has its channels in the last axis. `up_to` returns (N, C', H', W') nevertheless.
+    """
+
+    name: str
+    kind: str
+    layer: Any
+    up_to: Any
+    rest: Any = None
+    channels_last: bool = False
+
+
+class Walk(Protocol):
+    """A network whose steps can be seen. `dtype` is that of its images."""
+
+    dtype: str
+
+    def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
+        """The outputs of the wanted steps, by number, from one pass that ends after the last of them."""
+
+
+class UpTo:
+    """The network up to the output of step `index`."""
+
+    def __init__(self, walk: Walk, index: int, shape: tuple[int, ...]):
+        self.walk, self.index, self.shape = walk, index, shape              # shape: of the output for one image
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        return self.walk.outputs(images, [self.index])[self.index]
+
+
+class FunctionCall:
+    """A call of a function inside of a network. Its settings are attributes, named as those of the layer that is alike.
+
+    >>> call = FunctionCall("MaxPool2d", {"stride": 2, "padding": 0})
+    >>> call.layer_name, call.stride
+    ('MaxPool2d', 2)
+    """
+
+    def __init__(self, layer_name: str, settings: dict[str, Any]):
+        self.layer_name = layer_name
+        vars(self).update(settings)
