@@ -173,7 +173,7 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:Conv2d"], "mine.py:Conv2d needs the argument 'out_channels', but minicnn gives only"),
     (["mine.py:classifier"], "the operator returned shape"),
     (["mine.py:network", "--layers", "--channels", "2"], "does it need a larger --size, or other --channels?"),
-    (["mine.py:broken", "--layers"], "the operator raised KeyError for an input of shape (1, 1, 16, 16)"),
+    (["mine.py:broken", "--layers"], "the operator raised KeyError for an input of shape (2, 1, 16, 16)"),
     (["mine.py:network[:1]"], "write path/to/file.py:function"),
     (["minicnn.nn:nosuch"], "minicnn.nn has no nosuch; it has "),
     (["minicnn.functional:nosuch"], "minicnn.functional has no nosuch; it has adaptive_avg_pool2d, "),
