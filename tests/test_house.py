@@ -14,7 +14,7 @@ LINES, FUNCTION_LINES, FOLDER, PARAMETERS = 350, 60, 15, 12
 ONLY = {                        # library: the files that may import it
     "matplotlib": r"minicnn/viz/", "argparse": r"minicnn/cli/", "rich": r"minicnn/progress/",
     "llvmlite": r"minicnn/conv/(kernels|runtime)/", "pooch": r"minicnn/data/",
-    "onnx": r"minicnn/interop/", "onnxruntime": r"minicnn/interop/",
+    "onnx": r"minicnn/(interop|adapters/onnx)/", "onnxruntime": r"minicnn/adapters/onnx/",
 }
 
 

@@ -1,4 +1,4 @@
-"""Operators of other libraries as functions of NumPy arrays: PyTorch, JAX, SciPy, scikit-image and OpenCV.
+"""Operators of other libraries as functions of NumPy arrays: PyTorch, JAX, ONNX, SciPy, scikit-image, OpenCV.
 
 An adapter is one file. It is chosen by the type of the operator, or for a function by what its code names. No library
 is imported here: an object of a library can only be met after somebody has imported that library.
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..errors import InputError, InputTypeError
-from . import jax, planes, torch
+from . import jax, onnx, planes, torch
 from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
 
 __all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "known_shape", "outputs_of",
            "required_inputs", "snapshots", "ways"]
 
-ADAPTERS: tuple[Any, ...] = (torch, jax, planes)
+ADAPTERS: tuple[Any, ...] = (onnx, torch, jax, planes)
 
 
 class Way(NamedTuple):
@@ -34,12 +34,13 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
 
     Parameters
     ----------
-    op : callable
-        A function or a module of any library that has an adapter.
+    op : callable, path, onnx.ModelProto or onnxruntime.InferenceSession
+        A function or a module of any library that has an adapter, or an ONNX model. A path ends with .onnx.
     output : int or str, optional
         Which one of several outputs is judged: its place or its name. By default the operator returns one array.
     layout : {"nchw", "nhwc"}, optional
-        The order of the axes of images and output: channels first, or channels last. By default channels come first.
+        The order of the axes of images and output: channels first, or channels last. By default channels come first,
+        but not in an ONNX model that begins by moving the last axis to their place.
 
     Raises
     ------
@@ -61,7 +62,10 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"layout must be 'nchw' (channels first) or 'nhwc' (channels last), not {layout!r}")
     if isinstance(op, Given):
-        return Given(op.func, op.output if output is None else output, op.layout if layout is None else layout)
+        output, layout, op = op.output if output is None else output, layout or op.layout, op.func
+    if onnx.is_source(op) or onnx.owns(op):
+        op = onnx.OnnxModel(op, layout)
+        layout = op.layout
     if not callable(op):
         raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
     return Given(op, output, layout)
@@ -84,9 +88,12 @@ def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
     first: list[Way] = []
     later: list[Way] = []
     for adapter in filter(_is_there, ADAPTERS):
+        if getattr(adapter, "OWN_ONLY", False) and not adapter.owns(op):
+            continue
         owned = adapter.owns(op) or adapter.BY_NAMES and any(map(adapter.owns, named_by(op)))
+        says = getattr(adapter, "says", lambda op, adapter=adapter: adapter.SAYS)(op)
         for wanted in dict.fromkeys((dtype, "float32")) if adapter.BY_NAMES else (dtype,):
-            (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, adapter.SAYS))
+            (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, says))
     return first, later
 
 
@@ -120,4 +127,5 @@ def snapshots(objects: Iterable[Any]) -> list[Callable[[], None]]:
 
 
 def _is_there(adapter):
-    return not adapter.BY_NAMES or adapter.__name__.rpartition(".")[2] in sys.modules
+    name = adapter.__name__.rpartition(".")[2]
+    return not adapter.BY_NAMES or name in sys.modules or f"{name}runtime" in sys.modules

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .function_reasons import function_reason
+from .onnx.reasons import Node
 
 WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
 PLANE = "use padding_mode='circular' on the torus, or judge it on the plane or in a window"
@@ -21,7 +22,7 @@ def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
 
     Parameters
     ----------
-    layer : Module of minicnn or of PyTorch, or FunctionCall
+    layer : Module of minicnn or of PyTorch, FunctionCall, or node of an ONNX graph
     domain : {"torus", "plane", "window"}
     channels_last : bool
         The layer's images have the shape (N, H, W, C).
@@ -32,6 +33,8 @@ def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
     >>> reason(MaxPool2d(2), "torus")
     'its stride (2, 2) keeps only shifts by multiples of it: filter before it subsamples, as BlurPool2d does'
     """
+    if isinstance(layer, Node):
+        return layer.reason(domain)
     name = getattr(layer, "layer_name", type(layer).__name__)
     if channels_last and name in ("LayerNorm", "Linear"):
         return ""                       # it works on channels only

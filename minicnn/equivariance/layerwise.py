@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters import as_operator
 from ..adapters.reasons import reason
 from ..checks import generator, one_of
 from ..nn.unchanged import looking
@@ -16,7 +15,7 @@ from .domains import Pair
 from .network.invariance import Invariance, invariances
 from .network.judge import Options, judge
 from .network.passes import title
-from .operator import has_layers, image_shape, layer_operators
+from .operator import as_network, image_shape, layer_operators
 from .report import Report
 from .signals import DOMAINS
 
@@ -63,7 +62,8 @@ def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None
 
     Parameters
     ----------
-    module : minicnn.nn.Module or torch.nn.Module
+    module : minicnn.nn.Module, torch.nn.Module, or an ONNX file or model
+        Of an ONNX graph, the layers are the nodes.
     in_channels, size, domain, dtype, output, layout, progress, **options
         As in `verify_convolution`. All layers are tried on the same images.
 
@@ -114,7 +114,7 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     (True, [True, True])
     """
     one_of("domain", domain, DOMAINS)
-    module = as_operator(module, output, layout) if has_layers(module) else module
+    module = as_network(module, output, layout)
     in_channels, size = image_shape(module, in_channels, size)
     images, other, rest = _parts_of(layer_operators(module, in_channels, size, dtype), size, domain)
     seed = int(generator("rng", options.pop("rng", None), 0).integers(2 ** 32))

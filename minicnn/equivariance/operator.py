@@ -134,6 +134,7 @@ class Operator:
         op, dtype = self.op, self.dtype.name
         first, later = ([], []) if isinstance(op, Module) else ways(op, dtype)
         own = [Way(op, dtype, ""), Way(lambda images: op(Tensor(images)), dtype, "")]
+        own += [Way(op, "float32", "")] * (dtype == "float64" and not isinstance(op, Module))
         failures = []
         for way in (*first, *own, *later):
             try:
@@ -191,6 +192,8 @@ class Operator:
         known = any(self.out_shape)
         if out.ndim != 4 or len(out) != count or (known and out.shape[1:] != self.out_shape):
             wanted = str((count, *self.out_shape)) if known else "(N, C, H, W)"
+            if out.ndim == 2 and has_layers(self.given):
+                wanted += ". Of a network without pixels at its end, judge its layers (layer_reports)"
             raise OperatorError(f"the operator returned shape {out.shape} for an input of shape "
                                 f"{(count, *self.in_shape)}; it must be {wanted}")
         if 0 in out.shape:
@@ -258,15 +261,22 @@ def has_layers(op: Any) -> bool:
     return is_module(op) or (adapter := adapter_of(op)) is not None and getattr(adapter, "is_module", is_module)(op)
 
 
+def as_network(module: Any, output: int | str | None = None, layout: str | None = None) -> Given:
+    """As `as_operator`. What `layer_operators` does not take raises InputTypeError."""
+    given = Given(module) if callable(module) and not has_layers(module) else as_operator(module, output, layout)
+    if not has_layers(given):
+        kind = type(given.func).__name__.replace("OnnxModel", "session of onnxruntime")
+        raise InputTypeError(f"the network must be a Module or an ONNX model, not a {kind}")
+    return given
+
+
 def layer_operators(module: Any, in_channels: int, size: tuple[int, int], dtype: Any) -> list[Layer]:
     """The steps of a Module in the order of the calls: innermost modules, and functions between them.
 
     Raises OperatorError if the module raises an exception.
     """
-    given = as_operator(module) if has_layers(module) else Given(module)
+    given = as_network(module)
     module = given.func
-    if not has_layers(module):
-        raise InputTypeError(f"the network must be a Module, not a {type(module).__name__}")
     dtype = float_dtype("dtype", dtype)
     shape, last = (in_channels, *size), given.layout == "nhwc"
     refuse_size("an image", shape)

@@ -28,7 +28,7 @@ def test_the_trained_lenet():
 def test_layers_of_another_dtype_and_what_is_no_module(rng):
     model = Sequential(Conv2d(1, 1, 3, stride=2, rng=rng))
     assert [layer.report.lattice for layer in layer_reports(model, 1, (9, 9), dtype=np.float64)] == [(2, 2)]
-    with pytest.raises(InputTypeError, match="the network must be a Module, not a function"):
+    with pytest.raises(InputTypeError, match="the network must be a Module or an ONNX model, not a function"):
         layer_reports(F.relu)
 
 

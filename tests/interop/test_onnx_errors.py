@@ -23,7 +23,7 @@ def test_files_that_are_no_onnx(tmp_path):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(FileError, match="is no ONNX file, or it is damaged|is no valid ONNX model"):
             from_onnx(tmp_path / name)
-    with pytest.raises(InputTypeError, match="takes the path of an ONNX file or an onnx.ModelProto, not a int"):
+    with pytest.raises(InputTypeError, match="given as the path of a file or as an onnx.ModelProto, not as a int"):
         from_onnx(3)
 
 

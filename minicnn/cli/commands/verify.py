@@ -29,6 +29,7 @@ The domain says which pixels lie beyond the border of the image. torus: the imag
 pixels are zero (zero padding). window: the image goes on, but the operator does not see these pixels (no padding)."""
 CLASSES = 10                            # for a network that takes their number; the verdict does not depend on it
 IN_OPTIONS = {                          # words of the library: words of the command line
+    "(layer_reports)": "(--layers)", "leave out size and in_channels": "leave out --size and --channels",
     "choose domain='window'": "choose --domain window", "give a smaller size": "give a smaller --size",
     "or a larger time_limit": "or a larger --time-limit", "does it need a larger size, or other channels?":
     "does it need a larger --size, or other --channels?", "give a larger size, or the channels that it needs":
@@ -50,10 +51,10 @@ def add_parser(commands: Any) -> None:
         "is not a convolution.",
         EXAMPLE)
     option = command.add_argument
-    option("target", nargs="?", metavar="FILE.py:FUNCTION",
+    option("target", nargs="?", metavar="FILE.py:FUNCTION|MODEL.onnx",
            help="your operator, in a file or as module:attribute: a function of arrays or tensors (minicnn, PyTorch, "
                 "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, or a class or function "
-                "that makes a Module of minicnn")
+                "that makes a Module of minicnn; or an ONNX file")
     option("--channels", type=to_integer(1), default=None, metavar="N",
            help="channels of the operator's images (default: what a model says, else 1)")
     option("--size", type=commas(to_integer(1), "16,16", 2), default=None, metavar="H,W",
@@ -70,8 +71,9 @@ def add_parser(commands: Any) -> None:
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
                 "keep the size of the images")
-    option("--layers", action="store_true", help="judge a Module up to each of its layers, and say why the "
-                                                       "first one breaks equivariance")
+    option("--layers", action="store_true", help="judge a Module up to each of its layers, an ONNX model "
+                                                       "up to each of its nodes, and say why the first one breaks "
+                                                       "equivariance")
     option("--bound", type=to_number(above=0), metavar="B",
            help="tolerance: B times eps times the sum of the magnitudes of a pixel's n terms (default: 8 + sqrt(n))")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
@@ -92,18 +94,19 @@ def run(arguments: argparse.Namespace) -> int:
     with on_stderr("verify", arguments.quiet) as progress:
         if arguments.target is None:
             return _catalogue(arguments, progress)
+        from ...adapters.onnx import is_source
         from ...equivariance.operator import as_operator, image_shape
         from ..networks import built, makes_a_network
         from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
         arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
-        op = load_object(arguments.target)
+        op = arguments.target if is_source(arguments.target) else load_object(arguments.target)
         if makes_a_network(op):
             channels, size = arguments.channels or 1, arguments.size or (16, 16)
             sizes = {"in_channels": channels, "num_classes": CLASSES, "image_size": size}
             op = built(op, arguments.target, np.random.default_rng(arguments.seed), sizes).eval()
         refuse_class(op, arguments.target)
-        if not callable(op):
+        if not callable(op) and op is not arguments.target:
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
                              "of arrays, or a Module")
         try:
