@@ -64,6 +64,7 @@ def test_difference_is_dark_and_lights_up_if_spoiled(opened):
 @pytest.mark.parametrize(("dy", "dx", "equal"), [(3, 9, True), (4, 5, False), (5, 8, False), (2, 4, False)])
 def test_pooling_forgets_odd_moves(opened, contents, dy, dx, equal):
     opened.go(3, dy, dx, "pool")
+    opened.computed()
     pool, difference = contents[1]["pool"][3].astype(int), opened.maps("pool", 2)
     tried = []
     for y in {(dy - 5) // 2, -((5 - dy) // 2)}:

@@ -30,10 +30,11 @@ function comparePool(dy, dx) {                                          // the w
 
 // ---- panels, and one frame
 // build() makes the rows, once. draw(now, { conv4, pooled }) fills them. floats: the panel needs now.floats().
+// pending() says that the panel has not yet drawn all.
 const panels = {};
 function panel(name, parts) {
   byTab[name] = [];
-  panels[name] = { build() {}, draw() {}, floats: false, ...parts };
+  panels[name] = { build() {}, draw() {}, floats: false, pending: () => false, ...parts };
 }
 let pooled = { y: 0, x: 0 };
 const drawnLooks = {};
@@ -63,9 +64,9 @@ function draw() {
     drawRows();
     drawProbe();
   }
-  pursue().catch((error) => trouble(`The network in the page failed: ${error.message}`));
+  pursue();
   Object.assign(window.minicnn, { lastFrameMs: performance.now() - start, frames: window.minicnn.frames + 1, conv4,
-                                  pooled });
+                                  pooled, drawnKey: now.key() });
 }
 let speaking = 0;
 function change(what) {

@@ -14,6 +14,7 @@ function remember() {                                                   // befor
 function changed() {
   drawing.strokes++;
   drawThumbnail();
+  pursue();                                                             // at once, not in the next frame
   change({});
 }
 function replaceDrawing(pixels, words) {

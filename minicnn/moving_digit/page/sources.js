@@ -41,9 +41,10 @@ const channel = (maps, c, size) => maps.subarray(c * size * size, (c + 1) * size
 // ---- the float maps of the picture on the canvas, and of the same picture in the centre; all that the Worker has found
 const found = { key: "", dy: CENTRE, dx: CENTRE, digit: -1, here: null, centre: null, sheet: null, scales: null };
 const wanted = () => `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
-const isCurrent = () => !isDrawn() || found.key === wanted();
+const isCurrent = () => (!isDrawn() || found.key === wanted()) && !panels[state.tab].pending();
 let busy = false;
-async function pursue() {                                               // ask for the newest picture, if it is needed
+const pursue = () => ask().catch((error) => trouble(`The network in the page failed: ${error.message}`));
+async function ask() {                                               // ask for the newest picture, if it is needed
   if (busy || found.key === wanted() || !(isDrawn() || panels[state.tab].floats)) return;
   busy = true;
   const key = wanted(), { digit, dy, dx, tab } = state, started = performance.now();
@@ -54,7 +55,7 @@ async function pursue() {                                               // ask f
     whole && live.ask("sheet", whole, SHEET)]);
   const here = moved ?? centre;
   Object.assign(found, { key, digit, dy, dx, here, centre, sheet, seconds: (performance.now() - started) / 1000,
-                         empty: !x.some(Boolean), scales: scalesOf(here, centre) });
+                         ink: inkOf(x, CANVAS, CANVAS), scales: scalesOf(here, centre) });
   busy = false;
   change({ probe: state.probe });
 }

@@ -68,12 +68,18 @@ function drawScores() {
   });
   return { best, p: powers[best] / total };
 }
+function advice() {                                                     // if the drawing does not lie as MNIST's digits do
+  const { side, y, x } = found.ink, off = Math.hypot(y + found.dy - CENTRE - CANVAS / 2, x + found.dx - CENTRE - CANVAS / 2);
+  return meta.own || off <= 3 && side >= 15 && side <= 25 ? ""
+    : " It does not lie as the digits of MNIST do; the button Centre mends this.";
+}
 function sentence({ best, p }) {                                        // what is on the canvas, and its class
   if (state.tab === "impulse") return `Dirac, ${where()}.`;
   const taken = `Taken for ${meta.classes[best]}, ${(100 * p).toFixed(1)} %`;
   if (isDrawn()) {
-    return found.empty ? `The canvas is empty: draw a {{noun}}. A black canvas is taken for ${meta.classes[best]}, `
-      + "because the network has no class for nothing." : `Your drawing, ${where()}. ${taken}.`;
+    return found.ink ? `Your drawing, ${where()}. ${taken}.${advice()}`
+      : `The canvas is empty: draw a {{noun}}. A black canvas is taken for ${meta.classes[best]}, because the network has `
+        + "no class for nothing.";
   }
   const { label } = meta.digits[state.digit];
   return `${named(label)}, ${where()}. ${taken}${best === label ? "" : ": wrong"}.`;

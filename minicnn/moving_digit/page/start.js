@@ -10,8 +10,11 @@ function tellAbout() {
     + "are sums over the three colours."] : [];
   for (const text of [
     `The network is the LeNet of minicnn with ${meta.source}: ${integer(meta.parameters)} parameters. ${from}`,
-    "Every place was computed by minicnn in float32 with its direct convolution. For each of the 121 places, all "
-    + "layers and all channels, the map of the moved image was compared with the moved map, and the same for the "
+    "Your drawing is computed by this page itself, with the weights in the file: convolutions, ReLUs, pool and linear "
+    + "layer in JavaScript, with sums in double precision. It is shown in 255 steps too, but compared as it was computed: "
+    + "twice, once where it lies and once in the centre. What T moves out of the canvas is cut off.",
+    "Every place of the {{noun}}s was computed by minicnn in float32 with its direct convolution. For each of the 121 "
+    + "places, all layers and all channels, the map of the moved image was compared with the moved map, and the same for the "
     + `impulse: ${integer(meta.compared)} numbers, all exactly equal.`,
     "So conv1, conv2 and conv3 are stored once, for a scene of 48×48 pixels, and the page cuts out the part that "
     + "belongs to the place. The maps of conv4, the pooled maps and the class scores are stored for each place.",

@@ -1,23 +1,34 @@
 // The pooled maps of the moved picture and the moved pooled maps; and all 121 places at once
 const board = $("board"), boardScreen = screen(board), boardValues = new Int16Array(SIDE * SIDE);
-let boardKey = null, means = null, largest = 1;
+const BUDGET = 6;                                                       // ms of a frame for places that are compared
+let boardKey = null, means = [];
+const pending = () => boardKey !== now.key() || means.length < SIDE * SIDE;
+function compareAll() {                                                 // as many places as the time of one frame allows
+  if (boardKey !== now.key()) [boardKey, means] = [now.key(), []];
+  const start = performance.now();
+  while (pending() && performance.now() - start < BUDGET) {
+    means.push(comparePool(Math.floor(means.length / SIDE), means.length % SIDE).mean);
+  }
+  comparePool(...now.place());                                          // the maps of this place again
+  if (pending()) change({ probe: state.probe });
+}
 function drawBoard() {
-  if (boardKey !== now.key()) {
-    means = Array.from({ length: SIDE * SIDE }, (_, k) => comparePool(Math.floor(k / SIDE), k % SIDE).mean);
-    largest = Math.max(...means) || 1;
-    boardKey = now.key();
-    const equal = means.filter((mean) => mean === 0).length, worst = number(largest / 255 * now.scale(3));
+  if (pending()) compareAll();
+  const largest = Math.max(...means) || 1, whole = !pending();
+  const equal = means.filter((mean) => mean === 0).length, worst = number(largest / 255 * now.scale(3));
+  if (whole) {
     put("board-text", `Equal at ${equal} places; at the brightest they differ by ${worst} on average. Blue: here. `
         + "Click a place to go there.");
     board.setAttribute("aria-label", `Where the pooled map differs: equal at ${equal} of ${SIDE * SIDE} places`);
-    comparePool(...now.place());                                        // the maps of this place again
   }
+  boardValues.fill(0);
   means.forEach((mean, k) => { boardValues[k] = mean ? Math.max(1, Math.round(255 * mean / largest)) : 0; });
   paint(boardScreen, boardValues, ORANGE);
   boardScreen.pixels[state.dy * SIDE + state.dx] = rgb(86, 180, 233);
   boardScreen.context.putImageData(boardScreen.image, 0, 0);
 }
 panel("pool", {
+  pending: () => pending() && !(isDrawn() && !found.sheet),
   build() {
     const half = () => [shiftY() - 2 * pooled.y, shiftX() - 2 * pooled.x];
     $("pool").classList.add("five");
