@@ -1,45 +1,38 @@
 """Data-parallel training over MPI: each rank computes its part of every batch, and `backward` adds up the gradients.
 
-Any communicator of mpi4py will do. In a program that `mpiexec -n 4 python my.py` starts:
+With any communicator of mpi4py, in a program that `mpiexec -n 4 python my.py` starts:
 
     parallel = DataParallel(model, MPI.COMM_WORLD)      # all ranks get the parameters and buffers of rank 0
     for images, labels in parallel.shards(loader):      # this rank's part of every batch
         optimizer.zero_grad()
         F.cross_entropy(model(Tensor(images)), labels).backward()     # gradients of the whole batch, on all ranks
         optimizer.step()
-
-References
-----------
-Li et al. 2020, "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", section 3.2.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 import traceback
-import zlib
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .conv.runtime import threads
+from .conv.runtime.threads import from_environment, share_cores  # noqa: F401 (share_cores: for users)
 from .data import DataLoader, shard_of
 from .errors import InputError, MinicnnError, StateError
 from .nn import Module
 from .nn.utils.rows import draw_rows
 
-VARIABLE, SECONDS = "MINICNN_MPI_TIMEOUT", 300.0  # how long a rank waits for the others
-FAREWELL = 3.0                                    # seconds in which all ranks must fail alike, or one ends all
-AWAKE, PAUSE = 2e-3, 1e-4                         # seconds of waiting awake, and of a pause after that
+TIMEOUT = "MINICNN_MPI_TIMEOUT"         # environment variable: seconds that a rank waits for the others
+AWAKE, PAUSE, FAREWELL = 2e-3, 1e-4, 3.0        # seconds: waiting awake; a pause after that; see `together`
 
 
 class DataParallel:
-    """Keeps a model the same on all ranks. `close` makes the model an ordinary one again.
+    """Keeps a model the same on all ranks. `close()` makes it an ordinary model again.
 
     The gradient of a rank with n of the batch's N images counts n/N. If the loss of each rank is the mean over its
     images, `backward` thus gives the gradient of the mean over the whole batch. The same parameters take part in a
@@ -49,49 +42,45 @@ class DataParallel:
     Parameters
     ----------
     model : Module
-        Its arrays have the same names and shapes on all ranks.
+        Its arrays have the same names and shapes on all ranks, else all raise InputError.
     comm : communicator of mpi4py, optional
         By default there is one rank, and nothing is sent.
     bucket_bytes : int
-        A message is sent as soon as so many bytes of gradients are complete, while `backward` goes on.
+        A message is sent as soon as so many bytes of gradients are complete, while `backward` goes on (Li et al. 2020,
+        "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", section 3.2).
 
     Attributes
     ----------
-    rank, size : int
+    rank, size, images : int
+        `images` is the number of images of the present batch, on all ranks together.
     extra : sequence of float
         Numbers that travel with the gradients of the next `backward`, which puts their sums over the ranks here.
-    images : int
-        In the present batch, on all ranks together.
 
     Raises
     ------
-    InputError
-        The model has other arrays on another rank.
     StateError
-        A rank has waited for the others longer than MINICNN_MPI_TIMEOUT seconds (by default 300). In `backward`: the
-        part is not known, or other parameters took part on another rank.
+        A rank waited longer than MINICNN_MPI_TIMEOUT seconds (300), or other parameters took part on another rank.
     """
 
     def __init__(self, model: Module, comm: Any = None, *, bucket_bytes: int = 1 << 20) -> None:
         self.model, self.comm, self.images, self._part, self._seen = model, comm, 0, slice(0, 0), 0
+        self.rank, self.size = (0, 1) if comm is None else (int(comm.Get_rank()), int(comm.Get_size()))
         self.extra: Any = []
-        self.rank: int = 0 if comm is None else comm.Get_rank()
-        self.size: int = 1 if comm is None else comm.Get_size()
         self._buckets: list[tuple[np.ndarray, set[int]]] = []         # (numbers, which parameters)
         self._places: list[np.ndarray] = []                           # of each parameter in its bucket
         self._complete: set[int] = set()                              # parameters that are complete in this pass,
         self._requests: list[Any] = []                                # and a message for each of the first buckets
         self._opened = contextlib.ExitStack()
+        self.close = self._opened.close
+        self._limit = from_environment(TIMEOUT) or 300
         if self.size > 1:
+            from mpi4py import MPI  # imported here because not everybody has it
+            self._add = partial(comm.Iallreduce, MPI.IN_PLACE)
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
-                array[...] = self._wait(self.comm.Ibcast, array.copy("C"))
+                array[...] = self._wait(comm.Ibcast, array.copy("C"))
             self._opened.enter_context(draw_rows(model, lambda: (self.images, self._part)))
             self._make_buckets(bucket_bytes)
-
-    def close(self) -> None:
-        """Take what this object needs away from the model."""
-        self._opened.close()
 
     def shards(self, loader: DataLoader, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """This rank's part of each batch of a pass, from batch number `start` on. All loaders draw the same numbers."""
@@ -116,41 +105,33 @@ class DataParallel:
 
         All ranks must call it before the model is evaluated or saved. `modules` may be others, such as averages of it.
         """
-        if self.size > 1 and (total := self.sum(self._seen)):
-            for array in [getattr(module, name) for one in modules or [self.model] for _, module in one.named_modules()
-                          for name in module.buffers]:
-                mean = self.sum(array * (self._seen / total))
-                array[...] = mean if array.dtype.kind == "f" else np.rint(mean)
-            self._seen = 0
-
-    def check_equal(self) -> None:
-        """Raise StateError if the parameters are not the same bits on all ranks."""
-        own = zlib.crc32(b"".join(one.data.tobytes() for one in self.model.parameters()))
-        if self.sum(own) != self.size * own:
-            raise StateError(f"the parameters of rank {self.rank} differ from those of others: change them on all "
-                             "ranks alike, and let all computers have the same libraries")
+        total, layers = self.sum(self._seen), [m for one in modules or [self.model] for _, m in one.named_modules()]
+        for array in [getattr(layer, name) for layer in layers for name in layer.buffers] if total else ():
+            mean = self.sum(array * (self._seen / total))
+            array[...] = mean if array.dtype.kind == "f" else np.rint(mean)
+        self._seen = 0
 
     def _make_buckets(self, most):
         """Give each parameter a place. The gradients of the last ones are complete first, and fill the first bucket."""
         groups: list[list] = []
-        for one in reversed([one for one in self.model.parameters() if one.requires_grad]):
+        for i, one in enumerate(reversed([one for one in self.model.parameters() if one.requires_grad])):
+            if one.gradient_hook is not None:
+                raise StateError("DataParallel: the model belongs to another DataParallel: close that one first")
+            one.gradient_hook = partial(self._take, i)
+            self._opened.callback(setattr, one, "gradient_hook", None)
             if not groups or groups[-1][0].dtype != one.dtype or sum(p.data.nbytes for p in groups[-1]) >= most:
                 groups.append([])
             groups[-1].append(one)
         for group in groups:
-            first, flat = len(self._places), np.zeros(sum(one.size for one in group), group[0].dtype)
-            for one, place in zip(group, np.split(flat, np.cumsum([one.size for one in group])[:-1]), strict=True):
-                if one.gradient_hook is not None:
-                    raise StateError("DataParallel: the model has another DataParallel already: close that first")
-                one.gradient_hook = partial(self._take, len(self._places))
-                self._opened.callback(setattr, one, "gradient_hook", None)
-                self._places.append(place.reshape(one.shape))
+            ends, first = np.cumsum([one.size for one in group]), len(self._places)
+            flat = np.zeros(ends[-1], group[0].dtype)
+            self._places += [x.reshape(one.shape) for one, x in zip(group, np.split(flat, ends[:-1]), strict=True)]
             self._buckets.append((flat, set(range(first, len(self._places)))))
 
     def _take(self, i, grad):
         """The hook of parameter i: put the gradient into its place, and send the buckets that are complete."""
         if not self.images:
-            raise StateError("backward: it is not known which images of the batch are this rank's: take them from "
+            raise StateError("backward: this rank's part of the batch is not known: take the batches from "
                              "parallel.shards(loader), or call parallel.part(n) before the forward pass")
         own = self._part.stop - self._part.start
         self._places[i][...] = grad * (own / self.images) if own else 0
@@ -176,18 +157,13 @@ class DataParallel:
                                  f"{self.size} ranks together: the same ones must take part on all")
         return self._places[i]
 
-    def _add(self, array):
-        from mpi4py import MPI  # imported here because not everybody has it
-        return self.comm.Iallreduce(MPI.IN_PLACE, array)
-
     def _wait(self, start, array):
         """Start a message and wait until it and all others are complete. Return the array."""
         requests, since = [*self._requests, start(array)], time.monotonic()
         while not all([request.Test() for request in requests]):  # noqa: C419 (each of them makes progress)
-            waited, limit = time.monotonic() - since, float(os.environ.get(VARIABLE, SECONDS))
-            if waited > limit:
-                raise StateError(f"rank {self.rank} has waited {limit:g} s for the other ranks: one of them hangs or "
-                                 f"is slow. The variable {VARIABLE} sets another limit")
+            if (waited := time.monotonic() - since) > self._limit:
+                raise StateError(f"rank {self.rank} has waited {self._limit} s for the other ranks: one of them hangs "
+                                 f"or is slow. The environment variable {TIMEOUT} sets another limit")
             time.sleep(0 if waited < AWAKE else PAUSE)
         return array
 
@@ -195,46 +171,30 @@ class DataParallel:
 def agree(comm: Any, facts: dict[str, Any]) -> None:
     """Raise InputError on all ranks unless all have the same facts, {name: value}. The message says what differs."""
     everyone = comm.allgather({name: str(value) for name, value in facts.items()})
-    differ = [f"{name} is {theirs.get(name)} on rank {rank} and {everyone[0].get(name)} on rank 0"
-              for rank, theirs in enumerate(everyone) for name in {**everyone[0], **theirs}
-              if theirs.get(name) != everyone[0].get(name)]
-    if differ:
-        raise InputError(f"the ranks must do the same work, but {'; '.join(differ[:5])}")
+    for rank, theirs in enumerate(everyone):
+        if differ := [f"{name} is {theirs.get(name)} instead of {everyone[0].get(name)}"
+                      for name in {**everyone[0], **theirs} if theirs.get(name) != everyone[0].get(name)]:
+            raise InputError(f"rank {rank} would not do the same work as rank 0: {'; '.join(differ[:5])}")
 
 
 @contextlib.contextmanager
 def together(comm: Any) -> Iterator[None]:
     """Context manager: an exception that leaves it ends all ranks, which would wait for this one in vain.
 
-    If exceptions leave it on all ranks within 3 seconds, each only goes on. None: the block alone.
+    If exceptions leave it on all ranks within 3 seconds, each of them only goes on. None: the block alone.
     """
-    farewell = None if comm is None else comm.Dup()
+    farewell = comm and comm.Dup()
     try:
         yield
     except BaseException as error:
-        request, end = None if farewell is None else farewell.Ibarrier(), time.monotonic() + FAREWELL
-        while not (alike := request is None or request.Test()) and time.monotonic() < end:
+        request, end = farewell and farewell.Ibarrier(), time.monotonic() + FAREWELL
+        while request and not request.Test():
+            if time.monotonic() > end:
+                known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
+                text = f"{type(error).__name__}: {error}" if known else traceback.format_exc()
+                print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
+                comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
             time.sleep(PAUSE)
-        if not alike:
-            known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
-            text = f"{type(error).__name__}: {error}" if known else traceback.format_exc()
-            print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
-            comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
         raise
-    if farewell is not None:
+    if farewell:
         farewell.Free()
-
-
-def share_cores(comm: Any) -> int:
-    """Use this rank's share of the cores of its computer, in kernels and BLAS, and return the number of threads.
-
-    A rank shares with those ranks that MPI has bound to the same cores. A number in the environment is left alone.
-    """
-    from mpi4py import MPI  # imported here because not everybody has it
-    node, mine = comm.Split_type(MPI.COMM_TYPE_SHARED), threads.allowed_cores()
-    sharing = [rank for rank, cores in enumerate(node.allgather(mine)) if cores == mine]
-    if not threads.number_in_environment():
-        part = shard_of(len(mine), sharing.index(node.Get_rank()), len(sharing))
-        threads.set_num_threads(max(1, part.stop - part.start))
-    node.Free()
-    return threads.get_num_threads()

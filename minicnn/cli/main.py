@@ -20,25 +20,27 @@ import warnings
 from collections.abc import Sequence
 
 from .. import __version__
-from ..errors import InputError, MinicnnError, own_place, raised_in
+from ..errors import MinicnnError, own_place, raised_in
 from ..progress.interrupts import SIGNALS, AtOnce, handled, ignore_signals
 from ..progress.streams import apart, lasting
 from . import BUG, OK, WRONG_INPUT
 from .options import Parser
 from .output import replacements
+from .ranks import refuse_many, silence_followers
 
 COMMANDS = ("train", "eval", "predict", "runs", "info", "data", "gradcheck", "verify", "invariance", "animate",
             "explore", "bench")
 
-ALONE = ("train", "invariance", "bench")                # mpiexec must not start these
+ALONE = ("invariance", "bench")                         # mpiexec must not start these
 PATIENCE = 1.0                          # seconds until a note about threads of the user's code
-PROCESSES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")     # how many processes mpiexec started
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     own_process, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     handler = AtOnce()
+    if own_process:
+        silence_followers(argv)
     with lasting(), handled(handler, restore=not own_process):
         try:
             status = _parsed_and_run(argv, own_process)
@@ -85,7 +87,7 @@ def make_parser() -> Parser:
 def _run(arguments, argv, own_process):
     try:
         if arguments.command in ALONE:
-            _refuse_many_processes(arguments.prog)
+            refuse_many(arguments.prog)
         with apart(restore=not own_process), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK
     except KeyboardInterrupt as stop:                   # first, because `Terminated` is a SystemExit too
@@ -119,15 +121,6 @@ def _waits_for_threads():
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     return bool(others)
-
-
-def _refuse_many_processes(prog):
-    """Raise InputError if `mpiexec -n 2 minicnn train` or the like started this process."""
-    for name in PROCESSES:
-        if (count := os.environ.get(name, "")).isdigit() and int(count) > 1:
-            raise InputError(f"{count} processes of {prog} were started (the environment variable {name} is {count}), "
-                             "and each would do the whole work. One process uses several threads: start it without "
-                             "mpiexec")
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..errors import InputError
 from .data_choice import OWN, DataChoice, load_again
 from .output import note_stderr
+from .ranks import on_rank_0
 
 EPOCHS, EPOCHS_OF_5K = 10, 15           # defaults: for full data, and for the 5,000 embedded digits
 DRY_RUN = 256                           # images of a dry run
@@ -93,7 +94,7 @@ def _given_settings(arguments, epochs):
 
 @contextlib.contextmanager
 def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
-    """Context manager: the plan of the run that goes on, while this process has claimed its directory."""
+    """Context manager: the plan of the run that goes on, while this process, or rank 0, has claimed its directory."""
     from ..checkpoint import load
     from ..training import LAST, claimed
     from .networks import NETWORK, remembered_sizes, sizes_of_data
@@ -102,7 +103,7 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
         raise InputError(f"--resume {out}: that is a file; name the directory of the run: --resume {out.parent}")
     if not os.path.isfile(out / LAST):
         raise InputError(f"--resume {out}: there is no {LAST} in it; name the directory of a run")
-    with claimed(out):                                  # before the file is read: another process may replace it
+    with on_rank_0(arguments.comm, claimed(out)):       # before the file is read: another process may replace it
         saved = load(out / LAST)
         if saved.optimizer is None or not saved.meta.keys() >= RUN:
             raise InputError(f"--resume {out}: its {LAST} is not a checkpoint of minicnn train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .. import functional as F
 from ..checkpoint import Checkpoint
 from ..data import DataLoader, Dataset, shard_of
 from ..distributed import DataParallel, agree, together
+from ..errors import StateError
 from ..files import write_atomically
 from ..files.json_text import as_json
 from ..models import name_of, sizes_of
@@ -255,7 +257,7 @@ class _Run:
     def _validate(self):
         """The loss and the error of the validation images, of which each rank measures a part."""
         parallel, data = self.parallel, self.data
-        parallel.check_equal()
+        self._check_equal()
         parallel.average_buffers(*{id(one): one for one in (self.model, self.measured)}.values())
         part = shard_of(len(data.val_labels), parallel.rank, parallel.size)
         loss, error, images = 0.0, 0.0, part.stop - part.start
@@ -265,6 +267,13 @@ class _Run:
         if parallel.size > 1:
             loss, error = parallel.sum([loss * images, error * images]) / len(data.val_labels)
         return float(loss), float(error)
+
+    def _check_equal(self):
+        """Raise StateError if the parameters are not the same bits on all ranks."""
+        own = zlib.crc32(b"".join(one.data.tobytes() for one in self.model.parameters()))
+        if self.parallel.sum(own) != self.parallel.size * own:
+            raise StateError(f"after epoch {self.epoch + 1} the weights of rank {self.parallel.rank} differ from those "
+                             "of other ranks: let all computers have the same processors and versions of libraries")
 
     def _out_of_patience(self):
         patience = self.settings.patience

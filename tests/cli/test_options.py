@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from minicnn.cli import options
-from minicnn.cli.commands.train import _new_directory, _quoted, add_settings
+from minicnn.cli.commands.train import _new_directory, _quoted
 from minicnn.cli.options import (
     Parser,
+    add_settings,
     commas,
     destination,
     given_path,

@@ -8,14 +8,12 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...errors import FileError, InputError
 from ..options import (
-    Parser,
     add_algorithm,
     add_command,
     add_data,
@@ -24,18 +22,25 @@ from ..options import (
     add_picture_rules,
     add_pictures,
     add_quiet,
-    from_checked,
+    add_settings,
     given_path,
     names,
     threads,
 )
 from ..output import as_json, note_stderr, plain_style, print_line, print_result, print_text
+from ..ranks import begin, on_rank_0, world
 from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, SHIFT, new_plan, resumed_plan
 
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
 WITH_RESUME = ("resume", "epochs", "data", "data_dir", "threads", "quiet", "json")  # --resume refuses all others
 
 EXAMPLE = """minicnn train --augment shift --seed 2 --out runs/shifted
+
+example: mpiexec -n 4 minicnn train --data-dir pets --batch-size 256
+
+Four processes (ranks), on one or several computers, share each batch of 256 images and end with the weights of one
+process, up to rounding. mpiexec and mpi4py come with the extra minicnn[mpi]. --out and --resume name directories that
+all computers see.
 
 example: minicnn train --data-dir pets --model small-resnet --image-size 64 --augment flip,crop
 
@@ -88,29 +93,6 @@ def add_parser(commands: Any) -> None:
                    because="a dry run has one epoch; give --epochs too")
 
 
-def add_settings(command: Parser, settings: type, but: Sequence[str] = (), **defaults: tuple[Any, str]) -> None:
-    """Add an option for each field of a dataclass, but not for the fields that `but` names.
-
-    The fields are integers, floats or texts. In the field's metadata stand under "help" the help of the option, under
-    "choices" the possible texts, and under "fits" other settings without which the dataclass refuses the value. The
-    checks are those of the dataclass itself. `defaults` are other defaults for the command line, each with a text for
-    the help.
-    """
-    for field in fields(settings):
-        name = field.name
-        if name in but:
-            continue
-        default, more = defaults.get(name, (field.default, ""))
-        options = {"default": default, "help": field.metadata["help"] + (f"; {more}" if more else "")}
-        if "choices" in field.metadata:
-            options["choices"] = field.metadata["choices"]
-        else:
-            kind = float if "float" in str(field.type) else int
-            options |= {"type": _field(settings, name, kind, field.metadata.get("fits", {})),
-                        "metavar": "N" if kind is int else "X"}
-        command.add_argument(f"--{name.replace('_', '-')}", **options)
-
-
 def _augment(text):
     """Type of --augment: a tuple of names. "none" stands alone, and is the empty tuple."""
     from ...data.augment import AUGMENTATIONS
@@ -120,32 +102,25 @@ def _augment(text):
     return tuple(name for name in found if name != "none")
 
 
-def _field(settings, name, kind, fits):
-    def parse(text: str) -> Any:
-        try:
-            value = kind(text if text.isascii() and "_" not in text else "")       # Python takes 1_0 as 10
-        except ValueError:
-            what = "an integer" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}") from None
-        settings(**{**fits, name: value})               # raises what is wrong with the value
-        return value
-    return from_checked(parse)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
+    from ...distributed import together
     from ..user_code import user_errors
     if arguments.threads is not None:
         from ...conv.runtime.threads import set_num_threads
         set_num_threads(arguments.threads)
-    if arguments.resume:
-        with resumed_plan(arguments) as plan, user_errors(plan.model):
-            _train(plan, arguments)
-        return
-    from ...training import claimed_new
-    plan = new_plan(arguments)
-    with user_errors(plan.model), claimed_new(plan.out, numbered=arguments.out is None) as out:
-        _train(plan._replace(out=out), arguments)
+    comm = arguments.comm = world(arguments.prog)
+    with together(comm):
+        begin(comm, arguments.threads is not None, arguments.quiet)
+        if arguments.resume:
+            with resumed_plan(arguments) as plan, user_errors(plan.model):
+                _train(plan, arguments)
+            return
+        from ...training import claimed_new
+        plan = new_plan(arguments)
+        claim = claimed_new(plan.out, numbered=arguments.out is None)
+        with user_errors(plan.model), on_rank_0(comm, claim) as out:
+            _train(plan._replace(out=out), arguments)
 
 
 def _train(plan, arguments):
@@ -156,7 +131,10 @@ def _train(plan, arguments):
     data, out = plan.data, plan.out
     model = _model(plan, scaled=arguments.data_dir is not None)
     _begin(plan, model, arguments.quiet)
+    comm = arguments.comm
     algorithms = _algorithms(plan, model, arguments.quiet)
+    if comm is not None:                          # computers may choose differently
+        algorithms = comm.bcast(algorithms)
     _use(algorithms, model)
     if data.test_labels is not None and len(data.test_labels):
         training.check_part(model, "test", data.test_images, data.test_labels, data.rules)
@@ -168,14 +146,16 @@ def _train(plan, arguments):
     try:
         with on_stderr("train", arguments.quiet) as progress:
             history = training.fit(model, data, plan.settings, out=out, resume=plan.saved, progress=progress,
-                                   extra_meta=meta)
+                                   extra_meta=meta, comm=comm)
     except training.Interrupted as stop:
         hint = "" if not (out / training.LAST).is_file() else f"; go on with: minicnn train --resume {_quoted(out)}"
         stop.args = (f"{stop}{hint}",)
         raise
+    if comm is not None and comm.Get_rank() != 0:
+        return
     complete = plan.saved is not None and len(history) == len(plan.saved.meta["history"])
     seconds = sum(record["seconds"] for record in history) if complete else time.perf_counter() - start
-    result = _result(plan, model, history, algorithms, seconds)
+    result = _result(plan, model, history, algorithms, seconds, 1 if comm is None else comm.Get_size())
     load(out / training.BEST)                     # raises if the weights cannot be read again
     if complete:
         note_stderr(f"{out}: this run is complete: nothing to do")
@@ -292,7 +272,7 @@ def _quoted(path):
     return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
 
-def _result(plan, model, history, algorithms, seconds):
+def _result(plan, model, history, algorithms, seconds, ranks):
     from ... import training
     from ...conv.runtime.threads import get_num_threads
     data = plan.data
@@ -309,7 +289,8 @@ def _result(plan, model, history, algorithms, seconds):
         "seconds": round(seconds, 3),
         "images_per_s": round(sum(record["images_per_s"] * record["seconds"] for record in history) / trained, 1),
         "settings": asdict(plan.settings), "seed": plan.settings.seed, "algorithms": algorithms,
-        "threads": get_num_threads(), "versions": _versions(), "checkpoint": str(plan.out / training.BEST)}
+        "ranks": ranks, "threads": get_num_threads(), "versions": _versions(),
+        "checkpoint": str(plan.out / training.BEST)}
 
 
 def _versions():

@@ -5,6 +5,7 @@
 
 from .groups import add_algorithm, add_data, add_json, add_model, add_picture_rules, add_pictures, add_quiet
 from .parser import Help, Parser, add_command
+from .settings import add_settings
 from .values import (
     PICTURES,
     algorithm_names,
@@ -22,5 +23,5 @@ from .values import (
 )
 
 __all__ = ["PICTURES", "Help", "Parser", "add_algorithm", "add_command", "add_data", "add_json", "add_model",
-           "add_picture_rules", "add_pictures", "add_quiet", "algorithm_names", "commas", "destination",
+           "add_picture_rules", "add_pictures", "add_quiet", "add_settings", "algorithm_names", "commas", "destination",
            "from_checked", "given_path", "name_of", "names", "shape", "threads", "to_integer", "to_number", "writes"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +44,7 @@ def get_num_threads() -> int:
 
 def number_in_environment() -> int:
     """The number of threads that NUMBA_NUM_THREADS or OMP_NUM_THREADS gives, or 0 if none is set."""
-    return next(filter(None, map(_from_environment, VARIABLES)), 0)
+    return next(filter(None, map(from_environment, VARIABLES)), 0)
 
 
 def allowed_cores() -> list[int]:
@@ -57,10 +58,10 @@ def allowed_cores() -> list[int]:
 def check_environment() -> None:
     """Raise InputError if NUMBA_NUM_THREADS or OMP_NUM_THREADS is wrong. numba's own error at its import is obscure."""
     for name in VARIABLES:
-        _from_environment(name)
+        from_environment(name)
 
 
-def _from_environment(name):
+def from_environment(name):
     """The number of threads that the variable gives, or 0 if it is not set."""
     text = os.environ.get(name, "").strip()
     number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text          # OMP: one for each level
@@ -85,6 +86,22 @@ def set_num_threads(n: int) -> None:
     _threads = integer("the number of threads", n, 1)
     from threadpoolctl import threadpool_limits  # imported here because nothing else needs it
     threadpool_limits(_threads, user_api="blas")
+
+
+def share_cores(comm: Any) -> int:
+    """Use this process's share of the cores, in convolutions and BLAS. Return the number of threads.
+
+    `comm` is a communicator of mpi4py. Its processes on the same computer share the cores, unless MPI has bound them to
+    different ones. All of them must call this. A number of threads in the environment stays as it is.
+    """
+    from mpi4py import MPI  # imported here because not everybody has it
+    node, cores = comm.Split_type(MPI.COMM_TYPE_SHARED), allowed_cores()
+    sharing = [rank for rank, others in enumerate(node.allgather(cores)) if others == cores]
+    i, n = sharing.index(node.Get_rank()), len(sharing)
+    node.Free()
+    if not number_in_environment():
+        set_num_threads(max(1, len(cores) * (i + 1) // n - len(cores) * i // n))
+    return get_num_threads()
 
 
 def parallel_for(jobs: int, work: Callable[[int, int], None], least: int = 1) -> None:
