@@ -23,4 +23,4 @@ def test_the_weights_do_not_depend_on_the_number_of_ranks(weights):
             np.testing.assert_allclose(found[name], array, rtol=0, atol=RELATIVE[name.split()[0]] * np.abs(array).max())
     again = weights(3)
     assert all(np.array_equal(array, again[name]) for name, array in others[1].items())
-    assert any(not np.array_equal(array, again[name]) for name, array in one.items())      # the ranks did share the work
+    assert any(not np.array_equal(array, again[name]) for name, array in one.items())   # they did share the work

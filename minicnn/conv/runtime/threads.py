@@ -61,8 +61,8 @@ def check_environment() -> None:
         from_environment(name)
 
 
-def from_environment(name):
-    """The number of threads that the variable gives, or 0 if it is not set."""
+def from_environment(name: str) -> int:
+    """The integer of at least 1 that an environment variable gives, or 0 if it is not set. InputError if it is none."""
     text = os.environ.get(name, "").strip()
     number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text          # OMP: one for each level
     if text and not (number.isascii() and number.isdecimal() and int(number) > 0):
