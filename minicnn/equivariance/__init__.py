@@ -6,6 +6,7 @@ from .assertions import ConvolutionError, EquivarianceError, assert_convolution,
 from .impulse import ImpulseResponse, impulse_response
 from .layerwise import layer_reports
 from .operator import OperatorError
+from .page import save_report
 from .proof import derivation
 from .report import Report
 from .signals import dirac, shift
@@ -14,5 +15,5 @@ from .witness import Witness
 
 __all__ = ["ConvolutionError", "EquivarianceError", "ImpulseResponse", "OperatorError", "Report", "Witness",
            "as_operator", "assert_convolution", "assert_equivariant", "derivation", "dirac", "impulse_response",
-           "layer_reports", "shift", "verify_convolution"]
+           "layer_reports", "save_report", "shift", "verify_convolution"]
 __getattr__ = renamed(__name__, {"check_equivariance": "assert_equivariant"})

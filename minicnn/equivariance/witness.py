@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -26,6 +26,24 @@ from .rounding import Rounding
 ROUNDS = 60                     # the most rounds of shrinking; each round calls the operator once
 
 
+class Planes(NamedTuple):
+    """The two sides of a law in one output channel, each (H', W').
+
+    Attributes
+    ----------
+    left, right : ndarray
+    wrong : ndarray of bool
+        The pixels at which the sides differ by more than rounding.
+    known : ndarray of bool
+        The pixels at which the sides can be compared.
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    wrong: np.ndarray
+    known: np.ndarray
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Witness:
     """An input that breaks a law, with the pixel and the size of the error.
@@ -43,6 +61,8 @@ class Witness:
         |left - right|, and the largest error that rounding could explain.
     domain, size, dtype, rates
         The context in which the law was tried.
+    planes : Planes or None
+        The two sides in the channel of the pixel. A witness from JSON has none.
     """
 
     law: Law
@@ -56,6 +76,7 @@ class Witness:
     size: Pair
     dtype: str
     rates: Rates
+    planes: Planes | None = None
 
     def holds(self, op: Callable, time_limit: float = TIME_LIMIT) -> bool:
         """Whether `op` breaks the law at this input and pixel. Both sides are computed again."""
@@ -147,9 +168,11 @@ def find_witness(law: Law, context: Context, inputs: tuple[np.ndarray, ...], dif
     found = breaks(small[None])
     _, channel, y, x = found.worst()
     pixel = channel, y, x
+    left, right, wrong = (part[0, channel].copy() for part in (found.left, found.right, found.error > found.tolerance))
     return Witness(law, tuple(small), pixel, float(found.left[(0, *pixel)]), float(found.right[(0, *pixel)]),
                    float(found.error[(0, *pixel)]), float(found.tolerance[(0, *pixel)]), context.domain,
-                   context.operator.in_shape[1:], context.operator.dtype.name, context.rates)
+                   context.operator.in_shape[1:], context.operator.dtype.name, context.rates,
+                   Planes(left, right, wrong, found.known))
 
 
 def _shrink(start, breaks):

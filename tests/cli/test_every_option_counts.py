@@ -53,8 +53,8 @@ def value_of(action):
     if action.choices:
         return [str(list(action.choices)[0])]
     return {"shape": ["3"], "by": ["1,1"], "size": ["8,8"], "picture": ["q.png"], "figure": ["g.png"],
-            "out": ["b.html"], "digits": ["3"], "seeds": ["1"], "models": ["mlp"], "algo": ["direct"],
-            "weights": ["w"], "against": ["none"], "network": ["lenet"], "algorithms": ["auto"],
+            "out": ["b.html"], "report": ["r.html"], "digits": ["3"], "seeds": ["1"], "models": ["mlp"],
+            "algo": ["direct"], "weights": ["w"], "against": ["none"], "network": ["lenet"], "algorithms": ["auto"],
              "checkpoint": ["w"], "data": ["d"], "resume": ["r"]}.get(action.dest, ["2"])
 
 

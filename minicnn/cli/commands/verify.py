@@ -71,6 +71,9 @@ def add_parser(commands: Any) -> None:
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
                 "keep the size of the images")
+    option("--report", type=destination(".html"), metavar="FILE",
+           help="write one HTML file that needs no network: the verdict, the laws, the counterexamples as pictures, "
+                "the impulse response, its spectrum, and with --layers the layers")
     option("--layers", action="store_true", help="judge a Module up to each of its layers, an ONNX model "
                                                        "up to each of its nodes, and say why the first one breaks "
                                                        "equivariance")
@@ -80,7 +83,8 @@ def add_parser(commands: Any) -> None:
     option("--time-limit", type=to_number(above=0), default=60.0, metavar="S",
            help="seconds that all calls of your operator together may take; checked after each call")
     command.refuse("channels", "size", "output", "layout", "domain", "dtype", "trials", "exhaustive", "picture",
-                   "layers", "bound", "seed", "time_limit", unless="target", because="it is about an operator of yours")
+                   "report", "layers", "bound", "seed", "time_limit", unless="target",
+                   because="it is about an operator of yours")
     command.refuse("picture", when="layers", because="a picture is of the whole operator")
     command.refuse("picture", when=lambda given: given.target and given.domain != "torus",
                    because="the derivation is drawn on the torus. Leave out --domain")
@@ -99,7 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
         from ..networks import built, makes_a_network
         from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
-        arguments.place = None if arguments.picture is None else os.path.abspath(arguments.picture)
+        arguments.place, arguments.page = (path and os.path.abspath(path) for path in (arguments.picture,
+                                                                                       arguments.report))
         op = arguments.target if is_source(arguments.target) else load_object(arguments.target)
         if makes_a_network(op):
             channels, size = arguments.channels or 1, arguments.size or (16, 16)
@@ -132,13 +137,14 @@ def _whole(op, arguments, progress):
     from ...equivariance.verifier import verify_convolution
     drawn = _draw(op, arguments) if arguments.picture else ""
     report = verify_convolution(op, **_settings(arguments, progress))
-    picture = None if arguments.picture is None else str(arguments.picture)
-    print_result(arguments, {"target": arguments.target, "picture": picture, **report.to_dict()},
-                 lambda: _print_report(report, drawn))
+    saved = _save(report, arguments)
+    files = {name: path and str(path) for name, path in (("picture", arguments.picture), ("report", arguments.report))}
+    print_result(arguments, {"target": arguments.target, **files, **report.to_dict()},
+                 lambda: _print_report(report, [drawn, saved]))
     return OK if report else FAILED
 
 
-def _print_report(report, drawn):
+def _print_report(report, files):
     print_text(report.headline)
     print_table(CHECKS, [[check.says, "ok" if check.passed else "FAIL", f"{check.error:.1e}", f"{check.tolerance:.1e}"]
                          for check in report.checks])
@@ -149,8 +155,8 @@ def _print_report(report, drawn):
         print_text(f"h: {h}")
     for witness in report.witnesses.values():
         print_text(f"witness: {witness}")
-    if drawn:
-        print_text(drawn)
+    for line in filter(None, files):
+        print_text(line)
 
 
 def _layers(module, arguments, progress):
@@ -159,11 +165,24 @@ def _layers(module, arguments, progress):
     if not has_layers(module):
         raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module.func).__name__}")
     found = network_report(module, **_settings(arguments, progress))
-    print_result(arguments, found.to_list(), lambda: _print_network(found))
+    saved = _save(found, arguments)
+    print_result(arguments, found.to_list(), lambda: _print_network(found, saved))
     return OK if found.layers and all(one.report for one in found.layers) else FAILED
 
 
-def _print_network(found):
+def _save(found, arguments):
+    """Write --report, if it is given. Return a line about it."""
+    if arguments.page is None:
+        return ""
+    from ...equivariance.page import save_report
+    asked = {"trials": str(arguments.trials), "seed": str(arguments.seed),
+             "tolerance of a pixel with n terms": f"{arguments.bound or '8 + sqrt(n)'} eps times their magnitudes",
+             "time limit": f"{arguments.time_limit:g} s"}
+    save_report(found, arguments.page, operator=arguments.target, asked=asked)
+    return f"the report, a page for a browser: {arguments.report}"
+
+
+def _print_network(found, saved):
     from ...equivariance.network.passes import title
     for one in found.layers:
         print_text(str(one))
@@ -181,6 +200,8 @@ def _print_network(found):
         print_text(str(step))
         if step.reason:
             print_text(f"why: {_in_options(step.reason)}")
+    if saved:
+        print_text(saved)
 
 
 def _hint_at_factory(op, target, error):

@@ -189,12 +189,15 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:sharpen", "--time-limit", "0"], "argument --time-limit: must be a number above 0, not '0'"),
     (["mine.py:sharpen", "--layers"], "--layers needs a Module; mine.py:sharpen is a function"),
     (["mine.py:network", "--layers", "--picture", "a.png"], "--picture has no effect with --layers"),
-    (["--domain", "torus"], "--domain has no effect without FILE.py:FUNCTION: it is about an operator of yours"),
+    (["--domain", "torus"], "--domain has no effect without FILE.py:FUNCTION|MODEL.onnx: it is about an operator"),
     (["mine.py:sharpen", "--bound", "0"], "argument --bound: must be a number above 0, not '0'"),
     (["--bound", "5"], "--bound has no effect without FILE.py:FUNCTION"),
     (["--time-limit", "60"], "--time-limit has no effect without FILE.py:FUNCTION"),
     (["mine.py:sharpen", "--picture", "steps.txt"], "argument --picture: steps.txt: the name must end in .png"),
     (["mine.py:network", "--picture", "steps.png"], "keep the size"),
+    (["mine.py:sharpen", "--report", "a.txt"], "argument --report: a.txt: the name must end in .html"),
+    (["mine.py:sharpen", "--report", "no/a.html"], "no/a.html could not be written: its directory does not exist"),
+    (["--report", "a.html"], "--report has no effect without FILE.py:FUNCTION"),
 ])
 def test_misuse_is_told_in_one_line(arguments, text, refused):
     assert text in refused("verify", *arguments)
@@ -231,3 +234,37 @@ def test_zero_padding_on_the_torus_hints_at_the_other_domains(run, folder):
     assert status == 1 and ("its zero padding of width 1 makes pixels at the border: use padding_mode='circular' on "
                             "the torus, or judge it with --domain plane or --domain window") in " ".join(out.split())
     assert run("verify", "padded.py:net", "--layers", "--size", "8,8", "--domain", "plane")[0] == 0
+
+
+def test_a_report_beside_the_text_the_json_and_the_layers(run, folder):
+    name = "a report é.html"
+    status, out, err = run("verify", "mine.py:sharpen", "--size", "6,5", "--seed", "3", "--report", name)
+    page = (folder / name).read_text(encoding="utf-8")
+    assert status == 0 and f"the report, a page for a browser: {name}" in " ".join(out.split())
+    assert "mine.py:sharpen is a convolution." in page and '<th scope="row">seed</th><td data-title="value">3<' in page
+    status, out, err = run("verify", "mine.py:sharpen", "--size", "6,5", "--seed", "3", "--report", name, "--json")
+    assert json.loads(out)["report"] == name and f"{name}: replaced" in err
+    assert (folder / name).read_text(encoding="utf-8") == page
+    status, out, _ = run("verify", "mine.py:classifier", "--layers", "--report", "layers.html", "--domain", "window")
+    page = (folder / "layers.html").read_text(encoding="utf-8")
+    assert status == 1 and "layers.html" in out and "breaks equivariance to shifts is 1 MaxPool2d." in page
+    assert '<th scope="row">3 Linear</th>' in page
+    assert len(json.loads(run("verify", "mine.py:classifier", "--layers", "--report", "layers.html", "--json",
+                              "--domain", "window")[1])) == 4
+
+
+@pytest.mark.parametrize("name", ["raises", "number", "nothing", "slow", "classifier"])
+def test_no_report_is_written_if_nothing_was_judged(name, refused, folder):
+    (folder / "old.html").write_text("old")
+    for path in ("old.html", "new.html"):
+        refused("verify", f"mine.py:{name}", "--report", path, *["--time-limit", "0.001"] * (name == "slow"))
+    assert (folder / "old.html").read_text() == "old" and not (folder / "new.html").exists()
+    (folder / "a.html").mkdir()
+    assert "it is a directory" in refused("verify", "mine.py:sharpen", "--report", "a.html")
+
+
+def test_a_report_lies_where_it_was_asked_for_although_the_users_code_changes_the_directory(run, folder):
+    (folder / "elsewhere").mkdir()
+    (folder / "mine.py").write_text("import os\nos.chdir('elsewhere')\ndef same(f):\n    return f\n")
+    assert run("verify", "mine.py:same", "--size", "4,4", "--report", "a.html")[0] == 0
+    assert (folder / "a.html").is_file() and not list((folder / "elsewhere").iterdir())
