@@ -22,9 +22,10 @@ from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
 from .pictures import Pictures
 
 MAX_PAGE_BYTES = 3_000_000
-SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "pen", "pictures", "controls")     # in this order
+SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "pen", "pictures",
+           "controls", "operators", "laws")                             # in this order
 PANELS = {"maps": "Feature maps", "equal": "Do they agree?", "pool": "Pooling forgets",
-          "impulse": "Impulse response"}                                # tabs: the name in `page/panels/`, the title
+          "impulse": "Impulse response", "kernel": "Kernel bench"}         # tabs: name in `page/panels/`, title
 
 
 def build(found: Exploration, source: str, own: Pictures | None = None) -> str:

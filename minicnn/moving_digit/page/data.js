@@ -10,6 +10,7 @@
 //   frame.js      `panel(name, parts)` adds a tab; `draw()` draws one frame: the stage, then the panel that is shown
 //   pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing` and call `change`
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
+//   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
 // A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a block:
 // its names are its own. It calls panel("NAME", { build, draw, floats }). draw(now) fills the values of its rows.
 // If `floats` is true, now.floats() has the numbers of all channels, or null until the Worker has answered.

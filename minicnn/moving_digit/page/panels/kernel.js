@@ -1,0 +1,267 @@
+// The kernel bench: one operator of the reader's own, its response to an impulse, its spectrum, and the verdict on it
+const SPECTRUM = 64;
+const binomial = [1, 4, 6, 4, 1];
+const PRESETS = {
+  "identity": [0, 0, 0, 0, 1, 0, 0, 0, 0],
+  "blur (mean)": Array(9).fill(1 / 9),
+  "blur (Gaussian)": binomial.flatMap((a) => binomial.map((b) => a * b / 256)),
+  "sharpen": [0, -1, 0, -1, 5, -1, 0, -1, 0],
+  "Sobel, vertical edges": [1, 0, -1, 2, 0, -2, 1, 0, -1],
+  "Sobel, horizontal edges": [1, 2, 1, 0, 0, 0, -1, -2, -1],
+  "Laplacian": [0, 1, 0, 1, -4, 1, 0, 1, 0],
+  "emboss": [2, 1, 0, 1, 1, -1, 0, -1, -2],
+  "random": () => Array.from({ length: 25 }, () => Math.round(200 * Math.random() - 100) / 100),
+};
+const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast", "gain map: darker corners": "gain",
+                 "mirror": "mirror", "ReLU": "relu" };
+const DOMAINS = { circular: ["torus"], zeros: ["plane", "torus", "window"], none: ["window"] };
+const EVERYWHERE = ["torus", "plane", "window"];
+const OWN = "your own numbers";
+
+const operator = { kind: "kernel", side: 3, flipped: true, stride: 1, dilation: 1, padding: "zeros",
+                   kernel: PRESETS["Sobel, vertical edges"] };
+const bench = { operator, domain: "plane", at: null, report: null, drawn: "", judged: 0 };
+const text = (value) => number(value).replace("-", "−");
+
+function trained() {                                                    // kernels of the first layer, if they fit
+  const [first] = meta.network, [side, wide] = first.kernel ?? [];
+  if (first.in !== 1 || side !== wide || ![3, 5, 7].includes(side)) return {};
+  return Object.fromEntries(meta.layers[0].channels.map((c) => [`${first.name}, channel ${c}`,
+    Array.from(data.weights.subarray(first.weight + c * side * side, first.weight + (c + 1) * side * side))]));
+}
+
+// ---- the settings
+function configure(what) {                                              // the operator is another one
+  Object.assign(operator, what);
+  const domains = Operators.hasWindow(operator) ? DOMAINS[operator.padding] : EVERYWHERE;
+  if (!domains.includes(bench.domain)) [bench.domain] = domains;
+  for (const option of $("bench-domain").options) option.disabled = !domains.includes(option.value);
+  $("bench-domain").value = bench.domain;
+  for (const name of ["side", "stride", "dilation", "padding"]) $(`bench-${name}`).value = operator[name];
+  $("bench-flipped").value = operator.flipped ? "yes" : "no";
+  const has = operator.kind === "kernel" ? ["kernel", "window"] : Operators.hasWindow(operator) ? ["window"] : [];
+  for (const element of $("kernel").querySelectorAll("[data-needs]")) element.hidden = !has.includes(element.dataset.needs);
+  bench.report = null;
+  bench.judged++;
+  change({});
+}
+function choosePreset(name) {
+  $("bench-preset").value = name;
+  if (name in OTHERS) { bench.at = null; configure({ kind: OTHERS[name] }); return; }
+  const kernel = presets[name] instanceof Function ? presets[name]() : presets[name];
+  configure({ kind: "kernel", kernel: [...kernel], side: Math.sqrt(kernel.length) });
+  fillKernel();
+}
+let presets = PRESETS;
+function resizeKernel(side) {                                           // the old numbers stay in the middle
+  const before = operator.side, by = (side - before) / 2;
+  const kernel = Array.from({ length: side * side }, (_, k) => {
+    const y = Math.floor(k / side) - by, x = k % side - by;
+    return y >= 0 && x >= 0 && y < before && x < before ? operator.kernel[y * before + x] : 0;
+  });
+  configure({ side, kernel });
+  fillKernel();
+}
+function fillKernel() {
+  const table = $("bench-kernel"), { side, kernel } = operator;
+  if (table.rows.length !== side) {
+    table.tBodies[0]?.remove();
+    const body = table.createTBody();
+    for (let y = 0; y < side; y++) {
+      const row = body.insertRow();
+      for (let x = 0; x < side; x++) {
+        const input = make("input", row.insertCell(), { type: "number", step: "any", inputMode: "decimal" });
+        input.setAttribute("aria-label", `kernel, row ${y}, column ${x}`);
+        input.addEventListener("input", () => {
+          const value = Number(input.value);
+          if (input.value === "" || !Number.isFinite(value)) return;
+          const changed = [...operator.kernel];
+          changed[y * side + x] = Math.max(-1e6, Math.min(1e6, value));
+          $("bench-preset").value = OWN;
+          configure({ kernel: changed });
+        });
+      }
+    }
+  }
+  table.querySelectorAll("input").forEach((input, k) => { input.value = Number(kernel[k].toPrecision(3)); });
+}
+
+// ---- pictures
+const screens = {};
+function show(name, { values, height, width }, steps, lut) {
+  const canvas = $(`bench-${name}`);
+  if (canvas.width !== width || canvas.height !== height || !screens[name]) {
+    Object.assign(canvas, { width, height });
+    screens[name] = screen(canvas);
+  }
+  paint(screens[name], values.map(steps), lut);
+}
+const largestOf = (...images) => images.reduce((most, { values }) =>
+  values.reduce((top, v) => Math.max(top, Math.abs(v)), most), 0);
+const signed = (largest) => (v) => 128 + Math.round(127 * v / (largest || 1));
+function greyPicture() {                                                   // x: the canvas, as grey numbers from 0 to 1
+  const ink = canvasOf(state.digit, state.dy, state.dx);
+  return Operators.image(CANVAS, CANVAS, Float64Array.from({ length: CANVAS * CANVAS }, (_, i) => {
+    let sum = 0;
+    for (let c = 0; c < DEPTH; c++) sum += ink[i * DEPTH + c];
+    return sum / DEPTH / 255;
+  }));
+}
+function drawResult(x) {
+  const out = Operators.apply(operator, x), largest = largestOf(out), range = `from ${text(-largest)} to ${text(largest)}`;
+  show("x", x, (v) => 255 * v, GREY);
+  put("bench-out-text", `the result, ${out.height}×${out.width}; colours ${range}`);
+  $("bench-out").hidden = !out.values.length;
+  if (out.values.length) show("out", out, signed(largest), SIGNED);
+  return out;
+}
+function drawResponse() {
+  const side = 2 * Math.ceil(Operators.reach(operator)) + 5, impulse = Operators.image(side, side);
+  impulse.values[(side * side - 1) / 2] = 1;
+  const h = Operators.apply({ ...operator, stride: 1, padding: "zeros" }, impulse), largest = largestOf(h);
+  show("h", h, signed(largest), SIGNED);
+  put("bench-h-text", `the response to one bright pixel, ${side}×${side}; colours from ${text(-largest)} to ${text(largest)}`);
+  if (operator.kind !== "kernel") { put("bench-flip-text", ""); return; }
+  const symmetric = operator.kernel.every((v, k) => v === operator.kernel[operator.kernel.length - 1 - k]);
+  put("bench-flip-text", symmetric ? "This kernel is the same when it is turned by 180°. So its convolution and its "
+    + "cross-correlation are one." : operator.flipped ? "Convolution: the response to the bright pixel is the kernel itself."
+    : "Cross-correlation: the response to the bright pixel is the kernel, turned by 180°. Networks compute this one and "
+    + "call it a convolution.");
+  const spectrum = Operators.magnitude(operator, SPECTRUM), most = largestOf(spectrum);
+  show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT);
+  put("bench-spectrum-text", `its spectrum |H|: slow waves in the middle, fast ones outside; from 0 to ${text(most)}`);
+}
+function drawSteps(x, out) {
+  const { at } = bench, fits = at && operator.kind === "kernel" && at.y < out.height && at.x < out.width;
+  $("bench-products").hidden = !fits;
+  frame($("bench-sees"), null);
+  for (const [id, n] of [["bench-y", out.height], ["bench-col", out.width]]) $(id).max = n - 1;
+  if (!fits) { put("bench-sum", ""); return; }
+  const { window, weights, products, top, left } = Operators.steps(operator, x, at.y, at.x);
+  const tables = $("bench-products").querySelectorAll("table"), { side } = operator;
+  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, side));
+  put("bench-weights-text", operator.flipped ? "the kernel, turned by 180°" : "the kernel");
+  const sum = products.reduce((a, b) => a + b, 0);
+  put("bench-sum", `Their sum is ${text(sum)}: row ${at.y}, column ${at.x} of the result.`);
+  frame($("bench-sees"), [top, left, operator.dilation * (side - 1) + 1]);
+}
+function fillTable(table, numbers, side) {
+  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
+  table.replaceChildren();
+  for (let y = 0; y < side; y++) {
+    const row = table.insertRow();
+    for (let x = 0; x < side; x++) {
+      const v = numbers[y * side + x], cell = row.insertCell();
+      cell.textContent = text(Math.abs(v) < 1e-9 ? 0 : Number(v.toPrecision(2)));
+      const strength = Math.round(55 * Math.abs(v) / largest);
+      cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
+    }
+  }
+}
+
+// ---- the verdict
+async function judge() {
+  const mine = bench.judged, judged = { ...operator }, { domain } = bench;
+  let last = performance.now();
+  const pause = async () => {                                           // input is never blocked for longer than one law
+    if (performance.now() - last > 6) {
+      await new Promise((done) => { setTimeout(done); });
+      last = performance.now();
+    }
+    if (mine !== bench.judged) throw new Error("superseded");
+  };
+  const reach = Operators.hasWindow(judged) ? Operators.reach(judged) : 1;
+  const report = await Laws.verify((f) => Operators.apply(judged, f), domain, Laws.sideFor(reach), pause);
+  bench.report = report;
+  bench.of = mine;
+  change({});
+}
+function drawVerdict() {
+  const { report } = bench;
+  $("bench-witness").hidden = !report?.witness;
+  put("bench-witness-text", "");
+  if (!report) { put("bench-verdict", "The laws are being tried …"); return; }
+  const where = { torus: "on the torus", plane: "on the plane", window: "in a window" }[report.domain];
+  mark("bench-verdict", `The verdict ${where}: ${report.verdict}.`, report.verdict === "a convolution");
+  const { witness } = report, rows = $("bench-laws").tBodies[0];
+  rows.replaceChildren(...report.laws.map(({ says, passed, error }) => {
+    const row = document.createElement("tr");
+    for (const words of [says, passed ? "yes" : "no", passed && error < 1e-9 ? "rounding" : error.toPrecision(2)]) {
+      row.insertCell().textContent = words.replaceAll("-", "−");
+    }
+    return row;
+  }));
+  if (witness) drawWitness(witness);
+}
+function drawWitness({ law, f, left, right, known, at, values }) {
+  const [one, two] = law.says.split(", ")[0].split(" = ");
+  const sides = signed(largestOf(left, right)), off = left.values.map((v, i) => Math.abs(v - right.values[i]));
+  const most = off.reduce((a, b, i) => known && !known.values[i] ? a : Math.max(a, b), 0) || 1;
+  const unknown = (map) => (v, i) => known && !known.values[i] ? -1 : map(v);
+  show("f", f, signed(largestOf(f)), SIGNED);
+  show("left", left, unknown(sides), SIGNED);
+  show("right", right, unknown(sides), SIGNED);
+  show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
+  put("bench-left-text", one.replaceAll("-", "−"));
+  put("bench-right-text", two.replaceAll("-", "−"));
+  put("bench-witness-text", `Broken: ${law.says.replaceAll("-", "−")}. At row ${at[0]}, column ${at[1]} the sides are `
+    + `${text(values[0])} and ${text(values[1])}${law.by ? `, after a shift by ${law.by[0]} down and ${law.by[1]} to the right` : ""}.`);
+}
+
+panel("kernel", {
+  build() {
+    presets = { ...PRESETS, ...trained() };
+    const group = (label, names) => {
+      const into = make("optgroup", $("bench-preset"), { label });
+      for (const name of names) make("option", into, { textContent: name, value: name });
+    };
+    group("kernels", [...Object.keys(presets), OWN]);
+    group("no convolutions", Object.keys(OTHERS));
+    $("bench-preset").value = "Sobel, vertical edges";
+    $("bench-preset").addEventListener("change", () => $("bench-preset").value !== OWN && choosePreset($("bench-preset").value));
+    $("bench-side").addEventListener("change", () => resizeKernel(Number($("bench-side").value)));
+    $("bench-flipped").addEventListener("change", () => configure({ flipped: $("bench-flipped").value === "yes" }));
+    for (const name of ["stride", "dilation"]) {
+      $(`bench-${name}`).addEventListener("change", () => configure({ [name]: Number($(`bench-${name}`).value) }));
+    }
+    $("bench-padding").addEventListener("change", () => {
+      [bench.domain] = DOMAINS[$("bench-padding").value];
+      configure({ padding: $("bench-padding").value });
+    });
+    $("bench-domain").addEventListener("change", () => { bench.domain = $("bench-domain").value; configure({}); });
+    $("bench-out").addEventListener("pointerdown", (event) => {
+      const box = $("bench-out").getBoundingClientRect(), { width, height } = $("bench-out");
+      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
+      look(inside((event.clientY - box.top) / box.height, height), inside((event.clientX - box.left) / box.width, width));
+    });
+    for (const id of ["bench-y", "bench-col"]) {
+      $(id).value = "";
+      $(id).addEventListener("input", () => look(Number($("bench-y").value) || 0, Number($("bench-col").value) || 0));
+    }
+    $("bench-pixel").addEventListener("submit", (event) => event.preventDefault());
+    configure({});
+    fillKernel();
+    window.minicnn.bench = { ...bench, Laws, Operators, choosePreset, set: configure, get report() { return bench.report; },
+                             domain(name) { bench.domain = name; configure({}); }, look };
+  },
+  draw() {
+    const key = `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.judged} ${bench.of} ${bench.at?.y} ${
+      bench.at?.x} ${document.documentElement.className}`;
+    if (key === bench.drawn) return;
+    bench.drawn = key;
+    const x = greyPicture(), out = drawResult(x);
+    drawResponse();
+    drawSteps(x, out);
+    drawVerdict();
+    if (!bench.report && bench.asked !== bench.judged) {
+      bench.asked = bench.judged;
+      judge().catch((error) => { if (error.message !== "superseded") throw error; });
+    }
+  },
+});
+function look(y, x) {
+  bench.at = { y: Math.max(0, y), x: Math.max(0, x) };
+  Object.assign($("bench-y"), { value: bench.at.y });
+  Object.assign($("bench-col"), { value: bench.at.x });
+  change({});
+}
