@@ -1,8 +1,9 @@
-"""Models of other libraries: ONNX files as trainable Modules.
+"""Models of other libraries: ONNX files as trainable Modules, and Modules as ONNX files.
 
 The package onnx is imported when it is needed: `pip install 'minicnn[onnx]'`.
 """
 
+from .onnx_export import to_onnx
 from .onnx_graph import Graph, from_onnx
 
-__all__ = ["Graph", "from_onnx"]
+__all__ = ["Graph", "from_onnx", "to_onnx"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import numpy as np
 from ..adapters.onnx.file import library, read
 from ..errors import FileError
 
-__all__ = ["array_from", "attributes_of", "check_names", "library", "opset_of", "read"]
+__all__ = ["BUFFERS", "PARAMETERS", "array_from", "attributes_of", "check_names", "library", "opset_of", "read",
+           "state_of"]
 OPSETS = (7, 28)                # of the operators; older ones broadcast by other rules
+PARAMETERS, BUFFERS = "minicnn.parameters", "minicnn.buffers"       # entries of the metadata: names of initializers
 
 
 def opset_of(model: Any) -> int:
@@ -32,6 +35,22 @@ def check_names(graph: Any) -> None:
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
         raise FileError(f"the ONNX model has the name {wrong[0]!r}, which is no UTF-8 text: the file is damaged")
+
+
+def state_of(model: Any) -> dict[str, list[str]]:
+    """The names of the parameters and of the buffers, if `to_onnx` wrote the model; else an empty dict."""
+    entries = {one.key: one.value for one in model.metadata_props}
+    floats = library().TensorProto.FLOAT, library().TensorProto.DOUBLE
+    known = {one.name for one in model.graph.initializer if one.data_type in floats}
+    try:
+        found = {kind: json.loads(entries[kind]) for kind in (PARAMETERS, BUFFERS)}
+    except (KeyError, ValueError):
+        return {}
+    if not all(isinstance(names, list) for names in found.values()):
+        return {}
+    names = [name for kind in found.values() for name in kind]
+    whole = all(isinstance(name, str) and name in known for name in names) and len(set(names)) == len(names)
+    return found if whole else {}
 
 
 def array_from(tensor: Any, name: str) -> np.ndarray:

@@ -50,6 +50,11 @@ class Graph(Module):
                 self._constants[proto.output[0]] = _constant(name, attributes)
             else:
                 nodes.append(Node(name, proto.op_type, attributes, opset, tuple(proto.input), tuple(proto.output), rng))
+        told = onnx_file.state_of(model)
+        for name in told.get(onnx_file.PARAMETERS, ()):
+            self._keep(name, Parameter(arrays[name]))
+        for name in told.get(onnx_file.BUFFERS, ()):
+            self._keep(name, arrays[name])
         for node in nodes:
             _check_inputs(node)
             for place, name in enumerate(node.inputs):
@@ -69,13 +74,17 @@ class Graph(Module):
             return
         if place in OPERATORS[node.operator].learned and array.ndim:
             if name not in self._stored:
-                self._stored[name] = self._free(name)
-                setattr(self, self._stored[name], Parameter(array))
+                self._keep(name, Parameter(array))
             if isinstance(value := getattr(self, self._stored[name]), Parameter):
                 node.weights[name] = value
         elif name not in self._stored and place in RUNNING.get(node.operator, ()):
-            self._stored[name] = self._free(name)
-            setattr(self, self._stored[name], array)
+            self._keep(name, array)
+
+    def _keep(self, name, value):
+        """Make a Parameter, or an array as a buffer, an attribute."""
+        self._stored[name] = self._free(name)
+        setattr(self, self._stored[name], value)
+        if not isinstance(value, Parameter):
             self.buffers = (*self.buffers, self._stored[name])
 
     def _free(self, name):

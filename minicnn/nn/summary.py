@@ -130,7 +130,7 @@ def summarize(model: Module, input_shape: tuple[int, ...] | Sequence[tuple[int, 
 
 def module_html(model: Module) -> str:
     """A model as HTML: its `Summary` if the input's shape is known, else its modules as a tree."""
-    shapes, origin = _known_shapes(model)
+    shapes, origin = known_shapes(model)
     if shapes:
         try:
             with contextlib.redirect_stdout(io.StringIO()):         # the model may print
@@ -146,7 +146,7 @@ def module_html(model: Module) -> str:
     return table(["", "parameters"] if any(count for _, count in rows) else [], rows, left=[0])
 
 
-def _known_shapes(model):
+def known_shapes(model: Module) -> tuple[list[tuple[int, ...]], str]:
     """The shapes of the model's inputs, or [], and how they are known."""
     seen = model._first_shapes
     channels, size = getattr(model, "in_channels", None), getattr(model, "image_size", None)

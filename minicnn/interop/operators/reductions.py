@@ -10,7 +10,7 @@ import numpy as np
 from ... import functional as F
 from ...errors import InputError
 from ...tensor import Tensor, as_tensor
-from .node import Node, axes_of, counted
+from .node import Node, axes_of, counted, number_of
 from .registry import operator
 
 
@@ -92,3 +92,21 @@ def gemm(node: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
     if c is None:
         return out
     return out + (c if beta == 1 else c * np.array(beta, a.dtype))
+
+
+@operator("Einsum", learned=(0, 1))
+def einsum(node: Node, *inputs: Tensor) -> Any:
+    """The sum over the letters that the result does not have."""
+    return np.einsum(node.attribute("equation"), *inputs)
+
+
+@operator("CumSum")
+def cumulative_sum(node: Node, x: Tensor, axis: Any) -> Any:
+    """Sums of the first elements along an axis; of the last ones with `reverse`, without the own with `exclusive`."""
+    along = counted([int(number_of(axis))], x.ndim)[0]
+    backwards = bool(node.attribute("reverse", 0))
+    out = np.flip(x, along) if backwards else x
+    total = np.cumsum(out, along)
+    if node.attribute("exclusive", 0):
+        total = total - out
+    return np.flip(total, along) if backwards else total

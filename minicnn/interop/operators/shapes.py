@@ -169,6 +169,12 @@ def expand(node: Node, x: Any, shape: Any) -> Any:
     return np.broadcast_to(x, new)
 
 
+@operator("Tile", integers=True)
+def tile(node: Node, x: Any, repeats: Any) -> Any:
+    """The whole array several times along each axis."""
+    return np.tile(x, integers_of(repeats))
+
+
 @operator("Pad")
 def pad(node: Node, x: Tensor, pads: Any = None, value: Any = None, axes: Any = None) -> Tensor:
     """Elements added at both ends of axes, or cut off. The widths are inputs since opset 11, attributes before."""
