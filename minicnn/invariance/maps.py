@@ -6,21 +6,17 @@ Nothing is sampled: the digit is put at all places, and the pairs of places with
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..autograd import no_grad
 from ..data import normalize
 from ..data.placement import Shifts
 from ..errors import InputError
-from ..nn import Module
-from ..nn.calls import evaluating
 from ..progress import SILENT, Progress
-from ..tensor import Tensor
+from .functions import evaluation_mode, on_arrays
 
 BATCH = 256                     # images that a network gets at once
 
@@ -135,8 +131,9 @@ def invariance_map(classify: Callable, images: np.ndarray, labels: np.ndarray, s
     Parameters
     ----------
     classify : Module or callable
-        Normalised float32 images (n, 1, view, view) -> logits (n, classes). It gets arrays and returns an array or a
-        Tensor. A Module is in evaluation mode during the call.
+        Normalised float32 images (n, 1, view, view) -> logits (n, classes): a function of arrays or Tensors, a Module,
+        or a function, module or model of another library, as in `verify_convolution`. A Module, also one of PyTorch, is
+        in evaluation mode during the call.
     images : ndarray of uint8, shape (n, digit, digit)
     labels : ndarray of int, shape (n,)
     shifts : Shifts, optional
@@ -163,7 +160,9 @@ def invariance_map(classify: Callable, images: np.ndarray, labels: np.ndarray, s
     if not len(images) or labels.shape != (len(images),):
         raise InputError(f"invariance_map: images {images.shape} and labels {labels.shape}: one label an image is "
                          "needed, and at least one image")
-    with _evaluating(classify, features):
+    functions = [one for one in (classify, features) if one is not None]
+    with evaluation_mode(*functions):
+        classify, features = on_arrays(classify), None if features is None else on_arrays(features)
         logits, middle = _answers(classify, features, shifts.images(images, 0, 0))
         classes = np.empty((shifts.size, shifts.size, len(images)), np.int16)
         distance = np.empty((shifts.size, shifts.size))
@@ -224,34 +223,15 @@ def parameter_argument(height: int = 400, width: int = 400, channels: int = 3, h
             f"weights and {out_channels} biases, together {convolution + out_channels:,}, for any image size.")
 
 
-@contextlib.contextmanager
-def _evaluating(*functions: Any) -> Iterator[None]:
-    """Put Modules into evaluation mode: functions that are Modules, and Modules whose methods the functions are.
-
-    No graph is recorded.
-    """
-    owners = {id(m): m for f in functions for m in (f, getattr(f, "__self__", None)) if isinstance(m, Module)}
-    with contextlib.ExitStack() as stack:
-        for module in owners.values():
-            stack.enter_context(evaluating(module))
-        stack.enter_context(no_grad())
-        yield
-
-
 def _answers(classify, features, images):
     """Logits and features of uint8 images (n, H, W), normalised and batch by batch."""
     logits, others = [], []
     for start in range(0, len(images), BATCH):
         x = normalize(images[start:start + BATCH])
-        out = as_array(classify(x))
+        out = classify(x)
         if out.ndim != 2 or len(out) != len(x):
             raise InputError(f"invariance_map: classify returned shape {out.shape} for images {x.shape}: it must be "
                              f"({len(x)}, classes)")
         logits.append(out)
-        others.append(out if features is None else as_array(features(x)))
+        others.append(out if features is None else features(x))
     return np.concatenate(logits), np.concatenate(others)
-
-
-def as_array(out: Any) -> np.ndarray:
-    """The array of a Tensor, or the array itself."""
-    return out.data if isinstance(out, Tensor) else np.asarray(out)

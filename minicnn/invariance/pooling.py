@@ -23,7 +23,8 @@ from ..data.placement import Shifts, place
 from ..errors import InputError
 from ..models import lenet
 from ..progress import SILENT, Progress
-from .maps import as_array, relative_change
+from .functions import evaluation_mode, on_arrays
+from .maps import relative_change
 
 HALVING = {                     # name of a pool: function of Tensors or arrays (n, C, H, W)
     "max-pool": lambda x: F.max_pool2d(x, 2),
@@ -98,7 +99,7 @@ def on_torus(pool: Callable, maps: np.ndarray, stride: int = 2) -> np.ndarray:
     if height % stride or width % stride:
         raise InputError(f"on_torus: maps of {height}x{width} pixels; a stride of {stride} needs multiples of it")
     with no_grad():
-        out = as_array(pool(np.pad(maps, ((0, 0), (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="wrap")))
+        out = on_arrays(pool)(np.pad(maps, ((0, 0), (0, 0), (MARGIN, MARGIN), (MARGIN, MARGIN)), mode="wrap"))
     if out.shape[-2:] == (1, 1):
         return out
     start = MARGIN // stride
@@ -126,7 +127,7 @@ def window_change(pool: Callable, still: np.ndarray, moved: np.ndarray, by: tupl
         dy and dx.
     """
     with no_grad():
-        before, after = (as_array(pool(maps)) for maps in (still, moved))
+        before, after = map(on_arrays(pool), (still, moved))
     inner = ... if before.shape[-2:] == (1, 1) else (..., slice(EDGE, -EDGE), slice(EDGE, -EDGE))
     return relative_change(after[inner], np.roll(before, (by[0] // 2, by[1] // 2), (-2, -1))[inner])
 
@@ -140,14 +141,14 @@ def compare_pools(images: np.ndarray, features: Callable | None = None, *, recep
     images : ndarray of uint8, shape (n, 28, 28)
         Digits. Some dozens are enough.
     features : callable, optional
-        Normalised images (n, 1, H, W) -> maps. By default the features of the trained LeNet with the algorithm
-        "direct", which adds in the same order at every place. "winograd" does not, and its rounding would change the
-        maps at even shifts.
+        Normalised images (n, 1, H, W) -> maps: a function of any library, in evaluation mode. By default the features
+        of the trained LeNet with the algorithm "direct", which adds in the same order at every place. "winograd" does
+        not, and its rounding would change the maps at even shifts.
     receptive_field : int
         The receptive field of the features. It sets the width of the black border around the digits, so that all
         windows that see a digit are in view.
     pools : mapping, optional
-        {name: function of arrays}. `HALVING` by default.
+        {name: function}, of arrays or of any library, as in `verify_convolution`. `HALVING` by default.
     progress : Progress
         Is updated after each pool.
 
@@ -157,15 +158,17 @@ def compare_pools(images: np.ndarray, features: Callable | None = None, *, recep
         Three for each pool.
     """
     features, pools = features or lenet(pretrained=True, algorithm="direct").features, pools or HALVING
+    with evaluation_mode(features, *pools.values()):
+        called = {name: on_arrays(pool) for name, pool in pools.items()}
+        return _compared(images, on_arrays(features), receptive_field, called, progress)
+
+
+def _compared(images, features, receptive_field, pools, progress):
+    """As `compare_pools`, for functions of arrays."""
     shifts = Shifts(2, 28 + 2 * 2 + 2 * (receptive_field - 1))
-
-    def maps(pixels):
-        with no_grad():
-            return as_array(features(normalize(pixels)))
-
     progress.update(0, 1, "feature maps")
-    bar, rolled = blurred_bar(), maps(place(images, 38, (5, 5)))
-    moved = {by: maps(shifts.images(images, *by)) for by in [(0, 0), *MOVES]}
+    bar, rolled = blurred_bar(), features(normalize(place(images, 38, (5, 5))))
+    moved = {by: features(normalize(shifts.images(images, *by))) for by in [(0, 0), *MOVES]}
     subjects = {
         "a blurred bar, shifted in a circle": lambda pool, by: torus_change(pool, bar, by),
         f"feature maps of {len(images)} digits on a 38x38 canvas, shifted in a circle":

@@ -6,6 +6,8 @@ import pytest
 import minicnn
 from minicnn import Tensor
 from minicnn.equivariance import verify_convolution
+from minicnn.equivariance.matrix import eigenvalues, operator_matrix
+from minicnn.invariance.functions import on_arrays
 
 jax = pytest.importorskip("jax")
 jnp, lax = jax.numpy, jax.lax
@@ -45,6 +47,14 @@ def test_the_verdict(name):
     assert lattice is None or report.lattice == lattice
     assert report.dtype == ("float32" if name == "only float32" else "float64")
     assert jnp.ones(1).dtype == jnp.float32                 # the 64-bit mode is off again
+
+
+def test_matrix_spectrum_and_invariance():
+    blur = jax.jit(lambda x: (jnp.roll(x, 1, 3) + 2 * x + jnp.roll(x, -1, 3)) / 4)
+    np.testing.assert_allclose(operator_matrix(blur, (1, 4)).toarray()[0], [0.5, 0.25, 0, 0.25])
+    np.testing.assert_allclose(eigenvalues(blur, (1, 4)), [[1, 0.5, 0, 0.5]], atol=1e-15)
+    pooled = on_arrays(jax.jit(lambda x: x.max((2, 3))))(np.eye(4, dtype=np.float32)[None, None])
+    assert pooled.tolist() == [[1.0]] and pooled.dtype == np.float32
 
 
 def test_dlpack():

@@ -1,4 +1,4 @@
-"""A convolution layer as a matrix.
+"""A convolution layer as a matrix, and any other linear operator.
 
 A convolution without its bias is out = A x. With stride 1 and circular padding that keeps the size, A consists of
 doubly circulant blocks. A matrix has doubly circulant blocks if and only if it commutes with the shifts of the torus by
@@ -20,6 +20,8 @@ from ...checks import integer, is_integer, pair
 from ...conv import choose
 from ...errors import InputError, InputTypeError
 from ...nn import Conv2d
+from ..operator import TIME_LIMIT
+from .operators import is_operator, measured_matrix
 from .spectrum import (
     eigenvalues,
     layer_geometry,
@@ -36,17 +38,22 @@ __all__ = ["adjoint", "commutators", "eigenvalues", "is_doubly_circulant", "is_d
 Size = int | tuple[int, int]
 
 
-def operator_matrix(weight: np.ndarray, size: Size, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
-                    groups: int = 1, padding_mode: str = "zeros") -> sparse.csr_array:
+def operator_matrix(weight: Any, size: Size, *, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+                    padding_mode: str = "zeros", in_channels: int | None = None,
+                    time_limit: float = TIME_LIMIT) -> sparse.csr_array:
     """The matrix A of a convolution: conv2d(x, weight).reshape(N, -1).T = A @ x.reshape(N, -1).T.
 
     Parameters
     ----------
-    weight : ndarray, shape (C_out, C_in // groups, kH, kW)
+    weight : ndarray, shape (C_out, C_in // groups, kH, kW), or operator
+        An operator of any library, as in `verify_convolution`. Its matrix is that of op(f) - op(0), measured with
+        bright pixels in float64; entries that rounding explains are 0.
     size : int or (int, int)
         H and W of the image.
     stride, padding, dilation, groups, padding_mode
-        As for `minicnn.functional.conv2d`.
+        As for `minicnn.functional.conv2d`. An operator has its own.
+    in_channels, time_limit
+        Of an operator, as in `verify_convolution`. They say nothing about a weight.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def operator_matrix(weight: np.ndarray, size: Size, *, stride: Any = 1, padding:
     Raises
     ------
     ValueError
-        The arguments do not fit, or the matrix would need too much memory.
+        The arguments do not fit, or the matrix would need too much memory. An operator is not linear.
 
     References
     ----------
@@ -69,7 +76,16 @@ def operator_matrix(weight: np.ndarray, size: Size, *, stride: Any = 1, padding:
            [1, 2, 3, 0],
            [0, 1, 2, 3],
            [3, 0, 1, 2]])
+    >>> operator_matrix(lambda f: f - np.roll(f, 1, 3), (1, 3)).toarray()
+    array([[ 1.,  0., -1.],
+           [-1.,  1.,  0.],
+           [ 0., -1.,  1.]])
     """
+    if is_operator(weight):
+        if (stride, padding, dilation, groups, padding_mode) != (1, 0, 1, 1, "zeros"):
+            raise InputError("operator_matrix: stride, padding, dilation, groups and padding_mode belong to a weight; "
+                             "an operator has its own. Leave them out")
+        return measured_matrix(weight, size, in_channels, time_limit)
     weight = real_weight(weight)
     return sparse_matrix(weight, layer_geometry(weight, size, stride, padding, dilation, groups, padding_mode))
 
@@ -82,7 +98,7 @@ def layer_matrix(layer: Conv2d, size: Size) -> sparse.csr_array:
     """
     if not isinstance(layer, Conv2d):
         raise InputTypeError(f"layer_matrix: the layer must be a minicnn.nn.Conv2d, not {type(layer).__name__}; for a "
-                             "bare weight use operator_matrix")
+                             "bare weight, and for any other operator, use operator_matrix")
     return operator_matrix(layer.weight.data, size, stride=layer.stride, padding=layer.padding,
                            dilation=layer.dilation, groups=layer.groups, padding_mode=layer.padding_mode)
 

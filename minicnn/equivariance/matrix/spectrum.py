@@ -6,6 +6,9 @@ singular values of the layer's matrix are those of all H(u, v) together. All spe
 dtype of the weight.
 
 `**options` are those of `minicnn.equivariance.matrix.operator_matrix`: stride, padding, dilation, groups, padding_mode.
+Instead of a weight, all functions take an operator of any library, as `verify_convolution` does: a function of arrays,
+a module of PyTorch, a function of SciPy. Its options are in_channels and time_limit. The spectrum is that of
+L(f) = op(f) - op(0), and it is measured with bright pixels.
 """
 
 from __future__ import annotations
@@ -16,12 +19,12 @@ from typing import Any
 import numpy as np
 from scipy import fft, sparse
 
+from ...adapters import as_array
 from ...checks import pair
 from ...conv import Geometry, choose
 from ...conv.algorithms import toeplitz
 from ...errors import InputError
-
-DENSE = 3000 * 3000             # the most entries of a dense matrix that is decomposed; this takes some seconds
+from .operators import DENSE, is_operator, measured_matrix, measured_transfer, transfer_or_verdict
 
 
 def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options: Any) -> np.ndarray:
@@ -34,7 +37,7 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
 
     Parameters
     ----------
-    weight : ndarray, shape (C_out, C_in // groups, kH, kW)
+    weight : ndarray, shape (C_out, C_in // groups, kH, kW), or operator
     size : int or (int, int)
     **options
         The defaults here are padding="same" and padding_mode="circular".
@@ -48,6 +51,7 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
     ------
     ValueError
         The layer does not commute with the shifts of the torus: it has a stride, pads with zeros, or changes the size.
+        An operator is no convolution.
 
     References
     ----------
@@ -58,6 +62,8 @@ def transfer_function(weight: np.ndarray, size: int | tuple[int, int], **options
     >>> transfer_function(np.array([[[[0.0, 0.0, 1.0]]]]), (1, 4)).ravel().round(3) + 0     # out[x] = in[x + 1]
     array([ 1.+0.j,  0.+1.j, -1.+0.j,  0.-1.j])
     """
+    if is_operator(weight):
+        return measured_transfer(weight, size, **options)
     weight = real_weight(weight)
     g = layer_geometry(weight, size, **{"padding": "same", "padding_mode": "circular", **options})
     if _not_a_torus(g):
@@ -98,11 +104,11 @@ def singular_values(weight: np.ndarray, size: int | tuple[int, int], **options: 
     """All singular values of the layer's matrix, the largest first, exact up to rounding.
 
     With stride 1 and circular padding that keeps the size, they are computed from all H(u, v), for any size of image.
-    For every other layer, the dense matrix is decomposed. It must not have more than `DENSE` entries.
+    For every other layer, the dense matrix is decomposed. It must not have more than 9 million entries.
 
     Parameters
     ----------
-    weight : ndarray, shape (C_out, C_in // groups, kH, kW)
+    weight : ndarray, shape (C_out, C_in // groups, kH, kW), or operator
     size : int or (int, int)
     **options
         The defaults are those of `operator_matrix`: padding=0.
@@ -128,6 +134,8 @@ def singular_values(weight: np.ndarray, size: int | tuple[int, int], **options: 
     >>> singular_values(weight, (1, 4), padding="same").round(3)
     array([3.618, 2.618, 1.382, 0.382])
     """
+    if is_operator(weight):
+        return _of_operator(weight, size, **options)
     weight = real_weight(weight)
     geometry = layer_geometry(weight, size, **options)
     reason, (rows, columns) = _not_a_torus(geometry), _shape(geometry)
@@ -150,6 +158,8 @@ def spectral_norm(weight: np.ndarray, size: int | tuple[int, int], **options: An
     >>> round(spectral_norm(np.ones((1, 1, 3, 3)), 100, padding=1), 3)         # 9 on a torus
     8.994
     """
+    if is_operator(weight):
+        return float(singular_values(weight, size, **options)[0])
     weight = real_weight(weight)
     geometry = layer_geometry(weight, size, **options)
     if not _not_a_torus(geometry) or math.prod(_shape(geometry)) <= DENSE:
@@ -168,8 +178,8 @@ def sparse_matrix(weight: np.ndarray, geometry: Geometry) -> sparse.csr_array:
 
 
 def real_weight(weight: np.ndarray) -> np.ndarray:
-    """The weight as an array; InputError if it does not consist of real numbers."""
-    weight = np.asarray(weight)
+    """The weight as an array, also that of another library; InputError if it does not consist of real numbers."""
+    weight = np.asarray(as_array(weight))
     if weight.dtype.kind not in "iuf":
         raise InputError(f"the weight must be an array of real numbers, not {weight.dtype}")
     return weight
@@ -182,6 +192,14 @@ def layer_geometry(weight: np.ndarray, size: int | tuple[int, int], stride: Any 
     channels = weight.shape[1] * groups if weight.ndim == 4 and isinstance(groups, int) else 1
     return Geometry.of((batch, channels, *pair("size", size, 1)), weight.shape, stride, padding, dilation, groups,
                        padding_mode, dtype)
+
+
+def _of_operator(op, size, **options):
+    """The singular values of an operator: of all H(u, v), or of the dense matrix."""
+    H = transfer_or_verdict(op, size, **options)
+    if isinstance(H, str):
+        return np.linalg.svd(measured_matrix(op, size, **options).toarray(), compute_uv=False)
+    return np.sort(np.linalg.svd(H, compute_uv=False), axis=None)[::-1]
 
 
 def _shape(geometry):

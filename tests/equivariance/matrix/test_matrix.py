@@ -201,5 +201,5 @@ def test_what_does_not_fit_says_why(call, message):
 
 
 def test_only_a_conv2d_has_a_layer_matrix(rng):
-    with pytest.raises(TypeError, match="must be a minicnn.nn.Conv2d, not Linear; for a bare weight use operator_matr"):
+    with pytest.raises(TypeError, match="must be a minicnn.nn.Conv2d, not Linear; for a bare weight, and for any oth"):
         m.layer_matrix(nn.Linear(2, 3, rng=rng), 5)
