@@ -1,4 +1,4 @@
-"""Operators of other libraries as functions of NumPy arrays: PyTorch, JAX, ONNX, SciPy, scikit-image, OpenCV.
+"""Operators of other libraries as functions of NumPy arrays: those of PyTorch, JAX, Flax, Keras, ONNX, SciPy, OpenCV.
 
 An adapter is one file. It is chosen by the type of the operator, or for a function by what its code names. No library
 is imported here: an object of a library can only be met after somebody has imported that library.
@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..errors import InputError, InputTypeError
-from . import jax, onnx, planes, torch
+from . import flax, jax, keras, onnx, planes, torch
 from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
 
 __all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "known_shape", "outputs_of",
            "required_inputs", "snapshots", "ways"]
 
-ADAPTERS: tuple[Any, ...] = (onnx, torch, jax, planes)
+ADAPTERS: tuple[Any, ...] = (onnx, keras, flax, torch, jax, planes)
 
 
 class Way(NamedTuple):
@@ -40,7 +40,7 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
         Which one of several outputs is judged: its place or its name. By default the operator returns one array.
     layout : {"nchw", "nhwc"}, optional
         The order of the axes of images and output: channels first, or channels last. By default channels come first,
-        but not in an ONNX model that begins by moving the last axis to their place.
+        but not in Keras, where a layer says it, in Flax, and in an ONNX model that begins by moving the last axis.
 
     Raises
     ------
@@ -68,7 +68,8 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
         layout = op.layout
     if not callable(op):
         raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
-    return Given(op, output, layout)
+    says = getattr(adapter_of(op), "layout", None)
+    return Given(op, output, layout or (says(op) if says else None))
 
 
 def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
@@ -88,12 +89,15 @@ def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
     first: list[Way] = []
     later: list[Way] = []
     for adapter in filter(_is_there, ADAPTERS):
-        if getattr(adapter, "OWN_ONLY", False) and not adapter.owns(op):
+        only, own = getattr(adapter, "OWN_ONLY", False), adapter.owns(op)
+        if only and not own:
             continue
-        owned = adapter.owns(op) or adapter.BY_NAMES and any(map(adapter.owns, named_by(op)))
+        owned = own or adapter.BY_NAMES and any(map(adapter.owns, named_by(op)))
         says = getattr(adapter, "says", lambda op, adapter=adapter: adapter.SAYS)(op)
-        for wanted in dict.fromkeys((dtype, "float32")) if adapter.BY_NAMES else (dtype,):
+        for wanted in dict.fromkeys((dtype, "float32")):
             (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, says))
+        if only:
+            break
     return first, later
 
 

@@ -16,7 +16,8 @@ BY_NAMES = True
 
 def owns(value: Any) -> bool:
     """Whether a value is a module, function or array of JAX, or of Flax or Equinox, or compiled by jax.jit."""
-    return top(value) in ("jax", "jaxlib", "flax", "equinox", "haiku") or top(type(value)) in ("jax", "jaxlib")
+    libraries = ("jax", "jaxlib", "flax", "equinox", "haiku")
+    return top(value) in libraries or any(top(base) in libraries for base in type(value).__mro__)
 
 
 def as_function(op: Callable, dtype: str) -> Callable:
@@ -25,7 +26,7 @@ def as_function(op: Callable, dtype: str) -> Callable:
         jax = sys.modules["jax"]
         if dtype == "float32":
             return to_array(op(jax.numpy.asarray(images)))
-        with _with_64_bits(jax):
+        with with_64_bits(jax):
             return to_array(op(jax.numpy.asarray(images)))
     return call
 
@@ -45,7 +46,8 @@ def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
     return []
 
 
-def _with_64_bits(jax: Any) -> Any:
+def with_64_bits(jax: Any) -> Any:
+    """Context manager: JAX computes in float64 where it gets float64."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     return sys.modules["jax.experimental"].enable_x64()             # before version 0.8

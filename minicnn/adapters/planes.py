@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Any
 
 import numpy as np
 
+from .given import AdapterError
 from .names import top, without_partial
 
 SAYS = "called with each plane (H, W) by itself"
@@ -21,7 +24,10 @@ def owns(value: Any) -> bool:
     >>> owns(scipy.ndimage.gaussian_filter), owns(np.roll)
     (True, False)
     """
-    return top(without_partial(value)) in LIBRARIES
+    value = without_partial(value)
+    if isinstance(value, BuiltinFunctionType) and "cv2" in sys.modules:         # functions of OpenCV name no module
+        return getattr(sys.modules["cv2"], value.__name__, None) is value
+    return top(value) in LIBRARIES
 
 
 def as_function(op: Callable, dtype: str) -> Callable:
@@ -31,12 +37,23 @@ def as_function(op: Callable, dtype: str) -> Callable:
     (2, 3, 5, 4)
     """
     def call(images: np.ndarray) -> Any:
-        found = [op(plane) for image in images for plane in image]
+        found = [_called(op, plane) for image in images for plane in image]
         if any(not isinstance(one, np.ndarray) or one.ndim != 2 or one.shape != found[0].shape for one in found):
             raise TypeError(f"the function returned {type(found[0]).__name__} of shape {np.shape(found[0])} for a "
                             f"plane of shape {images.shape[2:]}; it must return a plane")
         return np.stack(found).reshape(*images.shape[:2], *found[0].shape)
     return call
+
+
+def _called(op, plane):
+    try:
+        return op(plane)
+    except Exception as error:
+        if "cv2" in sys.modules and isinstance(error, sys.modules["cv2"].error):
+            text = " ".join(str(error).split())
+            raise AdapterError(f"OpenCV refuses a plane of {plane.dtype}: {text}. A function of uint8 needs a "
+                               "conversion around it, which rounds") from error
+        raise
 
 
 def is_array(value: Any) -> bool:

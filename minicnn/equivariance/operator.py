@@ -141,6 +141,8 @@ class Operator:
                 return self._try(way, self.given)
             except _RaisedError as error:
                 failures.append(error)
+            if len(failures) == len(first) and isinstance(failures[-1].__cause__, AdapterError):
+                break                                   # the adapter knows better than any other way
         told = failures[len(first) - 1 if first else 0]
         if self.given.layout is None and not has_layers(op) and not isinstance(told.__cause__, AdapterError):
             last = Given(op, self.given.output, "nhwc")

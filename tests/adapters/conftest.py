@@ -1,3 +1,3 @@
-"""`jax_cases.py` imports JAX, and is therefore not for this process: `test_jax.py` runs it in another one."""
+"""These files import JAX, and are therefore not for this process: `test_jax.py` runs each in another one."""
 
-collect_ignore = ["jax_cases.py"]
+collect_ignore = ["flax_cases.py", "jax_cases.py", "keras_cases.py"]

@@ -46,6 +46,33 @@ def test_functions_of_skimage(name, options, verdict):
     assert report.verdict.startswith(verdict), report
 
 
+@pytest.mark.parametrize(("name", "options", "domain", "verdict", "lattice"), [
+    ("GaussianBlur", {"ksize": (3, 3), "sigmaX": 1}, "torus", "not a convolution at the border, (1, 1, 1, 1)", None),
+    ("blur", {"ksize": (3, 3), "borderType": 0}, "plane", "a convolution", (1, 1)),
+    ("filter2D", {"ddepth": -1, "kernel": CROSS, "borderType": 0}, "plane", "a convolution", (1, 1)),
+    ("Sobel", {"ddepth": -1, "dx": 1, "dy": 0, "borderType": 0}, "plane", "a convolution", (1, 1)),
+    ("dilate", {"kernel": np.ones((3, 3), np.uint8)}, "window", "not linear; equivariant to no shift", (None, None)),
+    ("flip", {"flipCode": 1}, "torus", "linear; equivariant to all shifts down, multiples of 4", (1, 4)),
+    ("resize", {"dsize": None, "fx": 2, "fy": 2, "interpolation": 0}, "torus", "not a convolution, but one after 2 x 2",
+     (1, 1)),
+    ("medianBlur", {"ksize": 3}, "torus", "not linear; equivariant to no shift", (None, None)),
+])
+def test_functions_of_opencv(name, options, domain, verdict, lattice):
+    cv2 = pytest.importorskip("cv2")
+    report = verify_convolution(partial(getattr(cv2, name), **options), 2, (8, 8), domain, trials=2)
+    assert report.verdict.startswith(verdict) and report.called == "called with each plane (H, W) by itself", report
+    assert report.dtype == ("float32" if name == "medianBlur" else "float64")
+    assert lattice is None or report.lattice == lattice
+
+
+def test_a_function_of_opencv_that_takes_uint8_only():
+    cv2 = pytest.importorskip("cv2")
+    with pytest.raises(OperatorError, match="OpenCV refuses a plane of float32: .*CV_8UC1.*A function of uint8 needs"):
+        verify_convolution(cv2.equalizeHist, size=(8, 8))
+    wrapped = lambda f: cv2.blur(cv2.copyMakeBorder(f, 1, 1, 1, 1, cv2.BORDER_WRAP), (3, 3))[1:-1, 1:-1]
+    assert verify_convolution(wrapped, size=(8, 8), trials=2).convolution
+
+
 def test_a_function_that_fails_on_images_gets_planes():
     def transposed(plane):
         height, width = plane.shape

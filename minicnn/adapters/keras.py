@@ -1,0 +1,197 @@
+"""Layers and models of Keras: a copy in float64 is called where the configuration allows it, else one in float32."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from . import jax
+from .given import AdapterError
+from .steps import FunctionCall, Layer, UpTo
+
+SAYS = "called by Keras"
+BY_NAMES = True
+OWN_ONLY = True                         # a function around a layer gets arrays of NumPy, which Keras takes
+FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
+NAMES = {                               # Keras: PyTorch, whose names the reasons have
+    "Conv2D": "Conv2d", "DepthwiseConv2D": "Conv2d", "SeparableConv2D": "Conv2d", "Conv2DTranspose": "ConvTranspose2d",
+    "MaxPooling2D": "MaxPool2d", "AveragePooling2D": "AvgPool2d", "ZeroPadding2D": "ConstantPad2d",
+    "UpSampling2D": "Upsample", "Dense": "Linear", "GlobalAveragePooling2D": "AdaptiveAvgPool2d",
+    "GlobalMaxPooling2D": "AdaptiveMaxPool2d", "Reshape": "reshape", "Permute": "permute"}
+
+
+def owns(value: Any) -> bool:
+    """Whether a value is a layer or a model of Keras."""
+    layer = getattr(sys.modules["keras"], "Layer", None)
+    return layer is not None and isinstance(value, layer)
+
+
+def layout(op: Any) -> str:
+    """The order of the axes of a layer, or of the first layer inside of a model that has one: "nhwc" or "nchw"."""
+    parts = [op, *getattr(op, "_flatten_layers", list)()]
+    word = next((part.data_format for part in parts if getattr(part, "data_format", None)),
+                sys.modules["keras"].config.image_data_format())
+    return "nchw" if word == "channels_first" else "nhwc"
+
+
+def image_shape(op: Any) -> tuple[int | None, int | None, int | None]:
+    """(C, H, W) of a layer that is built; None for an axis without a fixed size."""
+    shape = getattr(op, "input_shape", None)
+    if shape is None and op.built:
+        shape = (op.get_build_config() or {}).get("input_shape")
+    if not isinstance(shape, (tuple, list)) or len(shape) != 4 or isinstance(shape[0], (tuple, list)):
+        return None, None, None
+    _, a, b, c = shape
+    return (a, b, c) if layout(op) == "nchw" else (c, a, b)
+
+
+def is_module(value: Any) -> bool:
+    """Whether a value is a Sequential or functional model: only their layers are known."""
+    return owns(value) and bool(getattr(value, "inputs", None)) and len(getattr(value, "layers", [])) > 0
+
+
+def as_function(op: Any, dtype: str) -> Callable:
+    """A copy of the layer or model in that dtype, as a function of an array."""
+    def call(images: np.ndarray) -> Any:
+        if not op.built and op.weights:
+            raise AdapterError(f"the Keras layer {op.name!r} is not built: call it once with an image")
+        if len(getattr(op, "inputs", None) or [0]) != 1:
+            raise AdapterError(f"the Keras model {op.name!r} needs {len(op.inputs)} inputs: write a function of one "
+                               "image that fixes the others")
+        with _precision(dtype):
+            if not copies:
+                copies.append(in_dtype(op, dtype))
+            own = copies[0]
+            out = own(images)
+        if own.weights and not op.weights:
+            raise AdapterError(f"the Keras layer {op.name!r} has no weights yet: call it once with an image")
+        return out
+    copies: list[Any] = []
+    return call
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is a tensor of Keras's backend."""
+    ops = getattr(sys.modules["keras"], "ops", None)
+    return ops is not None and not isinstance(value, np.ndarray) and bool(ops.is_tensor(value))
+
+
+def to_array(value: Any) -> Any:
+    """A tensor as an array of NumPy; another value as it is."""
+    return np.array(sys.modules["keras"].ops.convert_to_numpy(value)) if is_array(value) else value
+
+
+def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
+    """Functions that put back the variables of layers: a layer that has no configuration is called itself."""
+    def of(layer):
+        saved = [(one, to_array(one.value)) for one in layer.variables]
+
+        def put_back():
+            for variable, value in saved:
+                if not np.array_equal(to_array(variable.value), value, equal_nan=value.dtype.kind == "f"):
+                    variable.assign(value)
+        return put_back
+    return [of(one) for one in objects if owns(one)]
+
+
+class KerasWalk:
+    """The layers of a Sequential or functional model, as the outputs of one model."""
+
+    def __init__(self, model: Any, dtype: str, channels_last: bool):
+        self.dtype, self.channels_last = dtype, channels_last
+        with _precision(dtype):
+            self.model = in_dtype(model, dtype)
+            self.layers = [layer for layer in self.model.layers if _has_one_output(layer)]
+            self._all = sys.modules["keras"].Model(self.model.inputs, [layer.output for layer in self.layers])
+
+    def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
+        """The outputs of the wanted layers, by number."""
+        images = np.moveaxis(images, 1, 3) if self.channels_last else images
+        with _precision(self.dtype):
+            found = self._all(np.ascontiguousarray(images, self.dtype))
+            found = found if isinstance(found, (list, tuple)) else [found]
+            return {number: self._plain(to_array(found[number])) for number in wanted}
+
+    def _plain(self, array):
+        if array.ndim != 4:
+            return array.reshape(len(array), -1)
+        return np.moveaxis(array, 3, 1) if self.channels_last else array
+
+
+def layer_operators(model: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
+    """The layers of a model, for images of that shape (C, H, W)."""
+    walk, found = KerasWalk(model, dtype, channels_last), []
+    for number, array in walk.outputs(np.zeros((2, *shape)), range(len(walk.layers))).items():
+        layer, up_to = walk.layers[number], UpTo(walk, number, array.shape[1:])
+        image = array.ndim == 4
+        found.append(Layer(layer.name, f"{type(layer).__name__}({_settings_text(layer)})", _call_of(layer),
+                           up_to if image else None, None if image else up_to, channels_last))
+    return found
+
+
+def in_dtype(op: Any, dtype: str) -> Any:
+    """A copy with weights of that dtype. If it cannot be copied, the layer itself for "float32", else AdapterError."""
+    try:
+        new = type(op).from_config(_converted(op.get_config(), dtype))
+        if op.built and not new.built:
+            new.build_from_config(op.get_build_config())
+        if op.built:
+            new.set_weights(op.get_weights())
+        return new
+    except Exception as error:                          # a class of a user's without a configuration
+        if dtype == "float32":
+            return op
+        raise AdapterError(f"the Keras layer {op.name!r} cannot be copied in {dtype}: {error}") from error
+
+
+def _converted(config, dtype):
+    """The configuration with that dtype in all layers."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return {**config, "config": {"name": dtype}}
+        return {key: dtype if key == "dtype" and value in FLOATS else _converted(value, dtype)
+                for key, value in config.items()}
+    return type(config)(_converted(one, dtype) for one in config) if isinstance(config, (list, tuple)) else config
+
+
+@contextlib.contextmanager
+def _precision(dtype):
+    """Context manager: no gradients of PyTorch, and 64 bits in JAX, if one of them is Keras's backend."""
+    backend = sys.modules["keras"].backend.backend()
+    with contextlib.ExitStack() as stack:
+        if backend == "torch":
+            stack.enter_context(sys.modules["torch"].no_grad())
+        if backend == "jax" and dtype == "float64":
+            stack.enter_context(jax.with_64_bits(sys.modules["jax"]))
+        yield
+
+
+def _has_one_output(layer):
+    """Whether a layer of a model was called once and returned one tensor. The input is no layer here."""
+    if type(layer).__name__ == "InputLayer":
+        return False
+    try:
+        return hasattr(layer.output, "shape")
+    except Exception:                                   # of a layer that was called twice
+        return False
+
+
+def _call_of(layer):
+    """The settings of a layer under PyTorch's names."""
+    name, config = type(layer).__name__, layer.get_config()
+    kernel = np.max(config.get("kernel_size") or config.get("pool_size") or 1)
+    same = config.get("padding") == "same" and kernel > 1
+    settings = {"stride": config.get("strides") or 1, "padding": "same" if same else 0, "mode":
+                config.get("interpolation", "")}
+    if "Conv" in name:
+        settings["padding_mode"] = "zeros"
+    return FunctionCall(NAMES.get(name, name), settings)
+
+
+def _settings_text(layer):
+    shown = ("filters", "units", "kernel_size", "pool_size", "strides", "padding", "size", "interpolation")
+    return ", ".join(f"{key}={value!r}" for key, value in layer.get_config().items() if key in shown)
