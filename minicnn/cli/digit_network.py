@@ -1,4 +1,4 @@
-"""The LeNet that `explore` and `animate` show, and the pictures that move: digits, or those of its own data."""
+"""The network that `explore` and `animate` show, and the pictures that move: digits, or those of its own data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from ..checkpoint import Checkpoint, CheckpointError, load_into
 from ..errors import InputError
 from .data_choice import OWN, classes_of, load_again, rules_of
-from .networks import load_weights, remembered_sizes
+from .networks import load_weights, remembered_sizes, trained_network
 from .options import commas, given_path
 from .output import note_stderr
 
@@ -20,7 +20,7 @@ class Shown(NamedTuple):
     """What a command shows."""
 
     path: Any                                       # of the weights
-    model: Any                                      # LeNet
+    model: Any                                      # LeNet; for the page any Module
     pictures: Any                                   # Pictures; None: the LeNet is one for MNIST's digits
 
 
@@ -42,7 +42,7 @@ def add_weights(command: Any, network: str) -> None:
 
 
 def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, page: bool = False) -> Shown:
-    """The LeNet of --weights, and the pictures of its validation part.
+    """The network of --weights, and the pictures of its validation part.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, pag
     algorithm : str
         Of the convolutions.
     page : bool
-        Whether the network must have the LeNet's max-pool and take 28x28 pixels.
+        Whether the network must take 28x28 pixels, and may be any that `moving_digit.chain` knows, instead of a LeNet.
 
     Raises
     ------
@@ -64,27 +64,18 @@ def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, pag
     """
     from ..data import Rules
     from ..data.rules import in_pixels
-    from ..models import LeNet
     saved = load_weights(arguments.weights)
     path = saved.path
     name, rules = saved.meta.get("model", "lenet"), rules_of(saved.meta, path)
-    advice = "give weights that minicnn train --model lenet made"
-    if page and name != "lenet":
-        raise CheckpointError(f"{path} is of the model {name}; {shown} shows the LeNet with its max-pool: {advice}")
     sizes = {**DIGITS, "in_channels": rules.channels}
-    if str(name).startswith("lenet"):
+    if page or str(name).startswith("lenet"):
         sizes |= remembered_sizes(saved.meta, path)
     if page and sizes["image_size"] != DIGITS["image_size"]:
-        raise CheckpointError(f"{path} is of a LeNet for {in_pixels(sizes['image_size'])}; the maps of "
+        raise CheckpointError(f"{path} is of a network for {in_pixels(sizes['image_size'])}; the maps of "
                               f"{shown} are those of 28x28 pixels: train one with --image-size 28, or see minicnn "
                               "animate, which takes every size")
-    try:
-        model = LeNet(algorithm=algorithm, **sizes).eval()
-        load_into(saved, model)
-    except CheckpointError:
-        if "model" not in saved.meta:
-            raise
-        raise CheckpointError(f"{path} is of the model {name}; {shown} shows a LeNet: {advice}") from None
+    model = _lenet(saved, sizes, shown, algorithm) if not page or name == "lenet" else _any_network(
+        saved, name, algorithm, rules.channels)
     if sizes == DIGITS and (rules.mean, rules.std) == (Rules().mean, Rules().std):
         if given := [one for one in OF_OWN if getattr(arguments, one) is not None]:
             raise InputError(f"--{given[0].replace('_', '-')} has no effect: {path} is of a LeNet for grey digits in "
@@ -94,6 +85,34 @@ def shown_network(arguments: argparse.Namespace, shown: str, algorithm: str, pag
         raise InputError(f"--digits has no effect: {path} is of a LeNet for other pictures than MNIST's digits. Name "
                          "its classes by --classes")
     return Shown(path, model, _own_pictures(saved, arguments, rules, sizes["num_classes"]))
+
+
+def _lenet(saved, sizes, shown, algorithm):
+    """The LeNet of a checkpoint."""
+    from ..models import LeNet
+    try:
+        model = LeNet(algorithm=algorithm, **sizes).eval()
+        load_into(saved, model)
+    except CheckpointError:
+        if "model" not in saved.meta:
+            raise
+        raise CheckpointError(f"{saved.path} is of the model {saved.meta['model']}; {shown} shows a LeNet: give "
+                              "weights that minicnn train --model lenet made") from None
+    return model
+
+
+def _any_network(saved, name, algorithm, channels):
+    """The network of a checkpoint, whose convolutions use this algorithm, if the page can show it."""
+    from ..moving_digit.chain import chain_of
+    from ..nn.calls import convolutions
+    _, model = trained_network(saved)
+    for _, conv in convolutions(model):
+        conv.algorithm = algorithm
+    try:
+        chain_of(model, channels)
+    except InputError as error:
+        raise CheckpointError(f"{saved.path} is of the model {name}, which the page cannot show: {error}") from error
+    return model.eval()
 
 
 def moved_pictures(pictures: Any, count: int | None = None) -> dict[str, Any]:

@@ -17,18 +17,19 @@ import numpy as np
 
 from ..data import Rules
 from ..errors import InputError
-from .canvas import CANVAS, DIGIT, LAYERS
-from .exploration import CENTRE, DIRAC, POOL_REACH, REACH, Exploration
+from .canvas import CANVAS, DIGIT
+from .exploration import CENTRE, DIRAC, Exploration
 from .pictures import Pictures
 
 MAX_PAGE_BYTES = 3_000_000
-SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "pen", "pictures",
-           "controls", "operators", "laws")                             # in this order
+SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
+           "drawing/pictures", "controls", "operators", "laws")                             # in this order
 PANELS = {"maps": "Feature maps", "equal": "Do they agree?", "pool": "Pooling forgets",
           "impulse": "Impulse response", "kernel": "Kernel bench"}         # tabs: name in `page/panels/`, title
 
 
-def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
+def build(found: Exploration, source: str, own: Pictures | None = None,
+          network: str = "the LeNet of minicnn") -> str:
     """The page as text. It needs no other file and no network.
 
     The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
@@ -41,6 +42,8 @@ def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
         A few words on the origin of the weights. The page shows this text.
     own : Pictures, optional
         What was explored, if it is not MNIST's digits.
+    network : str
+        What the network is, in a few words.
 
     Raises
     ------
@@ -70,14 +73,16 @@ def build(found: Exploration, source: str, own: Pictures | None = None) -> str:
             "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
             "digits": [{"label": label, "index": index} for label, index in zip(found.labels, found.indices,
                                                                                strict=True)],
-            "layers": [{"name": name, "sees": sees, "channels": channels, "of": count} for name, sees, channels, count
-                       in zip(LAYERS, REACH, found.channels, found.counts, strict=True)],
-            "pool_sees": POOL_REACH, "scales": found.scales, "compared": found.compared, "arrays": arrays,
-            "network": found.layers, "rules": {"mean": rules.mean, "std": rules.std}}
+            "layers": [{"name": f"conv{k + 1}", "sees": sees, "channels": channels, "of": count}
+                       for k, (sees, channels, count) in enumerate(zip(found.reach, found.channels, found.counts,
+                                                                       strict=True))],
+            "pool_sees": found.reach[-1] + 1, "name": network, "scales": found.scales, "compared": found.compared,
+            "arrays": arrays, "network": found.layers, "rules": {"mean": rules.mean, "std": rules.std}}
     page = _part("page.html")
     for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("css", _part("page.css")),
                        ("engine", _part("engine.js") + _part("answers.js")), ("js", _scripts()), ("noun", noun),
-                       ("Noun", noun.capitalize()),
+                       ("Noun", noun.capitalize()), ("last", f"conv{len(found.reach)}"),
+                       ("Convolutions", _convolutions(found.reach)),
                        ("meta", json.dumps(meta).replace("<", "\\u003c").replace("{{", "{\\u007b")),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
@@ -112,6 +117,20 @@ def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         dtype = np.dtype(one["type"]).newbyteorder("<")
         arrays[name] = np.frombuffer(raw, dtype, math.prod(one["shape"]), one["begin"]).reshape(one["shape"])
     return meta, arrays
+
+
+def _convolutions(reach):
+    """The subject and the verb of the page's first sentence.
+
+    >>> _convolutions([5, 9, 13, 17]), _convolutions([3])
+    ('Four 5×5 convolutions look', 'A 3×3 convolution looks')
+    """
+    kernels = {after - before + 1 for before, after in zip([1, *reach], reach, strict=False)}
+    size = f"{kernels.pop()}×{reach[0]} " if len(kernels) == 1 else ""
+    if len(reach) == 1:
+        return f"A {size}convolution looks"
+    words = ("Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+    return f"{words[len(reach) - 2] if len(reach) < 10 else len(reach)} {size}convolutions look"
 
 
 def _tabs():

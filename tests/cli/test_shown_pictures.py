@@ -165,7 +165,7 @@ def test_options_for_own_pictures_with_a_network_for_digits(folder, refused):
 
 def test_networks_for_other_sizes_have_no_page(folder, refused):
     own_run(folder, size=(20, 32))
-    assert "is of a LeNet for 20 rows x 32 columns; the maps of the page are those of 28x28 pixels: train one with " \
+    assert "is of a network for 20 rows x 32 columns; the maps of the page are those of 28x28 pixels: train one with " \
         "--image-size 28" in refused("explore", "--weights", "run")
 
 

@@ -31,15 +31,15 @@ def add_parser(commands: Any) -> None:
     command = add_command(
         commands, "explore", run, "make a page with a digit that you move yourself; the feature maps follow",
         "Make one HTML file in which you move a digit yourself. The feature maps of the LeNet, its pool and its class "
-        "scores follow. The command computes all 121 places of the digit, and checks at each place that the "
-        "convolutions are exactly equivariant.", EXAMPLE)
+        "scores follow. Or you draw, and the page computes. The command computes all 121 places of the digit, and "
+        "checks at each place that the convolutions are exactly equivariant.", EXAMPLE)
     option = command.add_argument
     option("--out", type=destination(".html"), metavar="FILE", default="explore.html",
            help="the page, an .html file; an old file is replaced")
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST",
            help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between (default: all "
                 "classes)")
-    add_weights(command, "a LeNet with max-pool for 28x28 pixels")
+    add_weights(command, "a LeNet with max-pool, or of a network of yours of such convolutions, for 28x28 pixels")
     add_quiet(command)
     add_json(command)
 
@@ -47,6 +47,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn explore."""
     from ...files import write_atomically
+    from ...models import LeNet
     from ...moving_digit.exploration import explore
     from ...moving_digit.page import build
     from ...progress import on_stderr
@@ -58,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     images, labels, indices = _digits(arguments.digits) if own is None else (own.images, own.labels, own.indices)
     with on_stderr("explore", arguments.quiet) as progress:
         found = explore(model, images, labels, indices, progress, own)
-    page = build(found, source, own).encode()
+    network = "the LeNet of minicnn" if isinstance(model, LeNet) else f"the network {type(model).__name__}"
+    page = build(found, source, own, network).encode()
     write_atomically(arguments.out, page)
     seconds = time.perf_counter() - start
     result = {"out": str(arguments.out), "bytes": len(page), "seconds": round(seconds, 2), "labels": found.labels,

@@ -8,7 +8,7 @@
 //   views.js      colours; a row of maps (`addRow`) with its bar of colours; a pixel that the reader points at
 //   stage.js      the canvas, the class scores, the sentences below them
 //   frame.js      `panel(name, parts)` adds a tab; `draw()` draws one frame: the stage, then the panel that is shown
-//   pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing` and call `change`
+//   drawing/pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing` and call `change`
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
 // A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a block:
@@ -39,8 +39,9 @@ for (const [name, { type, shape, begin }] of Object.entries(meta.arrays)) {
 const CANVAS = meta.canvas, DIGIT = meta.digit, ROOM = CANVAS - DIGIT, CENTRE = meta.centre, SIDE = ROOM + 1;
 const SHEET = CANVAS + ROOM;                                            // see exploration.py
 const MIDDLE = CENTRE * SIDE + CENTRE;                                  // the place in the centre
-const SIZE = [1, 2, 3, 4].map((layer) => CANVAS - 4 * layer);           // 34, 30, 26, 22
-const POOL = SIZE[3] / 2, CHANNELS = meta.arrays.conv4.shape[2];
+const SIZE = meta.layers.map(({ sees }) => CANVAS - sees + 1);          // of the LeNet 34, 30, 26, 22
+const LAST = SIZE.length - 1;                                           // the last convolution; LAST + 1 is the pool
+const POOL = Math.floor(SIZE[LAST] / 2), CHANNELS = meta.layers[LAST].channels.length;
 const SEES = [...meta.layers.map((layer) => layer.sees), meta.pool_sees];
 const NAMES = [...meta.layers.map((layer) => layer.name), "pool"];
 const AREA = DIGIT * DIGIT, DEPTH = data.images.length / (meta.digits.length * AREA);      // 1: grey, 3: colour

@@ -1,12 +1,12 @@
 // ---- the comparison of two computations, of the picture on the canvas and of the moved map
 const trio = (size) => [0, 1, 2].map(() => new Float64Array(CHANNELS * size * size));
-const [ofMoved, movedOf, difference] = trio(SIZE[3]);                   // phi(T x), T phi(x), |their difference|
+const [ofMoved, movedOf, difference] = trio(SIZE[LAST]);                   // phi(T x), T phi(x), |their difference|
 const [poolOfMoved, movedPool, poolDifference] = trio(POOL);
 const isOdd = () => shiftY() % 2 !== 0 || shiftX() % 2 !== 0;
 
-function compareConv4() {
-  const n = SIZE[3], centre = now.conv4(CENTRE, CENTRE);
-  ofMoved.set(now.conv4(...now.place()));
+function compareDeepest() {
+  const n = SIZE[LAST], centre = now.deepest(CENTRE, CENTRE);
+  ofMoved.set(now.deepest(...now.place()));
   for (let c = 0; c < CHANNELS; c++) {
     shift(centre, c * n * n, n, shiftY(), shiftX() + (spoiled() ? 1 : 0), channel(movedOf, c, n));
   }
@@ -29,7 +29,7 @@ function comparePool(dy, dx) {                                          // the w
 }
 
 // ---- panels, and one frame
-// build() makes the rows, once. draw(now, { conv4, pooled }) fills them. floats: the panel needs now.floats().
+// build() makes the rows, once. draw(now, { deepest, pooled }) fills them. floats: the panel needs now.floats().
 // pending() says that the panel has not yet drawn all.
 const panels = {};
 function panel(name, parts) {
@@ -55,17 +55,17 @@ function draw() {
   now = isDrawn() ? drawn : stored;
   drawStage();
   drawSliders();
-  let conv4 = null;
+  let deepest = null;
   if (now.ready()) {
-    conv4 = compareConv4();
+    deepest = compareDeepest();
     pooled = comparePool(...now.place());
-    drawTexts(conv4, pooled, drawScores());
-    panels[state.tab].draw(now, { conv4, pooled });
+    drawTexts(deepest, pooled, drawScores());
+    panels[state.tab].draw(now, { deepest, pooled });
     drawRows();
     drawProbe();
   }
   pursue();
-  Object.assign(window.minicnn, { lastFrameMs: performance.now() - start, frames: window.minicnn.frames + 1, conv4,
+  Object.assign(window.minicnn, { lastFrameMs: performance.now() - start, frames: window.minicnn.frames + 1, deepest,
                                   pooled, drawnKey: now.key() });
 }
 let speaking = 0;

@@ -28,10 +28,10 @@ function hide(values, n, sy, sx) {                                      // pixel
     for (let j = 0; j < n; j++, o++) if (i < sy || i >= n + sy || j < sx || j >= n + sx) values[o] = -1;
   }
 }
-function poolOf(values, out, n = POOL) {                                // rounding keeps the order, so the maximum is right
+function poolOf(values, out, n = POOL, width = SIZE[LAST]) {                                // rounding keeps the order, so the maximum is right
   for (let i = 0, o = 0; i < n; i++) {
     for (let j = 0; j < n; j++, o++) {
-      const a = 4 * i * n + 2 * j, four = [values[a], values[a + 1], values[a + 2 * n], values[a + 2 * n + 1]];
+      const a = 2 * i * width + 2 * j, four = [values[a], values[a + 1], values[a + width], values[a + width + 1]];
       out[o] = Math.min(...four) < 0 ? -1 : Math.max(...four);
     }
   }
@@ -68,8 +68,8 @@ const stored = {                                                        // a dig
   ready: () => true,
   place: () => [state.dy, state.dx],
   key: () => state.digit,
-  scale: (layer) => meta.scales[state.digit][Math.min(layer, 3)],
-  fill(layer, index, out) {                                             // a map of conv1 to conv3, of T x
+  scale: (layer) => meta.scales[state.digit][Math.min(layer, LAST)],
+  fill(layer, index, out) {                                             // a map of T x, of all but the last layer
     const width = SIZE[layer] + ROOM, at = (state.digit * meta.layers[layer].channels.length + index) * width * width;
     cut(data[NAMES[layer]], at, width, ROOM - state.dy, ROOM - state.dx, SIZE[layer], out);
   },
@@ -77,9 +77,9 @@ const stored = {                                                        // a dig
     stored.fill(layer, index, out);
     hide(out, SIZE[layer], shiftY(), shiftX());
   },
-  conv4(dy, dx) {                                                       // all channels, computed for this place alone
-    const area = CHANNELS * SIZE[3] ** 2, at = (state.digit * SIDE * SIDE + dy * SIDE + dx) * area;
-    return data.conv4.subarray(at, at + area);
+  deepest(dy, dx) {                                                       // all channels, computed for this place alone
+    const area = CHANNELS * SIZE[LAST] ** 2, at = (state.digit * SIDE * SIDE + dy * SIDE + dx) * area;
+    return data[NAMES[LAST]].subarray(at, at + area);
   },
   pool(dy, dx) {
     const area = CHANNELS * POOL ** 2, at = (state.digit * SIDE * SIDE + dy * SIDE + dx) * area;
@@ -94,9 +94,9 @@ const drawn = {                                                         // the d
   ready: () => found.digit === DRAWING && found.scales !== null,
   place: () => [found.dy, found.dx],
   key: () => found.key,
-  scale: (layer) => found.scales[Math.min(layer, 3)],
+  scale: (layer) => found.scales[Math.min(layer, LAST)],
   steps(answer, layer) {                                                // the channels that are shown, once computed
-    const { maps, shapes } = answer, size = shapes[layer][1], { channels } = meta.layers[Math.min(layer, 3)];
+    const { maps, shapes } = answer, size = shapes[layer][1], { channels } = meta.layers[Math.min(layer, LAST)];
     const known = (answer.steps ??= [])[layer], factor = 255 / drawn.scale(layer);
     if (known?.factor === factor) return known.out;
     const out = new Float64Array(channels.length * size * size);
@@ -109,14 +109,14 @@ const drawn = {                                                         // the d
   fillMoved(layer, index, out) {
     shift(drawn.steps(found.centre, layer), index * SIZE[layer] ** 2, SIZE[layer], shiftY(), shiftX(), out);
   },
-  conv4: (dy, dx) => drawn.steps(dy === CENTRE && dx === CENTRE ? found.centre : found.here, 3),
+  deepest: (dy, dx) => drawn.steps(dy === CENTRE && dx === CENTRE ? found.centre : found.here, LAST),
   pool(dy, dx) {
-    if (dy === CENTRE && dx === CENTRE) return drawn.steps(found.centre, 4);
-    if (dy === found.dy && dx === found.dx) return drawn.steps(found.here, 4);
-    const out = new Float64Array(CHANNELS * POOL * POOL), part = new Float64Array(SIZE[3] ** 2);
-    const whole = drawn.steps(found.sheet, 3);
+    if (dy === CENTRE && dx === CENTRE) return drawn.steps(found.centre, LAST + 1);
+    if (dy === found.dy && dx === found.dx) return drawn.steps(found.here, LAST + 1);
+    const out = new Float64Array(CHANNELS * POOL * POOL), part = new Float64Array(SIZE[LAST] ** 2);
+    const whole = drawn.steps(found.sheet, LAST);
     for (let c = 0; c < CHANNELS; c++) {
-      cut(whole, c * (SIZE[3] + ROOM) ** 2, SIZE[3] + ROOM, ROOM - dy, ROOM - dx, SIZE[3], part);
+      cut(whole, c * (SIZE[LAST] + ROOM) ** 2, SIZE[LAST] + ROOM, ROOM - dy, ROOM - dx, SIZE[LAST], part);
       poolOf(part, channel(out, c, POOL));
     }
     return out;

@@ -28,7 +28,7 @@ function drawProbe() {
   let text = "Point at a pixel of a map, or tap it, to see which pixels of the canvas it sees.", box = null;
   if (probe) {
     const { view, y, x } = probe, { row, layer, size } = view, step = view.values[y * size + x];
-    const [oy, ox] = row.offset(), sees = SEES[layer], stride = layer < 4 ? 1 : 2;
+    const [oy, ox] = row.offset(), sees = SEES[layer], stride = layer <= LAST ? 1 : 2;
     const top = stride * y + oy, left = stride * x + ox, last = sees - 1;
     const value = number(row.value(step, view)).replace("-", "−");
     text = `${NAMES[layer]}${row.kernel ? ", kernel" : ""}, row ${y}, column ${x}: `;
@@ -84,16 +84,16 @@ function sentence({ best, p }) {                                        // what 
   const { label } = meta.digits[state.digit];
   return `${named(label)}, ${where()}. ${taken}${best === label ? "" : ": wrong"}.`;
 }
-function drawTexts(conv4, pool, seen) {
+function drawTexts(deepest, pool, seen) {
   const dirac = state.tab === "impulse";
   put("text", sentence(seen));
-  const steps = (q) => number(q / 255 * now.scale(3));
+  const steps = (q) => number(q / 255 * now.scale(LAST));
   const verdict = ({ known, differ, largest }) => differ
     ? `${integer(differ)} of ${integer(known)} pixels differ, by up to ${steps(largest)}`
     : `equal in all ${integer(known)} pixels that both maps have`;
-  const one = `conv4, φ(T x) and T φ(x): ${verdict(conv4)}${spoiled() ? " (moved one pixel too far)" : ""}.`;
+  const one = `{{last}}, φ(T x) and T φ(x): ${verdict(deepest)}${spoiled() ? " (moved one pixel too far)" : ""}.`;
   const two = `Pooled map, ${isOdd() ? "odd" : "even"} shift: ${verdict(pool)}.`;
-  mark("agree", one, !conv4.differ);
+  mark("agree", one, !deepest.differ);
   mark("forgets", two, !pool.differ);
   const few = meta.classes.length > LINES ? `; the ${LINES} most probable of ${meta.classes.length} classes` : "";
   put("caption", (movesMap() ? "Class scores of the moved map in the dashed frame"

@@ -67,7 +67,7 @@ function addRow(tab, title, text, tiles, options = {}) {                // a til
   byTab[tab].push(row);
   return row;
 }
-function tilesOf(layer, maps, size = layer < 4 ? SIZE[layer] : POOL) {  // one for each channel that is shown
-  return meta.layers[Math.min(layer, 3)].channels.map((c, index) => ({
+function tilesOf(layer, maps, size = layer <= LAST ? SIZE[layer] : POOL) {  // one for each channel that is shown
+  return meta.layers[Math.min(layer, LAST)].channels.map((c, index) => ({
     layer, size, caption: `channel ${c}`, ...(maps && { values: channel(maps, index, size) }) }));
 }

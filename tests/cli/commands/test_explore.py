@@ -9,7 +9,7 @@ import pytest
 
 from minicnn.checkpoint import save
 from minicnn.data import load
-from minicnn.models import LeNet
+from minicnn.models import MLP, LeNet
 from minicnn.moving_digit import embedded
 
 
@@ -47,12 +47,14 @@ def test_other_weights(run, folder):
     (["--digits", ",".join("3" * 21)], "21 digits are too many, at most 20 are possible"),
     (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such file"),
     (["--weights", "other.safetensors"], "other.safetensors is of another model than this LeNet"),
-    (["--weights", "blur.safetensors"], "is of the model lenet-blur; the page shows the LeNet with its max-pool"),
+    (["--weights", "blur.safetensors"], "is of the model lenet-blur, which the page cannot show: the network "),
+    (["--weights", "mlp.safetensors"], "is of the model mlp, which the page cannot show: the network is "),
 ])
 def test_bad_input_exits_with_2_and_leaves_nothing(arguments, message, folder, refused):
     Path("folder.html").mkdir()
     save("other.safetensors", {"weight": np.ones(3)})
     save("blur.safetensors", LeNet(pool="blur").state_dict(), meta={"model": "lenet-blur"})
+    save("mlp.safetensors", MLP().state_dict(), meta={"model": "mlp"})
     before = sorted(folder.rglob("*"))
     assert message in refused("explore", *arguments)
     assert sorted(folder.rglob("*")) == before

@@ -1,7 +1,7 @@
 // The answers to a Dirac: the kernels of the convolutions up to each layer
-const kernels = [1, 2, 3, 4].map((layer) => {
-  const values = data[`impulse${layer}`];
-  return { values, reach: SEES[layer - 1], largest: values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1 };
+const kernels = meta.layers.map((_, layer) => {
+  const values = data[`impulse${layer + 1}`];
+  return { values, reach: SEES[layer], largest: values.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1 };
 });
 const signedStep = (v, largest) => 128 + Math.round(127 * v / largest);
 panel("impulse", {

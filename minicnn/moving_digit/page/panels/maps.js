@@ -8,17 +8,17 @@ panel("maps", {
       addRow("maps", name, `${SIZE[layer]}×${SIZE[layer]}, sees\u00a0${sees}×${sees}; ${which}`, tilesOf(layer),
              { offset: against });
     });
-    addRow("maps", "max-pool", `${POOL}×${POOL}, sees\u00a0${meta.pool_sees}×${meta.pool_sees}; of\u00a0conv4`,
-           tilesOf(4), { offset: against });
+    addRow("maps", "max-pool", `${POOL}×${POOL}, sees\u00a0${meta.pool_sees}×${meta.pool_sees}; of\u00a0{{last}}`,
+           tilesOf(LAST + 1), { offset: against });
   },
   draw() {
     byTab.maps.forEach((row, layer) => row.views.forEach(({ values, size }, index) => {
-      if (layer < 3) {
+      if (layer < LAST) {
         (movesMap() ? now.fillMoved : now.fill)(layer, index, values);
-      } else if (layer === 3) {
+      } else if (layer === LAST) {
         values.set(channel(movesMap() ? movedOf : ofMoved, index, size));
       } else if (movesMap()) {
-        poolOf(channel(movedOf, index, SIZE[3]), values);
+        poolOf(channel(movedOf, index, SIZE[LAST]), values);
       } else {
         values.set(channel(poolOfMoved, index, size));
       }

@@ -15,7 +15,7 @@ function compareAll() {                                                 // as ma
 function drawBoard() {
   if (pending()) compareAll();
   const largest = Math.max(...means) || 1, whole = !pending();
-  const equal = means.filter((mean) => mean === 0).length, worst = number(largest / 255 * now.scale(3));
+  const equal = means.filter((mean) => mean === 0).length, worst = number(largest / 255 * now.scale(LAST));
   if (whole) {
     put("board-text", `Equal at ${equal} places; at the brightest they differ by ${worst} on average. Blue: here. `
         + "Click a place to go there.");
@@ -31,10 +31,10 @@ panel("pool", {
   pending: () => pending() && !(isDrawn() && !found.sheet),
   build() {
     const half = () => [shiftY() - 2 * pooled.y, shiftX() - 2 * pooled.x];
-    $("pool").classList.add("five");
-    addRow("pool", "P φ(T x)", "pool of the moved {{noun}}'s conv4", tilesOf(4, poolOfMoved));
-    addRow("pool", "T′ P φ(x)", "", tilesOf(4, movedPool), { offset: half }).words.id = "half";
-    addRow("pool", "|difference|", "dark: equal", tilesOf(4, poolDifference), { lut: () => DIFFERS });
+    $("pool").classList.toggle("five", CHANNELS <= 5);
+    addRow("pool", "P φ(T x)", "pool of the moved {{noun}}'s {{last}}", tilesOf(LAST + 1, poolOfMoved));
+    addRow("pool", "T′ P φ(x)", "", tilesOf(LAST + 1, movedPool), { offset: half }).words.id = "half";
+    addRow("pool", "|difference|", "dark: equal", tilesOf(LAST + 1, poolDifference), { lut: () => DIFFERS });
     board.addEventListener("click", (event) => {
       const box = board.getBoundingClientRect();
       move(Math.floor((event.clientY - box.top) / box.height * SIDE),
