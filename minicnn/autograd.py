@@ -154,7 +154,7 @@ def _gradients_of_leaves(root, cotangent):
         grad = gradients.pop(node)
         if not isinstance(node, Node):
             hook = getattr(node, "gradient_hook", None)
-            leaves[node] = grad if hook is None else hook(grad) or grad
+            leaves[node] = grad if hook is None else _hooked(hook, grad)
             continue
         if node.keep is not None:
             leaves[node.keep] = grad
@@ -164,6 +164,15 @@ def _gradients_of_leaves(root, cotangent):
                 gradients[parent] = np.asarray(gradients[parent] + part) if parent in gradients else part
         node.vjp, node.parents, node.inputs = None, (), ()
     return leaves
+
+
+def _hooked(hook, grad):
+    """The gradient of a leaf, or the function that will give it."""
+    function = hook(grad)
+    if function is not None and not callable(function):
+        raise InputTypeError("gradient_hook: a hook returns None, or a function without arguments that gives the "
+                             f"gradient at the end of backward, not a {type(function).__name__}")
+    return grad if function is None else function
 
 
 def sum_of_gradients(old: Any, new: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 With any communicator of mpi4py, in a program that `mpiexec -n 4 python my.py` starts:
 
-    parallel = DataParallel(model, MPI.COMM_WORLD)      # all ranks get the parameters and buffers of rank 0
+    parallel = DataParallel(model, MPI.COMM_WORLD)      # all ranks begin with the model of rank 0
     for images, labels in parallel.shards(loader):      # this rank's part of every batch
         optimizer.zero_grad()
         F.cross_entropy(model(Tensor(images)), labels).backward()     # gradients of the whole batch, on all ranks
@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -27,22 +28,22 @@ from .errors import InputError, MinicnnError, StateError
 from .nn import Module
 from .nn.utils.rows import draw_rows
 
-TIMEOUT = "MINICNN_MPI_TIMEOUT"         # environment variable: seconds that a rank waits for the others
+LIMIT = from_environment("MINICNN_MPI_TIMEOUT") or 300          # seconds that a rank waits for the others
 AWAKE, PAUSE, FAREWELL = 2e-3, 1e-4, 3.0        # seconds: waiting awake; a pause after that; see `together`
+_farewell: list[Any] = []                       # the communicator of the outermost `together`
 
 
 class DataParallel:
     """Keeps a model the same on all ranks. `close()` makes it an ordinary model again.
 
-    The gradient of a rank with n of the batch's N images counts n/N. If the loss of each rank is the mean over its
-    images, `backward` thus gives the gradient of the mean over the whole batch. The same parameters take part in a
-    pass on all ranks. A rank may have no images: a batch of length 0. Dropout draws for the whole batch, and each rank
-    takes its rows. Batch normalization is another function on several ranks: it uses the rank's own images.
+    The gradient of a rank with n of the batch's N images counts n/N: if each loss is the mean over the rank's images,
+    `backward` gives the gradient of the mean over the batch. The batch of a rank may have length 0. Dropout draws for
+    the whole batch. Batch normalization is another function on several ranks: it uses the images of the rank.
 
     Parameters
     ----------
     model : Module
-        Its arrays have the same names and shapes on all ranks, else all raise InputError.
+        Its arrays have the same names and shapes on all ranks; else InputError.
     comm : communicator of mpi4py, optional
         By default there is one rank, and nothing is sent.
     bucket_bytes : int
@@ -72,14 +73,12 @@ class DataParallel:
         self._requests: list[Any] = []                                # and a message for each of the first buckets
         self._opened = contextlib.ExitStack()
         self.close = self._opened.close
-        self._limit = from_environment(TIMEOUT) or 300
         if self.size > 1:
-            from mpi4py import MPI  # imported here because not everybody has it
-            self._add = partial(comm.Iallreduce, MPI.IN_PLACE)
+            self._add = partial(comm.Iallreduce, None)                # None: the sum takes the place of the array
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
                 array[...] = self._wait(comm.Ibcast, array.copy("C"))
-            self._opened.enter_context(draw_rows(model, lambda: (self.images, self._part)))
+            self._opened.enter_context(draw_rows(model, lambda: (self.images, self._part), comm.bcast))
             self._make_buckets(bucket_bytes)
 
     def shards(self, loader: DataLoader, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -136,9 +135,7 @@ class DataParallel:
         own = self._part.stop - self._part.start
         self._places[i][...] = grad * (own / self.images) if own else 0
         self._complete.add(i)
-        for flat, members in self._buckets[len(self._requests):]:
-            if not members <= self._complete:
-                break
+        for flat, _ in takewhile(lambda bucket: bucket[1] <= self._complete, self._buckets[len(self._requests):]):
             self._requests.append(self._add(flat))
         for request in self._requests:
             request.Test()                        # MPI makes progress only inside of its functions
@@ -161,9 +158,9 @@ class DataParallel:
         """Start a message and wait until it and all others are complete. Return the array."""
         requests, since = [*self._requests, start(array)], time.monotonic()
         while not all([request.Test() for request in requests]):  # noqa: C419 (each of them makes progress)
-            if (waited := time.monotonic() - since) > self._limit:
-                raise StateError(f"rank {self.rank} has waited {self._limit} s for the other ranks: one of them hangs "
-                                 f"or is slow. The environment variable {TIMEOUT} sets another limit")
+            if (waited := time.monotonic() - since) > LIMIT:
+                raise StateError(f"rank {self.rank} has waited {LIMIT} s for the other ranks: one of them hangs or is "
+                                 "slow. The environment variable MINICNN_MPI_TIMEOUT sets another limit")
             time.sleep(0 if waited < AWAKE else PAUSE)
         return array
 
@@ -181,14 +178,17 @@ def agree(comm: Any, facts: dict[str, Any]) -> None:
 def together(comm: Any) -> Iterator[None]:
     """Context manager: an exception that leaves it ends all ranks, which would wait for this one in vain.
 
-    If exceptions leave it on all ranks within 3 seconds, each of them only goes on. None: the block alone.
+    If exceptions leave it on all ranks within 3 seconds, each only goes on. In another such block it does nothing.
     """
-    farewell = comm and comm.Dup()
+    if comm is None or _farewell:
+        yield
+        return
+    _farewell.append(comm.Dup())
     try:
         yield
     except BaseException as error:
-        request, end = farewell and farewell.Ibarrier(), time.monotonic() + FAREWELL
-        while request and not request.Test():
+        request, end = _farewell[0].Ibarrier(), time.monotonic() + FAREWELL
+        while not request.Test():
             if time.monotonic() > end:
                 known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
                 text = f"{type(error).__name__}: {error}" if known else traceback.format_exc()
@@ -196,5 +196,5 @@ def together(comm: Any) -> Iterator[None]:
                 comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
             time.sleep(PAUSE)
         raise
-    if farewell:
-        farewell.Free()
+    finally:
+        _farewell.pop().Free()

@@ -1,6 +1,8 @@
 """The rules of the tape: order, accumulation, un-broadcasting, in-place changes, freeing, and its messages."""
 
+import copy
 import gc
+import pickle
 import weakref
 
 import numpy as np
@@ -287,3 +289,52 @@ def test_mixed_precision_gives_each_input_its_own_dtype():
     out.backward(np.array([-3.0]))
     assert (x.grad.dtype, y.grad.dtype) == (np.float32, np.float64)
     assert (x.grad.tolist(), y.grad.tolist()) == ([-6.0], [-3.0])
+
+
+def test_a_hook_gets_the_complete_gradient_while_backward_goes_on():
+    x, w, order = leaf([1.0, 2.0]), leaf([3.0, 4.0]), []
+    y = record(x.data * 2, (x,), lambda grad: (order.append("x") or grad * 2,))
+    w.gradient_hook = lambda grad: order.append(grad.copy())
+    (y * w + w * w).sum().backward()                                  # w is used three times
+    assert len(order) == 2 and order[1] == "x"
+    np.testing.assert_array_equal(order[0], [8.0, 12.0])
+    np.testing.assert_array_equal(w.grad, [8.0, 12.0])
+
+
+def test_the_function_of_a_hook_gives_the_gradient_at_the_end():
+    x, w, order = leaf([1.0]), leaf([3.0]), []
+    for each in (x, w):
+        each.gradient_hook = lambda grad: order.append("hook") or (lambda: order.append("end") or 10 * grad)
+    for count in (1, 2):                          # gradients add up as ever
+        (x * w).sum().backward()
+        assert (x.grad.tolist(), w.grad.tolist()) == ([30.0 * count], [10.0 * count])
+    assert order == ["hook", "hook", "end", "end"] * 2
+    x.gradient_hook = None
+    x.grad = None
+    x.backward(np.ones(1))                        # a leaf itself
+    assert x.grad.tolist() == [1.0]
+
+
+def test_a_hook_that_fails_leaves_all_gradients_as_they_were():
+    for hook in (lambda grad: 1 / 0, lambda grad: lambda: 1 / 0):
+        x, w = leaf([1.0]), leaf([3.0])
+        w.gradient_hook = hook
+        with pytest.raises(ZeroDivisionError):
+            (x * w).sum().backward()
+        assert x.grad is None and w.grad is None
+
+
+def test_a_hook_that_returns_a_gradient_is_told():
+    x = leaf([1.0])
+    x.gradient_hook = lambda grad: 2 * grad
+    with pytest.raises(TypeError, match="gradient_hook: a hook returns None, or a function .* not a ndarray"):
+        (x * x).sum().backward()
+
+
+def test_a_copy_has_no_hook():
+    x = leaf([1.0])
+    x.gradient_hook = lambda grad: None
+    x.grad = np.ones(1)
+    for other in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(leaf([1.0])))):
+        assert other.gradient_hook is None and other.requires_grad
+    assert copy.copy(x).grad.tolist() == [1.0]

@@ -244,3 +244,24 @@ def test_images_of_another_byte_order(rng):
 def test_a_start_that_is_no_integer(images):
     with pytest.raises(ValueError, match="DataLoader: start must be an integer, not 0.5"):
         DataLoader(images, LABELS).batches(0.5)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "max_shift": 2, "augment": ("flip", "rotate", "crop")},
+                                     {"shuffle": True, "prefetch": True}])
+def test_the_parts_of_a_batch_together_are_the_batch(images, parts, options):
+    """Also with more parts than images: 5 in a batch, 3 in the last one."""
+    whole = list(loader(images, **options).batches(2))
+    pieces = [list(loader(images, **options).batches(2, (i, parts))) for i in range(parts)]
+    assert all(len(own) == len(whole) == 3 for own in pieces)
+    for k in range(3):
+        own = [piece[k] for piece in pieces]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in own]), whole[k][0])
+        assert np.concatenate([y for _, y in own]).tolist() == whole[k][1].tolist()
+        assert max(len(y) for _, y in own) - min(len(y) for _, y in own) <= 1
+
+
+@pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0), (0.5, 2)])
+def test_a_part_that_is_not_there(images, shard):
+    with pytest.raises(ValueError, match="DataLoader: shard "):
+        DataLoader(images, LABELS).batches(0, shard)

@@ -20,13 +20,14 @@ class _Rows(np.random.Generator):
 
     def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
         images, part = self.now()
-        if not isinstance(size, tuple) or not size or size[0] != part.stop - part.start:
+        if out is not None or not isinstance(size, tuple) or size[:1] != (part.stop - part.start,):
             return super().random(size, dtype, out)
         return super().random((images, *size[1:]), dtype)[part]
 
 
 @contextlib.contextmanager
-def draw_rows(model: Module, now: Callable[[], tuple[int, slice]]) -> Iterator[None]:
+def draw_rows(model: Module, now: Callable[[], tuple[int, slice]],
+              same: Callable[[Any], Any] = lambda state: state) -> Iterator[None]:
     """Context manager: the generators of the layers draw for a whole batch, of which the model sees a part.
 
     This holds for `Generator.random` with as many rows as the part has, such as in dropout. All else is drawn as ever.
@@ -36,6 +37,8 @@ def draw_rows(model: Module, now: Callable[[], tuple[int, slice]]) -> Iterator[N
     model : Module
     now : callable
         Returns the number of images in the whole batch, and the slice of them that the model sees.
+    same : callable, optional
+        Gets the state of each generator, and returns the state with which all parts of the batch begin.
 
     Examples
     --------
@@ -50,6 +53,7 @@ def draw_rows(model: Module, now: Callable[[], tuple[int, slice]]) -> Iterator[N
              if isinstance(value, np.random.Generator)]
     try:
         for module, name, generator in found:
+            generator.bit_generator.state = same(generator.bit_generator.state)
             setattr(module, name, _Rows(generator, now))
         yield
     finally:
