@@ -101,6 +101,12 @@ def plain_style(draw: Callable) -> Callable:
     return wrapped
 
 
+def save_picture(figure: Any, path: Path, arguments: Any) -> None:
+    """Write a figure of a command with the size and the dpi that the user gave."""
+    from ..viz import save
+    save(figure, path, arguments.picture_size, arguments.dpi)
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table.

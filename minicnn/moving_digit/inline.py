@@ -15,13 +15,13 @@ from ..files import check_destination, write_atomically
 from ..models import LeNet, lenet
 from ..notebook import frame, image
 from ..progress import SILENT, Part, Progress, shown
-from .canvas import CANVAS, find_digit
+from .canvas import find_digit
 from .exploration import explore
 from .page import build
 from .scene import Scene
 
 HEIGHT = 900                    # pixels of the page in a notebook
-WIDTH = 640                     # pixels of the animation
+WIDTH = 850                     # pixels of the animation
 
 
 class Page:
@@ -100,12 +100,13 @@ def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *,
 
 
 def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route: str = "circle", layer: str = "conv4",
-              k: int = 6, canvas: int = CANVAS, fps: float = 12, progress: Progress | bool = SILENT) -> Animation:
+              k: int = 6, canvas: int | None = None, fps: float = 12, progress: Progress | bool = SILENT,
+              beside: Sequence[str] = ()) -> Animation:
     """The animation of `minicnn animate`: a digit moves over a canvas, and its feature map moves along.
 
     Parameters
     ----------
-    digits, route, layer, k, canvas
+    digits, route, layer, k, canvas, beside
         As for `Scene.compute`.
     model : LeNet, optional
         By default the trained LeNet of the package.
@@ -136,7 +137,7 @@ def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route
     from ..viz import write_animation
     with shown(progress, "animation") as told, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "animation.gif"
-        scene = Scene.compute(model, digits, route, layer, k, canvas, Part(told, 0.0, 0.25))
+        scene = Scene.compute(model, digits, route, layer, k, canvas, Part(told, 0.0, 0.25), beside)
         write_animation(path, scene, fps, Part(told, 0.25, 1.0))
         names = ", ".join(map(str, digits))
         return Animation(path.read_bytes(), f"a moving digit ({names}), and its feature map of {layer}, which moves "

@@ -115,15 +115,15 @@ class Pictures:
         """The larger of height and width."""
         return max(self.images.shape[1:3])
 
-    def canvas(self, given: int | None = None) -> int:
-        """The side of the canvas. By default it has 10 pixels more than the picture.
+    def canvas(self, given: int | None = None, more: int = CANVAS - DIGIT) -> int:
+        """The side of the canvas. By default it has `more` pixels more than the picture, and at most 200.
 
         Raises
         ------
         InputError
             No picture fits on the canvas, or it is larger than 200 pixels.
         """
-        canvas = min(self.side + CANVAS - DIGIT, max(self.side, LARGEST)) if given is None else given
+        canvas = min(self.side + more, max(self.side, LARGEST)) if given is None else given
         if integer("canvas", canvas, 1) < self.side or canvas > LARGEST:
             raise InputError(f"the canvas must be {self.side} pixels wide, as a {self.noun} is, to {LARGEST}, not "
                              f"{canvas}")

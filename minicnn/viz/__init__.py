@@ -11,7 +11,7 @@ from .classification import confusion_matrix, learning_curve, learning_curves, w
 from .equivariance import moved_maps
 from .figure import new_figure, picture_path, save
 from .heat_map import colour_scale, heat_map
-from .invariance import invariance_map, model_comparison
+from .invariance import invariance_map, model_comparison, pool_changes
 from .network import computation_graph, feature_maps, filters, gradient_flow, graph_source, graph_text
 from .operators import singular_values, toeplitz_matrix, transfer
 from .proof import derivation
@@ -20,5 +20,5 @@ from .speed import speed_and_error
 __all__ = ["check_animation", "colour_scale", "computation_graph", "confusion_matrix", "derivation", "feature_maps",
            "filters", "gradient_flow", "graph_source", "graph_text", "heat_map", "invariance_map", "learning_curve",
            "learning_curves", "model_comparison", "moved_maps", "new_figure", "picture_path", "plain_style",
-           "prediction", "save", "singular_values", "speed_and_error", "toeplitz_matrix", "transfer", "worst_mistakes",
-           "write_animation"]
+           "pool_changes", "prediction", "save", "singular_values", "speed_and_error", "toeplitz_matrix", "transfer",
+           "worst_mistakes", "write_animation"]

@@ -7,25 +7,28 @@ import io
 import json
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.animation import AbstractMovieWriter, FFMpegWriter
-from matplotlib.figure import Figure
 from PIL import Image
 
 from ..checks import number
 from ..errors import FileError, InputError
 from ..files import check_destination, check_new_directory, new_directory, replacing
 from ..progress import SILENT, Progress
-from .style import centred, palette, writable
+from .figure import check_size
+from .stage import GRID, ROW, Stage
+from .style import writable
 
 FORMATS = (".gif", ".mp4", ".html")
 LONGEST = 24                    # letters of the name of a class
+SAMPLED, COMMON = 8, 40         # frames of which the palette is made, and its colours that stay as they are
 SLOWEST = 0.01                  # frames per second: a GIF can show a frame for at most 655 seconds
-DPI = 80                        # 640 x 352 pixels: even sizes, as H.264 needs them
+DPI = 160                       # 1280 pixels in 8 inches, as slides have them
 
 
 def check_animation(path: str | os.PathLike) -> Path:
@@ -47,7 +50,8 @@ def check_animation(path: str | os.PathLike) -> Path:
     return check_destination(path) if path.suffix else check_new_directory(path)
 
 
-def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progress: Progress = SILENT) -> None:
+def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progress: Progress = SILENT,
+                    size: Sequence[float] | None = None, dpi: float | None = None) -> None:
     """Draw a scene frame by frame into a file, or as PNG files into a new directory. An error leaves no part of it.
 
     Parameters
@@ -60,67 +64,79 @@ def write_animation(path: str | os.PathLike, scene: Any, fps: float = 12, progre
         Frames per second. A GIF rounds the time of a frame to hundredths of a second.
     progress : Progress
         Is updated after each frame.
+    size : (float, float), optional
+        Width and height in inches. By default 8 x 3.4, with contrasts 8 x 4.5.
+    dpi : float, optional
+        Pixels per inch. With the default of 160 the frames are 1280 pixels wide.
 
     Raises
     ------
     InputError, FileError
-        `check_animation` refuses the path, or `fps` is not above 0.01 and at most 100.
+        `check_animation` refuses the path, `check_size` the size, or `fps` is not above 0.01 and at most 100.
     """
     path = check_animation(path)
     if number("fps", fps, above=SLOWEST) > 100:
         raise InputError(f"fps must be at most 100, not {fps!r}")
-    figure, show = _stage(scene)
-    captions = [f"{writable(str(label), LONGEST)}: {y} down, {x} right"
-                for label, (y, x) in zip(scene.labels, scene.offsets, strict=True)]
-    writer = _writer(path.suffix.lower(), fps, captions, 64 if _noun(scene) == "digit" else 256)
+    dpi = DPI if dpi is None else dpi
+    size = check_size((ROW if len(scene.maps) == 1 else GRID) if size is None else size, dpi)
+    captions = [f"{writable(str(label), LONGEST)}: {move}"
+                for label, move in zip(scene.labels, scene.moves, strict=True)]
+    stage = Stage(scene, captions, size, dpi)
+    writer = _writer(path.suffix.lower(), fps, stage)
     try:
-        with (replacing if path.suffix else new_directory)(path) as part, writer.saving(figure, str(part), DPI):
-            for index, caption in enumerate(captions):
-                show(index, caption)
+        with (replacing if path.suffix else new_directory)(path) as part, writer.saving(stage, str(part), dpi):
+            for index in range(len(captions)):
+                stage.draw_frame(index)
                 writer.grab_frame()
                 progress.update(index + 1, len(captions), "frames")
     except subprocess.CalledProcessError as error:
         raise FileError(f"{path} could not be written: ffmpeg stopped: {error.stderr.strip()}") from error
 
 
-def _noun(scene):
-    """What moves. Only a scene of other pictures than digits must say it."""
-    return getattr(scene, "noun", "digit")
-
-
-def _stage(scene: Any) -> tuple[Figure, Callable[[int, str], None]]:
-    """The figure, and a function that shows frame `number` in it under a caption."""
-    figure = Figure(figsize=(8, 4.4), dpi=DPI, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    k, size = len(scene.clusters.centroids), scene.images.shape[1]
-    noun = _noun(scene)
-    cmap = "gray_r" if noun == "digit" else "gray"       # a digit as ink on paper
-    digit = left.imshow(scene.images[0], cmap=cmap, vmin=0, vmax=255)
-    colours = right.imshow(scene.colours[0], cmap=palette(k), vmin=-0.5, vmax=k - 0.5, interpolation="nearest",
-                           extent=centred(scene.colours.shape[1], size))
-    left.set(title=f"a {noun} on {size} x {size} pixels", xticks=[], yticks=[])
-    right.set(title=f"feature map of {scene.layer}, {scene.colours.shape[1]} x {scene.colours.shape[2]}", xticks=[],
-              yticks=[], xlim=(-0.5, size - 0.5), ylim=(size - 0.5, -0.5))
-    bar = figure.colorbar(colours, ax=right, ticks=range(k), shrink=0.8)
-    bar.set_label("cluster of the activations, 0: as of an empty canvas")
-    text = left.set_xlabel(" ", parse_math=False)       # a name with $ is no formula
-
-    def show(number: int, caption: str) -> None:
-        digit.set_data(scene.images[number])
-        colours.set_data(scene.colours[number])
-        text.set_text(caption)
-        if number == 0:
-            figure.draw_without_rendering()
-            figure.set_layout_engine("none")            # all frames have the layout of the first frame
-    return figure, show
-
-
-def _writer(ending: str, fps: Any, captions: list[str], colours: int) -> AbstractMovieWriter:
+def _writer(ending: str, fps: Any, stage: Stage) -> AbstractMovieWriter:
     if ending == ".mp4":
         return FFMpegWriter(fps, codec="h264", extra_args=["-pix_fmt", "yuv420p"])      # all players can show this
     if ending == ".html":
-        return _Page(fps, captions, colours)
-    return _Gif(fps, colours) if ending else _Folder(fps)
+        return _Page(fps, stage)
+    return _Gif(fps, stage) if ending else _Folder(fps)
+
+
+class _Palette:
+    """The colours of a scene: the commonest as they are, and a choice of the others. 64 are enough for a digit.
+
+    Pillow's own choice has no pure white, and its search for the nearest colour leaves out two bits.
+    """
+
+    def __init__(self, stage):
+        chosen = sorted({round(place) for place in np.linspace(0, len(stage.captions) - 1, SAMPLED)})
+        found, counts = np.unique(np.concatenate([_packed(stage.pixels(index)) for index in chosen]),
+                                  return_counts=True)
+        found = _unpacked(found[np.argsort(-counts, kind="stable")]).astype(np.uint8)
+        self.colours, others = found[:COMMON], found[COMMON:]
+        if len(others):
+            left = (64 if stage.scene.noun == "digit" else 256) - COMMON
+            fitted = Image.fromarray(others[None]).quantize(left, dither=Image.Dither.NONE).getpalette("RGB")
+            self.colours = np.concatenate([self.colours, np.reshape(fitted, (-1, 3))[:left].astype(np.uint8)])
+        self.numbers = np.full(1 << 24, -1, np.int16)                   # of each colour that was met
+
+    def __call__(self, image):
+        packed = _packed(np.asarray(image))
+        new = np.unique(packed[self.numbers[packed] < 0])
+        for part in np.array_split(new, len(new) // 4096 + 1):
+            distances = ((_unpacked(part)[:, None] - self.colours.astype(np.int32)) ** 2).sum(2)
+            self.numbers[part] = distances.argmin(1)
+        out = Image.fromarray(self.numbers[packed].astype(np.uint8))
+        out.putpalette(self.colours.tobytes())
+        return out
+
+
+def _packed(pixels):
+    """Red, green and blue (..., 3) in one integer."""
+    return pixels.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+
+
+def _unpacked(colours):
+    return colours[..., None] >> np.array([16, 8, 0]) & 255
 
 
 class _FrameWriter(AbstractMovieWriter):
@@ -148,18 +164,18 @@ class _Folder(_FrameWriter):
 
 
 class _Collected(_FrameWriter):
-    """Collects all frames, with so many colours each. 64 are enough for a digit; dither would look like noise."""
+    """Collects all frames, with the colours of one palette. Dither would look like noise, and make the file larger."""
 
-    def __init__(self, fps, colours):
+    def __init__(self, fps, stage):
         super().__init__(fps)
-        self.colours = colours
+        self.captions, self.palette = stage.captions, _Palette(stage)
 
     def setup(self, fig, outfile, dpi=None):
         super().setup(fig, outfile, dpi)
         self.images = []
 
     def add(self, image):
-        self.images.append(image.quantize(self.colours, dither=Image.Dither.NONE))
+        self.images.append(self.palette(image))
 
 
 class _Gif(_Collected):
@@ -177,10 +193,6 @@ class _Page(_Collected):
     matplotlib's own page loads a font from the network, plays even for people who asked for reduced motion, and is
     larger.
     """
-
-    def __init__(self, fps, captions, colours):
-        super().__init__(fps, colours)
-        self.captions = captions
 
     def finish(self):
         frames = []

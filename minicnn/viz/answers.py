@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..errors import InputError
 from .figure import new_figure
-from .style import BLUE, GREY, SIGNED, VERMILION, drawable, writable
+from .style import BLUE, GREY, SIGNED, VERMILION, add_colour_bar, drawable, writable
 
 SHOWN, LONGEST = 10, 24         # classes; letters of their names
 
@@ -63,7 +63,7 @@ def prediction(pixels: np.ndarray, found: Any, names: Sequence[str]) -> Figure:
     hidden.set(title="Mean fall of the probability\nover the squares that hide a pixel")
     if found.label >= 0:
         hidden.add_patch(_rectangle(found.square, GREY))
-    bar = figure.colorbar(shown, ax=hidden, shrink=0.8, label="percentage points", format=lambda x, _: f"{100 * x:.3g}")
+    bar = add_colour_bar(shown, hidden, "percentage points", format=lambda x, _: f"{100 * x:.3g}")
     bar.locator = MaxNLocator(5)
     bar.update_ticks()
     for ax in (image, hidden):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..checks import integer
 from ..errors import InputError
-from .style import BLUE, STYLES, VERMILION, add_grid, drawable, plain_numbers, writable
+from .style import BLUE, STYLES, VERMILION, add_grid, add_ordered_legend, drawable, plain_numbers, writable
 
 LEGEND = 32                                       # characters of the name of a run
 DASHES = ("-", "--", ":")                         # of lines with the same colour and marker
@@ -21,9 +21,10 @@ RIGHT = "#404040"                                 # of the numbers of right answ
 
 
 def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
-    """Training and validation error in percent over the epochs, on a logarithmic scale.
+    """Training and validation error in percent over the epochs, on a logarithmic scale. A ring marks the best epoch.
 
-    If an epoch has no error, the scale is linear between 0 and the smallest other error. None and NaN are gaps.
+    If an epoch has no error, the scale is linear between 0 and the smallest other error. None and NaN are gaps. The
+    best epoch is the one whose weights `fit` keeps: the first one with the least validation error.
 
     Parameters
     ----------
@@ -44,21 +45,26 @@ def learning_curve(history: list[dict[str, Any]], ax: Axes) -> Axes:
                                        ("val_error", "validation", VERMILION, "s")):
         drawn.append(_percent(history, key))
         ax.plot(epochs, drawn[-1], color=colour, marker=marker, markersize=4, label=label, clip_on=False, zorder=3)
-    last = drawn[1][-1]
-    ax.annotate(f"{last:.2f} %", (epochs[-1], last), xytext=(0, 8), textcoords="offset points", ha="right",
-                color=VERMILION)
     _error_axes(ax, np.concatenate(drawn), "Learning curve")
-    ax.legend()
+    if np.isfinite(drawn[1]).any():
+        best = int(np.nanargmin(drawn[1]))
+        ax.plot(epochs[best], drawn[1][best], "o", color=VERMILION, markersize=12, markerfacecolor="none",
+                markeredgewidth=1.5, clip_on=False, zorder=3,
+                label=f"kept: epoch {epochs[best]}, {drawn[1][best]:.2f} %")
+    add_ordered_legend(ax)
     return ax
 
 
-def learning_curves(histories: dict[str, list[dict[str, Any]]], ax: Axes) -> Axes:
+def learning_curves(histories: Mapping[str, Sequence[Any]], ax: Axes) -> Axes:
     """The validation errors of several runs in percent over the epochs, on the scale of `learning_curve`.
+
+    Of runs that differ only in the seed, the line is the mean, and a band goes from the least to the largest error.
 
     Parameters
     ----------
     histories : dict of list
-        The history of each run, by its name. A run without an epoch is left out.
+        The history of each run, by its name; or a list of histories, of runs that differ only in the seed. A run
+        without an epoch is left out.
     ax : Axes
 
     Raises
@@ -66,7 +72,7 @@ def learning_curves(histories: dict[str, list[dict[str, Any]]], ax: Axes) -> Axe
     InputError
         No run has an epoch, an epoch lacks a number, or there are more runs than styles of lines.
     """
-    drawn = {name: _percent(history, "val_error") for name, history in histories.items() if history}
+    drawn = {name: found for name, given in histories.items() if (found := _by_epoch(given))}
     if not drawn:
         raise InputError("learning_curves: no run has an epoch that could be drawn")
     if len(drawn) > len(STYLES) * len(DASHES):
@@ -74,12 +80,26 @@ def learning_curves(histories: dict[str, list[dict[str, Any]]], ax: Axes) -> Axe
                          f"{len(STYLES) * len(DASHES)}")
     for i, (name, errors) in enumerate(drawn.items()):
         (colour, marker), dashes = STYLES[i % len(STYLES)], DASHES[i // len(STYLES)]
-        ax.plot([record["epoch"] for record in histories[name]], errors, dashes, color=colour, marker=marker,
-                markersize=4, label=writable(name, LEGEND), clip_on=False, zorder=3)
-    _error_axes(ax, np.concatenate(list(drawn.values())), "Validation error")
-    for text in ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small").get_texts():
-        text.set_parse_math(False)                # a name with $ is no formula
+        means = [float(np.mean(found)) for found in errors.values()]
+        ax.plot(list(errors), means, dashes, color=colour, marker=marker, markersize=4, label=writable(name, LEGEND),
+                clip_on=False, zorder=3)
+        if any(len(found) > 1 for found in errors.values()):
+            ax.fill_between(list(errors), [min(found) for found in errors.values()],
+                            [max(found) for found in errors.values()], color=colour, alpha=0.15, linewidth=0)
+    band = " (line: mean of the seeds; band: from the least to the largest)" if ax.collections else ""
+    _error_axes(ax, np.array([error for errors in drawn.values() for found in errors.values() for error in found]),
+                f"Validation error{band}")
+    add_ordered_legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1), fontsize="small")
     return ax
+
+
+def _by_epoch(given):
+    """{epoch: validation errors in percent} of one history, or of several."""
+    errors: dict[Any, list[float]] = {}
+    for history in [given] if given and isinstance(given[0], dict) else given:
+        for record, error in zip(history, _percent(history, "val_error"), strict=True):
+            errors.setdefault(record["epoch"], []).append(error)
+    return dict(sorted(errors.items()))
 
 
 def _percent(history, key):
@@ -89,11 +109,12 @@ def _percent(history, key):
 def _error_axes(ax, errors, title):
     """Labels and scale of a picture of errors over epochs."""
     ax.set(xlabel="epoch", ylabel="error (%), logarithmic scale", title=title)
-    if (errors > 0).all():
+    if not (errors <= 0).any():
         ax.set_yscale("log")
     else:
-        smallest = errors[errors > 0].min(initial=1.0)
-        ax.set_yscale("symlog", linthresh=10 ** np.floor(np.log10(smallest)), linscale=0.5, subs=range(2, 10))
+        linear = 10 ** np.floor(np.log10(errors[errors > 0].min(initial=1.0)))
+        ax.set_ylabel(f"error (%), logarithmic scale, linear below {linear:g}")
+        ax.set_yscale("symlog", linthresh=linear, linscale=0.5, subs=range(2, 10))
         ax.set_ylim(0, None if errors.any() else 1)
     plain_numbers(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -5,42 +5,73 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
 
 from .figure import Figure
-from .style import UNKNOWN, centred, drawable, palette
+from .style import (
+    AREA,
+    GREY,
+    PHI,
+    ROUNDING,
+    T,
+    add_arrow,
+    add_colour_bar,
+    centred,
+    drawable,
+    palette,
+)
+
+EPS = 2.0 ** -23                # of float32
 
 
 def moved_maps(found: Any) -> Figure:
-    """Pictures of X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1, and of the difference between F2 and T F1.
+    """Pictures of X1, X2 = T X1, F1 = phi(X1), F2 = phi(X2) and T F1 with arrows, and of the difference F2 - T F1.
+
+    The unit of the difference is the largest activation: percents of it, or eps of float32 if only rounding differs.
 
     Parameters
     ----------
     found : minicnn.moving_digit.figure.MovedMaps
     """
     canvas, k = found.images.shape[1], len(found.clusters.centroids)
-    figure = Figure(figsize=(10, 6.6), layout="constrained")
-    top, bottom = figure.subplots(2, 3)
-    where: dict[str, Any] = {"interpolation": "nearest", "extent": centred(found.colours.shape[1], canvas)}
-    colours: dict[str, Any] = {"cmap": palette(k), "vmin": -0.5, "vmax": k - 0.5, **where}
-    moved = f"X2 = T X1: {found.by[0]} down, {found.by[1]} right"
-    for ax, image, title in zip((top[0], bottom[0]), found.images, (f"X1, a {found.noun}", moved), strict=True):
+    figure = Figure(figsize=(10, 6.7), layout="compressed")
+    grid = figure.add_gridspec(3, 5, width_ratios=(9, 2.2, 9, 2.2, 9), height_ratios=(9, 1.6, 9))
+    top, bottom = ([figure.add_subplot(grid[row, column]) for column in (0, 2, 4)] for row in (0, 2))
+    titles = (f"$X_1$: a {found.noun}", f"$X_2 = T\\,X_1$: {found.move}")
+    for ax, image, title in zip((top[0], bottom[0]), found.images, titles, strict=True):
         ax.imshow(image, cmap="gray_r" if found.noun == "digit" else "gray", vmin=0, vmax=255)
         ax.set_title(title)
-    for ax, clusters, title in ((top[1], found.colours[0], f"F1 = phi(X1), {found.layer}"),
-                                (bottom[1], found.colours[1], "F2 = phi(X2)"),
-                                (top[2], found.moved, "T F1 (dark grey: not known)")):
-        shown = ax.imshow(clusters, **colours)
+    unknown = " (dark grey: not known)" if np.isnan(found.moved).any() else ""
+    where: dict[str, Any] = {"interpolation": "nearest", "extent": centred(found.colours.shape[1], canvas)}
+    for ax, clusters, title in ((top[1], found.colours[0], f"$F_1 = \\varphi(X_1)$: {found.layer}"),
+                                (bottom[1], found.colours[1], r"$F_2 = \varphi(X_2)$"),
+                                (top[2], found.moved, r"$T\,F_1$" + unknown)):
+        shown = ax.imshow(clusters, cmap=palette(k), vmin=-0.5, vmax=k - 0.5, **where)
         ax.set_title(title)
-    scale = colormaps["viridis"].with_extremes(bad=UNKNOWN)
-    difference = drawable("moved_maps", found.difference, "(H', W')")
-    top_of_scale = float(np.nan_to_num(difference).max(initial=0)) or 1.0
-    differences = bottom[2].imshow(difference, cmap=scale, vmin=0, vmax=top_of_scale, **where)
-    known = np.sum(~np.isnan(found.difference))
-    bottom[2].set_title(f"|F2 - T F1|: at most {found.largest:.2g}\non the {known} pixels that both maps have" if known
-                        else "|F2 - T F1|: unknown\nno pixel is in both maps")
+    add_colour_bar(shown, top[2], "cluster of the activations, 0: empty", ticks=range(k))
+    _difference(bottom[2], found, where)
     for ax in (*top, *bottom):
         ax.set(xticks=[], yticks=[], xlim=(-0.5, canvas - 0.5), ylim=(canvas - 0.5, -0.5))
-    figure.colorbar(shown, ax=list(top), shrink=0.8, ticks=range(k), label="cluster of the activations, 0: empty")
-    figure.colorbar(differences, ax=list(bottom), shrink=0.8, label="difference, largest of the channels")
+    for row in 0, 2:
+        add_arrow(figure.add_subplot(grid[row, 1]), PHI)
+    add_arrow(figure.add_subplot(grid[0, 3]), T)
+    add_arrow(figure.add_subplot(grid[1, 0]), T, (0.5, 0.95), (0.5, 0.05))
+    add_arrow(figure.add_subplot(grid[2, 3]), color=GREY)
+    add_arrow(figure.add_subplot(grid[1, 4]), "", (0.5, 0.95), (0.5, 0.05), GREY)
     return figure
+
+
+def _difference(ax: Axes, found: Any, where: dict[str, Any]) -> AxesImage:
+    """The difference, with its scale and its largest value in words."""
+    difference = drawable("moved_maps", found.difference, "(H', W')") / (found.scale or 1.0)
+    rounded = 0 < found.largest < ROUNDING * (found.scale or 1.0)
+    values = difference / EPS if rounded else 100 * difference
+    top = np.nan_to_num(values).max(initial=0)
+    shown = ax.imshow(values, cmap=AREA, vmin=0, vmax=top if rounded else max(100, top), **where)
+    add_colour_bar(shown, ax, "eps of the largest activation" if rounded else "% of the largest activation")
+    known = int((~np.isnan(found.difference)).sum())
+    words = "exactly 0" if found.largest == 0 else f"at most {found.largest:.2g}"
+    ax.set_title(f"$|F_2 - T\\,F_1|$: {words if known else 'not known'}")
+    ax.set_xlabel(f"at the {known:,} pixels that both maps have" if known else "no pixel is in both maps")
+    return shown

@@ -11,7 +11,8 @@ from matplotlib.axes import Axes
 
 from ..checks import one_of
 from ..errors import InputError
-from .style import AMOUNT, STYLES, add_grid, drawable
+from .figure import Figure
+from .style import AMOUNT, GREY, STYLES, add_colour_bar, add_grid, add_ordered_legend, drawable
 
 QUANTITIES = {                  # name in InvarianceMap: (label, title, colour map, range of percents or None)
     "accuracy": ("accuracy", "Accuracy", AMOUNT, (0, 100)),
@@ -50,7 +51,7 @@ def invariance_map(found: Any, ax: Axes, quantity: str = "accuracy", title: str 
                 fontsize=7, color="white" if dark else "black")
         if steps[i] % 2 == steps[j] % 2 == 0:
             ax.plot(*_square(j - reach, i - reach), color="white" if dark else "black", linewidth=0.8)
-    ax.figure.colorbar(picture, ax=ax, label=f"{label} (%)", shrink=0.85)
+    add_colour_bar(picture, ax, f"{label} (%)")
     model = textwrap.fill(f"{found.shifts}. Framed: dy and dx even.", 62)
     ax.set(xticks=steps, yticks=steps, ylabel="dy (pixels, positive: down)")
     ax.set_title(title or f"{words}, {len(found.labels)} digits", fontsize=10)
@@ -60,6 +61,8 @@ def invariance_map(found: Any, ax: Axes, quantity: str = "accuracy", title: str 
 
 def model_comparison(results: Sequence[Any], ax: Axes) -> Axes:
     """Accuracy in percent over the distance of the shift, a line for each network of `compare_models`.
+
+    With several seeds the line is the mean, and a band goes from the least to the largest accuracy.
 
     Parameters
     ----------
@@ -75,16 +78,60 @@ def model_comparison(results: Sequence[Any], ax: Axes) -> Axes:
     if not 1 <= len(results) <= len(STYLES):
         raise InputError(f"model_comparison: {len(results)} results; give 1 to {len(STYLES)}")
     for result, (colour, marker) in zip(results, STYLES, strict=False):
-        accuracy = drawable("model_comparison", result.accuracy, "(reach + 1,)")
-        ax.plot(100 * accuracy, color=colour, marker=marker, markersize=5,
+        accuracy = 100 * drawable("model_comparison", result.accuracy, "(reach + 1,)")
+        ax.plot(accuracy, color=colour, marker=marker, markersize=5,
                 label=f"{result.title} pixels (consistency {result.consistency:.1%})")
-    reach = max(result.shifts.reach for result in results)
-    first = results[0].maps[0]
+        if len(result.maps) > 1:
+            seeds = 100 * np.array([[place["accuracy"] for place in found.by_distance()] for found in result.maps])
+            ax.fill_between(range(len(accuracy)), seeds.min(0), seeds.max(0), color=colour, alpha=0.15, linewidth=0)
+    reach, first = max(result.shifts.reach for result in results), results[0].maps[0]
+    count = len(results[0].maps)
     ax.set(xlabel="shift, max(|dy|, |dx|), pixels", ylabel="accuracy (%)", ylim=(0, 104), xticks=range(reach + 1),
-           title=f"Trained on digits in the middle, tested on moved ones ({len(first.labels)} digits)")
+           title=f"Trained on digits in the middle, tested on moved ones ({len(first.labels)} digits"
+                 f"{f', {count} seeds' if count > 1 else ''})")
     add_grid(ax)
-    ax.legend(loc="lower left", fontsize=8)
+    add_ordered_legend(ax, loc="lower left", fontsize=8)
     return ax
+
+
+def pool_changes(pools: Sequence[Any]) -> Figure:
+    """How much the output of each pool changes when its input moves, by even and by odd numbers of pixels.
+
+    Parameters
+    ----------
+    pools : list of minicnn.invariance.pooling.PoolChange
+
+    Returns
+    -------
+    Figure
+        An axes for each kind of maps that were pooled.
+
+    Raises
+    ------
+    InputError
+        There are no pools.
+    """
+    if not pools:
+        raise InputError("pool_changes: there is no pool that could be drawn")
+    kinds = list(dict.fromkeys(pool.of for pool in pools))
+    names = list(dict.fromkeys(pool.pool for pool in pools))
+    largest = np.nan_to_num(drawable("pool_changes", [[pool.even, pool.odd] for pool in pools])).max() or 1.0
+    figure = Figure(figsize=(11, 1.7 + 0.35 * len(names)), layout="constrained")
+    for ax, of in zip(figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0], kinds, strict=True):
+        rows = [(names.index(pool.pool), pool) for pool in pools if pool.of == of]
+        values = drawable("pool_changes", [[pool.even, pool.odd] for _, pool in rows])
+        for (y, _), ends in zip(rows, values, strict=True):
+            ax.plot(ends, [y, y], color=GREY, linewidth=1)
+        for one, (colour, marker), size, label in zip(values.T, STYLES, (9, 5), ("even shifts", "odd shifts"),
+                                                      strict=False):
+            ax.plot(one, [y for y, _ in rows], marker, color=colour, markersize=size, label=label, clip_on=False,
+                    zorder=3)
+        ax.set_title(textwrap.fill(of, 34), fontsize=9)
+        ax.set(xlim=(0, 1.08 * largest), ylim=(len(names) - 0.5, -0.5), yticks=range(len(names)), yticklabels=names)
+        add_grid(ax)
+    figure.legend(*ax.get_legend_handles_labels(), fontsize=8, loc="outside lower left", ncols=2)
+    figure.supxlabel("relative change of the pooled map (0: it moves along exactly)", fontsize=10)
+    return figure
 
 
 def _square(x, y, half=0.44):

@@ -17,7 +17,7 @@ from matplotlib.ticker import NullFormatter
 from ..autograd import Node
 from ..checks import integer
 from ..errors import InputError
-from .style import AMOUNT, BLUE, GREY, SIGNED, add_grid, drawable
+from .style import AMOUNT, BLUE, GREY, SIGNED, add_colour_bar, add_grid, drawable
 
 LINES = 60                      # the most lines of a graph that is drawn as text
 DRAWN = 150                     # the most operations and leaves of a graph that Graphviz draws
@@ -41,7 +41,7 @@ def filters(weight: np.ndarray, ax: Axes, columns: int = 8) -> Axes:
     tiles, _ = _tiled(weight.reshape(-1, height, width), columns if ins == 1 else ins, 1)
     largest = float(np.nan_to_num(np.abs(weight)).max()) or 1.0
     image = ax.imshow(tiles, cmap=SIGNED, vmin=-largest, vmax=largest, interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label="weight", shrink=0.7)
+    add_colour_bar(image, ax, "weight")
     what = f"{outs} kernels of {height}x{width}" if ins == 1 else f"rows: {outs} outputs, columns: {ins} inputs"
     ax.set(xticks=[], yticks=[], title=what)
     ax.set_frame_on(False)
@@ -56,7 +56,7 @@ def feature_maps(maps: np.ndarray, ax: Axes, columns: int = 5) -> Axes:
     for i, (y, x) in enumerate(corners):
         ax.text(x, y - 0.6, f"{i}", fontsize=7, color=GREY, va="bottom")
     image = ax.imshow(tiles, cmap=AMOUNT, vmin=min(0.0, float(np.nan_to_num(maps).min())), interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label="activation", shrink=0.7)
+    add_colour_bar(image, ax, "activation")
     ax.set(xticks=[], yticks=[])
     ax.set_title(f"{count} channels of {height}x{width}", pad=12)
     return ax

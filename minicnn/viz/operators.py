@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from ..checks import pair
 from ..errors import InputError
-from .style import AMOUNT, BLUE, SIGNED, add_grid, drawable
+from .style import AMOUNT, BLUE, SIGNED, add_colour_bar, add_grid, drawable
 
 
 def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None = None) -> Axes:
@@ -43,7 +43,7 @@ def toeplitz_matrix(matrix: Any, ax: Axes, block: int | tuple[int, int] | None =
         for size, step, line in zip(dense.shape, steps, (ax.axhline, ax.axvline), strict=True):
             for at in range(step, size, step):
                 line(at - 0.5, color="0.75", linewidth=0.5)
-    ax.figure.colorbar(image, ax=ax, label="entry (grey: none)", shrink=0.8)
+    add_colour_bar(image, ax, "entry (grey: none)")
     rows, columns = dense.shape
     ax.set(xlabel="input pixel", ylabel="output pixel", title=f"The layer as a matrix, {rows} x {columns}")
     return ax
@@ -64,7 +64,7 @@ def transfer(eigenvalues: np.ndarray, ax: Axes) -> Axes:
     height, width = gain.shape
     edges = (-(width // 2) - 0.5, (width + 1) // 2 - 0.5, (height + 1) // 2 - 0.5, -(height // 2) - 0.5)
     image = ax.imshow(gain, cmap=AMOUNT, vmin=0, extent=edges, interpolation="nearest")
-    ax.figure.colorbar(image, ax=ax, label="gain |H|", shrink=0.8)
+    add_colour_bar(image, ax, "gain |H|")
     ax.set(xlabel="periods across the image", ylabel="periods down the image", title="What the layer lets through")
     return ax
 

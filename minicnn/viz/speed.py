@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 
 from ..errors import InputError
 from .figure import Figure
-from .style import STYLES, add_grid, drawable, plain_numbers
+from .style import BLACK, STYLES, add_grid, drawable, plain_numbers
 
 EPS = 2.0 ** -23                                  # of float32
 MOST = 1e150                                      # the largest number that is drawn
+FASTER, LESS = "faster →", "← better"             # which direction of an axis is better
 
 
 def speed_and_error(results: Sequence[dict[str, Any]]) -> Figure:
@@ -39,10 +40,10 @@ def speed_and_error(results: Sequence[dict[str, Any]]) -> Figure:
             rows += [(training, run, len(_ok(run["rows"]))) for run in result["runs"] if _ok(run["rows"])]
         elif result["benchmark"] == "conv":
             for same in _alike(result["runs"]):
-                rows.append((layers, same, len(same) + 2))
+                rows.append((layers, same, len(same) + 3))
     if not rows:
         raise InputError("there is nothing to draw: no measurement in these results has a speed")
-    heights = [1.2 + 0.24 * lines for _, _, lines in rows]
+    heights = [1.4 + 0.24 * lines for _, _, lines in rows]
     figure = Figure(figsize=(11, sum(heights)), layout="constrained")
     axes = figure.subplots(len(rows), 2, height_ratios=heights, width_ratios=(3, 2), squeeze=False)
     for pair, (draw, what, _) in zip(axes, rows, strict=True):
@@ -73,18 +74,23 @@ def training(run: dict[str, Any], axes: Sequence[Axes]) -> Sequence[Axes]:
         amount = drawable("speed_and_error", row["peak_mb"] if memory else row["error"] / EPS)
         axes[1].plot(amount, y, color=colour, marker=marker)
     _name_rows(axes, [row["name"] for row in rows])
-    axes[0].set(xscale="log", xlabel="median time and quartiles, ms (times that of minicnn)", title=run["title"],
+    axes[0].set(xscale="log", title=run["title"],
+                xlabel="median time and quartiles, ms (times that of minicnn)\n← faster",
                 xlim=(0.7 * min(row["q1_ms"] for row in rows), 4 * max(row["q3_ms"] for row in rows)))
     plain_numbers(axes[0].xaxis)
     if memory:
-        axes[1].set(xlabel="most memory of the whole process, MB", title="memory", xlim=(0, None))
+        axes[1].set(xlabel=f"most memory of the whole process, MB\n{LESS}", title="memory", xlim=(0, None))
     else:
-        axes[1].set(xlabel="worst logit, in eps of the largest", title="error against float64", xlim=(0, None))
+        axes[1].set(xlabel=f"worst logit, in eps of the largest\n{LESS}", title="error against float64",
+                    xlim=(0, None))
     return axes
 
 
 def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axes]:
-    """Runs of `bench conv` of one batch size and number of threads: GFLOP/s on the first axis, error on the second."""
+    """Runs of `bench conv` of one batch size and number of threads: GFLOP/s on the first axis, error on the second.
+
+    A ring marks the algorithm that "auto" takes.
+    """
     names, positive = list(dict.fromkeys(row["name"] for run in runs for row in run["rows"])), False
     for i, name in enumerate(names):
         colour, marker = STYLES[i % len(STYLES)]
@@ -96,15 +102,21 @@ def layers(runs: Sequence[dict[str, Any]], axes: Sequence[Axes]) -> Sequence[Axe
         errors = [max(row["errors"].values()) for row, _ in found]
         axes[1].plot([error if 0 < error < MOST else np.nan for error in errors], [y for _, y in found], **style)
         positive |= any(0 < error < MOST for error in errors)
+    taken = [(row["both"]["gflops"], y) for y, run in enumerate(reversed(runs)) if run.get("auto")
+             for row in _ok(run["rows"]) if row["name"] == f"minicnn {run['auto']['algorithm']}"]
+    if taken:
+        axes[0].plot(*zip(*taken, strict=True), "o", color=BLACK, markersize=11, markerfacecolor="none",
+                     label="what auto takes")
     _name_rows(axes, [f"{run['network']} {run['case']}  {run['layer']}" for run in reversed(runs)])
     first = runs[0]
     title = f"single layers, batch {first['batch_size']}, {first['threads']} thread{'s' * (first['threads'] != 1)}"
-    axes[0].set(xscale="log", xlabel="GFLOP/s of the definition's work, forward and both gradients", title=title)
-    axes[1].set(xscale="log" if positive else "linear", xlabel="worst element, in eps (|w| * |x|)",
+    axes[0].set(xscale="log", title=title,
+                xlabel=f"GFLOP/s of the definition's work, forward and both gradients\n{FASTER}")
+    axes[1].set(xscale="log" if positive else "linear", xlabel=f"worst element, in eps (|w| * |x|)\n{LESS}",
                 title="error of output and gradients")
     for ax in axes:
         plain_numbers(ax.xaxis)
-    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.5, ncols=3, fontsize=8)
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=6, ncols=3, fontsize=8)
     return axes
 
 

@@ -1,29 +1,43 @@
-"""Colours and markers of all pictures: the Okabe-Ito set. Colour-blind readers can distinguish its colours."""
+"""Colours, markers and colour bars of all pictures.
+
+Lines have the colours of the Okabe-Ito set and different markers. Areas have colour maps whose lightness rises or falls
+steadily. So colour-blind readers, and readers of a grey print, can distinguish them.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from ..errors import InputError
 
-BLUE, VERMILION, GREY = "#0072B2", "#D55E00", "#999999"
+BLUE, VERMILION, GREY, BLACK = "#0072B2", "#D55E00", "#999999", "#000000"
 STYLES = ((BLUE, "o"), (VERMILION, "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P"),
-          ("#000000", "X"), (GREY, "*"))          # (colour, marker): each of the two identifies a line
+          (BLACK, "X"), (GREY, "*"))          # (colour, marker): each of the two identifies a line
 GRID = "0.92"
 SIGNED, AMOUNT = "RdBu_r", "cividis"              # colour maps: for values around 0, for values from 0 on
-UNKNOWN = "#7f7f7f"                               # a pixel whose value is not known
-CLUSTERS = ("#eeeeee", "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#cc79a7", "#0072b2", "#000000")
+PHI, T, UNEQUAL = r"$\varphi$", "$T$", "≠"
+ROUNDING = 1e-4                                   # a difference below it is that of float32 sums in another order
+UNKNOWN = "#a6a6a6"                               # a pixel whose value is not known
+EMPTY = "#eeeeee"                                 # cluster 0: the activations of an empty canvas
+AREA = LinearSegmentedColormap.from_list("area", [EMPTY, "#3b528b", "#440154"]).with_extremes(bad=UNKNOWN)
+CLUSTERS = 9                                      # the most clusters whose colours can be told apart
 
 
 def palette(k: int) -> Colormap:
-    """One colour for each of k clusters, light grey for cluster 0, an empty canvas; dark grey for unknown pixels.
+    """One colour for each of k clusters, the darker the farther from cluster 0, an empty canvas, which is light grey.
+
+    Unknown pixels are dark grey.
 
     Raises
     ------
@@ -35,9 +49,10 @@ def palette(k: int) -> Colormap:
     >>> palette(2).N
     2
     """
-    if k > len(CLUSTERS):
-        raise InputError(f"at most {len(CLUSTERS)} clusters have a colour of their own, not {k}")
-    return ListedColormap(CLUSTERS[:k]).with_extremes(bad=UNKNOWN)
+    if k > CLUSTERS:
+        raise InputError(f"at most {CLUSTERS} clusters have a colour of their own, not {k}")
+    colours = colormaps["viridis"](np.linspace(0.95, 0, k - 1))
+    return ListedColormap([EMPTY, *map(tuple, colours)]).with_extremes(bad=UNKNOWN)
 
 
 def drawable(name: str, values: Any, shape: str | None = None) -> np.ndarray:
@@ -66,10 +81,52 @@ def drawable(name: str, values: Any, shape: str | None = None) -> np.ndarray:
     return np.clip(array, -largest, largest)
 
 
+def difference_in_words(relative: float) -> tuple[str, str]:
+    """A sign and words for a largest difference, which is given in units of the largest activation.
+
+    >>> difference_in_words(0.0), difference_in_words(0.25)
+    (('=', 'exactly equal'), ('≠', 'differ by up to 25 %'))
+    """
+    if np.isnan(relative):
+        return "?", "no pixel is known in both"
+    if relative == 0:
+        return "=", "exactly equal"
+    if relative < ROUNDING:
+        return "≈", f"equal but for {relative:.0e}"
+    return UNEQUAL, f"differ by up to {100 * relative:{'.0f' if relative >= 0.1 else '.2g'}} %"
+
+
+def add_colour_bar(shown: ScalarMappable, ax: Axes, label: str = "", **options: Any) -> Colorbar:
+    """A colour bar at the right of a picture, exactly as high as the picture. `options` as for `Figure.colorbar`."""
+    return ax.figure.colorbar(shown, cax=ax.inset_axes((1.03, 0, 0.04, 1)), label=label, **options)
+
+
+def add_arrow(ax: Axes, label: str = "", start: tuple[float, float] = (0.05, 0.5),
+              end: tuple[float, float] = (0.95, 0.5), color: str = BLACK) -> None:
+    """An arrow through an empty axes, to the right or down, with its label above it or at its right."""
+    ax.set(xlim=(0, 1), ylim=(0, 1))
+    ax.set_axis_off()
+    ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "linewidth": 1.5, "color": color})
+    across = start[1] == end[1]
+    at = (start[0] + end[0]) / 2 + (0 if across else 0.04), (start[1] + end[1]) / 2 + (0.03 if across else 0)
+    ax.text(*at, label, ha="center" if across else "left", va="bottom" if across else "center", fontsize=16,
+            color=color)
+
+
 def add_grid(ax: Axes, which: Literal["major", "both"] = "major") -> None:
     """Light lines behind the data."""
     ax.grid(True, which=which, color=GRID)
     ax.set_axisbelow(True)
+
+
+def add_ordered_legend(ax: Axes, **options: Any) -> None:
+    """A legend whose lines stand in the order of the curves at their right ends, the highest first."""
+    handles, labels = ax.get_legend_handles_labels()
+    ends = [np.asarray(line.get_ydata(), np.float64)[-1] for line in handles if isinstance(line, Line2D)]
+    order = sorted(range(len(ends)), key=lambda i: -np.nan_to_num(ends[i], nan=-np.inf))
+    legend = ax.legend([handles[i] for i in order], [labels[i] for i in order], **options)
+    for text in legend.get_texts():
+        text.set_parse_math(False)                # a name with $ is no formula
 
 
 def plain_numbers(axis: Axis) -> None:

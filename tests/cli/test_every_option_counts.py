@@ -26,8 +26,9 @@ STUBS = {                           # the library does the work that these comma
     "bench train": ["minicnn.bench.train.run", "minicnn.bench.profile.run", "minicnn.bench.fixed_part.run"],
     "bench conv": ["minicnn.bench.layers.run", "minicnn.bench.layers.find_records"],
     "bench product": ["minicnn.bench.matrix_product.run"]}
+DRAWN = {"picture_size", "dpi"}
 LATER = {                           # read after the work; `set` removes `network`
-    "runs": {"picture"}, "bench train": {"chart"}, "bench conv": {"chart", "set"}}
+    "runs": DRAWN | {"picture"}, "bench train": DRAWN | {"chart"}, "bench conv": DRAWN | {"chart", "set"}}
 
 
 class Watched(argparse.Namespace):
@@ -55,7 +56,8 @@ def value_of(action):
     return {"shape": ["3"], "by": ["1,1"], "size": ["8,8"], "picture": ["q.png"], "figure": ["g.png"],
             "out": ["b.html"], "report": ["r.html"], "digits": ["3"], "seeds": ["1"], "models": ["mlp"],
             "algo": ["direct"], "weights": ["w"], "against": ["none"], "network": ["lenet"], "algorithms": ["auto"],
-             "checkpoint": ["w"], "data": ["d"], "resume": ["r"]}.get(action.dest, ["2"])
+             "checkpoint": ["w"], "data": ["d"], "resume": ["r"], "picture_size": ["8,4"], "dpi": ["40"],
+            "beside": ["pool"]}.get(action.dest, ["2"])
 
 
 @pytest.mark.parametrize(("command", "way"), [(command, way) for command, ways in WAYS.items() for way in ways],

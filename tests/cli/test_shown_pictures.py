@@ -16,6 +16,7 @@ from minicnn.errors import InputError
 from minicnn.models import LeNet
 from minicnn.moving_digit import Pictures, Scene, embedded, feature_map
 from minicnn.moving_digit.figure import MovedMaps
+from minicnn.moving_digit.scene import fit_clusters
 from tests.data.pictures import make_folder
 
 NAMES = ("cat", "dog", "{{js}}<b>$\\a$")
@@ -47,18 +48,19 @@ def test_the_picture_and_its_map_move(folder, mode, size):
     pictures = Pictures.of(data)
     assert pictures.labels == [0, 1, 2] and pictures.names == sorted(NAMES)
     scene = Scene.compute(model, pictures, "square", "conv2", 3)
-    side = max(size) + 10
+    side = max(size) + 10 + 16
+    shown, = scene.maps
     assert scene.images.shape[:3] == (3 * 40, side, side) and scene.noun == "picture"
     for frame in (0, 47, 90):
         _, image = first_of(data, frame // 40)
         expected = np.zeros(scene.images.shape[1:], np.uint8)
-        y, x = scene.offsets[frame]
+        y, x = np.add(scene.moves[frame].by, (side - max(size)) // 2)
         expected[y:y + size[0], x:x + size[1]] = image
         np.testing.assert_array_equal(scene.images[frame], expected)
         pixels = (expected.reshape(side, side, -1).transpose(2, 0, 1) / 255
                   - np.reshape(data.rules.mean, (-1, 1, 1))) / np.reshape(data.rules.std, (-1, 1, 1))
         maps = feature_map(model, "conv2", pixels[None].astype(np.float32))
-        assert (scene.clusters(maps)[0] == scene.colours[frame]).mean() > 0.99
+        assert (fit_clusters(model, "conv2", 3, pictures)(maps)[0] == shown.colours[frame]).mean() > 0.99
     assert MovedMaps.compute(model, pictures, by=(3, 5)).largest == 0.0
 
 

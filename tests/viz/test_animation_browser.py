@@ -1,11 +1,10 @@
 """The page of an animation in a real browser: it plays, stops, and does not play if the user wants less motion."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 
 from minicnn import viz
+from tests.viz.test_animation import scene
 
 FRAMES = 5
 
@@ -13,10 +12,9 @@ FRAMES = 5
 @pytest.fixture(scope="module")
 def animation(tmp_path_factory):
     path, rng = tmp_path_factory.mktemp("animation") / "a.html", np.random.default_rng(0)
-    viz.write_animation(path, SimpleNamespace(
-        layer="conv4", labels=np.arange(FRAMES), offsets=np.arange(2 * FRAMES).reshape(-1, 2),
-        images=rng.integers(0, 256, (FRAMES, 38, 38)), colours=rng.integers(0, 3, (FRAMES, 22, 22)),
-        clusters=SimpleNamespace(centroids=np.zeros((3, 2)))), fps=20)
+    shown = scene(rng, FRAMES)
+    shown.labels = np.arange(FRAMES)
+    viz.write_animation(path, shown, fps=20)
     return path
 
 
@@ -44,7 +42,7 @@ def test_it_plays_unless_less_motion_is_wanted(opened):
     browser, reduced = opened
     button = browser.find_element(By.ID, "play")
     if reduced:
-        assert state(browser)[:3] == [0, "0: 0 down, 1 right", "play"]
+        assert state(browser)[:3] == [0, "0: 3 right", "play"]
         button.click()
     assert state(browser)[2] == "pause"
     seen = set()
@@ -63,7 +61,8 @@ def test_each_frame_can_be_chosen_and_is_a_whole_picture(opened):
             "const picture = document.getElementById('picture');"
             "slider.value = number; slider.dispatchEvent(new Event('input')); picture.decode().then(() => done());",
             number)
-        assert state(browser) == [number, f"{number}: {2 * number} down, {2 * number + 1} right", "play", 640]
+        down = f"{number} down, " if number else ""
+        assert state(browser) == [number, f"{number}: {down}3 right", "play", 1280]
 
 
 def test_every_control_has_a_name(opened):

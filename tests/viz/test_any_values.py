@@ -10,6 +10,7 @@ from minicnn import InputError, Tensor, nn, viz
 from minicnn.equivariance.proof import Derivation, Step
 from minicnn.invariance import Shifts
 from minicnn.moving_digit.figure import MovedMaps
+from minicnn.moving_digit.moves import Move
 from minicnn.viz import network, operators
 
 
@@ -59,8 +60,8 @@ def compared(value):
 def moved(value, size=3):
     difference = np.full((size, size), 0.5)
     difference[0, 0] = value
-    return MovedMaps("conv1", (1, 1), np.zeros((2, 5, 5), np.uint8), np.zeros((2, size, size), int), difference,
-                     difference, SimpleNamespace(centroids=np.zeros((3, 2))))
+    return MovedMaps("conv1", Move((1, 1)), np.zeros((2, 5, 5), np.uint8), np.zeros((2, size, size), int), difference,
+                     difference, value, SimpleNamespace(centroids=np.zeros((3, 2))))
 
 
 def proof(value, size=3):
@@ -91,6 +92,7 @@ OTHERS = {
     "invariance_map": lambda v, ax: viz.invariance_map(map_of(v), ax),
     "distances": lambda v, ax: viz.invariance_map(map_of(v), ax, "feature_distance"),
     "model_comparison": lambda v, ax: viz.model_comparison([compared(v)], ax),
+    "pool_changes": lambda v, ax: viz.pool_changes([SimpleNamespace(pool="a", of="b", even=v, odd=0.5)]),
     "moved_maps": lambda v, ax: viz.moved_maps(moved(v)),
     "moved_maps of a pixel": lambda v, ax: viz.moved_maps(moved(v, 1)),
     "derivation": lambda v, ax: viz.derivation(proof(v)),

@@ -1,14 +1,17 @@
 """The pictures of invariance show the numbers that they get."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from minicnn.data import load
 from minicnn.errors import InputError
 from minicnn.invariance import Shifts, compare_models, invariance_map
+from minicnn.invariance.pooling import PoolChange
 from minicnn.models import MLP
 from minicnn.viz import invariance_map as draw_map
-from minicnn.viz import model_comparison, new_figure, save
+from minicnn.viz import model_comparison, new_figure, pool_changes, save
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,35 @@ def test_picture_of_the_comparison(tmp_path):
     np.testing.assert_allclose(ax.lines[0].get_ydata(), 100 * results[0].accuracy)
     assert "MLP, 28x28 pixels (consistency" in ax.get_legend().get_texts()[0].get_text()
     save(figure, tmp_path / "comparison.png")
+
+
+def test_the_band_of_several_seeds_and_the_order_of_the_legend(some_map):
+    def result(title, *shares):
+        maps = [SimpleNamespace(labels=some_map.labels, by_distance=lambda share=share: [{"accuracy": share}] * 3)
+                for share in shares]
+        return SimpleNamespace(title=title, accuracy=np.full(3, np.mean(shares)), consistency=0.5, shifts=Shifts(2, 28),
+                               maps=maps)
+    _, ax = new_figure()
+    model_comparison([result("low", 0.2, 0.4), result("high", 0.8, 1.0)], ax)
+    assert [band.get_paths()[0].get_extents().extents.tolist() for band in ax.collections] == [
+        pytest.approx([0, 20, 2, 40]), pytest.approx([0, 80, 2, 100])]
+    assert [text.get_text()[:4] for text in ax.get_legend().get_texts()] == ["high", "low "]
+    assert ax.get_title().endswith("(9 digits, 2 seeds)")
+
+
+def test_picture_of_the_pools():
+    pools = [PoolChange(pool, of, even, odd) for of in ("bars", "maps")
+             for pool, even, odd in (("max", 0.0, 0.3), ("blur", 0.1, 0.2))]
+    figure = pool_changes(pools)
+    assert [ax.get_title() for ax in figure.axes] == ["bars", "maps"]
+    for ax in figure.axes:
+        even, odd = ax.lines[-2:]
+        assert even.get_xydata().tolist() == [[0, 0], [0.1, 1]] and odd.get_xydata().tolist() == [[0.3, 0], [0.2, 1]]
+        assert ax.get_xlim() == (0, pytest.approx(0.324)) and ax.yaxis_inverted()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["max", "blur"]
+    figure.draw_without_rendering()
+    with pytest.raises(InputError, match="pool_changes: there is no pool that could be drawn"):
+        pool_changes([])
 
 
 def test_bad_input_is_named():

@@ -11,10 +11,11 @@ from minicnn import functional as F
 from minicnn.equivariance import derivation
 from minicnn.equivariance.matrix import eigenvalues, operator_matrix
 from minicnn.equivariance.matrix import singular_values as values_of
-from minicnn.errors import FileError, InputError
+from minicnn.errors import InputError
 from minicnn.models import LeNet, lenet
 from minicnn.viz.network import LINES
-from minicnn.viz.style import CLUSTERS, VERMILION, palette
+from minicnn.viz.proof import FORMULAS
+from minicnn.viz.style import VERMILION
 
 
 @pytest.fixture
@@ -27,35 +28,6 @@ def shown(ax):
 
 
 # ---- classifiers: learning curves and mistakes
-
-def history(*errors):
-    return [{"epoch": i, "train_error": a, "val_error": b} for i, (a, b) in enumerate(errors, 1)]
-
-
-def test_learning_curve(ax):
-    assert viz.learning_curve(history((0.2, 0.1), (0.05, 0.025)), ax) is ax
-    training, validation = (line.get_xydata().tolist() for line in ax.lines)
-    assert training == [[1, 20], [2, 5]] and validation == [[1, 10], [2, 2.5]]
-    assert ax.texts[0].get_text() == "2.50 %" and ax.get_yscale() == "log"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch", "error (%), logarithmic scale")
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["training (while it learns)", "validation"]
-
-
-@pytest.mark.parametrize("errors", [[(0.2, 0.1), (0.0, 0.001), (0.0, 0.0)], [(0.0, 0.0)]])
-def test_an_epoch_without_an_error_is_drawn(errors, ax):
-    viz.learning_curve(history(*errors), ax)
-    for line, of in zip(ax.lines, zip(*errors, strict=True), strict=True):
-        np.testing.assert_allclose(line.get_ydata(), 100 * np.array(of))
-        pixels = ax.transData.transform(line.get_xydata())
-        assert np.isfinite(pixels).all()
-        assert pixels[-1, 1] == pytest.approx(ax.bbox.y0)               # on the axis below, at 0
-    assert ax.get_ylim()[0] == 0
-
-
-def test_a_history_without_epochs_is_refused(ax):
-    with pytest.raises(InputError, match="learning_curve: the history is empty"):
-        viz.learning_curve([], ax)
-
 
 def test_confusion_matrix(ax, rng):
     matrix = rng.integers(0, 9, (4, 4))
@@ -131,7 +103,7 @@ def test_the_numbers_on_an_axis_of_a_small_range_do_not_overlap(ax):
     for low, high, most in (30, 41, 6), (30, 149, 6), (1, 1000, 10):
         ax.set(xscale="log", xlim=(low, high))
         plain_numbers(ax.xaxis)
-        ax.figure.canvas.draw()
+        ax.figure.draw_without_rendering()
         shown = [label.get_text() for label in (*ax.get_xticklabels(), *ax.get_xticklabels(minor=True))
                  if label.get_text() and low <= float(label.get_text()) <= high]
         assert 2 <= len(shown) <= most, shown
@@ -232,64 +204,23 @@ def test_blocks_that_do_not_fit_are_refused(block, message, ax):
 def test_derivation(operator, breaks, rng):
     found = derivation(operator, rng.standard_normal((4, 5)))
     figure = viz.derivation(found)
-    image, response, *steps = figure.axes[:2 + len(found.steps)]
+    assert len(figure.axes) == 12 and all(len(ax.child_axes) == 1 for ax in figure.axes), "each has its scale"
+    image, response, *steps, last = figure.axes
     np.testing.assert_array_equal(shown(image), found.image[0])
     np.testing.assert_array_equal(shown(response), np.roll(found.impulse_response[0, 0], (2, 2), (0, 1)))
     for number, (ax, step) in enumerate(zip(steps, found.steps, strict=True)):
         np.testing.assert_array_equal(shown(ax), step.value[0])
-        assert ax.get_title().startswith(f"{number}. {step.name}\n")
+        assert ax.get_title() == f"step {number}: {step.name}\n{FORMULAS[step.name]}"
+        words = "exactly equal to step" if not step.difference else "BREAKS: off step" if not step.holds else "equal to"
+        assert ax.get_xlabel().startswith(words if number else "")
         assert (ax.spines["left"].get_edgecolor()[:3] == pytest.approx((0.835, 0.369, 0), abs=0.01)) == (not step.holds)
     assert VERMILION == "#D55E00" and figure.get_suptitle().endswith(
         "every step holds: L(f) = h * f" if breaks is None else f"breaks at: {breaks}")
+    number = 2 if breaks else int(np.argmax([step.difference for step in found.steps]))
+    np.testing.assert_array_equal(shown(last), (found.steps[number].value - found.steps[number - 1].value)[0])
+    assert last.get_title() == f"{'where it breaks' if breaks else 'the largest rounding error'}\nstep {number} $-$ " \
+                               f"step {number - 1}"
+    assert last.images[0].get_clim() == pytest.approx((-found.steps[number].difference, found.steps[number].difference))
+    figure.draw_without_rendering()                                     # matplotlib can set the formulas
     with pytest.raises(InputError, match="derivation: channel must be at most 0, the last of the output, not 1"):
         viz.derivation(found, channel=1)
-
-
-# ---- files and colours
-
-@pytest.mark.parametrize(("ending", "begin"), [("png", b"\x89PNG"), ("PNG", b"\x89PNG"), ("pdf", b"%PDF"),
-                                               ("svg", b"<?xml")])
-def test_save(ending, begin, ax, tmp_path):
-    viz.save(ax.figure, tmp_path / f"a.{ending}")
-    assert (tmp_path / f"a.{ending}").read_bytes().startswith(begin)
-    assert len(list(tmp_path.iterdir())) == 1
-
-
-def test_an_old_picture_outlives_a_failure(ax, tmp_path):
-    (tmp_path / "a.png").write_text("the old one")
-    ax.set_title("$no such formula {$")
-    with pytest.raises(ValueError, match="ParseException|Expected"):    # matplotlib's own error
-        viz.save(ax.figure, tmp_path / "a.png")
-    assert [path.name for path in tmp_path.iterdir()] == ["a.png"] and (tmp_path / "a.png").read_text() == "the old one"
-
-
-def test_places_that_cannot_be_written_are_named(ax, tmp_path):
-    with pytest.raises(InputError, match="a.jpg: the name must end in .png or .pdf or .svg"):
-        viz.save(ax.figure, tmp_path / "a.jpg")
-    with pytest.raises(FileError, match="its directory does not exist; create it first"):
-        viz.save(ax.figure, tmp_path / "nowhere" / "a.png")
-
-
-def test_clusters_have_colours_of_their_own():
-    assert len(set(CLUSTERS)) == palette(9).N == 9
-    with pytest.raises(InputError, match="at most 9 clusters have a colour of their own, not 10"):
-        palette(10)
-
-
-def test_learning_curves_of_many_runs():
-    history = lambda last: [{"epoch": t, "val_error": last / t} for t in (1, 2)]
-    figure, ax = viz.new_figure()
-    viz.learning_curves({f"runs/{i}": history(0.1 + i / 100) for i in range(20)} | {"empty": []}, ax)
-    looks = {(line.get_color(), line.get_marker(), line.get_linestyle()) for line in ax.lines}
-    assert len(ax.lines) == len(looks) == 20, "each run has a line of its own look"
-    assert ax.lines[0].get_ydata().tolist() == pytest.approx([10, 5])
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [f"runs/{i}" for i in range(20)]
-    with pytest.raises(ValueError, match="no run has an epoch that could be drawn"):
-        viz.learning_curves({"a": []}, ax)
-    figure, ax = viz.new_figure()
-    viz.learning_curves({r"$\frac{$": history(0.1)}, ax)
-    figure.canvas.draw()                          # the name is no formula
-    with pytest.raises(ValueError, match="25 runs are too many for one picture: give at most 24"):
-        viz.learning_curves({str(i): history(1) for i in range(25)}, ax)
-    with pytest.raises(ValueError, match="has no 'val_error'"):
-        viz.learning_curves({"a": [{"epoch": 1}]}, ax)

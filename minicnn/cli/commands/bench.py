@@ -11,18 +11,17 @@ from ...bench import instruction_sets, libraries
 from ...bench.lenet_step import NETWORKS
 from .. import FAILED, OK, bench_text
 from ..options import (
-    PICTURES,
     add_command,
+    add_drawing,
     add_json,
     add_quiet,
     algorithm_names,
-    destination,
     from_checked,
     names,
     threads,
     to_integer,
 )
-from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, save_picture
 
 ALL, INSTALLED, NONE = "all", "installed", "none"       # --against and other options take these words or names
 NAMED = "named"
@@ -84,7 +83,7 @@ def _add_train(kinds):
     option("--batch-size", type=to_integer(1), nargs="+", metavar="N",
            help="batch sizes; each one is measured (default: 64; with --fixed 16 32 64 128 256)")
     _add_common(command, 15, "rounds; in each round every competitor takes some steps")
-    _add_chart(command)
+    add_drawing(command, "draw speed beside error", "chart")
     command.refuse("against", "forward", "chart", when="profile", because="it measures minicnn's training step alone")
     for instead in "profile", "fixed":
         command.refuse("model", when=instead, because="it measures the LeNet")
@@ -114,7 +113,7 @@ def _add_conv(kinds):
     option("--batch-size", type=to_integer(1), nargs="+", default=[16], metavar="N",
            help="batch sizes; each one is measured")
     _add_common(command, 5, "rounds at most; large layers get fewer")
-    _add_chart(command)
+    add_drawing(command, "draw speed beside error", "chart")
     command.refuse("network", "batch_size", when=("set", RANDOM), because="the layers are drawn with their batch sizes")
     command.refuse("against", "chart", when="find", because="it measures minicnn's algorithms alone")
 
@@ -126,11 +125,6 @@ def _add_product(kinds):
         "product of two matrices of 1,024 x 1,024, and compare the speeds in GFLOP/s.",
         "minicnn bench product --threads 1 2 --instructions avx2")
     _add_common(command, 15, "rounds; in each round both take some turns")
-
-
-def _add_chart(command):
-    command.add_argument("--chart", type=destination(*PICTURES), metavar="FILE",
-                         help="draw speed beside error (png, pdf or svg)")
 
 
 def _add_common(command, repeats, rounds):
@@ -280,15 +274,15 @@ def _measuring(arguments: argparse.Namespace, result: dict, text: Callable) -> I
 
 
 @plain_style
-def _draw(result, path):
+def _draw(result, arguments):
     from ... import viz
-    viz.save(viz.speed_and_error([result]), path)
+    save_picture(viz.speed_and_error([result]), arguments.chart, arguments)
 
 
 def _finish(arguments, result):
     """Draw the chart. Return FAILED if a result is wrong or minicnn failed, else OK."""
     if getattr(arguments, "chart", None):
-        _draw(result, arguments.chart)
+        _draw(result, arguments)
     rows = [row for run in result["runs"] for row in run.get("rows", ()) if "status" in row]
     bad = any(row["status"] == "wrong" or row["status"] == "failed" and row["library"] == "minicnn" for row in rows)
     return FAILED if bad else OK

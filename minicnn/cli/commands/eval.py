@@ -8,8 +8,28 @@ from typing import Any
 
 from ...errors import InputError, MinicnnError
 from ..data_choice import measured_data
-from ..options import PICTURES, add_command, add_data, add_json, add_pictures, add_quiet, destination, given_path
-from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, replacements, width
+from ..options import (
+    PICTURES,
+    add_command,
+    add_data,
+    add_drawing_size,
+    add_json,
+    add_pictures,
+    add_quiet,
+    destination,
+    given_path,
+)
+from ..output import (
+    Column,
+    note_stderr,
+    plain_style,
+    print_result,
+    print_table,
+    print_text,
+    replacements,
+    save_picture,
+    width,
+)
 
 MISTAKES = Column("true"), Column("right"), Column("wrong: as which class, how often", left=True, least=14)
 
@@ -29,6 +49,7 @@ def add_parser(commands: Any) -> None:
     option("--picture", type=destination(*PICTURES), metavar="FILE",
            help="draw the confusion matrix and the worst mistakes (png, pdf or svg). Default: mistakes.png beside the "
                 "weights of a run; no picture for other weights")
+    add_drawing_size(command)
     add_data(command)
     add_pictures(command)
     add_quiet(command)
@@ -44,6 +65,9 @@ def run(arguments: argparse.Namespace) -> None:
     from ..user_code import user_errors
     path, name, model, meta = measured_network(arguments.checkpoint, arguments.model)
     picture = arguments.picture or _beside(path)
+    if picture is None and (arguments.picture_size or arguments.dpi):
+        raise InputError("--picture-size and --dpi have no effect: of these weights no picture is drawn, unless "
+                         "--picture names one")
     data = measured_data(arguments, meta, path)
     with user_errors(name), on_stderr("eval", arguments.quiet) as progress:
         try:
@@ -65,7 +89,7 @@ def run(arguments: argparse.Namespace) -> None:
     print_result(arguments, result, lambda: _print(arguments.checkpoint, result))
     if picture is not None:
         with replacements([] if arguments.picture else [picture]):
-            _draw(result, data, found, picture)
+            _draw(result, data, found, picture, arguments)
         if not arguments.json:
             print_text(f"the most confident mistakes: {picture}")
 
@@ -113,7 +137,7 @@ def _class_names(data, count):
 
 
 @plain_style
-def _draw(result, data, found, path):
+def _draw(result, data, found, path, arguments):
     from ... import viz
     figure, axes = viz.new_figure(12, 5.5, 2)
     viz.confusion_matrix(found.confusion, axes[0], result["class_names"])
@@ -123,4 +147,4 @@ def _draw(result, data, found, path):
     seen = ", images that it was trained on" if result["seen_in_training"] else ""
     figure.suptitle(f"{result['model']} on {result['dataset']}: {result['error']:.2%} of {result['images']:,} "
                     f"{result['part']} images wrong{seen}", parse_math=False)
-    viz.save(figure, path)
+    save_picture(figure, path, arguments)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..options import PICTURES, add_command, add_json, add_quiet, commas, destination, names, to_integer
-from ..output import Column, plain_style, print_result, print_table, print_text
+from ..options import add_command, add_drawing, add_json, add_quiet, commas, names, to_integer
+from ..output import Column, plain_style, print_result, print_table, print_text, save_picture
 
 MOST_IMAGES = 1000                      # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
@@ -29,9 +29,8 @@ def add_parser(commands: Any) -> None:
     option("--images", type=to_integer(1, MOST_IMAGES), default=300, metavar="N",
            help=f"number of digits that are moved, at most {MOST_IMAGES}")
     option("--pools-only", action="store_true", help="train nothing, compare the pools")
-    option("--picture", type=destination(*PICTURES), metavar="FILE",
-           help="draw accuracy over the distance (png, pdf or svg)")
-    command.refuse("models", "epochs", "seeds", "images", "picture", when="pools_only", because="no network is trained")
+    add_drawing(command, "draw accuracy over the distance; with --pools-only the changes of the pools")
+    command.refuse("models", "epochs", "seeds", "images", when="pools_only", because="no network is trained")
     add_quiet(command)
     add_json(command)
 
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     found = {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]}
     print_result(arguments, found, lambda: _print(results, pools))
     if arguments.picture:
-        _draw(results, arguments.picture)
+        _draw(results, pools, arguments)
 
 
 def _print(results, pools):
@@ -72,8 +71,11 @@ def _print(results, pools):
 
 
 @plain_style
-def _draw(results, path):
+def _draw(results, pools, arguments):
     from ... import viz
-    figure, ax = viz.new_figure(8, 4.5)
-    viz.model_comparison(results, ax)
-    viz.save(figure, path)
+    if results:
+        figure, ax = viz.new_figure(8, 4.5)
+        viz.model_comparison(results, ax)
+    else:
+        figure = viz.pool_changes(pools)
+    save_picture(figure, arguments.picture, arguments)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import InputError
-from ..options import PICTURES, add_command, add_json, add_quiet, destination, given_path
-from ..output import Column, plain_style, print_result, print_table, print_text
+from ..options import add_command, add_drawing, add_json, add_quiet, given_path
+from ..output import Column, plain_style, print_result, print_table, print_text, save_picture
 
 SCORES = Column("class", left=True), Column("score"), Column("probability")
 SHOWN = 10                              # classes in a table
@@ -52,8 +51,7 @@ def add_parser(commands: Any) -> None:
            help="the network that has these weights, or FILE.py:NAME; a run remembers its own")
     option("--invert", choices=("auto", "yes", "no"), default="auto",
            help="invert grey pictures, which makes dark on light to light on dark; auto: see below")
-    option("--picture", type=destination(*PICTURES), metavar="FILE",
-           help="draw the picture with the pixels that count (png, pdf or svg)")
+    add_drawing(command, "draw the picture with the pixels that count")
     add_quiet(command)
     add_json(command)
 
@@ -92,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
               "pictures": [_record(*pair, names) for pair in zip(pictures, found, strict=True)]}
     print_result(arguments, result, lambda: _print(result, rules))
     if arguments.picture is not None:
-        _draw(pictures[0], found[0], names, arguments.picture)
+        _draw(pictures[0], found[0], names, arguments)
 
 
 def _read(file, rules, invert, on_dark):
@@ -174,6 +172,6 @@ def _place(box, rules):
 
 
 @plain_style
-def _draw(picture: Picture, found: Any, names: tuple[str, ...], path: Path) -> None:
+def _draw(picture: Picture, found: Any, names: tuple[str, ...], arguments: argparse.Namespace) -> None:
     from ... import viz
-    viz.save(viz.prediction(picture.pixels, found, names), path)
+    save_picture(viz.prediction(picture.pixels, found, names), arguments.picture, arguments)

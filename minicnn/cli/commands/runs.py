@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ...errors import InputError, MinicnnError
-from ..options import PICTURES, add_command, add_json, add_quiet, destination, given_path
-from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
+from ..options import add_command, add_drawing, add_json, add_quiet, given_path
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, save_picture
 
 COLUMNS = (Column("run", left=True, least=12), Column("model", 3, True), Column("data", 4, True),
            Column("settings that differ", 2, True, 16), Column("epochs", 5), Column("best epoch", 7, least=5),
@@ -24,8 +24,7 @@ def add_parser(commands: Any) -> None:
         "damaged, are named on stderr and left out.", "minicnn runs runs --picture curves.png")
     command.add_argument("directories", nargs="*", type=given_path, default=["runs"], metavar="DIR",
                          help="the directory of a run, or a directory with runs in it")
-    command.add_argument("--picture", type=destination(*PICTURES), metavar="FILE",
-                         help="draw the learning curves of all runs in one picture (png, pdf or svg)")
+    add_drawing(command, "draw the learning curves of all runs in one picture")
     add_quiet(command)
     add_json(command)
 
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = {"runs": [_as_dict(record) for record in records], "differ": differ, "left_out": left_out,
               "picture": None if picture is None else str(picture)}
     if picture is not None:
-        _draw({str(record.directory): record.history for record in records}, picture)
+        _draw(records, arguments)
     print_result(arguments, result, lambda: _print(result))
 
 
@@ -124,9 +123,28 @@ def _shown(value):
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def _curves(records):
+    """The histories to draw by their names. Runs that differ only in the seed stand under one name."""
+    groups: dict[str, list[Any]] = {}
+    for record in records:
+        settings = {name: value for name, value in asdict(record.settings).items() if name != "seed"}
+        key = repr((record.model, record.dataset, record.initial, record.rules, settings))
+        groups.setdefault(key, []).append(record)
+    common = os.path.commonpath([os.path.abspath(record.directory) for record in records])
+    named = {}
+    for group in groups.values():
+        names = sorted(os.path.relpath(record.directory, common) for record in group)
+        name = names[0] if len(names) == 1 else f"{os.path.commonprefix(names) or names[0]}… ({len(names)} seeds)"
+        named[name] = [record.history for record in group]
+    return named
+
+
 @plain_style
-def _draw(histories, path):
+def _draw(records, arguments):
     from ... import viz
     figure, ax = viz.new_figure(9, 5)
-    viz.learning_curves(histories, ax)
-    viz.save(figure, path)
+    if len(records) == 1 and records[0].history:
+        viz.learning_curve(records[0].history, ax)
+    else:
+        viz.learning_curves(_curves(records), ax)
+    save_picture(figure, arguments.picture, arguments)

@@ -13,8 +13,8 @@ import numpy as np
 
 from ...errors import InputError
 from .. import FAILED, OK
-from ..options import PICTURES, add_command, add_json, add_quiet, commas, destination, to_integer, to_number
-from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text
+from ..options import add_command, add_drawing, add_json, add_quiet, commas, destination, to_integer, to_number
+from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, save_picture
 
 EXAMPLE = """minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
@@ -68,9 +68,8 @@ def add_parser(commands: Any) -> None:
     option("--trials", type=to_integer(1), default=8, metavar="N", help="images for each law")
     option("--exhaustive", action="store_true", help="try every basis vector; if the operator is linear, this is a "
                                                            "proof")
-    option("--picture", type=destination(*PICTURES), metavar="FILE",
-           help="draw the derivation of op(f) = h * f for a digit on the torus (png, pdf or svg); the operator must "
-                "keep the size of the images")
+    add_drawing(command, "draw the derivation of op(f) = h * f for a digit on the torus; the operator must keep the "
+                         "size of the images")
     option("--report", type=destination(".html"), metavar="FILE",
            help="write one HTML file that needs no network: the verdict, the laws, the counterexamples as pictures, "
                 "the impulse response, its spectrum, and with --layers the layers")
@@ -226,19 +225,16 @@ def _in_options(error):
 @plain_style
 def _draw(op, arguments):
     """Draw the derivation for a digit. Return a line about the picture."""
+    from ... import functional as F
     from ... import viz
     from ...data import load
     from ...equivariance.proof import derivation
-    every = 1 if min(arguments.size) >= 20 else 2
-    image = load("mnist5k").train_images[3, 4:24:every, 6:26:every] / 255.0             # 20 x 20 or 10 x 10
-    image = image - np.roll(image, len(image) // 3, 1)  # both signs, because a ReLU is linear on positive pixels
-    for axis, size in enumerate(arguments.size):        # in the middle
-        spare = size - image.shape[axis]
-        image = np.moveaxis(image, axis, 0)
-        image = np.pad(image, ((spare // 2, spare - spare // 2), (0, 0))) if spare > 0 else image[:size]
-        image = np.moveaxis(image, 0, axis)
+    side = max(1, min(20, min(arguments.size) - 2))
+    digit = F.adaptive_avg_pool2d(load("mnist5k").train_images[None, None, 1, 4:24, 4:24] / 255.0, side).data[0, 0]
+    image = np.pad(digit, [((size - side) // 2, size - side - (size - side) // 2) for size in arguments.size])
+    image -= image.mean()                               # both signs, because a ReLU is linear on positive pixels
     found = derivation(op, np.stack([image] * arguments.channels), time_limit=arguments.time_limit)
-    viz.save(viz.derivation(found), arguments.place)
+    save_picture(viz.derivation(found), arguments.place, arguments)
     outs, ins = found.impulse_response.shape[:2]
     only = [f"{name} channel 1 of {count}" for name, count in (("input", ins), ("output", outs)) if count > 1]
     return f"the derivation on the torus: {', '.join([str(arguments.picture), *only])}"

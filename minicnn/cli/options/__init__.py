@@ -3,7 +3,17 @@
 `Parser.refuse` declares when an option would be ignored; such an option is an error.
 """
 
-from .groups import add_algorithm, add_data, add_json, add_model, add_picture_rules, add_pictures, add_quiet
+from .groups import (
+    add_algorithm,
+    add_data,
+    add_drawing,
+    add_drawing_size,
+    add_json,
+    add_model,
+    add_picture_rules,
+    add_pictures,
+    add_quiet,
+)
 from .parser import Help, Parser, add_command
 from .settings import add_settings
 from .values import (
@@ -22,6 +32,7 @@ from .values import (
     writes,
 )
 
-__all__ = ["PICTURES", "Help", "Parser", "add_algorithm", "add_command", "add_data", "add_json", "add_model",
-           "add_picture_rules", "add_pictures", "add_quiet", "add_settings", "algorithm_names", "commas", "destination",
-           "from_checked", "given_path", "name_of", "names", "shape", "threads", "to_integer", "to_number", "writes"]
+__all__ = ["Help", "PICTURES", "Parser", "add_algorithm", "add_command", "add_data", "add_drawing",
+           "add_drawing_size", "add_json", "add_model", "add_picture_rules", "add_pictures", "add_quiet",
+           "add_settings", "algorithm_names", "commas", "destination", "from_checked", "given_path", "name_of",
+           "names", "shape", "threads", "to_integer", "to_number", "writes"]

@@ -5,7 +5,19 @@ from __future__ import annotations
 import argparse
 
 from .parser import Parser
-from .values import algorithm_names, given_path, name_of, shape
+from .values import (
+    PICTURES,
+    algorithm_names,
+    commas,
+    destination,
+    given_path,
+    name_of,
+    shape,
+    to_integer,
+    to_number,
+)
+
+LONGEST = 25                            # inches of a side of a picture
 
 
 def add_json(command: Parser) -> None:
@@ -22,6 +34,25 @@ def add_quiet(command: Parser) -> None:
 def add_algorithm(command: Parser, default: str, help: str) -> None:
     """Add --algo."""
     command.add_argument("--algo", type=name_of(algorithm_names), default=default, metavar="NAME", help=help)
+
+
+def add_drawing(command: Parser, help: str, name: str = "picture") -> None:
+    """Add the option for the file of a picture, --`name`, with the options for its size.
+
+    `help` says what is drawn; the formats are added.
+    """
+    command.add_argument(f"--{name}", type=destination(*PICTURES), metavar="FILE",
+                         help=f"{help} (png, pdf or svg)")
+    add_drawing_size(command)
+    command.refuse("picture_size", "dpi", unless=name, because="no picture is drawn")
+
+
+def add_drawing_size(command: Parser, dpi: str = "150", usual: str = "as the picture needs") -> None:
+    """Add --picture-size and --dpi. `dpi` and `usual`, the default of the size, stand in the help."""
+    command.add_argument("--picture-size", type=commas(to_number(above=0.5, most=LONGEST), "8,4.5", 2), metavar="W,H",
+                         help=f"width and height of the picture in inches, at most {LONGEST} (default: {usual})")
+    command.add_argument("--dpi", type=to_integer(30, 400), metavar="N",
+                         help=f"pixels per inch, 30 to 400 (default: {dpi})")
 
 
 def add_model(command: Parser, default: str | None = "lenet", more: str = "") -> None:

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 from minicnn.checkpoint import save
 from minicnn.models import MLP
 
-SHORT = ["animate", "--digits", "5", "--canvas", "30", "--path", "square"]
+SHORT = ["animate", "--digits", "5", "--canvas", "30", "--path", "square", "--dpi", "40"]
 
 
 def test_formats(run, folder):
@@ -23,7 +23,31 @@ def test_formats(run, folder):
     assert len(list((folder / "frames").glob("*.png"))) == 8
     status, stdout, _ = run("animate", "--figure", "a.pdf", "--layer", "conv1")
     assert status == 0 and "differ by at most 0" in stdout
+    with Image.open("frames/frame0000.png") as frame:
+        assert frame.size == (320, 136)
     assert not list(folder.glob(".minicnn*"))
+
+
+def test_moves_in_all_directions_turns_and_sizes(run):
+    for by in ("--by=-2,3", "--by=0,-4", "--turn=90"):
+        status, out, _ = run("animate", "--figure", "a.png", "--layer", "conv1", by, "--picture-size", "8,5", "--dpi",
+                             "40", "--json")
+        result = json.loads(out)
+        assert status == 0 and (result["largest_difference"] == 0) == (by != "--turn=90")
+        assert result["by"] == {"--by=-2,3": [-2, 3], "--by=0,-4": [0, -4], "--turn=90": None}[by]
+        assert result["turn"] == (90 if by == "--turn=90" else 0)
+    with Image.open("a.png") as picture:
+        assert picture.size == (320, 200)
+
+
+def test_contrasts(run):
+    status, out, err = run("animate", "--digits", "5", "--layer", "conv1", "--path", "turn", "--beside", "pool",
+                           "--dpi", "40", "--out", "frames", "--json")
+    assert status == 0, err
+    differ = json.loads(out)["largest_differences"]
+    assert list(differ) == ["conv1", "2x2 max-pool of conv1"] and min(differ.values()) > 0.1
+    with Image.open("frames/frame0039.png") as frame:
+        assert frame.size == (320, 180)
 
 
 def test_a_file_that_is_replaced_is_told(run):
@@ -33,7 +57,7 @@ def test_a_file_that_is_replaced_is_told(run):
 
 
 def test_a_digit_that_fills_the_canvas_is_told(run):
-    status, out, err = run("animate", "--digits", "5", "--canvas", "28", "--path", "all", "--quiet")
+    status, out, err = run("animate", "--digits", "5", "--canvas", "28", "--path", "all", "--quiet", "--dpi", "40")
     assert status == 0 and out.startswith("animation.gif: 1 frame, made in ")
     assert err == "The digit does not move: it fills the canvas of 28 pixels. Give a larger --canvas\n"
 
@@ -63,9 +87,17 @@ def test_a_digit_that_fills_the_canvas_is_told(run):
     (["--figure", "a.png", "--digits", "3,7"], "--digits has no effect here: --figure draws one digit; name one"),
     (["--out", "frames", "--fps", "5"], "--fps has no effect here: single frames have no speed"),
     (["--by", "1,2"], "--by has no effect without --figure"),
-    (["--figure", "a.png", "--by=-1,2"], "argument --by: in '-1,2': each must be an integer of at least 0, not '-1'"),
+    (["--turn", "90"], "--turn has no effect without --figure"),
+    (["--figure", "a.png", "--turn", "90", "--by", "1,2"], "--by has no effect with --turn. Leave out one of the two"),
+    (["--figure", "a.png", "--turn", "360"], "argument --turn: must be an integer from 1 to 359, not '360'"),
+    (["--figure", "a.png", "--beside", "pool"], "--beside has no effect with --figure: that is one still picture"),
+    (["--beside", "pool,tree"], "argument --beside: in 'pool,tree': each must be one of pool, mlp, not 'tree'"),
+    (["--dpi", "29"], "argument --dpi: must be an integer from 30 to 400, not '29'"),
+    (["--picture-size", "8"], "argument --picture-size: write 2 values with a comma between, as in 8,4.5, not '8'"),
+    (["--picture-size", "8,26"], "each must be a number above 0.5 and at most 25, not '26'"),
     (["--figure", "a.png", "--by", "3"], "argument --by: write 2 values with a comma between, as in 6,4, not '3'"),
-    (["--figure", "a.png", "--by", "11,3"], "cannot move by"),
+    (["--figure", "a.png", "--by=11,-43"], "a digit of 28 pixels cannot move by (11, -43) on a canvas of 70: up, down, "
+     "left and right by at most 42"),
     (["--algo", "magic"], "argument --algo: must be one of auto, direct, "),
 ])
 def test_misuse(options, text, folder, refused):

@@ -83,7 +83,7 @@ def test_misuse(arguments, message, folder, refused):
 def test_a_picture_that_cannot_be_written_after_all_does_not_lose_the_result(run, trained, monkeypatch):
     from minicnn.errors import FileError
 
-    def full(figure, path):
+    def full(figure, path, size, dpi):
         raise FileError("the disk is full")
     monkeypatch.setattr("minicnn.viz.save", full)
     status, out, err = run("eval", "run", "--json", "--picture", "a.png")

@@ -9,10 +9,11 @@ from minicnn.data.placement import Shifts
 from minicnn.invariance.networks import ModelResult
 
 
-def test_pools_only(run):
-    status, out, err = run("invariance", "--pools-only", "--quiet")
+def test_pools_only(run, folder):
+    status, out, err = run("invariance", "--pools-only", "--quiet", "--picture", "pools.svg")
     assert status == 0 and err == ""
     assert "240,000,000 weights" in " ".join(out.split()) and out.count("global max-pool") == 3
+    assert (folder / "pools.svg").read_text().count("<!-- global max-pool -->") == 1
 
 
 @pytest.mark.slow
@@ -51,7 +52,7 @@ def test_the_tables_fit(columns, run, monkeypatch):
     (["--images", "0"], "argument --images: must be an integer from 1 to 1000, not '0'"),
     (["--images", "1001"], "argument --images: must be an integer from 1 to 1000, not '1001'"),
     *((["--pools-only", *given], f"{given[0]} has no effect with --pools-only: no network is trained")
-      for given in (["--picture", "a.png"], ["--epochs", "3"], ["--models", "mlp"], ["--seeds", "1"],
+      for given in (["--epochs", "3"], ["--models", "mlp"], ["--seeds", "1"],
                     ["--images", "300"])),
     (["--picture", "a.txt"], "argument --picture: a.txt: the name must end in .png"),
     (["--picture", "nowhere/a.png"], "argument --picture: nowhere/a.png could not be written"),

@@ -93,7 +93,22 @@ def test_the_picture(name, runs, run):
     assert status == 0 and f"learning curves: {name}" in out
     assert Path(name).read_bytes()[:4] in (b"\x89PNG", b"%PDF", b"<?xm")
     if name.endswith("svg"):
-        assert all(f"runs/{one}" in Path(name).read_text() for one in ("one", "two", "three"))
+        text = Path(name).read_text()
+        assert all(f"<!-- {one} -->" in text for one in ("one", "two", "three"))
+
+
+def test_runs_that_differ_in_the_seed_share_a_curve(folder, run, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("minicnn.viz.learning_curves", lambda histories, ax: drawn.append(histories))
+    monkeypatch.setattr("minicnn.viz.learning_curve", lambda history, ax: drawn.append(history))
+    for name, seed, rate in (("net-seed1", 1, 0.001), ("net-seed2", 2, 0.001), ("slow", 1, 1e-9)):
+        assert run(*TINY, "--seed", seed, "--lr", rate, "--out", f"runs/{name}")[0] == 0
+    drawn.clear()                                 # a training draws its own curve
+    assert run("runs", "--picture", "a.png")[0] == 0 and run("runs", "runs/slow", "--picture", "a.png")[0] == 0
+    assert run("runs", Path("runs/slow").resolve(), "runs/net-seed1", "--picture", "a.png")[0] == 0
+    together, alone, absolute = drawn
+    assert {name: len(histories) for name, histories in together.items()} == {"net-seed… (2 seeds)": 2, "slow": 1}
+    assert alone[0]["val_error"] == together["slow"][0][0]["val_error"] and set(absolute) == {"slow", "net-seed1"}
 
 
 def test_a_damaged_run_is_named_and_left_out(runs, run, refused):
