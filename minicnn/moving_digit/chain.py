@@ -53,7 +53,8 @@ class Chain:
             if not isinstance(module, (Linear, ReLU)):
                 raise InputError(f"{name} is {module!r}, after the pool: {FORM}")
         self.convolutions: list[Any] = [module for _, module in modules[:2 * count:2]]
-        self.pool, self.head = modules[2 * count][1], [module for _, module in rest]
+        self.pool: Any = modules[2 * count][1]
+        self.head = [module for _, module in rest]
         self.in_channels = self.convolutions[0].in_channels
         for name, module in modules[:2 * count:2]:
             _check_convolution(name, module)
