@@ -38,7 +38,7 @@ class Chain:
     in_channels : int
     """
 
-    def __init__(self, modules: list[tuple[str, Module]]):
+    def __init__(self, modules: list[tuple[str, Any]]) -> None:
         """The chain of modules in the order of their calls. Raises InputError if it has another form: see `FORM`."""
         kinds = [type(module) for _, module in modules]
         count = kinds.index(MaxPool2d) // 2 if MaxPool2d in kinds else 0
@@ -53,8 +53,7 @@ class Chain:
             if not isinstance(module, (Linear, ReLU)):
                 raise InputError(f"{name} is {module!r}, after the pool: {FORM}")
         self.convolutions: list[Any] = [module for _, module in modules[:2 * count:2]]
-        self.pool: Any = modules[2 * count][1]
-        self.head = [module for _, module in rest]
+        self.pool, self.head = modules[2 * count][1], [module for _, module in rest]
         self.in_channels = self.convolutions[0].in_channels
         for name, module in modules[:2 * count:2]:
             _check_convolution(name, module)
