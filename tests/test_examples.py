@@ -71,6 +71,12 @@ def test_example(name, tmp_path, request, monkeypatch):
     assert "nan" not in text.split()
 
 
+def test_the_tests_of_an_example_run_by_pytest(tmp_path):
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", FOLDER / "your_own_tests.py"]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT)
+    assert process.returncode == 0 and process.stdout.startswith("... "), process.stdout
+
+
 def test_a_script_writes_its_picture_to_the_path_that_it_is_given(tmp_path):
     picture = tmp_path / "other.svg"
     process = run_script("impulse_response", tmp_path, picture)
