@@ -29,7 +29,7 @@ from .output import replacements
 from .ranks import refuse_many, silence_followers
 
 COMMANDS = ("train", "eval", "predict", "runs", "info", "data", "gradcheck", "verify", "invariance", "animate",
-            "explore", "bench")
+            "explore", "export", "bench")
 
 ALONE = ("invariance", "bench")                         # mpiexec must not start these
 PATIENCE = 1.0                          # seconds until a note about threads of the user's code

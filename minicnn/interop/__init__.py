@@ -3,7 +3,7 @@
 The package onnx is imported when it is needed: `pip install 'minicnn[onnx]'`.
 """
 
-from .onnx_export import to_onnx
+from .onnx_export import runtime_difference, to_onnx
 from .onnx_graph import Graph, from_onnx
 
-__all__ = ["Graph", "from_onnx", "to_onnx"]
+__all__ = ["Graph", "from_onnx", "runtime_difference", "to_onnx"]

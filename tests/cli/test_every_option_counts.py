@@ -16,12 +16,12 @@ WAYS = {                            # command: arguments that choose a way to wo
     "verify": [[], ["user.py:shift", "--size", "8,8"], ["user.py:net", "--size", "8,8", "--layers"]],
     "invariance": [["--models", "mlp", "--epochs", "1", "--images", "2", "--picture", "p.png"], ["--pools-only"]],
     "animate": [["--digits", "3", "--out", "a.html"], ["--figure", "f.png"], ["--out", "frames"]],
-    "explore": [["--digits", "3"]],
+    "explore": [["--digits", "3"]], "export": [["model.onnx"]],
     "runs": [[]],
     "bench train": [[], ["--forward"], ["--profile"], ["--fixed"]], "bench conv": [[], ["--find"], ["--set", "random"]],
     "bench product": [[]]}
 STUBS = {                           # the library does the work that these commands begin; a stub takes its place
-    "runs": ["minicnn.training.find_runs"], "train": ["minicnn.training.fit"],
+    "runs": ["minicnn.training.find_runs"], "export": ["minicnn.interop.to_onnx"], "train": ["minicnn.training.fit"],
     "gradcheck": ["minicnn.gradcheck.user_function.check_user_function", "minicnn.gradcheck.run_catalogue"],
     "bench train": ["minicnn.bench.train.run", "minicnn.bench.profile.run", "minicnn.bench.fixed_part.run"],
     "bench conv": ["minicnn.bench.layers.run", "minicnn.bench.layers.find_records"],

@@ -15,7 +15,7 @@ pytest.importorskip("onnx")
 from minicnn.interop import to_onnx  # noqa: E402
 from minicnn.interop.export import NOT_EXPORTED, assembly  # noqa: E402
 
-from .exported import Function, drawn  # noqa: E402
+from .exported import Function, drawn, outputs  # noqa: E402
 
 
 def softsign(x):
@@ -46,7 +46,16 @@ def drawing(x):
 
 
 DEPENDS = {                     # a function of x (N, 3, 4), and a part of the message
-    "a branch": (branch, "on the numbers in the batch: which operations run: 'tanh' .*and 'relu'"),
+    "a branch": (branch, r"on the numbers in the batch: Python gets numbers by '>' .*line \d+"),
+    "a branch by x.data": (lambda x: F.relu(x) if x.data.sum() > 0 else F.tanh(x),
+                           "on the numbers in the batch: which operations run: 'tanh' .*and 'relu'"),
+    "a branch that all calls take": (lambda x: x * 2 if (x * x).sum() >= 0 else x, "Python gets numbers by '>='"),
+    "all elements": (lambda x: x * 2 if (x > -1e9).all() else x, "Python gets numbers by '>'"),
+    "truth": (lambda x: x * 2 if (x * x).max() else x, "Python gets numbers by '__bool__'"),
+    "a number": (lambda x: x * float(x.mean()), "Python gets numbers by 'float or int'"),
+    "an item": (lambda x: x * x.max().item(), "Python gets numbers by 'item'"),
+    "a list": (lambda x: x * x[0, 0].tolist()[0], "Python gets numbers by 'tolist'"),
+    "a class": (lambda x: x[:, int(x[0, :, 0].argmax())], "Python gets numbers by 'argmax'"),
     "a number of the batch": (lambda x: x * float(x.data.mean()), "the argument 'y' of 'multiply'"),
     "the largest number": (lambda x: x / np.abs(x.data).max(), "on the numbers in the batch"),
     "the sorted array": (lambda x: x + np.sort(x.data), "the argument 'y' of 'add'"),
@@ -83,6 +92,17 @@ def test_an_operation_without_an_onnx_form_is_named_with_its_layer(name):
     function, message = REFUSED[name]
     with pytest.raises(InputError, match=message):
         to_onnx(nn.Sequential(nn.ReLU(), Function(function)), inputs=(1, 3, 4))
+
+
+def test_python_may_look_at_parameters():
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.factor = nn.Parameter(np.float32(0.5))
+
+        def forward(self, x):
+            return x * self.factor.item() if self.factor > 0 else x
+    proto, x = to_onnx(Scaled(), inputs=(1, 3)), drawn(2, 3)
+    np.testing.assert_array_equal(outputs(proto, x)[0], x * np.float32(0.5))
 
 
 def test_all_operations_are_named_at_once_with_their_line():

@@ -26,7 +26,7 @@ def _compared(b: Builder, self: Value, other: Any, operator: str, negated: bool)
     return b.node("Not", out) if negated else out
 
 
-for _method in COMPARISONS.values():
+for _method in COMPARISONS:
     emits(_method)(functools.partial(_compared, operator=OPERATORS[_method.__name__],
                                      negated=_method.__name__ == "__ne__"))
 

@@ -26,8 +26,11 @@ from ...tensor import Tensor, record
 from ...tensor.conversions import Conversions
 from .registry import EMITTERS
 
-COMPARISONS = {vars(Conversions)[f"__{name}__"].__code__: vars(Conversions)[f"__{name}__"]
-               for name in ("lt", "le", "gt", "ge", "eq", "ne")}
+SYMBOLS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=", "__eq__": "==", "__ne__": "!=",
+           "_number": "float or int"}
+COMPARISONS = tuple(vars(Conversions)[name] for name in list(SYMBOLS)[:6])
+READS = (*(vars(Conversions)[name] for name in ("__bool__", "_number", "item", "tolist", "__format__")), Tensor.argmax,
+         Tensor.argmin)                         # they give numbers of a Tensor to Python
 
 
 class Ref(NamedTuple):
@@ -67,6 +70,7 @@ class Trace(NamedTuple):
     steps: list[Step]
     outputs: dict[str, Any]                     # a Ref, or an array that is constant
     shapes: dict[str, tuple[int, ...]]          # of the outputs
+    read: list[Step]                            # what gave numbers to Python, which no graph can follow
 
 
 def trace(model: Module, inputs: tuple[np.ndarray, ...]) -> Trace:
@@ -82,9 +86,9 @@ def trace(model: Module, inputs: tuple[np.ndarray, ...]) -> Trace:
     with tracer.observing():
         found = model(*tensors)
     outputs = {name: tracer.resolved(tensor) for name, tensor in named_outputs(found).items()}
-    steps, moved = _live(tracer.steps, list(outputs.values()))
+    steps, read, moved = _live(tracer.steps, list(outputs.values()))
     return Trace(len(inputs[0]), steps, {name: moved(value) for name, value in outputs.items()},
-                 {name: tensor.shape for name, tensor in named_outputs(found).items()})
+                 {name: tensor.shape for name, tensor in named_outputs(found).items()}, read)
 
 
 def named_outputs(found: Any) -> dict[str, Tensor]:
@@ -120,9 +124,9 @@ class _Tracer:
         for name, array in model._state():
             if isinstance(array, np.ndarray):
                 self.known[id(array)] = array, Ref("state", name)
-        functions = {function.__code__: function for function in (*_of_arithmetic(), *EMITTERS)}  # type: ignore[attr-defined]
-        self.watched = {id(code): function for code, function in (functions | COMPARISONS).items()}
-        self.own = {id(function.__code__) for function in _of_arithmetic()}     # type: ignore[attr-defined]
+        functions: list[Any] = [*_of_arithmetic(), *EMITTERS, *COMPARISONS, *READS]
+        self.watched = {id(function.__code__): function for function in functions}
+        self.own = {id(function.__code__) for function in _of_arithmetic()}
 
     @contextlib.contextmanager
     def observing(self) -> Iterator[None]:
@@ -145,7 +149,7 @@ class _Tracer:
                 self.running = self.watched.get(code, record), dict(frame.f_locals)
         elif event == "return" and frame is self.frame:
             self.frame = None
-            if value is not None:                               # else an error was raised
+            if value is not None:                               # None stands for an error
                 self._returned(frame, code, value)
         elif event == "return" and self.layers and frame is self.layers[-1][0]:
             self.layers.pop()
@@ -167,6 +171,7 @@ class _Tracer:
 
     def _step(self, operation, arguments, frame, results):
         name = arguments.pop("name", "") if operation is None else operation.__name__
+        name = SYMBOLS.get(name, name)
         resolved = {key: self.resolved(value) for key, value in arguments.items()
                     if isinstance(value, type) or not callable(value)}
         if not any(True for _ in refs_in(resolved)):
@@ -222,7 +227,7 @@ def replaced(value: Any, new: Callable[[Any], Any]) -> Any:
 
 
 def _live(steps, outputs):
-    """The steps on which the outputs depend, numbered anew, and a function that renumbers a Ref."""
+    """The steps on which the outputs depend, those that gave numbers to Python, and a function that renumbers a Ref."""
     wanted = {ref.key[0] for ref in refs_in(outputs) if ref.kind == "step"}
     for number in reversed(range(len(steps))):
         if number in wanted:
@@ -232,7 +237,18 @@ def _live(steps, outputs):
     def moved(value):
         is_step = isinstance(value, Ref) and value.kind == "step"
         return Ref("step", (new[value.key[0]], value.key[1])) if is_step else value
-    return [steps[old]._replace(arguments=replaced(steps[old].arguments, moved)) for old in new], moved
+    live = [steps[old]._replace(arguments=replaced(steps[old].arguments, moved)) for old in new]
+    return live, _read(steps, wanted), moved
+
+
+def _read(steps, wanted):
+    """The steps that gave numbers of the batch to Python: among them comparisons that no operation uses."""
+    fed: set[int] = set()                               # steps that depend on an input
+    for number, step in enumerate(steps):
+        if any(ref.kind == "input" or ref.kind == "step" and ref.key[0] in fed for ref in refs_in(step.arguments)):
+            fed.add(number)
+    return [steps[number] for number in sorted(fed) if steps[number].operation in READS
+            or number not in wanted and steps[number].operation in COMPARISONS]
 
 
 def _place(frame):
