@@ -21,7 +21,7 @@ from ..nn.summary import known_shapes
 from ..nn.unchanged import unchanged
 from ..tensor import Tensor
 from . import onnx_file
-from .export import DependsOnBatch, Plan, Value, assemble, compare, named_outputs, trace
+from .export import DependsOnBatch, Plan, Value, assemble, compare, free_name, named_outputs, trace
 from .onnx_graph import from_onnx
 
 FIRST_OPSET = 17
@@ -102,10 +102,11 @@ def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = 
     with unchanged(model), evaluating(model):
         traces = [trace(model, _batch(examples, count, factor)) for count, factor in BATCHES]
         _check_same(traces)
-        inputs = [Value(name, (None, *one.shape[1:]), one.dtype)
+        state, learned = dict(model._state()), {name for name, _ in model.named_parameters()}
+        taken = list(state)
+        values = [Value(free_name(name, taken), (None, *one.shape[1:]), one.dtype)
                   for name, one in zip(_input_names(model, len(examples)), examples, strict=True)]
-        learned = {name for name, _ in model.named_parameters()}
-        proto = assemble(Plan(type(model).__name__, traces, inputs, dict(model._state()), learned, entries, opset))
+        proto = assemble(Plan(type(model).__name__, traces, values, state, learned, entries, opset))
         onnx.checker.check_model(proto, full_check=True)
         _check_result(model, proto, examples)
     if path is not None:

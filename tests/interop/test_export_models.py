@@ -9,7 +9,7 @@ from minicnn import Tensor, models, nn, optim
 from minicnn import functional as F
 
 onnx = pytest.importorskip("onnx")
-from minicnn.interop import from_onnx, to_onnx  # noqa: E402
+from minicnn.interop import from_onnx, runtime_difference, to_onnx  # noqa: E402
 
 from .exported import Function, drawn, exported, outputs  # noqa: E402
 
@@ -177,6 +177,57 @@ def test_nodes_have_the_names_of_their_layers_and_lengths_are_open():
     assert shapes == ["N", "N"]
     merged = exported(Function(lambda x: x.reshape(-1, 2)), (1, 3, 4))
     assert merged.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "output_0"
+
+
+def test_a_name_that_is_taken_is_made_longer():
+    class Named(nn.Module):
+        def __init__(self):
+            self.input, self.output, self.Constant = (nn.Parameter(drawn(3, seed=i)) for i in range(3))
+
+        def forward(self, x):
+            out = (x + self.input) * self.output + self.Constant * 2
+            return {"input": out, "": x, "Mul": x * 3, "output": self.output * 1}
+    model, x = Named(), drawn(2, 3)
+    proto = exported(model, (1, 3))
+    assert [one.name for one in proto.graph.input] == ["input_"]
+    assert [one.name for one in proto.graph.output] == ["input__", "output_", "Mul", "output__"]
+    assert [one.name for one in proto.graph.initializer] == ["input", "output", "Constant"]
+    for one, other in zip(model(Tensor(x)).values(), outputs(proto, x), strict=True):
+        np.testing.assert_allclose(other, one.data, 1e-5, 1e-6)
+
+
+def test_names_of_layers_may_have_spaces_and_any_letters():
+    model = nn.ModuleDict({"erste Schicht": nn.Linear(3, 3), "größe": nn.ReLU()})
+    model.forward = lambda x: model["größe"](model["erste Schicht"](x))
+    proto = exported(model, (1, 3))
+    assert [node.name for node in proto.graph.node] == ["erste Schicht/Gemm", "größe/Relu"]
+    assert list(from_onnx(proto).state_dict()) == ["erste Schicht.weight", "erste Schicht.bias"]
+
+
+@pytest.mark.parametrize("shape", [(1, 0), (1, 1), (1, 2, 0, 3)])
+def test_sizes_of_0_and_1(shape):
+    proto = exported(nn.ReLU(), shape)
+    assert outputs(proto, np.zeros((0, *shape[1:]), np.float32))[0].shape == (0, *shape[1:])
+
+
+def test_what_a_parameter_is_in_memory_plays_no_part():
+    layer = nn.Linear(4, 3)
+    layer.weight.data = np.asfortranarray(layer.weight.data)
+    layer.weight.data[0, 0], layer.bias.data[1] = np.nan, np.inf
+    layer.weight.data.flags.writeable = False
+    layer.bias.requires_grad = False
+    proto = exported(layer, (1, 4))
+    assert runtime_difference(layer, proto, (1, 4)) < 1e-6
+    for name, array in from_onnx(proto).state_dict().items():
+        np.testing.assert_array_equal(array, layer.state_dict()[name])
+
+
+def test_what_from_onnx_made_can_be_exported_again():
+    first = to_onnx(models.LeNet(rng=rng()))
+    again = exported(from_onnx(first), (1, 1, 28, 28))
+    assert [one.name for one in again.graph.initializer] == [one.name for one in first.graph.initializer]
+    x = drawn(2, 1, 28, 28)
+    np.testing.assert_allclose(outputs(again, x)[0], outputs(first, x)[0], 1e-5, 1e-6)
 
 
 def test_what_the_outputs_do_not_need_is_left_out():

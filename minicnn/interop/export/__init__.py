@@ -5,12 +5,12 @@
 
 from . import convolution, elementwise, normalization, pooling, reductions, resizing, selection, shapes
 from .absent import NOT_EXPORTED
-from .assembly import Plan, assemble
+from .assembly import Plan, assemble, free_name
 from .builder import Value
 from .registry import EMITTERS
 from .same_graph import DependsOnBatch, compare
 from .trace import named_outputs, trace
 
 __all__ = ["EMITTERS", "NOT_EXPORTED", "DependsOnBatch", "Plan", "Value", "assemble", "compare", "convolution",
-           "elementwise", "named_outputs", "normalization", "pooling", "reductions", "resizing", "selection", "shapes",
-           "trace"]
+           "elementwise", "free_name", "named_outputs", "normalization", "pooling", "reductions", "resizing", "selection",
+           "shapes", "trace"]

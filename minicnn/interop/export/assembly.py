@@ -48,18 +48,18 @@ class Plan(NamedTuple):
 def assemble(plan: Plan) -> Any:
     """The ModelProto. InputError names all operations that have no ONNX form."""
     onnx = onnx_file.library()
-    builder = Builder(plan.opset, [*plan.state, *(one.name for one in plan.inputs), *plan.traces[0].outputs],
-                      plan.inputs[0].name)
-    values = _Values(plan)
+    taken = [*plan.state, *(one.name for one in plan.inputs)]
+    ends = {name: free_name(name or "output", taken) for name in plan.traces[0].outputs}
+    builder, values = Builder(plan.opset, taken, plan.inputs[0].name), _Values(plan)
     _write_steps(builder, plan, values)
-    outputs = [_output(builder, plan, values, name) for name in plan.traces[0].outputs]
+    outputs = [_output(builder, plan, values, *pair) for pair in ends.items()]
     names = [name for name in plan.state if name in values.used]
     size = sum(plan.state[name].nbytes for name in names)
     if size > MOST_BYTES - (1 << 20):
         raise FileError(f"to_onnx: the parameters have {size:,} bytes, but an ONNX file has at most 2 GB")
     graph = onnx.helper.make_graph(
         builder.nodes, plan.name, [_described(onnx, one, ["N"] * one.ndim) for one in plan.inputs],
-        [_described(onnx, one, _open_lengths(plan, one.name)) for one in outputs],
+        [_described(onnx, one, _open_lengths(plan, name)) for name, one in zip(ends, outputs, strict=True)],
         [onnx.numpy_helper.from_array(np.ascontiguousarray(plan.state[name]).reshape(plan.state[name].shape), name)
          for name in names])
     opsets = [onnx.helper.make_opsetid("", plan.opset)]
@@ -119,20 +119,32 @@ def _emitted(builder, step: Step, values: _Values) -> list[str]:
     return [emitter(builder, **replaced(step.arguments, values.of))]
 
 
-def _output(builder, plan, values, name):
-    """The Value of an output, under its own name."""
+def free_name(name: str, taken: list[str]) -> str:
+    """The name, or a longer one that is not taken; it is then taken.
+
+    >>> free_name("input", ["input", "weight"])
+    'input_'
+    """
+    while name in taken:
+        name += "_"
+    taken.append(name)
+    return name
+
+
+def _output(builder, plan, values, name, end):
+    """The Value of an output, under the name `end`."""
     first, last = plan.traces[0], plan.traces[-1]
     ref, shape = first.outputs[name], _shape(first.shapes[name], last.shapes[name])
     value = values.of(ref)
     value = Value(builder.name_of(value), shape, value.dtype, None)
     made = isinstance(ref, Ref) and ref.kind == "step" and list(first.outputs.values()).count(ref) == 1
     if made:
-        builder.rename(value.name, name)
-        values.results[ref.key] = value._replace(name=name)
+        builder.rename(value.name, end)
+        values.results[ref.key] = value._replace(name=end)
     else:                                               # an input, a parameter, a constant, or one value twice
         builder.layer = ""
-        builder.rename(builder.node("Identity", value), name)
-    return value._replace(name=name)
+        builder.rename(builder.node("Identity", value), end)
+    return value._replace(name=end)
 
 
 def _shape(first: tuple[int, ...], last: tuple[int, ...]) -> Shape:
