@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+WRITES = "it writes at fixed places of the image: use places relative to each pixel"
 REASONS = {                     # names of functions: what they do
     ("flip", "fliplr", "flipud"): "it mirrors the image, and with it each shift: a shift to the right becomes one to "
                                   "the left",
@@ -18,6 +19,7 @@ REASONS = {                     # names of functions: what they do
                                                                                    "image",
     ("fold", "unfold", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"): "it moves pixels by their places in a "
                                                                                "fixed grid",
+    ("index_fill", "index_copy", "index_add", "select_scatter", "slice_scatter"): WRITES,
     ("gather", "scatter", "take", "take_along_dim", "index_select", "index_put"): "it takes pixels from fixed places: "
                                                                                   "use places relative to each pixel, "
                                                                                   "modulo the size on the torus",
@@ -42,7 +44,7 @@ def function_reason(call: Any, name: str) -> str:
     """
     if not hasattr(call, "layer_name"):
         return ""
-    if name in PLACED and (places := getattr(call, "places", None)):
+    if places := places_in(call):
         return (f"it uses a tensor {places} with a value for each position, as an embedding of positions: leave it "
                 "out, or use positions relative to each pixel")
     if name in ("getitem", "setitem"):
@@ -52,9 +54,14 @@ def function_reason(call: Any, name: str) -> str:
     return next((text for names, text in REASONS.items() if name in names), "")
 
 
+def places_in(call: Any) -> tuple[int, ...] | None:
+    """The shape of the constant with a value for each position that a call adds, multiplies or joins; None if none."""
+    return getattr(call, "places", None) if getattr(call, "layer_name", "") in PLACED else None
+
+
 def _index(index, name):
     if name == "setitem":
-        return "it writes at fixed places of the image: use positions relative to each pixel"
+        return WRITES
     steps = [one.step for one in index if isinstance(one, slice) and one.step not in (None, 1)]
     if steps:
         return (f"its step {steps[0]} keeps only shifts by multiples of it: filter before it subsamples, as "

@@ -66,9 +66,12 @@ def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
     inside = [value for part in modules.values() for value in vars(part).values()]
     generators = {id(one): one for one in (*objects, *inside) if isinstance(one, torch.Generator)}
     state, grad, dtype = torch.get_rng_state(), torch.is_grad_enabled(), torch.get_default_dtype()
+    on_devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
 
     def put_back() -> None:
         torch.set_rng_state(state)
+        if on_devices:
+            torch.cuda.set_rng_state_all(on_devices)
         torch.set_grad_enabled(grad)
         torch.set_default_dtype(dtype)
     return [put_back, *map(_of_module, modules.values()),
@@ -127,11 +130,18 @@ def _of_module(module):
         module._buffers.update(buffers)
         with torch.no_grad():
             for one, data, grad, slopes, requires_grad in values:
-                if not torch.equal(one, data):
+                if not _same(one, data):
                     one.data.copy_(data)
                 one.grad = grad
-                if grad is not None and not torch.equal(grad, slopes):
+                if grad is not None and not _same(grad, slopes):
                     grad.data.copy_(slopes)
                 if one.requires_grad != requires_grad:
                     one.requires_grad_(requires_grad)
     return put_back
+
+
+def _same(one, other):
+    """Whether two tensors are equal bit by bit; -0 differs from 0, and NaN from everything."""
+    torch = sys.modules["torch"]
+    signs = one.is_floating_point()
+    return torch.equal(one, other) and not (signs and (torch.signbit(one) != torch.signbit(other)).any())

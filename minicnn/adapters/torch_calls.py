@@ -14,6 +14,7 @@ SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2",
           "stack", "squeeze"}           # they may make an image of a tensor that is none
 FILLED = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
           "new_tensor"}
+FOREIGN = {"from_numpy", "as_tensor", "tensor", "asarray", "frombuffer", "from_dlpack"}    # of what is not seen
 NO_STEPS = {"contiguous", "to", "type", "type_as", "float", "double", "half", "clone", "detach", "requires_grad",
             "expand", "expand_as", "cpu", "cuda", "data", "resolve_conj", "resolve_neg", "lift_fresh"}
 OPERATORS = {"__rsub__": "sub", "__rtruediv__": "div", "__rdiv__": "div", "__rpow__": "pow", "__pow__": "pow",
@@ -157,6 +158,8 @@ def layout_after(function: Callable | None, name: str, given: list[Any], made: A
     if made.ndim != 4 or made.shape[0] != record.count or made.is_complex():
         return None
     before = next((found for one in given if (found := record.layout_of(one)) is not None), None)
+    if before is None and not any(record.knows(one) for one in given):
+        before = Layout.NCHW                            # from a function that is not seen
     if function is not None:
         return _moved(function, before)
     if before is not None and name not in SHAPES:

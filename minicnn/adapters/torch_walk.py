@@ -14,6 +14,7 @@ from ..errors import InputError
 from .names import top
 from .torch_calls import (
     FILLED,
+    FOREIGN,
     MOVES,
     Layout,
     described,
@@ -35,7 +36,7 @@ class TorchWalk:
 
     A module whose `forward` is PyTorch's own is innermost, unless it is a container. The functions that another module
     calls are steps, such as F.relu, torch.cat and x + y. A module that returns a tensor which none of its steps made is
-    a step itself. So is a function of a user's that PyTorch does not see, through the module that calls it.
+    a step itself; its functions are not PyTorch's.
 
     Parameters
     ----------
@@ -157,8 +158,10 @@ class _Record:
         in_place = name == "setitem" or is_in_place(function, kwargs)
         if made is None or any(made is one for one in given) and not in_place:
             return out
+        if name in FOREIGN and not given:
+            return out
         if name in FILLED or all(id(one) in self.constants for one in given):
-            self.constants[id(made)] = made
+            self.constants.update((id(one), one) for one in tensors_in(out))
             return out
         moved = (lambda tensor: function(tensor, *args[1:], **kwargs)) if name in MOVES else None
         layout = layout_after(moved, name, given, made, self)
@@ -202,6 +205,8 @@ def _array(tensor, layout):
     tensor = tensor.reshape(len(tensor) if tensor.ndim else 1, -1) if layout is None else layout.image(tensor)
     if tensor.is_complex():
         tensor = sys.modules["torch"].view_as_real(tensor.resolve_conj()).flatten(-2)
+    if tensor.dtype.itemsize < 4:                       # of autocast
+        tensor = tensor.float()
     return np.array(tensor.cpu().resolve_neg().numpy())
 
 

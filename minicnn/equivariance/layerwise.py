@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..adapters.function_reasons import places_in
 from ..adapters.reasons import reason
 from ..checks import generator, one_of
 from ..nn.unchanged import looking
@@ -116,12 +117,12 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     one_of("domain", domain, DOMAINS)
     module = as_network(module, output, layout)
     in_channels, size = image_shape(module, in_channels, size)
-    images, other, rest = _parts_of(layer_operators(module, in_channels, size, dtype), size, domain)
+    steps = layer_operators(module, in_channels, size, dtype)
+    images, other, rest = _parts_of(steps, size, domain)
     seed = int(generator("rng", options.pop("rng", None), 0).integers(2 ** 32))
     settings = Options(in_channels, size, domain, _dtype_of(images, dtype), seed=seed, **options)
     reports = judge(images, settings, Part(progress, 0, 0.9 if after and rest else 1))
-    found = [LayerReport(layer.name, layer.kind, report,
-                         "" if report.equivariant else reason(layer.layer, domain, layer.channels_last))
+    found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, domain))
              for layer, report in zip(images, reports, strict=True)]
     lattice = found[-1].report.lattice or (None, None) if found else (1, 1)
     return NetworkReport(found, [(layer.name, layer.kind) for layer in other],
@@ -157,6 +158,16 @@ class NetworkReport:
         return [{"layer": one.name, "kind": one.kind, "reason": one.reason or None, **one.report.to_dict()}
                 for one in self.layers] + [{"layer": name, "kind": kind, "verdict": None} for name, kind in
                                            self.between] + [one.to_dict() for one in self.after]
+
+
+def _why(layer, steps, domain):
+    """The reason in a step, and in the steps before it that made no image, such as those of an attention."""
+    found, place = [], next(n for n, step in enumerate(steps) if step is layer)
+    while place and not steps[place - 1].up_to:
+        place -= 1
+        if places_in(steps[place].layer):
+            found.insert(0, f"{steps[place].name}: {reason(steps[place].layer, domain)}")
+    return "; ".join(found) or reason(layer.layer, domain, layer.channels_last)
 
 
 def _parts_of(steps, size, domain):

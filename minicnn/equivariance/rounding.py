@@ -20,6 +20,7 @@ MOST = 16.0                     # noise beyond this multiple of eps and the larg
 FLOOR = 1 / 128                 # a pixel without terms has this part of the largest magnitude of its channel
 SPARSE = 0.3                    # an image with a smaller fraction of pixels that are not 0 is sparse
 REPEATS = 2                     # changed copies of each image
+HUGE = 1e100                    # the noise of a channel of zeros, in units of nothing
 BEYOND = 0.7                    # local algorithms stay below 0.5, FFTs have more than 0.9
 QUIET, LOUD = 0.4, 13.0         # this part of the errors is below sigma / 2; LOUD times as much is 7 sigma
 
@@ -108,7 +109,7 @@ class Rounding:
 
     def _most(self, noise, largest, most=MOST):
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.nan_to_num(noise.max((2, 3), keepdims=True) / (self.eps * largest))
+            ratio = np.nan_to_num(noise.max((2, 3), keepdims=True) / (self.eps * largest), posinf=HUGE)
         return np.minimum(ratio.max((0, 2, 3), initial=0), most)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import random
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ParamSpec, TypeVar
@@ -24,10 +25,10 @@ def unchanged(*objects: Any) -> Iterator[None]:
     """Context manager: at the end, the models among the objects and in them are as they were at the start.
 
     Put back are the mode of each sub-module, all parameters and buffers with their gradients and `requires_grad`, the
-    state of each generator, what a module of PyTorch has of all this, and the global states of NumPy (its legacy
-    generator, how arrays are printed, how floating-point errors are handled), of PyTorch (its generator, grad mode and
-    default dtype), and the filters of warnings. An object may also be a function: then the modules and generators that
-    it uses (in its closure, among its globals, or as its `self`) count.
+    state of each generator, what a module of PyTorch has of all this, and the global states of `random`, of NumPy (its
+    legacy generator, how arrays are printed, how floating-point errors are handled), of PyTorch (its generators, grad
+    mode and default dtype), and the filters of warnings. An object may also be a function: then the modules and
+    generators that it uses (in its closure, among its globals, or as its `self`) count.
 
     >>> from minicnn.nn import Dropout
     >>> layer = Dropout()
@@ -40,13 +41,14 @@ def unchanged(*objects: Any) -> Iterator[None]:
     undo = [_of_module(module) for module in modules] + [_of_generator(one) for one in generators]
     undo += snapshots(objects)
     legacy, printing, floats = np.random.get_state(), np.get_printoptions(), np.geterr()    # noqa: NPY002
-    filters = list(warnings.filters)
+    filters, drawn = list(warnings.filters), random.getstate()
     try:
         yield
     finally:
         for put_back in undo:
             put_back()
         np.random.set_state(legacy)                                                         # noqa: NPY002
+        random.setstate(drawn)
         np.set_printoptions(**printing)
         np.seterr(**floats)
         if warnings.filters != filters:

@@ -1,64 +1,35 @@
 """Operators of PyTorch as they stand: the right verdict and lattice, and nothing changed by looking."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
 
 from minicnn.equivariance import EquivarianceError, assert_equivariant, impulse_response, verify_convolution
-from minicnn.equivariance.layerwise import layer_reports, network_report
 from minicnn.equivariance.operator import OperatorError
+
+from .torch_networks import (
+    CIRCLE,
+    Attention,
+    Autocast,
+    Block,
+    BlurPool,
+    ConvNeXt,
+    Coordinates,
+    Deformable,
+    FourierLayer,
+    PatchEmbedding,
+    Positions,
+    SqueezeExcite,
+    UNet,
+    shear,
+)
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
-CIRCLE = {"padding": 1, "padding_mode": "circular"}
 CONVOLUTION, CONSTANT = "a convolution", "a convolution plus a constant"
 ALL, TWO, NONE = (1, 1), (2, 2), (None, None)
-
-
-class Block(nn.Module):
-    """A residual block."""
-
-    def __init__(self, stride=1, **options):
-        super().__init__()
-        self.conv1, self.norm1 = nn.Conv2d(2, 2, 3, stride, **options), nn.BatchNorm2d(2)
-        self.conv2, self.norm2 = nn.Conv2d(2, 2, 3, 1, **options), nn.BatchNorm2d(2)
-        self.short = nn.Conv2d(2, 2, 1, stride)
-
-    def forward(self, x):
-        return F.relu(self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))) + self.short(x))
-
-
-class FourierLayer(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.gain = nn.Parameter(torch.rand(8, 5))
-
-    def forward(self, x):
-        return torch.fft.irfft2(torch.fft.rfft2(x) * self.gain, s=x.shape[2:])
-
-
-class Positions(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.table = nn.Parameter(torch.randn(1, 2, 8, 8))
-
-    def forward(self, x):
-        return x + self.table
-
-
-def shear(x):
-    rows = torch.tensor([[1.0, 0.3, 0.0], [0.0, 1.0, 0.0]], dtype=x.dtype).expand(len(x), 2, 3)
-    return F.grid_sample(x, F.affine_grid(rows, list(x.shape), align_corners=False), align_corners=False)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Threads of PyTorch that wait for work on images of 8 x 8 only disturb."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 KNOWN = {                       # operator, start of the verdict, lattice
@@ -96,7 +67,25 @@ KNOWN = {                       # operator, start of the verdict, lattice
     "positions": (lambda: Positions(), "not a convolution, but one plus an image that is not constant", NONE),
     "dropout": (lambda: nn.Dropout(), "not deterministic", None),
     "dropout off": (lambda: nn.Dropout().eval(), CONVOLUTION, ALL),
+    "area": (lambda: partial(F.interpolate, scale_factor=0.5, mode="area"), "not a convolution, but every", TWO),
+    "nearest-exact": (lambda: nn.Upsample(scale_factor=3, mode="nearest-exact"), "not a convolution, but one", ALL),
+    "to a half": (lambda: partial(F.interpolate, scale_factor=0.5, mode="bilinear"), "not a convolution, but", TWO),
+    "ceil mode": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=False), "not a convolution at the border", NONE),
+    "unfold": (lambda: nn.PixelUnshuffle(2), "not a convolution, but every 2 x 2-th pixel of one", TWO),
     "grid_sample": (lambda: shear, "linear", NONE),
+    "blur pool": (lambda: BlurPool(), "not a convolution, but every 2 x 2-th pixel of one", TWO),
+    "U-Net": (lambda: UNet(), "not linear; equivariant to multiples of 2", TWO),
+    "U-Net with corners": (lambda: UNet("bilinear"), "not linear; equivariant to no shift", NONE),
+    "ConvNeXt": (lambda: ConvNeXt(), "not linear; equivariant to all shifts", ALL),
+    "ConvNeXt with zeros": (lambda: ConvNeXt("zeros"), "not linear; equivariant to no shift", NONE),
+    "patches": (lambda: PatchEmbedding(False), "not a convolution, but every 4 x 4-th pixel of one plus", (4, 4)),
+    "patches with positions": (lambda: PatchEmbedding(True), "not a convolution, but every 4 x 4-th pixel of", NONE),
+    "attention": (lambda: Attention(False), "not linear; equivariant to all shifts", ALL),
+    "attention with positions": (lambda: Attention(True), "not linear; equivariant to no shift", NONE),
+    "deformable": (lambda: Deformable(), "not linear; equivariant to all shifts", ALL),
+    "coordinates": (lambda: Coordinates(), "not a convolution, but one plus an image that is not constant", NONE),
+    "squeeze and excite": (lambda: SqueezeExcite(), "not linear; equivariant to all shifts", ALL),
+    "autocast, which leaves float64": (lambda: Autocast(), CONVOLUTION, ALL),
     "function": (lambda: lambda x: F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), torch.ones(2, 2, 3, 3).to(x)),
                  CONVOLUTION, ALL),
     "torch.relu": (lambda: torch.relu, "not linear; equivariant to all shifts", ALL),
@@ -147,42 +136,6 @@ def test_the_other_functions_take_them():
     assert len(assert_equivariant(conv, 2, (8, 8), shifts=[(1, 0), (0, 3)])) == 2
     with pytest.raises(EquivarianceError, match=r"not equivariant .*the first layer that is not equivariant is 1 "):
         assert_equivariant(nn.Sequential(nn.ReLU(), nn.MaxPool2d(3, 1, 1)), 1, (8, 8))
-
-
-LAYERS = [                      # network, the name of the first layer that breaks, the reason
-    (lambda: nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU()), "0", "its zero padding of width (1, 1) makes"),
-    (lambda: nn.Sequential(nn.Conv2d(1, 2, 3, **CIRCLE), nn.ReLU(), nn.MaxPool2d(2)), "2", "its stride (2, 2)"),
-    (lambda: nn.Sequential(nn.Conv2d(1, 2, 1), nn.Conv2d(2, 2, 3, 2, **CIRCLE)), "1", "its stride (2, 2)"),
-    (lambda: nn.Conv2d(1, 2, 3, padding=1, padding_mode="reflect"), "Conv2d", "its reflect padding of width (1, 1)"),
-    (lambda: nn.Sequential(nn.ReLU(), nn.Dropout()), "1", "it drops numbers at random in training: call eval()"),
-    (lambda: nn.Sequential(nn.ReLU(), nn.BatchNorm2d(1)), "1", "in training it uses the other images of the batch"),
-    (lambda: nn.Sequential(Positions(), nn.ReLU()), "0 / add", "it uses a tensor (1, 2, 8, 8) with a value for each"),
-]
-
-
-@pytest.mark.parametrize(("make", "name", "why"), LAYERS)
-def test_the_first_layer_that_breaks_equivariance(make, name, why):
-    torch.manual_seed(0)
-    net = make()
-    before = bits(net)
-    found = layer_reports(net, 2 if name == "0 / add" else 1, (8, 8), "torus", trials=2)
-    first = next(one for one in found if not one.report.equivariant)
-    assert first.name == name and first.reason.startswith(why)
-    assert bits(net) == before and not any(one._forward_hooks for one in net.modules())
-
-
-def test_layers_after_the_last_image():
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(72, 2))
-    report = network_report(net, 1, (8, 8), "window", trials=2)
-    assert [one.name for one in report.layers] == ["0"] and [one.name for one in report.after] == ["1", "2"]
-
-
-def test_the_command_line(tmp_path, capsys):
-    from minicnn.cli.main import main
-    (tmp_path / "my.py").write_text("import torch\nnet = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.MaxPool2d(2))\n")
-    assert main(["verify", f"{tmp_path}/my.py:net", "--layers", "--size", "8,8", "--quiet"]) == 1
-    out = " ".join(capsys.readouterr().out.split())
-    assert "first layer that breaks equivariance: 1 MaxPool2d why: its stride (2, 2) keeps only shifts" in out
 
 
 class Raises(nn.Module):
