@@ -15,8 +15,8 @@ from . import flax, jax, keras, onnx, planes, torch
 from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
 
-__all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "known_shape", "outputs_of",
-           "required_inputs", "snapshots", "ways"]
+__all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "hint_at", "known_shape",
+           "outputs_of", "required_inputs", "snapshots", "ways"]
 
 ADAPTERS: tuple[Any, ...] = (onnx, keras, flax, torch, jax, planes)
 
@@ -119,6 +119,12 @@ def as_array(value: Any) -> Any:
         if adapter.is_array(value):
             return adapter.to_array(value)
     return value
+
+
+def hint_at(error: BaseException) -> str:
+    """What an exception of an operator means, and what to do, as far as the libraries that are there know it."""
+    found = (one.hint(error) for one in ADAPTERS if _is_there(one) and hasattr(one, "hint"))
+    return next(filter(None, found), "")
 
 
 def snapshots(objects: Iterable[Any]) -> list[Callable[[], None]]:

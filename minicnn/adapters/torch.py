@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import copy
 import sys
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import InputTypeError
-from .names import top
+from .given import AdapterError
+from .names import named_by, top
 from .steps import Layer, UpTo
 from .torch_calls import Layout
+from .torch_refusals import hint as hint
+from .torch_refusals import refuse
 from .torch_walk import TorchWalk
 
 SAYS = "called with tensors of PyTorch"
@@ -35,7 +38,10 @@ def is_module(value: Any) -> bool:
 def as_function(op: Callable, dtype: str) -> Callable:
     """`op` as a function of an array of NumPy. A Module is copied, and the copy gets parameters of that dtype."""
     torch = sys.modules["torch"]
-    op = _in_dtype(op, dtype) if is_module(op) else op
+    for module in filter(is_module, (op, *named_by(op))):
+        refuse(module)
+    if is_module(op):
+        op = _in_dtype(_without_wrappers(op), dtype)
     device = _device_of(op)
 
     def call(images: np.ndarray) -> Any:
@@ -54,8 +60,8 @@ def to_array(value: Any) -> Any:
     if not is_array(value):
         return value
     if value.dtype == sys.modules["torch"].bfloat16:
-        raise InputTypeError("the operator returned torch.bfloat16, whose rounding hides too much: call it outside of "
-                             "autocast, or with float32")
+        raise AdapterError("the operator returned torch.bfloat16, whose rounding hides too much: call it outside of "
+                           "autocast, or with float32")
     return np.array(value.detach().cpu().resolve_neg().resolve_conj().numpy())
 
 
@@ -80,8 +86,9 @@ def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
 
 def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The steps of a module, see `TorchWalk`, for images of that shape (C, H, W)."""
-    layout = Layout.NHWC if channels_last else Layout.NCHW
-    walk = TorchWalk(_in_dtype(_without_wrappers(module), dtype), dtype, _device_of(module), layout)
+    layout, module = Layout.NHWC if channels_last else Layout.NCHW, _without_wrappers(module)
+    refuse(module, layers=True)
+    walk = TorchWalk(_in_dtype(module, dtype), dtype, _device_of(module), layout)
     layers = []
     for index, step in enumerate(walk.steps((2, *shape))):
         up_to = UpTo(walk, index, step.shape[1:])
@@ -92,7 +99,7 @@ def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_la
 
 
 def _without_wrappers(module):
-    """The module inside of DataParallel and of torch.compile."""
+    """The module inside of DataParallel and of torch.compile, which compute the same."""
     while (name := WRAPPERS.get(type(module).__name__)) and owns(type(module)):
         module = getattr(module, name)
     return module
@@ -104,7 +111,9 @@ def _in_dtype(module, dtype):
         module = copy.deepcopy(module)
     except Exception:                                   # it holds a lock, a stream, a tensor with a history, ...
         return module
-    return module.to(getattr(sys.modules["torch"], dtype))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")                 # torch.jit: about gradients of its copies
+        return module.to(getattr(sys.modules["torch"], dtype))
 
 
 def _device_of(op):
@@ -117,17 +126,18 @@ def _device_of(op):
 def _of_module(module):
     """A function that gives a module its mode, parameters and buffers back."""
     torch = sys.modules["torch"]
-    training, own, buffers = module.training, dict(module._parameters), dict(module._buffers)
+    training = module.training
+    own, buffers = dict(module._parameters.items()), dict(module._buffers.items())
     values = [(one, one.detach().clone(), one.grad, None if one.grad is None else one.grad.clone(), one.requires_grad)
               for one in (*own.values(), *buffers.values())
               if isinstance(one, torch.Tensor) and not one.is_meta and not torch.nn.parameter.is_lazy(one)]
 
     def put_back():
         module.training = training
-        module._parameters.clear()
-        module._parameters.update(own)
-        module._buffers.clear()
-        module._buffers.update(buffers)
+        for there, before in ((module._parameters, own), (module._buffers, buffers)):
+            if isinstance(there, dict):                 # not of a module that torch.jit has compiled
+                there.clear()
+                there.update(before)
         with torch.no_grad():
             for one, data, grad, slopes, requires_grad in values:
                 if not _same(one, data):

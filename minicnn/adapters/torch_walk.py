@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import InputError
+from .given import AdapterError
 from .names import top
 from .torch_calls import (
     FILLED,
@@ -61,7 +61,7 @@ class TorchWalk:
     def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
         """The outputs of the wanted steps, by number: images (N, C, H, W), other tensors (N, numbers).
 
-        Raises InputError if the network took other steps than in the first pass.
+        Raises AdapterError if the network took other steps than in the first pass.
         """
         wanted = set(wanted)
         found = self._pass(images.astype(self.dtype, copy=False), wanted)
@@ -69,8 +69,8 @@ class TorchWalk:
         if names != self.names[:len(names)] or len(names) <= max(wanted):
             other = next((f"{a} instead of {b}" for a, b in zip(names, self.names, strict=False) if a != b),
                          f"{len(names)} steps instead of {len(self.names)}")
-            raise InputError(f"the network took other steps for other images ({other}), so that its layers cannot be "
-                             "compared: judge it as a whole, or judge the parts that always take the same steps")
+            raise AdapterError(f"the network took other steps for other images ({other}), so that its layers cannot be "
+                             "compared: judge it as a whole, or the parts that always take the same steps")
         return found.arrays
 
     def _pass(self, images, wanted):
@@ -88,6 +88,8 @@ class TorchWalk:
             stack.enter_context(_mode(torch, record))
             with contextlib.suppress(_Enough):
                 self.module(given)
+        if given._version:
+            raise AdapterError("the network changed its input in place: let it work on a copy")
         return record
 
 
@@ -166,7 +168,7 @@ class _Record:
         moved = (lambda tensor: function(tensor, *args[1:], **kwargs)) if name in MOVES else None
         layout = layout_after(moved, name, given, made, self)
         label = label_of(function, args)
-        if not label or not (made.is_floating_point() or made.is_complex()):
+        if not label or not (made.is_floating_point() or made.is_complex() or made.is_quantized):
             self.know(made, layout)
             return out
         path = self.path[-1] if self.path else ""
@@ -196,6 +198,8 @@ class _Record:
 
 def is_innermost(module: Any) -> bool:
     """Whether a module counts as one step: its `forward` is PyTorch's, and it is no container."""
+    if isinstance(module, sys.modules["torch"].jit.ScriptModule):
+        return True
     return top(type(module).forward) == "torch" and type(module).__module__ != "torch.nn.modules.container"
 
 
@@ -205,6 +209,8 @@ def _array(tensor, layout):
     tensor = tensor.reshape(len(tensor) if tensor.ndim else 1, -1) if layout is None else layout.image(tensor)
     if tensor.is_complex():
         tensor = sys.modules["torch"].view_as_real(tensor.resolve_conj()).flatten(-2)
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
     if tensor.dtype.itemsize < 4:                       # of autocast
         tensor = tensor.float()
     return np.array(tensor.cpu().resolve_neg().numpy())

@@ -17,6 +17,7 @@ from ..adapters import (
     adapter_of,
     as_array,
     as_operator,
+    hint_at,
     known_shape,
     outputs_of,
     required_inputs,
@@ -216,10 +217,10 @@ def _told(error, images, op=None):
     """The error about an exception that the operator raised. In a first call the size or the channels may be wrong."""
     if isinstance(error, AdapterError):
         return _RaisedError(str(error))
-    hint = ""
-    if op is not None and isinstance(error, ValueError):
+    hint = hint_at(error)
+    if not hint and op is not None and isinstance(error, ValueError):
         hint = " (does it need a larger size, or other channels?)"
-    elif op is not None and isinstance(error, TypeError) and len(names := required_inputs(op)) > 1:
+    elif not hint and op is not None and isinstance(error, TypeError) and len(names := required_inputs(op)) > 1:
         hint = (f"; it needs {len(names)} inputs ({', '.join(names)}): write a function of one image that fixes the "
                 "others")
     return _RaisedError(f"the operator raised {type(error).__name__} for an input of shape {images.shape}, "

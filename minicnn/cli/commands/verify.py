@@ -29,6 +29,7 @@ The domain says which pixels lie beyond the border of the image. torus: the imag
 pixels are zero (zero padding). window: the image goes on, but the operator does not see these pixels (no padding)."""
 CLASSES = 10                            # for a network that takes their number; the verdict does not depend on it
 IN_OPTIONS = {                          # words of the library: words of the command line
+    "give dtype='float32'": "give --dtype float32", "without its layers": "without --layers",
     "(layer_reports)": "(--layers)", "leave out size and in_channels": "leave out --size and --channels",
     "choose domain='window'": "choose --domain window", "give a smaller size": "give a smaller --size",
     "or a larger time_limit": "or a larger --time-limit", "does it need a larger size, or other channels?":
