@@ -53,7 +53,6 @@ class DataParallel:
     Attributes
     ----------
     rank, size, images : int
-        `images` is the number of images of the present batch, on all ranks together.
     extra : sequence of float
         Numbers that travel with the gradients of the next `backward`, which puts their sums over the ranks here.
 
@@ -77,7 +76,7 @@ class DataParallel:
             self._add = partial(comm.Iallreduce, None)                # None: the sum takes the place of the array
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
-                array[...] = self._wait(comm.Ibcast, array.copy("C"))
+                array[...] = _meet(comm, comm.Ibcast, array.copy("C"))
             self._opened.enter_context(draw_rows(model, lambda: (self.images, self._part), comm.bcast))
             self._make_buckets(bucket_bytes)
 
@@ -89,7 +88,7 @@ class DataParallel:
                 yield batch
 
     def part(self, n: int) -> slice:
-        """Begin a batch of n images, and return which of them are this rank's. `shards` does that for each batch."""
+        """Begin a batch of n `images`, and return which of them are this rank's. `shards` does that for each batch."""
         self.images, self._part = n, shard_of(n, self.rank, self.size)
         self._seen += self._part.stop - self._part.start
         return self._part
@@ -97,7 +96,7 @@ class DataParallel:
     def sum(self, values: Any) -> np.ndarray:
         """The sums over the ranks, as an array of float64. All ranks must call it."""
         out = np.array(values, np.float64)
-        return self._wait(self._add, out) if self.size > 1 else out
+        return _meet(self.comm, self._add, out) if self.size > 1 else out
 
     def average_buffers(self, *modules: Module) -> None:
         """Average the running statistics, weighted by the images that each rank has had since the last call.
@@ -147,31 +146,33 @@ class DataParallel:
                 self._places[missing][...] = 0
             count, header = len(self._complete), np.array([len(self._complete), *self.extra], np.float64)
             self._requests += [self._add(flat) for flat, _ in self._buckets[len(self._requests):]]
-            self._wait(self._add, header)
+            _meet(self.comm, self._add, header, self._requests)
             self._complete, self._requests, self.extra = set(), [], header[1:]
             if header[0] != self.size * count:
                 raise StateError(f"backward: {count} parameters took part on rank {self.rank}, and {header[0]:.0f} on "
                                  f"{self.size} ranks together: the same ones must take part on all")
         return self._places[i]
 
-    def _wait(self, start, array):
-        """Start a message and wait until it and all others are complete. Return the array."""
-        requests, since = [*self._requests, start(array)], time.monotonic()
-        while not all([request.Test() for request in requests]):  # noqa: C419 (each of them makes progress)
-            if (waited := time.monotonic() - since) > LIMIT:
-                raise StateError(f"rank {self.rank} has waited {LIMIT} s for the other ranks: one of them hangs or is "
-                                 "slow. The environment variable MINICNN_MPI_TIMEOUT sets another limit")
-            time.sleep(0 if waited < AWAKE else PAUSE)
-        return array
-
 
 def agree(comm: Any, facts: dict[str, Any]) -> None:
     """Raise InputError on all ranks unless all have the same facts, {name: value}. The message says what differs."""
+    _meet(comm, comm.Ibarrier)
     everyone = comm.allgather({name: str(value) for name, value in facts.items()})
     for rank, theirs in enumerate(everyone):
         if differ := [f"{name} is {theirs.get(name)} instead of {everyone[0].get(name)}"
                       for name in {**everyone[0], **theirs} if theirs.get(name) != everyone[0].get(name)]:
             raise InputError(f"rank {rank} would not do the same work as rank 0: {'; '.join(differ[:5])}")
+
+
+def _meet(comm, start, array=None, others=(), seconds=LIMIT):
+    """Start a message, and wait until it and others are complete. Return its array."""
+    requests, since = [*others, start() if array is None else start(array)], time.monotonic()
+    while not all([request.Test() for request in requests]):  # noqa: C419 (each of them makes progress)
+        if (waited := time.monotonic() - since) > seconds:
+            raise StateError(f"rank {comm.Get_rank()} has waited {seconds} s for the other ranks: one of them hangs or "
+                             "is slow. The environment variable MINICNN_MPI_TIMEOUT sets another limit")
+        time.sleep(0 if waited < AWAKE else PAUSE)
+    return array
 
 
 @contextlib.contextmanager
@@ -187,14 +188,13 @@ def together(comm: Any) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        request, end = _farewell[0].Ibarrier(), time.monotonic() + FAREWELL
-        while not request.Test():
-            if time.monotonic() > end:
-                known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
-                text = f"{type(error).__name__}: {error}" if known else traceback.format_exc()
-                print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
-                comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
-            time.sleep(PAUSE)
+        try:
+            _meet(comm, _farewell[0].Ibarrier, seconds=FAREWELL)
+        except StateError:
+            known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
+            text = f"{type(error).__name__}: {error}" if known else "".join(traceback.format_exception(error))
+            print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
+            comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
         raise
     finally:
         _farewell.pop().Free()

@@ -5,10 +5,12 @@ import re
 import numpy as np
 from mpi4py import MPI
 
+import minicnn
 from minicnn import InputError, StateError, Tensor, nn, optim
 from minicnn import functional as F
-from minicnn.data import DataLoader
+from minicnn.data import DataLoader, Dataset
 from minicnn.distributed import DataParallel, agree, share_cores
+from minicnn.training import Settings, fit
 
 WORLD = MPI.COMM_WORLD
 RANK, SIZE = WORLD.rank, WORLD.size
@@ -181,6 +183,22 @@ def mistakes_are_told():
     parallel.close()
 
 
+def fit_refuses_ranks_that_differ():
+    images, labels = np.zeros((12, 2, 3), np.uint8), np.arange(12) % 3
+    model = nn.Sequential(nn.Flatten(), *network())
+    for what, options in {"the checksum of the data": {}, "batch_size": {"batch_size": 3 + RANK}}.items():
+        if not options:
+            images[0] = RANK
+        data = Dataset("zeros", "here", images, labels, images, labels)
+        refused(InputError, f"rank 1 would not do the same work as rank 0: {what} is .* instead of",
+                lambda data=data, options=options: fit(model, data, Settings(epochs=1, **options), comm=WORLD))
+        images[0] = 0
+    version, minicnn.__version__ = minicnn.__version__, f"0.{RANK}"
+    refused(InputError, "the version of minicnn is 0.1 instead of 0.0", lambda: fit(
+        model, data, Settings(epochs=1), comm=WORLD))
+    minicnn.__version__ = version
+
+
 def any_communicator_will_do():
     half = WORLD.Split(RANK // 2)                 # ranks 0 and 1, and rank 2 alone
     model = network()
@@ -206,6 +224,7 @@ for test in (
         frozen_and_unused_parameters_stay,
         float32_and_float64_do_not_mix,
         mistakes_are_told,
+        fit_refuses_ranks_that_differ,
         any_communicator_will_do,
         cores_are_shared):
     test()
