@@ -12,5 +12,5 @@ from .same_graph import DependsOnBatch, compare
 from .trace import named_outputs, trace
 
 __all__ = ["EMITTERS", "NOT_EXPORTED", "DependsOnBatch", "Plan", "Value", "assemble", "compare", "convolution",
-           "elementwise", "free_name", "named_outputs", "normalization", "pooling", "reductions", "resizing", "selection",
-           "shapes", "trace"]
+           "elementwise", "free_name", "named_outputs", "normalization", "pooling", "reductions", "resizing",
+           "selection", "shapes", "trace"]
