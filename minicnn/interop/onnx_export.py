@@ -36,14 +36,14 @@ def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = 
     """A Module as an ONNX model, in evaluation mode: batch norm uses its running statistics, dropout does nothing.
 
     The model may be any Module; `forward` is ordinary Python code. It is called with several batches, and its
-    operations become nodes, which have the names of their layers. The number of samples stays open. Parameters and
-    buffers are initializers with their names in `state_dict`; a tied weight is one initializer, and what the outputs
-    do not depend on is left out. `from_onnx` makes the same parameters and buffers of them. The model itself is not
-    changed.
+    operations become nodes, which have the names of their layers. The number of samples stays open; the other lengths
+    are those of `inputs`. Parameters and buffers are initializers with their names in `state_dict`; a tied weight is
+    one initializer, and what the outputs do not depend on is left out. `from_onnx` makes the same parameters and
+    buffers of them. The model itself is not changed.
 
     A value that Python computes from the numbers or the number of samples cannot be in a graph, as in
-    `if x.sum() > 0` or `for sample in x`. The calls differ then, and the error says where. A branch that none of these
-    calls takes remains unseen: give `inputs` as you expect them.
+    `if x.sum() > 0` or `for sample in x`. Then numbers of a Tensor go to Python, or the calls differ, and the error
+    says where. Only what Python does with the array `x.data` is not seen, unless it makes the calls differ.
 
     Parameters
     ----------

@@ -130,7 +130,8 @@ def from_onnx(source: Any, *, rng: np.random.Generator | None = None) -> Graph:
     The initializers that a layer learns are Parameters with their names: the weights and biases of convolutions,
     `Gemm`, `MatMul` and normalizations, and arrays that are added or multiplied. Numbers without an axis, and the
     outputs of `Constant`, stay constants. The running statistics of `BatchNormalization` are buffers. After
-    `model.train()` it uses the statistics of the batch, and `Dropout` drops.
+    `model.train()` it uses the statistics of the batch, and `Dropout` drops. A file of `to_onnx` says in its metadata
+    which initializers are Parameters, and which are buffers.
 
     Parameters
     ----------

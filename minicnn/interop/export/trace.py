@@ -161,17 +161,15 @@ class _Tracer:
         elif code == _RECORD:
             of, its_arguments, out = self.pending
             if out is None or out is not arguments["out"]:
-                caller = frame.f_back.f_code.co_name if frame.f_back else ""
-                of, its_arguments = None, {"inputs": arguments["inputs"], "name": arguments["name"] or caller}
+                of, its_arguments = None, {"inputs": arguments["inputs"]}
+            name = arguments["name"] or (frame.f_back.f_code.co_name if frame.f_back else "")
             self.pending = None, {}, None
-            self._step(of, its_arguments, frame, (value,))
+            self._step(of, name, its_arguments, frame, (value,))
         else:
-            results = value if isinstance(value, tuple) else (value,)
-            self._step(function, arguments, frame, results)
+            name = SYMBOLS.get(function.__name__, function.__name__)
+            self._step(function, name, arguments, frame, value if isinstance(value, tuple) else (value,))
 
-    def _step(self, operation, arguments, frame, results):
-        name = arguments.pop("name", "") if operation is None else operation.__name__
-        name = SYMBOLS.get(name, name)
+    def _step(self, operation, name, arguments, frame, results):
         resolved = {key: self.resolved(value) for key, value in arguments.items()
                     if isinstance(value, type) or not callable(value)}
         if not any(True for _ in refs_in(resolved)):
