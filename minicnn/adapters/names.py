@@ -7,6 +7,14 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from ..errors import InputTypeError
+
+
+class DifferentiationError(InputTypeError):
+    """A function or an input of another library that has no gradient of real numbers."""
+
+    __module__ = "minicnn"
+
 
 def top(value: Any) -> str:
     """The name of the library of an object: of a module itself, or of the module that defines it or its type.

@@ -128,8 +128,8 @@ def _of_module(module):
     torch = sys.modules["torch"]
     training = module.training
     own, buffers = dict(module._parameters.items()), dict(module._buffers.items())
-    values = [(one, one.detach().clone(), one.grad, None if one.grad is None else one.grad.clone(), one.requires_grad)
-              for one in (*own.values(), *buffers.values())
+    values = [(one, one.data, one.detach().clone(), one.grad, None if one.grad is None else one.grad.clone(),
+               one.requires_grad) for one in (*own.values(), *buffers.values())
               if isinstance(one, torch.Tensor) and not one.is_meta and not torch.nn.parameter.is_lazy(one)]
 
     def put_back():
@@ -139,7 +139,9 @@ def _of_module(module):
                 there.clear()
                 there.update(before)
         with torch.no_grad():
-            for one, data, grad, slopes, requires_grad in values:
+            for one, memory, data, grad, slopes, requires_grad in values:
+                if one.dtype != data.dtype or one.data_ptr() != memory.data_ptr():
+                    one.data = memory                       # it was converted, as module.double() does
                 if not _same(one, data):
                     one.data.copy_(data)
                 one.grad = grad

@@ -20,6 +20,7 @@ from ..checkpoint import Checkpoint, CheckpointError, load, load_into
 from ..checks import is_integer
 from ..errors import InputError
 from ..nn import Module
+from .output import note_stderr
 from .user_code import load_object, user_errors
 
 LARGEST = 1 << 16                                       # channels, classes, pixels on a side
@@ -210,7 +211,6 @@ def remembered_name(saved: Checkpoint) -> str:
 def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[str, Any],
           instance: bool = True) -> Module:
     """The Module of an object of the user's own, which `name` names: a class, a function, or the Module itself."""
-    from ..models import made_for
     if isinstance(value, Module):
         if not instance:
             raise InputError(f"{name} is a network that exists already, so that --seed could not draw its weights: "
@@ -225,10 +225,30 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
     if unknown := [one for one in _needed(value) if one not in (*sizes, "rng")]:
         raise InputError(f"{name} needs the argument {unknown[0]!r}, which the file of weights does not say: give it a "
                          "default value, or write a function that makes the network")
-    with user_errors(name), contextlib.chdir("."):
-        made = made_for(value, rng=rng, **sizes)
+    made = _made(value, name, rng, sizes)
     if not isinstance(made, Module):
         raise InputError(f"{name} returned an object of type {_kind(type(made))}, not a minicnn.nn.Module")
+    return made
+
+
+def _made(value, name, rng, sizes):
+    """What a class or function of the user's own makes."""
+    from ..models import made_for
+    with user_errors(name), contextlib.chdir("."):
+        return made_for(value, rng=rng, **sizes)
+
+
+def made_operator(value: Any, name: str, rng: np.random.Generator, sizes: dict[str, Any], quiet: bool = False) -> Any:
+    """The Module that a function without arguments makes, of minicnn or of another library; else the result of `built`.
+
+    Of a Module of another library a line on stderr says so.
+    """
+    if not inspect.isfunction(value) or inspect.signature(value).parameters:
+        return built(value, name, rng, sizes)
+    made = _made(value, name, rng, sizes)
+    if isinstance(made, Module) or not callable(made) or not callable(getattr(made, "eval", None)):
+        return built(lambda: made, name, rng, sizes)        # which refuses it in words
+    note_stderr(f"{name} makes a Module, of the class {_kind(type(made))}: what it returned is taken", quiet)
     return made
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..adapters.gradients import differentiator, named_differentiators
 from ..checks import generator
 from ..errors import InputError
+from ..nn.module import Module
 from ..nn.unchanged import unchanged
 from ..progress import SILENT, Progress
+from ..tensor import Tensor
+from .backward_rules import check_linear, check_repeatable, check_zero_cotangent
 from .diagnosis import Mismatch, explain
-from .differences import Tolerances, central, first_difference, is_blind, other_steps, relative_error, unit
-from .projections import compare_projections, random_signs
-from .target import ArrayPair, GradcheckError, Target, TensorFunction, UncheckableError, is_pair
+from .differences import Tolerances, central, first_difference, is_blind, other_steps, relative_error, unit, unmoved
+from .foreign_function import ForeignFunction
+from .projections import compare_projections
+from .target import ArrayPair, GradcheckError, GradcheckWarning, Target, TensorFunction, UncheckableError, is_pair
 
 TINY = np.finfo(float).tiny
+COARSE = Tolerances(4e-3, None, 1e-2)       # in float32: the least step and relative tolerance
 LARGEST = 10_000_000            # entries of all Jacobians together; five arrays of this size are in memory at once
 
 
@@ -44,9 +52,12 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None =
         From Tensors to a Tensor or a tuple of Tensors. For a Module, its parameters are checked too. A pair works on
         arrays: forward(*arrays) -> array, backward(cotangent, *arrays) -> tuple with the gradient of each array, or the
         gradient itself if there is only one array.
+        A Module, a torch.autograd.Function or a function of PyTorch, and a function of JAX, are differentiated by their
+        own library: in float64, or in float32 if they work in nothing else. Of a Module a copy is called.
     inputs : Tensor, array or tuple
         `safe_inputs` draws good ones. Tensors without requires_grad, integer arrays and other objects are passed on but
-        not checked. func gets copies, and the inputs never change.
+        not checked. func gets copies, and the inputs never change. A function of another library takes its tensors or
+        arrays, of JAX also pytrees, as well as arrays of NumPy and Tensors.
     eps, rtol : float
     atol : float, optional
     raise_exception : bool
@@ -77,8 +88,10 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None =
     ------
     GradcheckError
         The gradient is wrong. The message has the input, the element, both values, and a diagnosis: a kink or a tie at
-        the input, arithmetic in float32, a missing gradient, a constant factor, a flipped kernel, a transposed array.
-        Also raised if inputs overlap in memory, if func changes them in place, or if two runs differ.
+        the input, arithmetic in float32, a missing gradient, a constant factor, a forgotten use, a flipped kernel, a
+        transposed array. Also raised if inputs overlap in memory, if func changes them in place, if two runs differ, if
+        backward is not linear in the cotangent, or if the backward of a function of PyTorch gives another gradient in
+        another way to call it (see adapters/gradients/torch_variants.py).
     ValueError
         There is nothing to check, an input is not finite, or the Jacobian has more than 10,000,000 entries. For larger
         inputs use fast_mode.
@@ -104,7 +117,7 @@ def gradcheck(func: Any, inputs: Any, *, eps: float = 1e-6, atol: float | None =
     Traceback (most recent call last):
         ...
     minicnn.gradcheck.GradcheckError: gradcheck: the gradient of input 0, shape (2,), is wrong at its element (0,): d output 0 (0,) is analytically 1, numerically 2, relative error 5.0e-01. 2 of 4 entries of its Jacobian differ.
-    analytic = 0.5 x numeric everywhere: is a factor missing or one too many?
+    analytic = 0.5 x numeric everywhere: is a factor missing or one too many, or one of two uses of the input?
     >>> gradcheck((np.tanh, lambda grad, x: grad * (1 - np.tanh(x) ** 2)), np.array([0.5, -1.0]))
     True
     """  # noqa: E501
@@ -128,22 +141,49 @@ def largest_error(func: Any, inputs: Any, *, eps: float, atol: float | None, rto
     """
     inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
     rng = generator("rng", rng, 0)
-    target: Target = ArrayPair(func, inputs) if is_pair(func) else TensorFunction(func, inputs)
     with unchanged(*(func if is_pair(func) else (func,))):
-        _check_repeatable(target, rng, nondet_tol, check_grad_dtypes)
+        target = target_of(func, inputs)
+        if note := target.float32_note():
+            warnings.warn(note, GradcheckWarning, stacklevel=3)         # points at the caller of gradcheck
+        check_repeatable(target, rng, nondet_tol, check_grad_dtypes)
         if not target.value().size or not any(point.size for point in target.points):
             raise InputError("gradcheck: nothing to check: the output or all inputs have no elements")
         if check_undefined_grad:
-            _check_zero_cotangent(target)
+            check_zero_cotangent(target)
+        if target.dtype == np.float32:
+            eps, rtol = max(eps, COARSE.eps), max(rtol, COARSE.rtol)
         tolerances = Tolerances(eps, atol, rtol)
         if not fast_mode and (too_large := size_error(target)):
             raise InputError(f"gradcheck: {too_large}: give smaller inputs, or fast_mode=True")
         worst = compare_projections(target, tolerances, rng) if fast_mode else _compare_entries(target, tolerances,
                                                                                               progress)
+        if target.reached:
+            check_linear(target, rng, tolerances, nondet_tol)
     if not target.reached:
         raise GradcheckError("gradcheck: no input has a gradient, so there is nothing to compare: the result is a "
                              "constant near these inputs, or it was not computed from them by recorded operations")
     return worst
+
+
+def target_of(func: Any, inputs: Sequence[Any]) -> Target:
+    """The target for a pair, for a function of another library, or for a function of Tensors."""
+    if is_pair(func):
+        return ArrayPair(func, inputs)
+    adapter = _adapter(func, inputs)
+    return TensorFunction(func, inputs) if adapter is None else ForeignFunction(adapter, func, inputs)
+
+
+def called_by(func: Any, inputs: Sequence[Any]) -> str:
+    """How `target_of` calls a function of another library, in words; "" for other functions."""
+    adapter = None if is_pair(func) else _adapter(func, inputs)
+    return "" if adapter is None else adapter.SAYS
+
+
+def _adapter(func, inputs):
+    adapter = differentiator(func, inputs)
+    if adapter is None and not isinstance(func, Module) and not any(isinstance(one, Tensor) for one in inputs):
+        adapter = next(iter(named_differentiators(func)), None)         # a function of arrays, which names a library
+    return adapter
 
 
 def size_error(target: Target) -> str:
@@ -153,28 +193,6 @@ def size_error(target: Target) -> str:
         return ""
     return (f"the Jacobian has {outputs * inputs:,} entries ({outputs:,} outputs, {inputs:,} inputs), more than "
             f"{LARGEST:,}")
-
-
-def _check_repeatable(target, rng, tolerance, check_dtypes):
-    first, second = target.value(), target.value()
-    if first.shape != second.shape or np.abs(first - second).max(initial=0) > tolerance:
-        raise UncheckableError("the function is not deterministic: two calls on the same inputs gave different "
-                               "outputs. Make its random generator from a seed inside the function",
-                               "or allow the difference with nondet_tol")
-    cotangent = random_signs(rng, first.size)
-    for name, a, b in zip(target.names, target.vjp(cotangent), target.vjp(cotangent), strict=True):
-        if (a is None) != (b is None) or a is not None and np.abs(a - b).max(initial=0) > tolerance:
-            raise UncheckableError(f"backward is not deterministic: two runs gave different gradients of {name}. Fix "
-                                   "its random numbers", "or allow the difference with nondet_tol")
-        if check_dtypes and a is not None and a.dtype != np.float64:
-            raise GradcheckError(f"gradcheck: the gradient of {name} is {a.dtype}, but the input is float64")
-
-
-def _check_zero_cotangent(target):
-    for name, gradient in zip(target.names, target.vjp(np.zeros(target.value().size)), strict=True):
-        if gradient is not None and np.any(gradient):
-            raise GradcheckError(f"gradcheck: a cotangent of zeros gave {name} a gradient that is not zero: backward "
-                                 "must be linear in the cotangent")
 
 
 def _compare_entries(target, tolerances, progress):
@@ -197,6 +215,8 @@ def _compare_entries(target, tolerances, progress):
         scale = np.maximum(np.abs(analytic), np.abs(numeric)).max(1, initial=0)
         scale = np.where(np.isfinite(scale), scale, 0)[:, None]
         allowed = tolerances.allowed(numeric, noise, scale)
+        still = _unmoved(target, k, rows, analytic, numeric, noise)
+        analytic[still] = numeric[still] = 0
         blind = is_blind(analytic, numeric, noise, scale)
         wrong = ~(np.abs(analytic - numeric) <= allowed) | blind        # True for NaN
         excess = np.where(wrong, np.nan_to_num(np.abs(analytic - numeric) / np.maximum(allowed, TINY), nan=np.inf), 0)
@@ -215,6 +235,19 @@ def _compare_entries(target, tolerances, progress):
         worst = max(worst, relative_error(analytic, numeric))
     progress.update(total, total)
     return worst
+
+
+def _unmoved(target, k, rows, analytic, numeric, noise):
+    """Where an entry is 0 to the last digits of float64, and the output does not move with the input at all.
+
+    So it is with a bias before a normalization, or before a softmax. Digits are counted from the largest entry of the
+    gradient of the same output with respect to any input.
+    """
+    largest = np.array([max((np.abs(one).max(initial=0) for one in row if one is not None), default=0) for row in rows])
+    zero = (np.abs(analytic) <= 64 * np.finfo(float).eps * largest[:, None]) & (np.abs(numeric) <= 16 * noise)
+    for i in np.flatnonzero(zero.any(0)):
+        zero[:, i] &= unmoved(target, k, unit(zero.shape[1], i))
+    return zero
 
 
 def _retry(target, k, i, tolerances, scale, analytic, numeric, wrong, blind):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .differences import central, one_sided, step, unit
+from .differences import central, one_sided, step, unit, value_at
 from .target import Target
 
 
@@ -49,7 +49,8 @@ def explain(target: Target, eps: float, found: Mismatch) -> str:
              f"{found.expected:.10g}, relative error {error:.1e}."]
     if found.wrong is not None:
         lines[0] += f" {found.wrong.sum()} of {found.wrong.size} entries of its Jacobian differ."
-    for reason in (_small_dtype, _kink, _large_step, _missing, _factor, _reordered):
+    for reason in (_small_dtype, _rounded_inside, _kink, _large_step, _constant_output, _missing, _factor, _reordered,
+                   _forgotten_path):
         if text := reason(target, eps, found):
             return "\n".join([*lines, text])
     return lines[0]
@@ -57,9 +58,21 @@ def explain(target: Target, eps: float, found: Mismatch) -> str:
 
 def _small_dtype(target, eps, found):
     dtype = target.out_dtypes[target.locate(found.j)[0]]
-    if dtype != np.float64:
-        return (f"The output is {dtype} though the input is float64, and {dtype} is too coarse for finite differences. "
-                "Keep the function in the dtype of its input.")
+    if dtype != target.dtype:
+        return (f"The output is {dtype} though the input is {target.dtype}, and {dtype} is too coarse for finite "
+                "differences. Keep the function in the dtype of its input.")
+    return None
+
+
+def _rounded_inside(target, eps, found):
+    """A step that float64 resolves, but float32 does not, changes no output."""
+    direction = unit(target.points[found.k].size, found.i)
+    h, here = step(target, found.k, direction, 1e-9), target.value()
+    change = 1e3 * np.finfo(float).eps * np.abs(here).max()
+    if target.dtype == np.float64 and min(abs(found.value), abs(found.expected)) * h > change and all(
+            np.array_equal(value_at(target, found.k, direction, part), here) for part in (h, -h)):
+        return (f"A step of {h:.0e} changes no output, so the function computes in float32 or less inside, though the "
+                "input is float64. That is too coarse for finite differences: keep the dtype of the input.")
     return None
 
 
@@ -68,6 +81,8 @@ def _kink(target, eps, found):
 
     For a smooth function the gap shrinks with the step.
     """
+    if target.dtype != np.float64:                          # its rounding is larger than such a step
+        return None
     direction = unit(target.points[found.k].size, found.i)
     left, right, _ = one_sided(target, found.k, direction, found.j, 1e-6)
     gap, slope = abs(right - left), max(abs(left), abs(right))
@@ -83,13 +98,22 @@ def _kink(target, eps, found):
 
 def _large_step(target, eps, found):
     small = 1e-6
-    if eps <= small:
+    if eps <= small or target.dtype != np.float64:
         return None
     direction = unit(target.points[found.k].size, found.i)
     slope, noise = central(target, found.k, direction, step(target, found.k, direction, small))
     if abs(slope[found.j] - found.value) <= 1e-6 * abs(found.value) + noise[found.j]:
         return (f"With a step of {small:g} the differences agree with backward: the step eps={eps:g} is too large, "
                 "because the function is not linear in this input.")
+    return None
+
+
+def _constant_output(target, eps, found):
+    output = target.locate(found.j)[0]
+    if output in target.constant_outputs and not found.missing:
+        return (f"Output {output} carries no gradient (it was detached, computed under no_grad, or marked by "
+                "mark_non_differentiable), but it depends on this input. If this is meant, check a function that "
+                "returns only the other outputs.")
     return None
 
 
@@ -112,7 +136,21 @@ def _factor(target, eps, found):
         return None
     if math.isclose(factor, -1, rel_tol=1e-4):
         return "analytic = -1 x numeric everywhere: the sign is wrong."
-    return f"analytic = {factor:.5g} x numeric everywhere: is a factor missing or one too many?"
+    digits = 8 if abs(factor - 1) < 1e-3 else 5
+    return f"analytic = {factor:.{digits}g} x numeric everywhere: " + (
+        _mean(target, found, factor) or "is a factor missing or one too many" +
+        (", or one of two uses of the input?" if math.isclose(factor, 0.5, rel_tol=1e-4) else "?"))
+
+
+def _mean(target, found, factor):
+    """A factor 1 / n or n, where n is a length of the input or the output."""
+    shapes = target.points[found.k].shape, *target.out_shapes
+    for n in sorted({n for shape in shapes for n in (*shape, math.prod(shape)) if n > 2}):
+        if math.isclose(factor, 1 / n, rel_tol=1e-4):
+            return f"a mean over {n} elements in place of their sum?"
+        if math.isclose(factor, n, rel_tol=1e-4):
+            return f"a sum over {n} elements in place of their mean?"
+    return ""
 
 
 def _reordered(target, eps, found):
@@ -135,6 +173,18 @@ def _reordered(target, eps, found):
             return f"It agrees once axis {axis} of the gradient is reversed."
     if len(in_shape) >= 2 and in_shape[-1] == in_shape[-2] and _close(analytic, numeric.swapaxes(-1, -2)):
         return "It agrees once the last two axes of the gradient are swapped: is a transpose missing?"
+    return None
+
+
+def _forgotten_path(target, eps, found):
+    """Wrong entries are 0, and others are right: terms of the product or chain rule are missing."""
+    if found.wrong is None:
+        return None
+    zeros = found.wrong & (found.analytic == 0)
+    if zeros.any() and found.analytic.any() and 2 * zeros.sum() >= found.wrong.sum():
+        return (f"Backward gives 0 for {zeros.sum()} of the {found.wrong.sum()} wrong entries: a way from the input to "
+                "the output is forgotten. Is the input used once more, or is something that was computed from it (a "
+                "mean, a norm, a maximum) taken for a constant?")
     return None
 
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from .target import Target, UncheckableError
 
-ROUNDING = 8 * np.finfo(np.float64).eps         # relative rounding error of a computed output
 SMALL = 1e-3                    # an entry that is smaller than this part of the gradient may be less exact
 TINY = np.finfo(float).tiny
 BLIND = 0.03                    # rounding that is larger than this part of an entry hides the entry
@@ -26,6 +25,11 @@ class Tolerances(NamedTuple):
         """The largest |analytic - numeric| that passes. `scale` is the size of the gradient of the same output."""
         atol = SMALL * self.rtol * scale if self.atol is None else self.atol
         return atol + self.rtol * np.abs(numeric) + noise
+
+
+def rounding(target: Target) -> float:
+    """The relative rounding error of a computed output: 8 eps of the dtype of the arithmetic."""
+    return 8 * float(np.finfo(target.dtype).eps)
 
 
 def unit(size: int, i: int) -> np.ndarray:
@@ -74,7 +78,7 @@ def central(target: Target, k: int, direction: np.ndarray, h: float) -> tuple[np
     function that is linear in input k. The divisor is the distance of the rounded points.
     """
     up, down = value_at(target, k, direction, h), value_at(target, k, direction, -h)
-    noise = ROUNDING * np.maximum(np.abs(up), np.abs(down)) / h
+    noise = rounding(target) * np.maximum(np.abs(up), np.abs(down)) / h
     changed = np.flatnonzero(direction)
     if len(changed) == 1:
         x, part = target.points[k].ravel()[changed[0]], h * direction[changed[0]]
@@ -88,13 +92,23 @@ def one_sided(target: Target, k: int, direction: np.ndarray, j: int, eps: float)
     here = target.value()
     left = (here - value_at(target, k, direction, -h))[j] / h
     right = (value_at(target, k, direction, h) - here)[j] / h
-    return left, right, 2 * ROUNDING * np.abs(here).max() / h
+    return left, right, 2 * rounding(target) * np.abs(here).max() / h
 
 
 def is_blind(analytic: np.ndarray, numeric: np.ndarray, noise: np.ndarray, scale: Any) -> np.ndarray:
     """Whether rounding hides an entry. An entry that is exactly 0 both ways is not hidden."""
     size = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), SMALL * scale)
     return (noise > BLIND * size) & ((analytic != 0) | (numeric != 0))
+
+
+def unmoved(target: Target, k: int, direction: np.ndarray) -> np.ndarray:
+    """Whether each output stays where it is, up to rounding, when input k makes a large step in a direction."""
+    h = step(target, k, direction, 0.1)
+    try:
+        up, down = value_at(target, k, direction, h), value_at(target, k, direction, -h)
+    except UncheckableError:
+        return np.zeros(target.value().size, bool)
+    return np.abs(up - down) <= 16 * rounding(target) * max(np.abs(up).max(initial=0), np.abs(down).max(initial=0))
 
 
 def first_difference(target: Target, k: int, direction: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:

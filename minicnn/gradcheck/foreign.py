@@ -1,4 +1,4 @@
-"""Functions of other frameworks are refused: their own backward would never run, and any check would pass wrongly.
+"""Functions of other frameworks are refused Tensors: their own backward would never run, and any check would pass.
 
 They are known by name, and by kind: a library that differentiates and does not use minicnn, or an object that has a
 backward of its own, which backward of minicnn does not call.
@@ -29,9 +29,16 @@ BACKWARDS = ("backward", "backward_var", "bwd", "vjp")          # methods that t
 
 
 class ForeignError(InputTypeError):
-    """A function of another framework, or a function that calls one with a Tensor of minicnn."""
+    """A function of another framework, or a function that calls one with a Tensor of minicnn.
+
+    Attributes
+    ----------
+    library : str or None
+        The name of the framework.
+    """
 
     __module__ = "minicnn.gradcheck"
+    library: str | None = None
 
 
 def library_of(module: str | None) -> str | None:
@@ -73,7 +80,7 @@ def refuse_foreign(name: str, func: Any) -> None:
     library = next((found for base in bases if (found := library_of(base.__module__))), None)
     library = library or library_of(getattr(func, "__module__", None))
     if library:
-        raise ForeignError(_message(name, library))
+        raise _error(name, library)
 
 
 def refuse_foreign_inputs(inputs: Any) -> None:
@@ -133,7 +140,7 @@ class Watch:
                 "arrays")
 
     def _error(self):
-        return ForeignError(_message("gradcheck: the function calls a function that", self.library))
+        return _error("gradcheck: the function calls a function that", self.library)
 
     def _in_forward(self, frame, event, argument):
         if self.library:
@@ -190,6 +197,11 @@ def _holds_tensor(value, depth=3):
     return isinstance(value, Tensor)
 
 
-def _message(name, library):
-    return (f"{name} belongs to {library}, so its own backward would not run: check it with {library}'s own gradient "
-            "checker, or give a pair (forward, backward) of functions on arrays")
+def _error(name, library):
+    tensors = {"torch": "tensors of PyTorch", "torchvision": "tensors of PyTorch", "jax": "arrays of JAX",
+               "jaxlib": "arrays of JAX", "flax": "arrays of JAX"}.get(library)
+    way = f"give {tensors} as inputs" if tensors else f"check it with {library}'s own gradient checker"
+    error = ForeignError(f"{name} belongs to {library}, so its own backward would not run: {way}, or give a pair "
+                         "(forward, backward) of functions on arrays")
+    error.library = library
+    return error

@@ -11,7 +11,7 @@ from ..checks import generator
 from ..errors import raised_in
 from ..progress import SILENT, Progress
 from .cases import TABLES, Operation, convolutions
-from .check import largest_error
+from .check import called_by, largest_error
 from .foreign import ForeignError
 from .inputs import safe_inputs
 from .target import GradcheckError, UncheckableError
@@ -34,6 +34,8 @@ class OperationResult:
     seconds : float
     checked : bool
         Whether the gradient could be checked. If not, `passed` is False.
+    called : str
+        How a function of another library was called and differentiated; "" for one of minicnn.
     """
 
     name: str
@@ -43,6 +45,7 @@ class OperationResult:
     reason: str
     seconds: float
     checked: bool = True
+    called: str = ""
 
 
 def catalogue(seed: int = 0) -> Iterator[Operation]:
@@ -88,6 +91,7 @@ def check_operation(operation: Operation, progress: Progress = SILENT) -> Operat
         reason = str(wrong).removeprefix("gradcheck: ")
     except (Exception, SystemExit) as wrong:            # one broken operation must not hide the others
         reason = f"it raised {type(wrong).__name__}: {wrong}{raised_in(wrong)}"
-    shapes = tuple(x.shape for x in operation.inputs)
+    shapes = tuple(tuple(x.shape) for x in operation.inputs)
     seconds = time.perf_counter() - start
-    return OperationResult(operation.name, shapes, error, error is not None, reason, seconds, checked)
+    return OperationResult(operation.name, shapes, error, error is not None, reason, seconds, checked,
+                           called_by(operation.func, operation.inputs))

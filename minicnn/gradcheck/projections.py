@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .diagnosis import Mismatch, explain
-from .differences import BLIND, Tolerances, central, first_difference, other_steps, relative_error, step, unit
+from .differences import BLIND, Tolerances, central, first_difference, other_steps, relative_error, step, unit, unmoved
 from .target import GradcheckError, Target, UncheckableError
 
 DIRECTIONS = 16                 # the number of random projections of each input
@@ -18,7 +18,9 @@ def compare_projections(target: Target, tolerances: Tolerances, rng: np.random.G
     m, worst = target.value().size, 0.0
     for _ in range(DIRECTIONS):
         u = random_signs(rng, m)
-        for k, gradient in enumerate(target.vjp(u)):
+        gradients = target.vjp(u)
+        largest = max((np.abs(one).max(initial=0) for one in gradients if one is not None), default=0)
+        for k, gradient in enumerate(gradients):
             gradient = np.zeros(target.points[k].size) if gradient is None else gradient.ravel()
             v = random_signs(rng, gradient.size)
             analytic = gradient @ v
@@ -34,6 +36,8 @@ def compare_projections(target: Target, tolerances: Tolerances, rng: np.random.G
                 if not blind and abs(analytic - numeric) <= tolerances.allowed(numeric, noise, abs(numeric)):
                     break
             else:
+                if hidden and abs(analytic) <= 64 * np.finfo(float).eps * largest and unmoved(target, k, v).all():
+                    continue                            # 0 to the last digits, as of a bias before a normalization
                 if hidden:
                     raise UncheckableError(f"cannot judge the gradient of {target.names[k]}: rounding hides its "
                                            "random projections", "or give a larger eps")

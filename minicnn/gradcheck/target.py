@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,7 +61,16 @@ class Target:
         Whether a call of `vjp` gave an input a gradient.
     out_shapes, out_dtypes : list
         The shapes and dtypes of the outputs. Each call of `value` sets them.
+    small : list of str
+        The names of the checked inputs that are float32.
+    dtype : dtype
+        The dtype of the arithmetic: float64, or float32 for a function of another library that has no other.
+    constant_outputs : frozenset of int
+        The outputs of which the library of the function says that they carry no gradient.
     """
+
+    dtype = np.dtype(np.float64)
+    constant_outputs: frozenset[int] = frozenset()
 
     def __init__(self, named: Sequence[tuple[str, np.ndarray]]):
         for name, array in named:
@@ -71,17 +79,29 @@ class Target:
                 raise InputError(f"gradcheck: {name} is {array[where]} at {where}; finite differences need "
                                  "finite inputs")
         _refuse_overlap(named)
-        small = [name for name, array in named if array.dtype != np.float64]
-        if small:
-            warnings.warn(f"gradcheck: {', '.join(small)}: float32 is too coarse for finite differences (3 correct "
-                          "digits at best), so float64 copies are checked. Give float64 inputs to check exactly the "
-                          "code that you use.",
-                          GradcheckWarning, stacklevel=5)               # points at the caller of gradcheck
+        self.small = [name for name, array in named if array.dtype != np.float64]
         self.names = [name for name, _ in named]
         self.points = [np.array(array, np.float64, order="K") for _, array in named]
         self.reached = False
         self.out_shapes: list[tuple[int, ...]] = []
         self.out_dtypes: list[np.dtype] = []
+
+    def float32_note(self) -> str:
+        """What to warn of if float32 has a part in the check; "" if it has none."""
+        return "" if not self.small else (
+            f"gradcheck: {', '.join(self.small)}: float32 is too coarse for finite differences (3 correct digits at "
+            "best), so float64 copies are checked. Give float64 inputs to check exactly the code that you use.")
+
+    def freeze(self) -> None:
+        """From now on each call draws the same random numbers, if the library of the function has a global generator.
+        """
+
+    def why_random(self) -> str:
+        """What in the function draws random numbers, in words; "" if that is not known."""
+        return ""
+
+    def check_variants(self, rng: np.random.Generator, noise: float) -> None:
+        """Call backward in other ways that its library has. Raise GradcheckError if the gradient is another one."""
 
     def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
         """The outputs at `points`, which the target may keep but must not change."""
@@ -177,8 +197,7 @@ class TensorFunction(Target):
         named = [(f"input {i}", inputs[i].data) for i in self.checked]
         named += [(f"parameter {name!r}", p.data) for name, p in self.parameters if p.requires_grad]
         if not named:
-            raise InputError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True "
-                             "(safe_inputs() makes them), or a pair (forward, backward) to check functions on arrays")
+            raise nothing_to_check()
         super().__init__(named)
 
     def outputs(self, points: list[np.ndarray]) -> list[np.ndarray]:
@@ -215,7 +234,6 @@ class TensorFunction(Target):
                     f"gradcheck: the function must return a Tensor or a tuple of Tensors, not a "
                     f"{type(out).__name__}; a function on arrays is checked as a pair (forward, backward)")
         return leaves, outputs
-
 
     def _compile(self, given):
         """Call the function once before it is watched: a compiler that is watched takes twenty times as long."""
@@ -258,6 +276,12 @@ class ArrayPair(Target):
         for i, point in zip(self.checked, points, strict=True):
             arguments[i] = point
         return arguments
+
+
+def nothing_to_check() -> InputError:
+    """The error if no input requires a gradient."""
+    return InputError("gradcheck: nothing to check: give at least one Tensor with requires_grad=True (safe_inputs() "
+                      "makes them), or a pair (forward, backward) to check functions on arrays")
 
 
 def is_pair(func: Any) -> bool:

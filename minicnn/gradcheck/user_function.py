@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ..adapters.gradients import differentiator, named_differentiators
+from ..adapters.names import DifferentiationError
 from ..checks import generator
 from ..errors import InputError, InputTypeError, raised_in
 from ..nn.module import Module
 from ..nn.unchanged import looking
 from ..progress import SILENT, Progress
-from .check import size_error
+from .check import size_error, target_of
 from .foreign import ForeignError, refuse_foreign
 from .inputs import is_shape, safe_inputs
 from .operations import Operation, OperationResult, check_operation
-from .target import ArrayPair, GradcheckError, GradcheckWarning, TensorFunction, is_pair
+from .target import GradcheckError, is_pair
 
 DEFAULT_SHAPE = (3, 4)
 
@@ -35,7 +37,10 @@ def check_user_function(function: Any, shapes: Sequence[tuple[int, ...]] | None 
     Parameters
     ----------
     function : callable, Module, or (forward, backward)
-        A function of Tensors; a Module, whose parameters are checked too; or a pair of functions on arrays.
+        A function of Tensors; a Module, whose parameters are checked too; or a pair of functions on arrays. Also a
+        Module, a function or a torch.autograd.Function of PyTorch, or a function of JAX, which its own library
+        differentiates. If a function raises an exception for Tensors, it is tried with tensors of the library that its
+        code names; `OperationResult.called` says so.
     shapes : sequence of tuple of int, optional
         The shape of each input. By default (3, 4) for each argument that has no default value.
     seed : int
@@ -53,7 +58,7 @@ def check_user_function(function: Any, shapes: Sequence[tuple[int, ...]] | None 
     Raises
     ------
     TypeError
-        `function` is not one of these three kinds, or belongs to another library.
+        `function` is not one of these kinds, or belongs to another library.
     ShapesError
         The function raised an exception in its forward pass, or the Jacobian is too large; see `gradcheck`.
     ValueError
@@ -65,22 +70,35 @@ def check_user_function(function: Any, shapes: Sequence[tuple[int, ...]] | None 
     True
     >>> square = (lambda x: x * x), (lambda grad, x: grad * x)
     >>> check_user_function(square).reason.splitlines()[-1]
-    'analytic = 0.5 x numeric everywhere: is a factor missing or one too many?'
+    'analytic = 0.5 x numeric everywhere: is a factor missing or one too many, or one of two uses of the input?'
     """
     name = getattr(function, "__name__", type(function).__name__) if name is None else name
-    refuse_foreign(name, function)
-    if isinstance(function, type) or not (callable(function) or is_pair(function)):
+    adapter = None if is_pair(function) else differentiator(function)
+    if adapter is None:
+        refuse_foreign(name, function)
+    if isinstance(function, type) and not takes_class(function) or not (callable(function) or is_pair(function)):
         raise InputTypeError(f"{name} is a {type(function).__name__}: give a function of Tensors, an instance of a "
                              "Module, or a pair (forward, backward) of functions on arrays")
     if shapes is not None and not are_shapes(shapes):
         raise InputError(f"shapes must be as in [(3, 4), (4,)], not {shapes!r}")
-    inputs = safe_inputs(*(_default_shapes(function) if shapes is None else shapes), rng=generator("rng", None, seed))
-    given: tuple[Any, ...] = tuple(t.data for t in inputs) if is_pair(function) else inputs
-    too_large = _call_once(name, function, given)
+    shapes = _default_shapes(function, adapter) if shapes is None else shapes
+    inputs = safe_inputs(*shapes, rng=generator("rng", None, seed))
+    given: Sequence[Any] = tuple(t.data for t in inputs) if is_pair(function) or adapter else inputs
+    given, too_large = _by_trying(name, function, given)
     if too_large and not options.get("fast_mode"):
         raise ShapesError(f"{name}: {too_large}; give other shapes")
     options = {"eps": 1e-6, "atol": None, "rtol": 1e-5} | options
-    return check_operation(Operation(name, "", function, given, options), progress)
+    return check_operation(Operation(name, "", function, tuple(given), options), progress)
+
+
+def takes_class(value: Any) -> bool:
+    """Whether a value is a class that can be checked: a torch.autograd.Function.
+
+    >>> takes_class(int)
+    False
+    """
+    adapter = differentiator(value) if isinstance(value, type) else None
+    return adapter is not None and adapter.takes_class(value)
 
 
 def are_shapes(value: Any) -> bool:
@@ -92,10 +110,10 @@ def are_shapes(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and len(value) > 0 and all(is_shape(shape, 1) for shape in value)
 
 
-def _default_shapes(function):
+def _default_shapes(function, adapter):
     called = function[0] if is_pair(function) else function.forward if isinstance(function, Module) else function
     try:
-        arguments = inspect.signature(called).parameters.values()
+        arguments = (adapter or inspect).signature(called).parameters.values()
     except (TypeError, ValueError):                 # a function written in C has no signature
         return [DEFAULT_SHAPE]
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -103,19 +121,28 @@ def _default_shapes(function):
     return [DEFAULT_SHAPE] * max(1, len(positional))
 
 
-def _call_once(name, function, inputs):
-    """Run the forward pass, and return `size_error`. An exception here does not come from backward."""
+def _by_trying(name, function, inputs):
+    """`_call_once`; if the function does not take these inputs, with those of a library that its code names."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", GradcheckWarning)       # largest_error will warn again
-            target = ArrayPair(function, inputs) if is_pair(function) else TensorFunction(function, inputs)
+        return _call_once(name, function, inputs)
+    except (ForeignError, ShapesError) as error:
+        for adapter in named_differentiators(function, getattr(error, "library", None)):
+            with contextlib.suppress(ShapesError, InputTypeError):
+                return _call_once(name, function, adapter.as_inputs([one.data for one in inputs]))
+        raise
+
+
+def _call_once(name, function, inputs):
+    """Run the forward pass; return the inputs, and `size_error`. An exception here does not come from backward."""
+    try:
+        target = target_of(function, inputs)
         target.value()
-        return size_error(target)
-    except ForeignError:
+        return inputs, size_error(target)
+    except (ForeignError, DifferentiationError):
         raise
     except GradcheckError:
-        return ""                                                   # largest_error will report it
+        return inputs, ""                                           # largest_error will report it
     except (Exception, SystemExit) as error:
-        shapes = ", ".join(str(x.shape) for x in inputs)
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
         raise ShapesError(f"{name} raised {type(error).__name__}: {error}{raised_in(error)}, for inputs of the shapes "
                           f"{shapes}; give other shapes") from error

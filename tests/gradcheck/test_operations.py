@@ -132,8 +132,8 @@ def test_misuse_by_the_user():
 
 
 def test_a_function_of_another_library_is_refused():
-    """torch passes Tensors of minicnn through the forward of a Function and never runs its backward."""
-    base = type("Function", (), {"__module__": "torch.autograd.function"})
+    """Some frameworks pass Tensors of minicnn through the forward of a Function and never run its backward."""
+    base = type("Function", (), {"__module__": "chainer.function"})
 
     class Square(base):
         @classmethod
@@ -144,9 +144,9 @@ def test_a_function_of_another_library_is_refused():
             return x * x
 
     for function in (Square.apply, Square()):
-        with pytest.raises(InputTypeError, match="square belongs to torch, so its own backward would not run"):
+        with pytest.raises(InputTypeError, match="square belongs to chainer, so its own backward would not run"):
             check_user_function(function, name="square")
-        with pytest.raises(InputTypeError, match="the function belongs to torch, .*: check it with torch's own"):
+        with pytest.raises(InputTypeError, match="the function belongs to chainer, .*: check it with chainer's own"):
             gradcheck(function, Tensor(np.ones(3), requires_grad=True))
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import textwrap
 from dataclasses import asdict
+from inspect import isfunction, signature
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from ...errors import InputError
 from .. import FAILED, OK
@@ -37,7 +40,8 @@ def add_parser(commands: Any) -> None:
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION",
            help="your own function of Tensors, Module, or pair (forward, backward) of functions on arrays, in a file "
-                "or as module:attribute (default: every operation of minicnn)")
+                "or as module:attribute; also a Module, function or autograd.Function of PyTorch, and a function of "
+                "JAX (default: every operation of minicnn)")
     option("--shape", type=shape, action="append", metavar="3,4", help="shape of an input of your function; repeat it "
            "for each input. Default: the shapes that the file gives in `shapes`, else 3,4")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the inputs")
@@ -61,10 +65,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments, progress):
     from ...gradcheck.target import is_pair
-    from ...gradcheck.user_function import ShapesError, check_user_function
+    from ...gradcheck.user_function import ShapesError, check_user_function, takes_class
+    from ..networks import made_operator
     from ..user_code import load_object_and_module, refuse_class
     function, module, name = load_object_and_module(arguments.target)
-    refuse_class(function, arguments.target)
+    if isfunction(function) and not signature(function).parameters:
+        function = made_operator(function, arguments.target, np.random.default_rng(arguments.seed), {}, arguments.quiet)
+    if not takes_class(function):
+        refuse_class(function, arguments.target)
     if not (callable(function) or is_pair(function)):
         raise InputError(f"{arguments.target} is a {type(function).__name__}: name a function of Tensors, a Module, or "
                          "a pair (forward, backward) of functions on arrays")
@@ -96,3 +104,5 @@ def _print(results):
     for result in results:
         if not result.passed:
             print_text(f"{result.name}: {result.reason}")
+        if result.called:
+            print_text(f"{result.name} was {result.called}")

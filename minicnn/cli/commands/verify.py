@@ -54,8 +54,8 @@ def add_parser(commands: Any) -> None:
     option = command.add_argument
     option("target", nargs="?", metavar="FILE.py:FUNCTION|MODEL.onnx",
            help="your operator, in a file or as module:attribute: a function of arrays or tensors (minicnn, PyTorch, "
-                "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, or a class or function "
-                "that makes a Module of minicnn; or an ONNX file")
+                "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, a class that makes a "
+                "Module of minicnn, a function that makes a Module, or an ONNX file")
     option("--channels", type=to_integer(1), default=None, metavar="N",
            help="channels of the operator's images (default: what a model says, else 1)")
     option("--size", type=commas(to_integer(1), "16,16", 2), default=None, metavar="H,W",
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace) -> int:
             return _catalogue(arguments, progress)
         from ...adapters.onnx import is_source
         from ...equivariance.operator import as_operator, image_shape
-        from ..networks import built, makes_a_network
+        from ..networks import made_operator, makes_a_network
         from ..user_code import load_object, refuse_class
         # The user's code may change the current directory.
         arguments.place, arguments.page = (path and os.path.abspath(path) for path in (arguments.picture,
@@ -109,7 +109,8 @@ def run(arguments: argparse.Namespace) -> int:
         if makes_a_network(op):
             channels, size = arguments.channels or 1, arguments.size or (16, 16)
             sizes = {"in_channels": channels, "num_classes": CLASSES, "image_size": size}
-            op = built(op, arguments.target, np.random.default_rng(arguments.seed), sizes).eval()
+            rng = np.random.default_rng(arguments.seed)
+            op = made_operator(op, arguments.target, rng, sizes, arguments.quiet).eval()
         refuse_class(op, arguments.target)
         if not callable(op) and op is not arguments.target:
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
