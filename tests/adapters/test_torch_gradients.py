@@ -9,7 +9,7 @@ from minicnn import InputError, InputTypeError, Tensor
 from minicnn.gradcheck import GradcheckError, GradcheckWarning, UncheckableError, check_user_function, gradcheck
 
 torch = pytest.importorskip("torch")
-from tests.adapters.test_torch import bits, one_thread  # noqa: E402, F401
+from tests.adapters.test_torch import bits  # noqa: E402
 from tests.adapters.torch_functions import (  # noqa: E402
     Doubles,
     DoublesSecretly,
