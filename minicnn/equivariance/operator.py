@@ -145,6 +145,8 @@ class Operator:
             if len(failures) == len(first) and isinstance(failures[-1].__cause__, AdapterError):
                 break                                   # the adapter knows better than any other way
         told = failures[len(first) - 1 if first else 0]
+        if not first and len(failures) > 2 and str(failures[2].__cause__) != str(failures[0].__cause__):
+            told = failures[2]                          # it wants float32, which shows another mistake
         if self.given.layout is None and not has_layers(op) and not isinstance(told.__cause__, AdapterError):
             last = Given(op, self.given.output, "nhwc")
             for way in (*first, *own):

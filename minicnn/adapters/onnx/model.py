@@ -34,7 +34,11 @@ class Port(NamedTuple):
 
 
 def is_source(value: Any) -> bool:
-    """Whether a value is a path that ends with .onnx, a ModelProto, or a session of onnxruntime."""
+    """Whether a value is a path that ends with .onnx, a ModelProto, or a session of onnxruntime.
+
+    >>> is_source("net.onnx"), is_source("net.py:net")
+    (True, False)
+    """
     if isinstance(value, (str, os.PathLike)):
         return str(value).lower().endswith(".onnx")
     kind = type(value)
@@ -109,6 +113,9 @@ class OnnxModel:
     def check_shape(self, shape: tuple[int, ...]) -> None:
         """Raise AdapterError if the model takes images of another size."""
         wanted = self.input.sizes
+        if (self.batch or 1) * math.prod(shape[1:]) > MOST:
+            raise AdapterError(f"the ONNX model takes {self.batch or 1:,} images of shape {shape[1:]} at a time, which "
+                               "is too much: export it with a free first axis")
         if wanted is None or all(a in (None, b) for a, b in zip(wanted[1:], shape[1:], strict=True)):
             return
         words = "(H, W, C)" if self.layout == "nhwc" else "(C, H, W)"
@@ -154,7 +161,7 @@ def session(model: Any) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 4
     return _told("load the model", lambda: onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]))
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"], enable_fallback=0))
 
 
 def run_in_batches(own: Any, name: str, images: np.ndarray, batch: int | None, outputs: list[str]) -> list[Any]:

@@ -112,7 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             rng = np.random.default_rng(arguments.seed)
             op = made_operator(op, arguments.target, rng, sizes, arguments.quiet).eval()
         refuse_class(op, arguments.target)
-        if not callable(op) and op is not arguments.target:
+        if not callable(op) and not is_source(op):
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
                              "of arrays, or a Module")
         try:
