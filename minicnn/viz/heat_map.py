@@ -42,8 +42,8 @@ def heat_map(values: np.ndarray, alt: str, largest: float | None = None, *, sign
     Returns
     -------
     str
-        With the classes "map" and "outline" for a style sheet. If a side has more than 512 pixels, each square of the
-        picture stands for a block of pixels, and has the value of the largest magnitude in it.
+        With the classes "map", "frame" and "outline" for a style sheet. If a side has more than 512 pixels, each square
+        of the picture stands for a block of pixels, and has the value of the largest magnitude in it.
 
     Raises
     ------
@@ -65,8 +65,10 @@ def heat_map(values: np.ndarray, alt: str, largest: float | None = None, *, sign
     path = "" if marked is None else outline(_reduced(marked, step).astype(bool))
     height, width = shown.shape
     line = f'<path class="outline" d="{path}" vector-effect="non-scaling-stroke"/>' if path else ""
-    return (f'<svg class="map" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}"><image '
-            f'width="{width}" height="{height}" preserveAspectRatio="none" href="{_png(pixels)}"/>{line}</svg>')
+    return (f'<svg class="map" role="img" aria-label="{escape(alt)}" viewBox="0 0 {width} {height}" '
+            f'preserveAspectRatio="xMinYMid"><image width="{width}" height="{height}" preserveAspectRatio="none" '
+            f'href="{_png(pixels)}"/><rect class="frame" width="{width}" height="{height}" '
+            f'vector-effect="non-scaling-stroke"/>{line}</svg>')
 
 
 def colour_scale(largest: float, signed: bool = True) -> str:

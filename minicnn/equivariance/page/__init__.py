@@ -130,6 +130,8 @@ def _certainty(report):
     """How much the verdict is worth, in words."""
     if report.proof:
         return "All single bright pixels were tried. If the operator is linear, this is a proof."
+    if not report.deterministic:
+        return "The result does not depend on the image alone. Such an operator cannot be judged by the other laws."
     text = (f"{report.images} images were tried for each law. A broken law is refuted by its counterexample below. A "
             "law that holds for these images is not proved by them.")
     return f"{text} {_capital(report.power)}." if report.power and report.affine else text

@@ -62,7 +62,7 @@ def response_section(h: ImpulseResponse) -> str:
                         largest) for o, i in pairs[:KERNELS]]
     sums = [f"{one:.6g}" for one in sorted(kernel.sum((1, 2, 3)))]
     text = (f"{str(h).splitlines()[0]}. The origin is the place (row, column) of h that meets the pixel itself. The "
-            f"largest magnitude is {largest:.6g}. For an image of ones the result is " +
+            f"largest magnitude is {largest:.6g}. The sum of the weights is " +
             (f"{sums[0]}." if outs == 1 else f"from {sums[0]} to {sums[-1]}, a number for each output channel."))
     text += " The bias is left out." if h.offset.any() else ""
     if len(pairs) > KERNELS:
