@@ -126,7 +126,7 @@ def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked
             history = run.train(stop)
             stopped = run.stops(stop)
-    if stopped or comm is None and stop.number:   # it came after the last look
+    if stopped or run.parallel.size == 1 and stop.number:       # it came after the last look
         raise stop.error(f"stopped after epoch {len(history)} of {run.settings.epochs}")
     return History(history)
 
