@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from minicnn import Tensor, models, nn, optim
+from minicnn import Tensor, models, nn, no_grad, optim
 from minicnn import functional as F
 
 onnx = pytest.importorskip("onnx")
@@ -179,6 +179,19 @@ def test_nodes_have_the_names_of_their_layers_and_lengths_are_open():
     assert merged.graph.output[0].type.tensor_type.shape.dim[0].dim_param == "output_0"
 
 
+def test_the_initializers_are_a_state_of_pytorch():
+    torch = pytest.importorskip("torch")
+    model = lived_in(nn.Sequential(nn.Conv2d(1, 3, 3, rng=rng()), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(),
+                                   nn.Linear(48, 2, rng=rng())))
+    other = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.BatchNorm2d(3), torch.nn.ReLU(), torch.nn.Flatten(),
+                                torch.nn.Linear(48, 2)).eval()
+    proto, x = exported(model, (1, 1, 6, 6)), drawn(3, 1, 6, 6)
+    arrays = {one.name: torch.from_numpy(onnx.numpy_helper.to_array(one).copy()) for one in proto.graph.initializer}
+    other.load_state_dict(arrays)
+    with torch.no_grad():
+        np.testing.assert_allclose(outputs(proto, x)[0], other(torch.from_numpy(x)).numpy(), 1e-4, 1e-5)
+
+
 def test_a_name_that_is_taken_is_made_longer():
     class Named(nn.Module):
         def __init__(self):
@@ -208,6 +221,20 @@ def test_names_of_layers_may_have_spaces_and_any_letters():
 def test_sizes_of_0_and_1(shape):
     proto = exported(nn.ReLU(), shape)
     assert outputs(proto, np.zeros((0, *shape[1:]), np.float32))[0].shape == (0, *shape[1:])
+
+
+def test_an_operation_may_return_its_input():
+    class Same(nn.Module):
+        def __init__(self):
+            self.factor = nn.Parameter(drawn(3))
+
+        def forward(self, x):
+            with no_grad():
+                return x.astype(np.float32) * self.factor.astype(np.float32) + F.dropout(x, training=False)
+    model, x = Same(), drawn(2, 3)
+    proto = exported(model, (1, 3))
+    assert model.factor.data.flags.writeable
+    np.testing.assert_allclose(outputs(proto, x)[0], model(Tensor(x)).data, 1e-5)
 
 
 def test_what_a_parameter_is_in_memory_plays_no_part():

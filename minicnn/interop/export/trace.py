@@ -177,7 +177,8 @@ class _Tracer:
         arrays = tuple(array for one in results if isinstance(array := getattr(one, "data", None), np.ndarray)
                        ) if isinstance(results[0], Tensor) else tuple(r for r in results if isinstance(r, np.ndarray))
         for i, array in enumerate(arrays):
-            self._know(array, Ref("step", (len(self.steps), i)))
+            if id(array) not in self.known:                     # else the operation returned its input
+                self._know(array, Ref("step", (len(self.steps), i)))
         layer = self.layers[-1][1] if self.layers else ""
         self.steps.append(Step(operation, name, layer, _place(frame), resolved, arrays))
 
