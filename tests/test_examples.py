@@ -58,6 +58,8 @@ def run_notebook(path, folder, monkeypatch):
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in SCRIPTS])
 def test_example(name, tmp_path, request, monkeypatch):
+    if name.endswith("_pytorch") and find_spec("torch") is None:
+        pytest.skip("PyTorch is not installed")
     if JUPYTER:
         text, shown = run_notebook(request.getfixturevalue("notebooks") / f"{name}.ipynb", tmp_path, monkeypatch)
         assert shown == (name in PICTURES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -126,10 +125,13 @@ def _by_trying(name, function, inputs):
     try:
         return _call_once(name, function, inputs)
     except (ForeignError, ShapesError) as error:
+        other: Exception | None = None
         for adapter in named_differentiators(function, getattr(error, "library", None)):
-            with contextlib.suppress(ShapesError, InputTypeError):
+            try:
                 return _call_once(name, function, adapter.as_inputs([one.data for one in inputs]))
-        raise
+            except (ShapesError, InputTypeError) as problem:
+                other = other or problem
+        raise (isinstance(error, ForeignError) and other or error) from None
 
 
 def _call_once(name, function, inputs):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor
+from minicnn import InputError, InputTypeError, Tensor
 from minicnn.equivariance import verify_convolution
 from minicnn.equivariance.matrix import eigenvalues, operator_matrix
+from minicnn.gradcheck import GradcheckError, GradcheckWarning, gradcheck
 from minicnn.invariance.functions import on_arrays
 
 jax = pytest.importorskip("jax")
@@ -61,3 +62,74 @@ def test_dlpack():
     x = minicnn.from_dlpack(jnp.arange(3.0))
     assert x.data.tolist() == [0, 1, 2] and x.dtype == np.float32
     assert jnp.from_dlpack(Tensor([1.0, 2.0])).tolist() == [1, 2]
+
+
+def custom(forward, backward):
+    """A jax.custom_vjp of one array."""
+    made = jax.custom_vjp(forward)
+    made.defvjp(lambda x: (forward(x), x), lambda x, grad: (backward(grad, x),))
+    return made
+
+
+X = np.array([0.3, -1.2, 2.0])
+PARAMETERS = {"w": np.ones((3, 2)), "b": np.zeros(2), "n": 3}
+RIGHT = {                       # function, inputs
+    "sin": (jnp.sin, (X,)),
+    "jit": (jax.jit(lambda a, b: (a * b).sum()), (X, X)), "lambda": (lambda x: jnp.exp(x), (X,)),
+    "grad": (jax.grad(lambda a: (a ** 3).sum()), (X,)), "custom": (custom(jnp.sin, lambda g, x: g * jnp.cos(x)), (X,)),
+    "tree": (lambda p, x: {"out": [jnp.tanh(x @ p["w"] + p["b"])]}, (PARAMETERS, X)),
+    "indices": (lambda x, n: (x[n], jnp.argmax(x)), (X, np.array([0, 2]))),
+    "Partial": (jax.tree_util.Partial(lambda w, x: w * x, X), (X,)),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_gradients_pass(name):
+    func, inputs = RIGHT[name]
+    assert gradcheck(func, inputs) and gradcheck(func, inputs, fast_mode=True)
+    assert jnp.ones(1).dtype == jnp.float32
+
+
+WRONG = {
+    "factor": (custom(jnp.square, lambda g, x: g * x), r"input 0, shape \(3,\), .*\nanalytic = 0.5 x numeric"),
+    "sign": (custom(jnp.square, lambda g, x: -2 * g * x), "the sign is wrong"),
+    "clipped": (custom(jnp.square, lambda g, x: 2 * x * jnp.clip(g, -1, 1)), "not linear in its cotangent"),
+    "forgotten use": (lambda x: x * jax.lax.stop_gradient(x), "one of two uses of the input"),
+    "forgotten path": (lambda x: x - jax.lax.stop_gradient(x.mean()), "a way from the input to the output is"),
+    "complex": (lambda x: x * 1j, "output 0 is complex128, and only real"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_gradients_are_located(name):
+    with pytest.raises(GradcheckError, match=WRONG[name][1]):
+        gradcheck(WRONG[name][0], X)
+
+
+@pytest.mark.parametrize(("func", "given", "message"), [
+    (jnp.abs, jnp.array([1j]), "input 0 is complex64, and only gradients of real numbers"),
+    (jnp.argmax, X, "must return a floating-point array of JAX, .* not an array of int64"),
+    (jnp.sin, np.array([1, 2]), "nothing to check"),
+])
+def test_what_has_no_gradient(func, given, message):
+    with pytest.raises((InputTypeError, InputError), match=message):
+        gradcheck(func, given)
+
+
+def test_float32_is_said():
+    only = lambda x: lax.conv_general_dilated(x, SINGLE, (1, 1), "VALID")
+    with pytest.warns(GradcheckWarning, match="works only in float32 .*same dtypes"):
+        assert gradcheck(only, np.ones((1, 1, 2, 2)))
+    with pytest.warns(GradcheckWarning, match="input 0: float32 is too coarse"):
+        assert gradcheck(jnp.sin, jnp.asarray(X, jnp.float32))
+
+
+def test_the_command_line_tries_jax(tmp_path, capsys):
+    from minicnn.cli.main import main
+    (tmp_path / "my.py").write_text("import jax.numpy as jnp\ndef right(x, y):\n    return jnp.sin(x) @ y.T\n"
+                                    "def wrong(x):\n    return jnp.ones(7) + jnp.sin(x)\n")
+    assert main(["gradcheck", f"{tmp_path}/my.py:right", "--quiet"]) == 0
+    assert "my.py:right was called with arrays of JAX, and differentiated by jax.vjp" in " ".join(
+        capsys.readouterr().out.split())
+    assert main(["gradcheck", f"{tmp_path}/my.py:wrong", "--quiet"]) == 2
+    assert "wrong raised ValueError: Incompatible shapes" in capsys.readouterr().err

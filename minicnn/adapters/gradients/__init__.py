@@ -51,6 +51,7 @@ def _leaves(value, depth=4):
 
 def _tops(func):
     """The libraries of a function, of the object that it is bound to with all its bases, and of its code."""
+    yield from (top(base) for base in type(func).__mro__)
     func = without_partial(func)
     owner = getattr(func, "__self__", func)
     if inspect.ismodule(owner):
