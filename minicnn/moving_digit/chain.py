@@ -42,8 +42,9 @@ class Chain:
         """The chain of modules in the order of their calls. Raises InputError if it has another form: see `FORM`."""
         kinds = [type(module) for _, module in modules]
         count = kinds.index(MaxPool2d) // 2 if MaxPool2d in kinds else 0
-        if not count or kinds[-1] is not Linear:
-            raise InputError(f"the network is {', '.join(kind.__name__ for kind in kinds)}: {FORM}")
+        whole = f"the network is {', '.join(kind.__name__ for kind in kinds)}: {FORM}"
+        if not count:
+            raise InputError(whole)
         expected = [Conv2d, ReLU] * count + [MaxPool2d]
         for (name, module), kind in zip(modules, expected, strict=False):
             if not isinstance(module, kind):
@@ -51,7 +52,10 @@ class Chain:
         rest = [(name, module) for name, module in modules[len(expected):] if not isinstance(module, Flatten)]
         for name, module in rest:
             if not isinstance(module, (Linear, ReLU)):
-                raise InputError(f"{name} is {module!r}, after the pool: {FORM}")
+                raise InputError(f"{name} is {module!r}, after the pool: {FORM}. A map behind a pool does not move "
+                                 "with every pixel")
+        if not rest or not isinstance(rest[-1][1], Linear):
+            raise InputError(whole)
         self.convolutions: list[Any] = [module for _, module in modules[:2 * count:2]]
         self.pool, self.head = modules[2 * count][1], [module for _, module in rest]
         self.in_channels = self.convolutions[0].in_channels
@@ -129,11 +133,16 @@ def chain_of(model: Module, channels: int) -> Chain:
 
 
 def _between(before, after, last, name):
-    """The ReLU that was called as a function between two layers, or nothing."""
-    if _same(before, after):
-        return []
-    if _same(Tensor(np.maximum(before.data, 0)), after):
-        return [(f"the ReLU after {last}", ReLU())]
+    """What was called as a function between two layers: nothing, a ReLU, a max-pool of 2x2, or both."""
+    relu, pool = (f"the ReLU after {last}", ReLU()), (f"the pool after {last}", MaxPool2d(2))
+    for found in ([], [relu], [pool], [relu, pool]):
+        x = before
+        if pool in found and (before.ndim != 4 or min(before.shape[2:]) < 2):
+            continue
+        for _, module in found:
+            x = module(x)
+        if _same(x, after):
+            return found
     raise InputError(f"the input of {name} is not the output of {last}: {FORM}")
 
 

@@ -71,6 +71,13 @@ class Skips(Module):
         return x * 2 if self.last else x
 
 
+class Pools(Skips):
+    """A pool between the convolutions, called as a function."""
+
+    def forward(self, x):
+        return self.two(F.max_pool2d(F.relu(self.one(x)), 2))
+
+
 @pytest.mark.parametrize(("model", "message"), [
     (Skips(), "the input of two is not the output of one"),
     (Skips(last=True), "the network changes the output of out before it returns it"),
@@ -79,7 +86,8 @@ class Skips(Module):
     (Sequential(conv(1, 2, 3), Sigmoid(), MaxPool2d(2), Flatten(), Linear(338, 3)), r"1 is Sigmoid\(\) where a ReLU"),
     (Sequential(conv(1, 2, 3), ReLU(), AvgPool2d(2), Flatten(), Linear(338, 3)), "the network is Conv2d, ReLU, Avg"),
     (Sequential(conv(1, 2, 3), ReLU(), MaxPool2d(2), conv(2, 2, 4), Flatten(), Linear(200, 3)),
-     r"3 is Conv2d\(2, 2.*, after the pool"),
+     r"3 is Conv2d\(2, 2.*, after the pool.*A map behind a pool does not move with every pixel"),
+    (Pools(), r"two is Conv2d\(2, 2.*, after the pool"),
     (Sequential(conv(1, 2, 3, padding=1), ReLU(), MaxPool2d(2), Flatten(), Linear(392, 3)), "0 is Conv2d.*padding=1"),
     (Sequential(conv(1, 2, 3, stride=2), ReLU(), MaxPool2d(2), Flatten(), Linear(72, 3)), "kernels are square"),
     (Sequential(conv(1, 2, 3), ReLU(), MaxPool2d(3), Flatten(), Linear(128, 3)), "2 is MaxPool2d.*see 3x3 pixels"),

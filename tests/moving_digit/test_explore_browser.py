@@ -232,6 +232,7 @@ def test_works_in_the_frame_of_a_notebook(browser, page, tmp_path):
         inside.go(3, 2, 7)
         assert inside.place == (2, 7) and "Digit 3" in browser.find_element("tag name", "body").text
         assert inside.run("return document.getElementById('trouble').hidden") and inside.run("return origin") == "null"
+        assert inside.run("return minicnn.live.hasWorker()") and inside.promise("return (await minicnn.checked).fine")
     finally:
         browser.switch_to.default_content()
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from minicnn.checkpoint import save
+from minicnn.cli.networks import own_object
 from minicnn.data import load
 from minicnn.models import MLP, LeNet
 from minicnn.moving_digit import embedded
@@ -76,3 +77,39 @@ def test_an_old_page_outlives_a_failure(run, folder, monkeypatch):
     status, stdout, err = run("explore", "--digits", "1", "--out", out)
     assert status == 2 and stdout == "" and "the disk is full" in err and "replaced" not in err
     assert out.read_text() == "the old one" and [entry.name for entry in folder.iterdir()] == ["page.html"]
+
+
+NETWORK = """
+from minicnn import functional as F
+from minicnn.nn import Conv2d, Linear, Module
+
+
+class Net(Module):
+    def __init__(self, num_classes):
+        self.first, self.second, self.out = Conv2d(1, 4, 7), Conv2d(4, 3, 3), Linear(300, num_classes)
+
+    def forward(self, x):
+        x = F.relu(self.second(F.relu(self.first(x))))
+        return self.out(F.flatten(F.max_pool2d(x, 2), 1))
+
+
+class Steps(Net):
+    def forward(self, x):
+        return F.tanh(super().forward(x))
+"""
+
+
+def test_a_network_of_the_users(run, refused, folder):
+    (folder / "my.py").write_text(NETWORK)
+    sizes = {"in_channels": 1, "num_classes": 10, "image_size": [28, 28]}
+    for name in ("Net", "Steps"):
+        (folder / name).mkdir()
+        save(folder / name / "best.safetensors", own_object(f"my.py:{name}")(10).state_dict(), meta={
+            "model": f"my.py:{name}", "model_file": str(folder / "my.py"), "model_options": sizes})
+    status, out, err = run("explore", "--weights", "Net", "--digits", "4", "--quiet")
+    assert status == 0 and "all exactly equal" in " ".join(out.split()), err
+    meta, arrays = embedded((folder / "explore.html").read_text(encoding="utf-8"))
+    assert [(layer["sees"], layer["of"]) for layer in meta["layers"]] == [(7, 4), (9, 3)]
+    assert meta["name"] == "the network Net" and arrays["conv2"].shape == (1, 121, 3, 30, 30)
+    assert "Steps/best.safetensors is of the model my.py:Steps, which the page cannot show: the network changes the " \
+           "output of out before it returns it" in refused("explore", "--weights", "Steps")

@@ -7,6 +7,7 @@ const say = (text) => put("draw-text", text);
 
 function remember() {                                                   // before each change; a digit becomes the drawing
   history.push({ pixels: drawing.pixels, digit: state.digit });
+  say("");
   if (history.length > HISTORY) history.shift();
   drawing.pixels = isDrawn() ? drawing.pixels.slice() : canvasOf(state.digit, CENTRE, CENTRE);
   if (!isDrawn()) chooseDigit(DRAWING);
