@@ -317,3 +317,10 @@ def optional_generator(name: str, value: Any) -> np.random.Generator:
     minicnn.InputTypeError: rng must be a numpy.random.Generator such as numpy.random.default_rng(3), not 3
     """
     return np.random.default_rng() if value is None else generator(name, value)
+
+
+def communicator(name: str, comm: Any) -> Any:
+    """Return `comm`, which must be a communicator of mpi4py, or None."""
+    if comm is not None and not all(hasattr(comm, method) for method in ("Get_rank", "Get_size", "Iallreduce")):
+        raise InputTypeError(f"{name} must be a communicator of mpi4py, such as MPI.COMM_WORLD, not {comm!r}")
+    return comm

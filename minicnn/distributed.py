@@ -1,7 +1,6 @@
 """Data-parallel training over MPI: each rank computes its part of every batch, and `backward` adds up the gradients.
 
-With any communicator of mpi4py, in a program that `mpiexec -n 4 python my.py` starts:
-
+    # mpiexec -n 4 python my.py: four ranks. Any communicator of mpi4py will do.
     parallel = DataParallel(model, MPI.COMM_WORLD)      # all ranks begin with the model of rank 0
     for images, labels in parallel.shards(loader):      # this rank's part of every batch
         optimizer.zero_grad()
@@ -22,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import communicator
 from .conv.runtime.threads import from_environment, share_cores  # noqa: F401 (share_cores: for users)
 from .data import DataLoader, shard_of
 from .errors import InputError, MinicnnError, StateError
@@ -33,8 +33,8 @@ AWAKE, PAUSE, FAREWELL = 2e-3, 1e-4, 3.0        # seconds: waiting awake; a paus
 _farewell: list[Any] = []                       # the communicator of the outermost `together`
 
 
-class DataParallel:
-    """Keeps a model the same on all ranks. `close()` makes it an ordinary model again.
+class DataParallel(contextlib.ExitStack):
+    """Keeps a model the same on all ranks. A context manager; its end, or `close()`, makes it an ordinary model again.
 
     The gradient of a rank with n of the batch's N images counts n/N: if each loss is the mean over the rank's images,
     `backward` gives the gradient of the mean over the batch. The batch of a rank may have length 0. Dropout draws for
@@ -63,21 +63,21 @@ class DataParallel:
     """
 
     def __init__(self, model: Module, comm: Any = None, *, bucket_bytes: int = 1 << 20) -> None:
-        self.model, self.comm, self.images, self._part, self._seen = model, comm, 0, slice(0, 0), 0
+        super().__init__()
+        self.model, self.comm = model, communicator("DataParallel: comm", comm)
+        self.images, self._part, self._seen = 0, slice(0, 0), 0
         self.rank, self.size = (0, 1) if comm is None else (int(comm.Get_rank()), int(comm.Get_size()))
         self.extra: Any = []
         self._buckets: list[tuple[np.ndarray, set[int]]] = []         # (numbers, which parameters)
         self._places: list[np.ndarray] = []                           # of each parameter in its bucket
         self._complete: set[int] = set()                              # parameters that are complete in this pass,
         self._requests: list[Any] = []                                # and a message for each of the first buckets
-        self._opened = contextlib.ExitStack()
-        self.close = self._opened.close
         if self.size > 1:
             self._add = partial(comm.Iallreduce, None)                # None: the sum takes the place of the array
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
                 array[...] = _meet(comm, comm.Ibcast, array.copy("C"))
-            self._opened.enter_context(draw_rows(model, lambda: (self.images, self._part), comm.bcast))
+            self.enter_context(draw_rows(model, lambda: (self.images, self._part), comm.bcast))
             self._make_buckets(bucket_bytes)
 
     def shards(self, loader: DataLoader, start: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -116,7 +116,7 @@ class DataParallel:
             if one.gradient_hook is not None:
                 raise StateError("DataParallel: the model belongs to another DataParallel: close that one first")
             one.gradient_hook = partial(self._take, i)
-            self._opened.callback(setattr, one, "gradient_hook", None)
+            self.callback(setattr, one, "gradient_hook", None)
             if not groups or groups[-1][0].dtype != one.dtype or sum(p.data.nbytes for p in groups[-1]) >= most:
                 groups.append([])
             groups[-1].append(one)

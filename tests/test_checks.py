@@ -9,11 +9,13 @@ import pytest
 
 import minicnn
 from minicnn import Tensor, errors, functional, init, models, nn
-from minicnn.checks import generator, integer, is_integer, number, one_of, optional_generator, pair
+from minicnn.checks import communicator, generator, integer, is_integer, number, one_of, optional_generator, pair
 from minicnn.data.loader import DataLoader
+from minicnn.distributed import DataParallel
 from minicnn.equivariance import assert_equivariant
 from minicnn.errors import InputError, InputTypeError, MinicnnError
 from minicnn.gradcheck import gradcheck
+from minicnn.training import fit
 
 NO_INTEGERS = [1.0, True, None, "1", [1], np.float64(1), np.bool_(True), np.array([1, 2]), np.array(1.0)]
 
@@ -156,3 +158,15 @@ def test_masked_elements_are_refused(use):
 
 def test_a_masked_array_without_masked_elements_is_an_array():
     assert Tensor(np.ma.array([1.0, 2.0])).data.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("value", ["world", 0, True, type("Comm", (), {"Get_rank": None})()])
+def test_what_is_no_communicator(value):
+    assert communicator("comm", None) is None
+    message = "comm must be a communicator of mpi4py, such as MPI.COMM_WORLD, not "
+    with pytest.raises(InputTypeError, match=f"^{message}"):
+        communicator("comm", value)
+    with pytest.raises(InputTypeError, match=f"DataParallel: {message}"):
+        DataParallel(nn.Linear(1, 1), value)
+    with pytest.raises(InputTypeError, match=f"fit: {message}"):
+        fit(nn.Linear(1, 1), None, comm=value)

@@ -14,6 +14,7 @@ import numpy as np
 from .. import checkpoint
 from .. import functional as F
 from ..checkpoint import Checkpoint
+from ..checks import communicator
 from ..data import DataLoader, Dataset, shard_of
 from ..distributed import DataParallel, agree, together
 from ..errors import StateError
@@ -102,7 +103,7 @@ def fit(model: Module, data: Dataset, settings: Settings | None = None, *, out: 
     >>> [record["epoch"] for record in history], history[-1]["val_error"] < 0.2
     ([1, 2], True)
     """
-    with together(comm):
+    with together(communicator("fit: comm", comm)):
         return _fit(model, data, settings, out, resume, progress, extra_meta, comm)
 
 
@@ -122,7 +123,7 @@ def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
         run = _Run(model, data, settings, out, told, meta)
         if resume is not None:
             run.restore(resume)
-        run.parallel = stack.enter_context(contextlib.closing(DataParallel(model, comm)))
+        run.parallel = stack.enter_context(DataParallel(model, comm))
         with deferred() as stop, np.errstate(over="ignore", invalid="ignore"):      # the loss is checked
             history = run.train(stop)
             stopped = run.stops(stop)

@@ -99,6 +99,7 @@ def test_a_killed_rank_takes_all_with_it(start, tmp_path):
     assert status != 0 and load(tmp_path / "run" / LAST).meta["epoch"] < 30
 
 
+@pytest.mark.slow
 def test_a_rank_that_hangs_is_not_waited_for_for_ever(start, tmp_path):
     process = start(2, *TRAIN, "--out", "run", MINICNN_MPI_TIMEOUT="2")
     victims = ranks(process, 2)
@@ -108,6 +109,7 @@ def test_a_rank_that_hangs_is_not_waited_for_for_ever(start, tmp_path):
     assert status == 2 and "has waited 2 s for the other ranks: one of them hangs or is slow" in err
 
 
+@pytest.mark.slow
 def test_a_rank_that_raises_ends_all(start, tmp_path):
     Path(tmp_path / "broken.py").write_text(BROKEN)
     process = start(2, *TRAIN, "--model", "broken.py:Net")

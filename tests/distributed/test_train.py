@@ -12,6 +12,7 @@ TRAIN = [*MINICNN, "train", "--dataset", "mnist5k", "--model", "mlp"]
 SHORT = [*TRAIN, "--dry-run", "--epochs", "2", "--batch-size", "50"]
 
 
+@pytest.mark.slow
 def test_two_ranks_give_one_result(mpiexec, tmp_path):
     status, out, err = mpiexec(2, *TRAIN, "--epochs", "2", "--json")
     result = json.loads(out)

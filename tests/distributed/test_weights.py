@@ -1,6 +1,7 @@
 """Several ranks end with the weights of one, and send no byte too much."""
 
 import numpy as np
+import pytest
 
 RELATIVE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -10,6 +11,7 @@ def weights(folder, n):
         return dict(found)
 
 
+@pytest.mark.slow
 def test_the_weights_do_not_depend_on_the_number_of_ranks(program, tmp_path):
     program(4, "fifty_steps.py", tmp_path / "weights", 1, 2, 3, 4)
     one, *others = [weights(tmp_path, n) for n in (1, 2, 3, 4)]
