@@ -103,7 +103,7 @@ def _show(ax: Axes, values: np.ndarray, title: str, largest: float | None = None
     """A picture with its scale, which is symmetric about 0."""
     values = drawable("derivation", values)
     top = _largest(values) if largest is None else largest
-    ax.set_title(title, fontsize=10, pad=8)
+    ax.set_title(title, fontsize=10, pad=12)
     ax.set(xticks=[], yticks=[])
     if not values.any():
         top = 1.0 if largest is None else largest
