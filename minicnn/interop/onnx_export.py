@@ -19,20 +19,23 @@ from ..nn import Module
 from ..nn.calls import evaluating
 from ..nn.summary import known_shapes
 from ..nn.unchanged import unchanged
+from ..progress import SILENT, Progress
 from ..tensor import Tensor
 from . import onnx_file
 from .export import DependsOnBatch, Plan, Value, assemble, compare, free_name, named_outputs, trace
+from .export.trace import Trace
 from .onnx_graph import from_onnx
 
 FIRST_OPSET = 17
 BATCHES = ((2, 1.0), (2, -0.5), (3, 0.7))           # samples of the traced calls, and a factor of their inputs
 AGAIN = (1, 5)                                      # samples of the calls that are compared with the graph
+CALLS = len(BATCHES) + len(AGAIN)
 MOST = 1 << 40                                      # numbers of a sample
 TOLERANCE = {"float32": 1e-3, "float64": 1e-8}      # of the largest number of an output
 
 
 def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = None, *, opset: int = FIRST_OPSET,
-            metadata: Mapping[str, str] | None = None) -> Any:
+            metadata: Mapping[str, str] | None = None, progress: Progress = SILENT) -> Any:
     """A Module as an ONNX model, in evaluation mode: batch norm uses its running statistics, dropout does nothing.
 
     The model may be any Module; `forward` is ordinary Python code. It is called with several batches, and its
@@ -60,6 +63,8 @@ def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = 
         The version of ONNX's operators, from 17 on.
     metadata : mapping of str to str, optional
         Further entries of the model, such as the names of the classes.
+    progress : Progress, optional
+        Gets the number of calls of the model that are done.
 
     Returns
     -------
@@ -100,7 +105,10 @@ def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = 
         check_destination(path)
     examples, entries = _examples(model, inputs), _entries(metadata)
     with unchanged(model), evaluating(model):
-        traces = [trace(model, _batch(examples, count, factor)) for count, factor in BATCHES]
+        traces: list[Trace] = []
+        for count, factor in BATCHES:
+            progress.update(len(traces), CALLS, "trace")
+            traces.append(trace(model, _batch(examples, count, factor)))
         _check_same(traces)
         state, learned = dict(model._state()), {name for name, _ in model.named_parameters()}
         taken = list(state)
@@ -108,7 +116,8 @@ def to_onnx(model: Module, path: str | os.PathLike | None = None, inputs: Any = 
                   for name, one in zip(_input_names(model, len(examples)), examples, strict=True)]
         proto = assemble(Plan(type(model).__name__, traces, values, state, learned, entries, opset))
         onnx.checker.check_model(proto, full_check=True)
-        _check_result(model, proto, examples)
+        _check_result(model, proto, examples, progress)
+    progress.update(CALLS, CALLS)
     if path is not None:
         write_atomically(path, proto.SerializeToString())
     return proto
@@ -173,10 +182,11 @@ def _check_same(traces):
                              "samples), without x.data") from None
 
 
-def _check_result(model, proto, examples):
+def _check_result(model, proto, examples, progress):
     """Raise InputError if the graph, computed by minicnn, does not give the outputs of the model for other batches."""
     graph = from_onnx(proto)
-    for count in AGAIN:
+    for done, count in enumerate(AGAIN, len(BATCHES)):
+        progress.update(done, CALLS, "compare")
         batch = _batch(examples, count)
         with no_grad():
             wanted, found = model(*map(Tensor, batch)), graph(*batch)

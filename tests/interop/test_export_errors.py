@@ -10,6 +10,7 @@ import pytest
 from minicnn import Tensor, nn, no_grad, record
 from minicnn import functional as F
 from minicnn.errors import FileError, InputError, InputTypeError, MinicnnError
+from minicnn.progress import Progress
 
 pytest.importorskip("onnx")
 from minicnn.interop import to_onnx  # noqa: E402
@@ -170,6 +171,18 @@ def test_bad_input_is_a_sentence(name):
     model, options, kind, message = BAD[name]
     with pytest.raises(kind, match=message):
         to_onnx(model, **options)
+
+
+def test_progress_counts_the_calls():
+    seen = []
+
+    class Counting(Progress):
+        def update(self, done, total, text=""):
+            seen.append((done, total, text))
+    calls = []
+    to_onnx(Function(lambda x: calls.append(len(x)) or F.relu(x)), inputs=(1, 2), progress=Counting())
+    assert calls == [2, 2, 3, 1, 5]
+    assert seen == [(0, 5, "trace"), (1, 5, "trace"), (2, 5, "trace"), (3, 5, "compare"), (4, 5, "compare"), (5, 5, "")]
 
 
 def test_a_file_that_cannot_be_written_is_an_error_before_any_work(tmp_path):

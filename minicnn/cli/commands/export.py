@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ...errors import InputError, MinicnnError
-from ..options import add_command, add_json, destination, given_path, shape, to_integer
+from ..options import add_command, add_json, add_quiet, destination, given_path, shape, to_integer
 from ..output import print_result, print_text
 
 EXAMPLE = """minicnn export digits.onnx --weights runs/mnist-seed1
@@ -36,18 +36,20 @@ def add_parser(commands: Any) -> None:
     option("--shape", type=shape, metavar="C,H,W",
            help="the shape of one input, without samples (default: that of the run, or for which the network was made)")
     option("--opset", type=to_integer(1), default=17, metavar="N", help="the version of ONNX's operators, from 17 on")
+    add_quiet(command)
     add_json(command)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn export."""
     from ...interop import runtime_difference, to_onnx
+    from ...progress import on_stderr
     from ..networks import measured_network
     from ..user_code import user_errors
     path, name, model, meta = measured_network(arguments.weights, arguments.model)
     inputs, entries = _inputs(arguments.shape, model, meta, path), _entries(name, meta, path)
-    with user_errors(name, f"inputs of shape {inputs}"):
-        proto = to_onnx(model, arguments.out, inputs, opset=arguments.opset, metadata=entries)
+    with user_errors(name, f"inputs of shape {inputs}"), on_stderr("export", arguments.quiet) as progress:
+        proto = to_onnx(model, arguments.out, inputs, opset=arguments.opset, metadata=entries, progress=progress)
         try:
             compared, reason = runtime_difference(model, proto, inputs), None
         except MinicnnError as error:                   # onnxruntime is not installed, or lacks an operator

@@ -174,8 +174,7 @@ class _Tracer:
                     if isinstance(value, type) or not callable(value)}
         if not any(True for _ in refs_in(resolved)):
             return                                              # a constant, computed from constants
-        arrays = tuple(array for one in results if isinstance(array := getattr(one, "data", None), np.ndarray)
-                       ) if isinstance(results[0], Tensor) else tuple(r for r in results if isinstance(r, np.ndarray))
+        arrays = _arrays(results)
         for i, array in enumerate(arrays):
             if id(array) not in self.known:                     # else the operation returned its input
                 self._know(array, Ref("step", (len(self.steps), i)))
@@ -205,6 +204,13 @@ def _of_arithmetic():
     """The operations of minicnn.arithmetic, which return a value and a vjp."""
     return [vars(arithmetic)[name] for name in arithmetic.__all__
             if getattr(vars(arithmetic)[name], "__annotations__", {}).get("return") == "Result"]
+
+
+def _arrays(results):
+    """The arrays of the Tensors that an operation returns; of a comparison the array itself."""
+    if isinstance(results[0], Tensor):
+        return tuple(one.data for one in results if isinstance(one, Tensor))
+    return tuple(one for one in results if isinstance(one, np.ndarray))
 
 
 def refs_in(value: Any) -> Iterator[Ref]:

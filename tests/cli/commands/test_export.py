@@ -54,7 +54,7 @@ def mine(folder, monkeypatch):
 
 
 def exported(run, *arguments):
-    status, out, err = run("export", *arguments, "--json")
+    status, out, err = run("export", *arguments, "--json", "--quiet")
     assert status == 0, err
     return json.loads(out), err
 
