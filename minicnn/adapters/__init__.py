@@ -64,7 +64,7 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
     if isinstance(op, Given):
         output, layout, op = op.output if output is None else output, layout or op.layout, op.func
     if onnx.is_source(op) or onnx.owns(op):
-        op = onnx.OnnxModel(op, layout)
+        op = onnx.OnnxModel(op, output, layout)
         layout = op.layout
     if not callable(op):
         raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")

@@ -112,7 +112,7 @@ class KerasWalk:
         """The outputs of the wanted layers, by number."""
         images = np.moveaxis(images, 1, 3) if self.channels_last else images
         with _precision(self.dtype):
-            found = self._all(np.ascontiguousarray(images, self.dtype))
+            found = self._all([np.ascontiguousarray(images, self.dtype)])
             found = found if isinstance(found, (list, tuple)) else [found]
             return {number: self._plain(to_array(found[number])) for number in wanted}
 

@@ -12,7 +12,7 @@ from minicnn.equivariance.layerwise import network_report  # noqa: E402
 
 keras = pytest.importorskip("keras")
 layers = keras.layers
-pytestmark = pytest.mark.filterwarnings("ignore")   # Keras's own, of old names in NumPy and JAX
+pytestmark = pytest.mark.filterwarnings("ignore:::keras", "ignore:::jax", "ignore:__array__")   # not ours
 ALL, TWO, NONE = (1, 1), (2, 2), (None, None)
 
 

@@ -220,6 +220,10 @@ def test_two_outputs():
     assert verify_convolution(model, output=0, trials=1).convolution
     report = verify_convolution(model, output="b", trials=1)
     assert report.equivariant and not report.linear and report.called == "called by onnxruntime, output b"
+    for output, names in ((0, ["conv"]), ("b", ["relu"]), (None, ["conv", "relu"])):
+        assert [one.name for one in layer_reports(model, domain="torus", trials=1, output=output)] == names
+    with pytest.raises(OperatorError, match="the ONNX model has no output 'c'. Choose one of 'a', 'b', or of 0 to 1"):
+        layer_reports(model, output="c")
     with pytest.raises(OperatorError, match=r"returned a dict of 2: 'a' is an array of shape .*as in output='a'"):
         verify_convolution(model)
 

@@ -52,6 +52,8 @@ class OnnxModel:
     Parameters
     ----------
     source : path, onnx.ModelProto, onnxruntime.InferenceSession or OnnxModel
+    output : int or str, optional
+        The place or name of the output whose nodes count in a walk; by default the nodes of all outputs.
     layout : {"nchw", "nhwc"}, optional
         By default it is "nhwc" if the graph begins by moving the last axis to the place of the channels.
 
@@ -65,11 +67,13 @@ class OnnxModel:
         onnx or onnxruntime is not installed.
     """
 
-    def __init__(self, source: Any, layout: str | None = None):
+    def __init__(self, source: Any, output: int | str | None = None, layout: str | None = None):
         if isinstance(source, OnnxModel):
             vars(self).update(vars(source))
             self.layout: str = layout or source.layout
+            self.output: int | str | None = source.output if output is None else output
             return
+        self.output = output
         _runtime()
         self.proto, self.session = None, None
         if hasattr(source, "get_inputs"):
@@ -125,6 +129,19 @@ class OnnxModel:
         turn = f"; or choose layout='{'nchw' if self.layout == 'nhwc' else 'nhwc'}'" if turned else ""
         raise AdapterError(f"the ONNX model takes images of shape {words} = ({text}), not {shape[1:]}: leave out size "
                            f"and in_channels to take its own{turn}")
+
+    @property
+    def judged(self) -> set[str]:
+        """The names of the outputs whose nodes count in a walk."""
+        names = [port.name for port in self.outputs]
+        if isinstance(self.output, int) and -len(names) <= self.output < len(names):
+            return {names[self.output]}
+        if isinstance(self.output, str) and self.output in names:
+            return {self.output}
+        if self.output is not None:
+            raise AdapterError(f"the ONNX model has no output {self.output!r}. Choose one of "
+                               f"{', '.join(map(repr, names))}, or of 0 to {len(names) - 1}")
+        return set(names)
 
     def in_dtype(self, dtype: str) -> Any:
         """A ModelProto that computes in that dtype; the model itself if it does already."""

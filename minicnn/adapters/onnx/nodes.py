@@ -41,6 +41,7 @@ class OnnxWalk:
         self.names = [name for node in model.graph.node for name in node.output if name]
         self._session = session(_with_outputs(model, self.names))
         self.depends = _dependent(model.graph, op.input.name)
+        self._needed = _needed(model.graph, op.judged)
         self.values = self._values(model, images)
         self.axes = _image_axes(op, model.graph, self.depends, self.values)
         self.nodes = [(i, node) for i, node in enumerate(model.graph.node) if self._is_step(node)]
@@ -74,7 +75,7 @@ class OnnxWalk:
 
     def _is_step(self, node):
         name = _output(node)
-        return bool(name) and name in self.depends and self.values[name].dtype.kind == "f"
+        return bool(name) and name in self.depends and name in self._needed and self.values[name].dtype.kind == "f"
 
     def _values(self, model, images):
         """{name: array} of all values of the graph for some images, from a single run."""
@@ -87,7 +88,7 @@ class OnnxWalk:
 
 def layer_operators(op: OnnxModel, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The nodes of a graph that depend on the image and return numbers in floating point, for images (C, H, W)."""
-    walk = OnnxWalk(OnnxModel(op, "nhwc" if channels_last else "nchw"), dtype, shape)
+    walk = OnnxWalk(OnnxModel(op, layout="nhwc" if channels_last else "nchw"), dtype, shape)
     return [walk.layer(number) for number in range(len(walk.nodes))]
 
 
@@ -128,6 +129,15 @@ def _dependent(graph, name):
     for node in graph.node:
         if found & _inputs(node):
             found |= set(node.output) - {""}
+    return found
+
+
+def _needed(graph, outputs):
+    """The names of the values that the outputs need, and their own."""
+    found = set(outputs)
+    for node in reversed(graph.node):
+        if found & set(node.output):
+            found |= _inputs(node)
     return found
 
 

@@ -55,7 +55,7 @@ def add_parser(commands: Any) -> None:
     option("target", nargs="?", metavar="FILE.py:FUNCTION|MODEL.onnx",
            help="your operator, in a file or as module:attribute: a function of arrays or tensors (minicnn, PyTorch, "
                 "JAX), a function of SciPy or scikit-image, a Module of minicnn or PyTorch, a class that makes a "
-                "Module of minicnn, a function that makes a Module, or an ONNX file")
+                "Module of minicnn, a function that makes a Module, a layer of Keras or Flax, or an ONNX file")
     option("--channels", type=to_integer(1), default=None, metavar="N",
            help="channels of the operator's images (default: what a model says, else 1)")
     option("--size", type=commas(to_integer(1), "16,16", 2), default=None, metavar="H,W",
@@ -164,7 +164,8 @@ def _layers(module, arguments, progress):
     from ...equivariance.layerwise import network_report
     from ...equivariance.operator import has_layers
     if not has_layers(module):
-        raise InputError(f"--layers needs a Module; {arguments.target} is a {type(module.func).__name__}")
+        raise InputError(f"--layers needs a Module of minicnn or PyTorch, a model of Keras, or an ONNX model; "
+                         f"{arguments.target} is a {type(module.func).__name__}")
     found = network_report(module, **_settings(arguments, progress))
     saved = _save(found, arguments)
     print_result(arguments, found.to_list(), lambda: _print_network(found, saved))
