@@ -176,6 +176,9 @@ def _is_there(path):
 def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     """Put the checkpoint's weights into `model`. Its parameters must have the same names and shapes.
 
+    PyTorch's wrappers of a part of a model put "module" or "_orig_mod" into its names, as in encoder.module.0.weight.
+    If `model` does not have such a name, but the name without them, the array gets this one, and a warning says so.
+
     Parameters
     ----------
     checkpoint : Checkpoint
@@ -185,7 +188,7 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
     Returns
     -------
     object
-        The result of `model.load_state_dict(checkpoint.model, strict=True)`.
+        The result of `model.load_state_dict(state, strict=True)`; `state` is `checkpoint.model` with these names.
 
     Raises
     ------
@@ -201,13 +204,14 @@ def load_into(checkpoint: Checkpoint, model: Any) -> Any:
         raise InputTypeError(f"load_into: the model must be a Module, not a {type(model).__name__}")
     where = checkpoint.path or "this checkpoint"
     own: dict[str, np.ndarray] = getattr(model, "state_dict", dict)()
-    for name, array in checkpoint.model.items():
+    arrays = _without_wrappers(checkpoint.model, own, where)
+    for name, array in arrays.items():
         if name in own and own[name].dtype.kind == "f" and array.dtype.kind != "f":
             raise CheckpointError(f"{where}: {name} is {array.dtype}, but the {type(model).__name__} has "
                                   f"{own[name].dtype}: the file is quantised, or of another model. Save floating-point "
                                   "weights")
     try:
-        return model.load_state_dict(checkpoint.model, strict=True)
+        return model.load_state_dict(arrays, strict=True)
     except ValueError as error:
         raise CheckpointError(f"{where} is of another model than this {type(model).__name__}: {error}") from error
 
@@ -280,3 +284,16 @@ def _unwrapped(tensors, path):
     if removed:
         warnings.warn(f"{path}: took the prefix {removed!r} off each name", UserWarning, stacklevel=3)
     return tensors
+
+
+def _without_wrappers(arrays, own, where):
+    """The arrays, those that the model does not have under the model's own names: without the parts of wrappers."""
+    bare = lambda name: ".".join(part for part in name.split(".") if f"{part}." not in WRAPPERS)
+    names = {bare(name): name for name in own}
+    found = {name if name in own else names.get(bare(name), bare(name)): array for name, array in arrays.items()}
+    changed = [name for name in arrays if name not in found]
+    if not changed or len(found) != len(arrays) or not any(name in own for name in found if name not in arrays):
+        return arrays
+    warnings.warn(f"{where}: took {' and '.join(map(repr, WRAPPERS))} out of {len(changed)} names, such as "
+                  f"{changed[0]!r}", UserWarning, stacklevel=3)
+    return found

@@ -281,3 +281,30 @@ def test_the_command_line(tmp_path, capsys, name, status, message):
         assert found["called"].startswith("called with tensors of PyTorch") and found["passed"] is (status == 0)
         assert main(["gradcheck", f"{tmp_path}/my.py:{name}", "--shape", "2,4"]) == status
         assert f"my.py:{name} was called with tensors of PyTorch" in " ".join(capsys.readouterr().out.split())
+
+
+FACTORIES = """
+import torch
+def circular():
+    return torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1, padding_mode="circular"), torch.nn.BatchNorm2d(1))
+def wrong():
+    return 3
+def fails():
+    return 1 / 0
+net = circular()
+def converts(x):
+    return net.eval().double()(x)
+"""
+
+
+@pytest.mark.parametrize(("name", "status", "message"), [
+    ("circular", 0, "my.py:circular makes a Module, of the class torch.nn.modules.container.Sequential: what it"),
+    ("converts", 0, ""), ("wrong", 2, "wrong returned an object of type int, not a minicnn.nn.Module"),
+    ("fails", 2, "fails: ZeroDivisionError: division by zero (in my.py, line 8)")])
+def test_verify_calls_a_function_that_makes_a_module(tmp_path, capsys, name, status, message):
+    from minicnn.cli.main import main
+    (tmp_path / "my.py").write_text(FACTORIES)
+    assert main(["verify", f"{tmp_path}/my.py:{name}", "--size", "8,8", "--trials", "2"]) == status
+    seen = capsys.readouterr()
+    assert seen.err.count(message) == 1 or not message
+    assert status == 2 or "a convolution plus a constant" in " ".join(seen.out.split())

@@ -67,6 +67,39 @@ def test_a_network_of_torch_computes_the_same_here(tmp_path, name, prefix):
     assert np.allclose(here(Tensor(x)).data, there(torch.tensor(x)).detach().numpy(), atol=1e-6)
 
 
+class Wrapped(nn.Module):
+    """A module that has an attribute of the name that wrappers use."""
+
+    def __init__(self, seed):
+        rng = np.random.default_rng(seed)
+        self.encoder, self.module = Tied(seed), nn.Linear(3, 2, rng=rng)
+
+
+@pytest.mark.parametrize("rename", [
+    {"encoder.": "encoder.module."}, {"encoder.": "encoder._orig_mod."}, {"encoder.a.": "encoder.module.a._orig_mod."},
+    {"encoder.": "encoder._orig_mod.", "module.": "module.module."}])
+def test_wrappers_of_parts_are_taken_out_of_the_names(tmp_path, rename):
+    state, here, path = Wrapped(1).state_dict(), Wrapped(2), tmp_path / "a.safetensors"
+    for start, other in rename.items():
+        state = {name.replace(start, other, 1) if name.startswith(start) else name: value
+                 for name, value in state.items()}
+    save(path, state)
+    with pytest.warns(UserWarning, match=r"took 'module.' and '_orig_mod.' out of \d+ names, such as '(enc|mod)"):
+        assert load_into(load(path), here) == ([], [])
+    for name, value in Wrapped(1).state_dict().items():
+        assert np.array_equal(here.state_dict()[name], value), name
+    assert here.encoder.a.weight is here.encoder.b.weight
+
+
+def test_names_of_wrappers_that_the_model_has_stay(tmp_path):
+    save(tmp_path / "a.safetensors", Wrapped(1).state_dict())
+    assert load_into(load(tmp_path / "a.safetensors"), Wrapped(2)) == ([], [])
+    save(tmp_path / "b.safetensors", {f"module.{name}": value for name, value in MLP(4).state_dict().items()} |
+         {"other.module.x": np.ones(2)})
+    with pytest.raises(CheckpointError, match="is of another model than this Wrapped: .*missing"):
+        load_into(load(tmp_path / "b.safetensors"), Wrapped(2))
+
+
 def test_a_network_of_ours_computes_the_same_there(tmp_path):
     path, here, there = tmp_path / "a.safetensors", ours(3), theirs()
     here[1].running_mean[...] = 2
