@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from .given import AdapterError
+
 
 class Layer(NamedTuple):
     """One step of a network.
@@ -66,3 +68,29 @@ class FunctionCall:
     def __init__(self, layer_name: str, settings: dict[str, Any]):
         self.layer_name = layer_name
         vars(self).update(settings)
+
+
+def refuse_other_steps(names: list[str], expected: list[str]) -> None:
+    """Raise AdapterError if the steps of a pass are not those of the first one, up to its end."""
+    if names == expected:
+        return
+    other = next((f"{a} instead of {b}" for a, b in zip(names, expected, strict=False) if a != b),
+                 f"{len(names)} steps instead of {len(expected)}")
+    raise AdapterError(f"the network took other steps for other images ({other}), so that its layers cannot be "
+                       "compared: judge it as a whole, or the parts that always take the same steps")
+
+
+def index_text(index: Any) -> str:
+    """An index as it is written.
+
+    >>> index_text((slice(None), 0, slice(1, None, 2), ...)), index_text(None)
+    ('[:, 0, 1::2, ...]', '[None]')
+    """
+    def text(one):
+        if isinstance(one, slice):
+            parts = ["" if part is None else str(part) for part in (one.start, one.stop)]
+            return ":".join(parts) + ("" if one.step is None else f":{one.step}")
+        if isinstance(one, (int, type(None))):
+            return str(one)
+        return "..." if one is Ellipsis else "tensor"
+    return f"[{', '.join(map(text, index if isinstance(index, tuple) else (index,)))}]"

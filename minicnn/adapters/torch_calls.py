@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .steps import FunctionCall
+from .steps import FunctionCall, index_text
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn", "real", "einsum", "cat",
@@ -84,23 +84,12 @@ def label_of(function: Any, args: tuple) -> str:
     if name in NO_STEPS:
         return ""
     if name in ("getitem", "setitem"):
-        return _index(args[1]) + (" =" if name == "setitem" else "")
+        return index_text(args[1]) + (" =" if name == "setitem" else "")
     known = sys.modules["torch"].overrides.resolve_name(function) or ""
     if known.startswith("torch.nn.functional."):
         return f"F.{name}"
     place = known.rpartition(".")[0].removesuffix(".functional")
     return name if place.startswith("torch.Tensor") or not place else f"{place}.{name}"
-
-
-def _index(index):
-    def text(one):
-        if isinstance(one, slice):
-            parts = ["" if part is None else str(part) for part in (one.start, one.stop)]
-            return ":".join(parts) + ("" if one.step is None else f":{one.step}")
-        if isinstance(one, (int, type(None))):
-            return str(one)
-        return "..." if one is Ellipsis else "tensor"
-    return f"[{', '.join(map(text, index if isinstance(index, tuple) else (index,)))}]"
 
 
 def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any],

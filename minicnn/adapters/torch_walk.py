@@ -12,6 +12,7 @@ import numpy as np
 
 from .given import AdapterError
 from .names import top
+from .steps import refuse_other_steps
 from .torch_calls import (
     FILLED,
     FOREIGN,
@@ -65,12 +66,7 @@ class TorchWalk:
         """
         wanted = set(wanted)
         found = self._pass(images.astype(self.dtype, copy=False), wanted)
-        names = [step.name for step in found.steps]
-        if names != self.names[:len(names)] or len(names) <= max(wanted):
-            other = next((f"{a} instead of {b}" for a, b in zip(names, self.names, strict=False) if a != b),
-                         f"{len(names)} steps instead of {len(self.names)}")
-            raise AdapterError(f"the network took other steps for other images ({other}), so that its layers cannot be "
-                             "compared: judge it as a whole, or the parts that always take the same steps")
+        refuse_other_steps([step.name for step in found.steps], self.names[:max(wanted) + 1])
         return found.arrays
 
     def _pass(self, images, wanted):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -260,7 +262,32 @@ def record(out: np.ndarray, inputs: tuple[Tensor, ...], vjp: Callable, name: str
         result.data.flags.writeable = False
         result._requires_grad = True
         result._node = autograd.Node(name, vjp, parents, watched, out.dtype)
+    if _listeners:
+        for listener in _listeners:
+            listener(name, inputs, result, sys._getframe(1))
     return result
+
+
+_listeners: list[Callable] = []
+
+
+@contextlib.contextmanager
+def recorded(listener: Callable) -> Iterator[None]:
+    """Context manager: `record` calls listener(name or None, inputs, result, frame of its caller) in this thread.
+
+    >>> names = []
+    >>> with recorded(lambda name, inputs, result, frame: names.append(name)):
+    ...     _ = Tensor([1.0]) + 2
+    >>> names
+    ['add']
+    """
+    thread = threading.get_ident()
+    own = lambda *given: listener(*given) if threading.get_ident() == thread else None
+    _listeners.append(own)
+    try:
+        yield
+    finally:
+        _listeners.remove(own)
 
 
 _SET_GRAD = vars(Conversions)["grad"].__set__

@@ -249,7 +249,7 @@ def test_a_whole_network_without_images():
 def test_a_resnet():
     torch.manual_seed(0)
     found = network_report(ResNet18().eval(), 3, (64, 64), "torus", trials=1)
-    assert len(found.layers) == 67 - 7 and found.between == []
+    assert len(found.layers) == 20 + 20 + 17 + 8 + 1 and found.between == []      # conv, norm, ReLU, add, pool
     assert found.first.title == "conv1 Conv2d"
     assert found.first.reason.startswith("its zero padding of width (3, 3) makes pixels at the border: use padding")
     assert "its stride (2, 2) keeps only shifts by multiples of it" in found.first.reason

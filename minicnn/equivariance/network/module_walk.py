@@ -1,61 +1,164 @@
-"""The walk through a Module of minicnn: the steps of one forward pass."""
+"""The walk through a Module of minicnn: the steps of one forward pass, innermost modules and functions between them."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from types import FrameType
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...adapters.steps import Layer, UpTo
+from ...adapters.names import top
+from ...adapters.steps import FunctionCall, Layer, UpTo, index_text, refuse_other_steps
+from ...adapters.torch_calls import ALIKE
 from ...autograd import no_grad
-from ...nn.calls import Call, recorded_calls
+from ...nn.calls import recorded_calls
 from ...nn.module import Module
 from ...tensor import Tensor
+from ...tensor.tensor import recorded
+
+NEAR = 4                        # frames from `record` to the function that a user calls
+
+
+class Step(NamedTuple):
+    """A step: its name, its repr, the module or call, and its output."""
+
+    name: str
+    kind: str
+    layer: Any
+    output: Tensor
 
 
 class ModuleWalk:
-    """The steps of a Module: calls of innermost modules."""
+    """The steps of a Module: calls of minicnn's innermost modules, and operations (`record`) outside of those.
+
+    A module of a user's that returns a Tensor which none of its steps made is a step itself.
+    """
 
     def __init__(self, module: Module, dtype: str, channels_last: bool):
         self.module, self.dtype, self.channels_last = in_dtype(module, np.dtype(dtype)), dtype, channels_last
+        self.names: list[str] = []
 
-    def steps(self, shape: tuple[int, ...]) -> list[Call]:
-        """The calls of a pass with zeros of that shape (N, C, H, W)."""
-        return self._calls(np.zeros(shape, self.dtype))
+    def steps(self, shape: tuple[int, ...]) -> list[Step]:
+        """The steps of a first pass with zeros of that shape (N, C, H, W)."""
+        found = self._pass(np.zeros(shape, self.dtype))
+        self.names = [step.name for step in found]
+        return found
 
     def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
-        """The outputs of the wanted steps, by number."""
-        calls = self._calls(images)
-        return {index: self._plain(calls[index].output.data) for index in wanted}
+        """The outputs of the wanted steps, by number. Raises AdapterError if the network took other steps."""
+        steps = self._pass(images)
+        refuse_other_steps([step.name for step in steps], self.names)
+        return {index: self._plain(steps[index].output.data) for index in wanted}
 
     def _plain(self, array):
         if array.ndim != 4:
             return array.reshape(len(array), -1)
         return np.moveaxis(array, 3, 1) if self.channels_last else array
 
-    def _calls(self, images):
+    def _pass(self, images):
         images = np.moveaxis(images, 1, 3) if self.channels_last else images
-        with recorded_calls(self.module) as calls, no_grad():
-            self.module(Tensor(images, dtype=self.dtype))
-        return calls
+        given = Tensor(np.array(images, self.dtype, order="C"))
+        record = _Record(self.module, given)
+        with recorded_calls(self.module) as calls, recorded(record), no_grad():
+            record.calls = calls
+            self.module(given)
+        record.take_calls()
+        return record.steps
+
+
+class _Record:
+    """The steps of one pass. `calls` gets the calls of innermost modules, in which operations do not count."""
+
+    def __init__(self, module, given):
+        self.steps: list[Step] = []
+        self.calls: list = []
+        self.taken = 0
+        self.names = {id(one): name for name, one in module.named_modules()}
+        self.known = {id(given): given}                 # the input, and what depends on it
+
+    def __call__(self, name: str | None, inputs: tuple[Tensor, ...], result: Tensor, frame: FrameType) -> None:
+        """`record` was called."""
+        path = next((module for module in _running(frame) if id(module) in self.names), None)
+        if path is not None and is_innermost(path):
+            return
+        self.take_calls()
+        if not any(id(one) in self.known for one in inputs):
+            return                                      # computed from constants
+        label, call, kind = _described(name or frame.f_code.co_name, inputs, self.known, frame)
+        place = self.names.get(id(path), "")
+        self.known[id(result)] = result
+        self.steps.append(Step(f"{place} / {label}" if place else label, kind, call, result))
+
+    def take_calls(self) -> None:
+        """Note the innermost modules that were called since the last operation."""
+        for call in self.calls[self.taken:]:
+            if is_innermost(call.module) or id(call.output) not in self.known:
+                self.steps.append(Step(call.name or type(call.module).__name__, repr(call.module), call.module,
+                                       call.output))
+            self.known[id(call.output)] = call.output
+        self.taken = len(self.calls)
+
+
+def is_innermost(module: Module) -> bool:
+    """Whether a module counts as one step: minicnn has made its `forward`, and it has no modules."""
+    return top(type(module).forward) == "minicnn" and not list(module._children())
 
 
 def layer_operators(module: Module, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The steps of a Module, for images of that shape (C, H, W)."""
     walk, layers = ModuleWalk(module, dtype, channels_last), []
-    for index, call in enumerate(walk.steps((2, *shape))):
-        if not isinstance(call.output, Tensor) or call.output.ndim < 2:
-            layers.append(Layer(call.name, repr(call.module), call.module, None))
+    for index, (name, kind, layer, output) in enumerate(walk.steps((2, *shape))):
+        if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
+            layers.append(Layer(name, kind, layer, None))
             continue
-        image, (_, *shape_out) = call.output.ndim == 4, call.output.shape
+        image, (_, *own) = output.ndim == 4, output.shape
         if image and channels_last:
-            shape_out = [shape_out[2], *shape_out[:2]]
-        up_to = UpTo(walk, index, tuple(shape_out))
-        layers.append(Layer(call.name or type(call.module).__name__, repr(call.module), call.module,
-                            up_to if image else None, None if image else up_to))
+            own = [own[2], *own[:2]]
+        up_to = UpTo(walk, index, tuple(own))
+        layers.append(Layer(name, kind, layer, up_to if image else None, None if image else up_to))
     return layers
+
+
+def _running(frame: FrameType | None) -> Iterator[Module]:
+    """The modules that are running, the innermost first."""
+    while frame is not None:
+        if frame.f_code is Module.__call__.__code__:
+            yield frame.f_locals["self"]
+        frame = frame.f_back
+
+
+def _described(name, inputs, known, frame):
+    """The label of an operation, the call with its settings, and its text."""
+    settings = _settings(name, frame)
+    label = index_text(settings["index"]) if name == "getitem" and "index" in settings else name
+    told = [f"{key}={value!r}" for key, value in settings.items()
+            if value not in (None, False) and (key, value) not in (("padding", 0), ("dilation", 1)) and key != "index"]
+    if name == "getitem":
+        index = settings.get("index", ())
+        settings["index"] = index if isinstance(index, tuple) else (index,)
+    if "pool" in name and settings.get("stride") is None and "kernel_size" in settings:
+        settings["stride"] = settings["kernel_size"]
+    if name.startswith("conv"):
+        settings.setdefault("padding_mode", "zeros")
+    constants = (one.shape for one in inputs if id(one) not in known)
+    settings["places"] = next((shape for shape in constants if max(shape[-2:], default=1) > 1), None)
+    return label, FunctionCall(ALIKE.get(name, name), settings), f"{label}({', '.join(told)})" if told else label
+
+
+def _settings(name, frame):
+    """The arguments of the function of that name that called `record`, without arrays."""
+    for _ in range(NEAR):
+        if frame is None:
+            break
+        code = frame.f_code
+        if code.co_name.strip("_") == name:
+            names = code.co_varnames[:code.co_argcount + code.co_kwonlyargcount]
+            return {key: frame.f_locals[key] for key in names if isinstance(
+                frame.f_locals.get(key), (int, float, str, tuple, list, slice, type(None), type(...)))}
+        frame = frame.f_back
+    return {}
 
 
 def in_dtype(module: Module, dtype: Any) -> Module:
