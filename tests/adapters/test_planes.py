@@ -19,7 +19,8 @@ KNOWN = {                       # function, start of the verdict, lattice
     "sobel": (partial(ndimage.sobel, axis=1, mode="grid-wrap"), "a convolution", (1, 1)),
     "laplace": (partial(ndimage.laplace, mode="wrap"), "a convolution", (1, 1)),
     "convolve": (partial(ndimage.convolve, weights=CROSS, mode="wrap"), "a convolution", (1, 1)),
-    "constant": (partial(ndimage.correlate, weights=CROSS, mode="constant"), "not a convolution at the border", None),
+    "constant": (partial(ndimage.correlate, weights=CROSS, mode="constant"), "not a convolution at the border",
+                 (None, None)),
     "median": (partial(ndimage.median_filter, size=3, mode="wrap"), "not linear; equivariant to all shifts", (1, 1)),
     "shift": (partial(ndimage.shift, shift=(1, 0), order=1, mode="grid-wrap"), "a convolution", (1, 1)),
     "convolve2d": (partial(signal.convolve2d, in2=CROSS, mode="same", boundary="wrap"), "a convolution", (1, 1)),
@@ -31,19 +32,19 @@ def test_functions_of_scipy(name):
     op, verdict, lattice = KNOWN[name]
     report = verify_convolution(op, 2, (8, 8), trials=2)
     assert report.verdict.startswith(verdict) and report.called == "called with each plane (H, W) by itself", report
-    assert lattice is None or report.lattice == lattice
+    assert report.lattice == lattice
 
 
-@pytest.mark.parametrize(("name", "options", "verdict"), [
-    ("gaussian", {"sigma": 1, "mode": "wrap"}, "a convolution"),
-    ("median", {"mode": "wrap"}, "not linear; equivariant to all shifts"),
-    ("sobel", {"mode": "wrap"}, "not linear; equivariant to all shifts"),
-    ("laplace", {}, "not a convolution at the border"),
+@pytest.mark.parametrize(("name", "options", "verdict", "lattice"), [
+    ("gaussian", {"sigma": 1, "mode": "wrap"}, "a convolution", (1, 1)),
+    ("median", {"mode": "wrap"}, "not linear; equivariant to all shifts", (1, 1)),
+    ("sobel", {"mode": "wrap"}, "not linear; equivariant to all shifts", (1, 1)),
+    ("laplace", {}, "not a convolution at the border", (None, None)),
 ])
-def test_functions_of_skimage(name, options, verdict):
+def test_functions_of_skimage(name, options, verdict, lattice):
     filters = pytest.importorskip("skimage.filters")
     report = verify_convolution(partial(getattr(filters, name), **options), size=(8, 8), trials=2)
-    assert report.verdict.startswith(verdict), report
+    assert report.verdict.startswith(verdict) and report.lattice == lattice, report
 
 
 @pytest.mark.parametrize(("name", "options", "domain", "verdict", "lattice"), [

@@ -58,7 +58,8 @@ def test_layers_end_where_maps_end(rng):
         def forward(self, x):
             return self.fc(F.flatten(self.conv(x), 1))
     assert [layer.name for layer in layer_reports(Net(), 1, (8, 8))] == ["conv"]
-    rest, = network_report(Net(), 1, (8, 8)).after
+    flat, rest = network_report(Net(), 1, (8, 8)).after
+    assert flat.name == "reshape" and flat.reason.startswith("it gives each position its own place")
     assert rest.name == "fc" and rest.kind.startswith("Linear(") and not rest.invariant
     assert network_report(MaxPool2d(2), 1, (8, 8)).after == []
 

@@ -1,0 +1,87 @@
+"""The steps of minicnn's Modules: operations between the layers have names, reasons and verdicts too."""
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor
+from minicnn import functional as F
+from minicnn.equivariance.layerwise import network_report
+from minicnn.equivariance.network.module_walk import ModuleWalk
+from minicnn.equivariance.operator import OperatorError
+from minicnn.nn import Conv2d, Linear, Module, Parameter, ReLU, Sequential
+from minicnn.tensor.tensor import recorded
+
+CIRCLE = {"padding": 1, "padding_mode": "circular"}
+
+
+class Net(Module):
+    def __init__(self, rng):
+        self.conv, self.head = Conv2d(1, 2, 3, rng=rng, **CIRCLE), Linear(2, 3, rng=rng)
+        self.table = Parameter(rng.standard_normal((1, 2, 4, 4)).astype(np.float32))
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        x = (x + 0.5 * x)[:, :, ::2, ::2]
+        x = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="circular"), 3, 1)
+        return self.head((x + self.table).mean((2, 3)))
+
+
+class Foreign(Module):
+    """What it computes, `record` does not see."""
+
+    def forward(self, x):
+        return Tensor(2 * x.data)
+
+
+class Applied(Module):
+    def __init__(self, function):
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+def test_the_operations_between_the_layers(rng):
+    found = network_report(Sequential(Net(rng)), 1, (8, 8), "torus", trials=2)
+    assert [one.title for one in found.layers] == [
+        "0.conv Conv2d", "0 / relu", "0 / mul", "0 / add", "0 / [:, :, ::2, ::2]", "0 / avg_pool2d", "0 / add"]
+    assert [one.report.lattice for one in found.layers] == 4 * [(1, 1)] + 2 * [(2, 2)] + [(None, None)]
+    assert found.first.title == "0 / [:, :, ::2, ::2]" and found.first.reason.startswith("its step 2 keeps only shifts")
+    assert found.layers[-1].reason.startswith("it uses a tensor (1, 2, 4, 4) with a value for each position")
+    assert found.between == [("0 / pad", "pad(pad=(1, 1, 1, 1), mode='circular')")]
+    assert [step.name for step in found.after] == ["0 / mean", "0.head"]
+
+
+@pytest.mark.parametrize(("function", "name", "why"), [
+    (lambda x: F.max_pool2d(x, 2), "max_pool2d", "its stride (2, 2) keeps only"),
+    (lambda x: F.conv2d(x, Tensor(np.ones((1, 1, 3, 3))), padding=1), "conv2d", "its zero padding of width"),
+    (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), "interpolate", "align_corners"),
+    (lambda x: x * Tensor(np.arange(64.0).reshape(8, 8)), "mul", "it uses a tensor (8, 8) with a value for each"),
+    (lambda x: F.pad(x, (1, 1, 1, 1))[:, :, 2:, 2:], "[:, :, 2:, 2:]", "it cuts pixels off at the border"),
+])
+def test_the_reason_of_an_operation(function, name, why):
+    first = network_report(Applied(function), 1, (8, 8), "torus", np.float64, trials=1).first
+    assert first.name == name and first.reason.startswith(why)
+
+
+def test_a_module_whose_operations_are_not_seen_is_a_step():
+    walk = ModuleWalk(Sequential(Foreign(), Applied(lambda x: x + 1), ReLU()), "float64", False)
+    assert [step.name for step in walk.steps((2, 1, 4, 4))] == ["0", "1 / add", "2"]
+    x = np.random.default_rng(0).normal(size=(3, 1, 4, 4))
+    found = walk.outputs(x, [0, 2])
+    assert np.array_equal(found[0], 2 * x) and np.array_equal(found[2], np.maximum(2 * x + 1, 0))
+
+
+def test_other_steps_for_other_images():
+    net = Applied(lambda x: F.relu(x) if x.data.max() < 1 else F.tanh(x))
+    with pytest.raises(OperatorError, match=r"took other steps for other images \(tanh instead of relu\)"):
+        network_report(net, 1, (4, 4), "torus", trials=1)
+
+
+def test_listeners_end_with_an_error():
+    heard = []
+    with pytest.raises(KeyError), recorded(lambda name, *rest: heard.append(name)):
+        F.relu(Tensor([1.0]))
+        raise KeyError
+    F.tanh(Tensor([1.0]))
+    assert heard == ["relu"]
