@@ -113,10 +113,11 @@ def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
     if resume is not None:
         settings = check_resume(resume, model, name, data, settings)
     settings = settings or Settings()
-    check_model_on_data(model, data, _loader(data, settings, 0), fresh=resume is None)
+    shard = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
+    check_model_on_data(model, data, _loader(data, settings, 0), resume is None, shard)
     if comm is not None:
         _check_same_work(comm, name, data, settings, resume)
-        out, progress = (out, progress) if comm.Get_rank() == 0 else (None, SILENT)
+        out, progress = (out, progress) if shard[0] == 0 else (None, SILENT)
     with contextlib.nullcontext() if out is None else claimed(out), shown(progress, "fit") as told, \
             contextlib.ExitStack() as stack:
         meta = {"model": name, "model_options": sizes_of(model), **(extra_meta or {})}
@@ -195,7 +196,7 @@ class _Run:
         lost = loss.item() * len(labels) if len(labels) else 0.0
         self.parallel.extra = [lost, (logits.data.argmax(1) != labels).sum(), *_signals(stop)]
         loss.backward()
-        (lost, wrong, *signals), count = self.parallel.extra, self.parallel.images
+        (lost, wrong, *signals), count = np.asarray(self.parallel.extra, float).tolist(), self.parallel.images
         if not np.isfinite(lost):
             self._diverged(f"the loss is {lost / count} in epoch {self.epoch + 1}, batch {self.batch + 1}")
         if self.settings.clip is not None:

@@ -55,7 +55,8 @@ def check_arguments(model: Any, data: Any, settings: Any, out: Any, resume: Any,
         raise InputError(f"fit: extra_meta must not have {', '.join(taken)}: fit itself records that")
 
 
-def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: bool = True) -> None:
+def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: bool = True,
+                        shard: tuple[int, int] = (0, 1)) -> None:
     """Raise InputError if the model cannot be trained, or does not fit the data.
 
     Parameters
@@ -67,6 +68,8 @@ def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: boo
         Of the training images, as `fit` uses it. The model runs in training mode on the last batch, the smallest one.
     fresh : bool
         Whether the model's weights are used, so that they must be finite.
+    shard : (int, int)
+        The part of each batch that the model gets: see `DataLoader.batches`.
     """
     parameters = dict(model.named_parameters())
     if not any(parameter.requires_grad for parameter in parameters.values()):
@@ -74,7 +77,7 @@ def check_model_on_data(model: Module, data: Any, loader: DataLoader, fresh: boo
                          " that require a gradient" * bool(parameters))
     if fresh:
         check_finite(f"fit: {type(model).__name__}", {name: one.data for name, one in parameters.items()})
-    images, labels = list(loader.batches(len(loader) - 1))[0]
+    images, labels = list(loader.batches(len(loader) - 1, shard))[0]
     with untouched(model), no_grad(), shapes_only(), np.errstate(over="ignore", invalid="ignore"):
         model.train()
         out = model(Tensor(images))

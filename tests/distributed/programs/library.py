@@ -199,6 +199,15 @@ def fit_refuses_ranks_that_differ():
     minicnn.__version__ = version
 
 
+def fit_refuses_a_part_that_is_too_small_before_the_first_step():
+    images, labels = np.zeros((16, 2, 3), np.uint8), np.arange(16) % 3           # 8, 8: parts of 2, 3 and 3
+    data = Dataset("zeros", "here", images, labels, images, labels)
+    model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(6), *network())
+    assert len(fit(model, data, Settings(epochs=1, batch_size=8), comm=WORLD)) == 1
+    refused(InputError, r"training needs more than one value per channel, the input has shape \(1, 6\)",
+            lambda: fit(model, data, Settings(epochs=1, batch_size=13), comm=WORLD))             # 13, 3
+
+
 def any_communicator_will_do():
     half = WORLD.Split(RANK // 2)                 # ranks 0 and 1, and rank 2 alone
     model = network()
@@ -225,6 +234,7 @@ for test in (
         float32_and_float64_do_not_mix,
         mistakes_are_told,
         fit_refuses_ranks_that_differ,
+        fit_refuses_a_part_that_is_too_small_before_the_first_step,
         any_communicator_will_do,
         cores_are_shared):
     test()
