@@ -131,7 +131,10 @@ function drawThumbnail() {
 }
 function chooseTool(tool) {
   lift();
-  for (const radio of document.querySelectorAll("input[name=tool]")) radio.checked = radio.value === tool;
+  for (const radio of document.querySelectorAll("input[name=tool]")) {
+    radio.checked = radio.value === tool;
+    radio.parentElement.classList.toggle("chosen", radio.checked);
+  }
   $("stage").dataset.tool = tool;
   change({ tool });
   nameStage();
