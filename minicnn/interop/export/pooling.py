@@ -57,7 +57,9 @@ def max_pool1d(b: Builder, input: Value, kernel_size: Any, stride: Any, padding:
 
 def _max_pool(b, pool):
     x, pads = pool.image, pool.padding
-    if any(max(p) >= k for p, k in zip(pads, pool.kernel, strict=True)):        # more than a node may add
+    seen = pool.windows.total(pool.windows.pad(np.ones(pool.windows.size), 0))
+    # A node may add less than the kernel, and need not give -inf where a window sees padding only.
+    if (seen == 0).any() or any(max(p) >= k for p, k in zip(pads, pool.kernel, strict=True)):
         x, pads = padded(b, x, [(0, 0), (0, 0), *pads], value=-math.inf), [(0, 0)] * pool.axes
     out = b.node("MaxPool", x, kernel_shape=pool.kernel, strides=pool.strides, dilations=pool.dilations,
                  pads=pads_of(pads))

@@ -50,7 +50,7 @@ def getitem(b: Builder, x: Value, index: Any) -> Any:
     given = [part for part in parts if part is not None]
     whole = slice(None)
     slices = {a: part for a, part in enumerate(given) if isinstance(part, slice) and part != whole}
-    out = b.slices(x, slices)
+    out = b.slices(x, {a: _counted(part, x.shape[a]) for a, part in slices.items()})
     arrays = [a for a, part in enumerate(given) if isinstance(part, np.ndarray)]
     numbers = [a for a, part in enumerate(given) if is_integer(part)]
     if len(arrays) > 1 or arrays and numbers:
@@ -68,6 +68,18 @@ def getitem(b: Builder, x: Value, index: Any) -> Any:
     if new:
         out = b.node("Unsqueeze", out, new)
     return b.node("Identity", out) if out is x else out
+
+
+def _counted(part, n):
+    """The same slice with places from 0 on. ONNX begins at element 0 where NumPy's backward slice begins before it."""
+    if n is None:
+        if part.step is not None and part.step < 0 and part.start is not None and part.start < -1:
+            raise Refused("a backward slice that begins before the last sample is empty for few samples only")
+        return part
+    start, stop, step = part.indices(n)
+    if not range(start, stop, step):
+        return slice(0, 0)
+    return slice(start, None if stop < 0 else stop, step)
 
 
 def _parts(index, ndim):

@@ -144,7 +144,7 @@ def _gathered(b: Builder, x: Value, widths: Any, mode: str) -> Any:
             kept = np.arange(n)[max(-before, 0):n - max(-after, 0)]
             places = np.arange(-before, n + after)
             if mode == "circular":
-                index = kept[(places - kept[0]) % len(kept)]
+                index = kept[(places - kept[0]) % len(kept)] if len(kept) else kept
             elif mode == "replicate":
                 index = np.clip(places, 0, n - 1)
             else:
