@@ -65,7 +65,8 @@ def add_parser(commands: Any) -> None:
                                                       "(the default), or last")
     option("--domain", choices=("torus", "plane", "window"), default="torus",
            help="which pixels lie beyond the border, see below")
-    option("--dtype", choices=("float64", "float32"), default="float64", help="dtype of the images")
+    option("--dtype", choices=("float64", "float32"), help="dtype of the images (default: float64; with --layers "
+                                                             "float32, which is faster)")
     option("--trials", type=to_integer(1), default=8, metavar="N", help="images for each law")
     option("--exhaustive", action="store_true", help="try every basis vector; if the operator is linear, this is a "
                                                            "proof")
@@ -128,10 +129,11 @@ def _place_or_name(output):
 
 
 def _settings(arguments, progress):
+    dtype = arguments.dtype or ("float32" if arguments.layers else "float64")
     return {"in_channels": arguments.channels, "size": arguments.size, "domain": arguments.domain,
-            "dtype": np.dtype(arguments.dtype), "trials": arguments.trials, "exhaustive": arguments.exhaustive,
-            "bound": arguments.bound,
-            "time_limit": arguments.time_limit, "rng": np.random.default_rng(arguments.seed), "progress": progress}
+            "dtype": np.dtype(dtype), "trials": arguments.trials, "exhaustive": arguments.exhaustive,
+            "bound": arguments.bound, "time_limit": arguments.time_limit,
+            "rng": np.random.default_rng(arguments.seed), "progress": progress}
 
 
 def _whole(op, arguments, progress):
