@@ -70,13 +70,14 @@ def same_bits(one, other):
 @pytest.mark.slow
 def test_killed_ranks_take_all_with_them_and_the_run_goes_on(start, tmp_path):
     begun = time.monotonic()
-    assert start(2, *TRAIN, "--out", "whole").wait() == 0
+    train = [*TRAIN, "--epochs", "10"]
+    assert start(2, *train, "--out", "whole").wait() == 0
     takes, dice, killed = time.monotonic() - begun, random.Random(), 0
     print("seed", seed := dice.randrange(1000))
     dice.seed(seed)
     for number in range(KILLS):
         run = tmp_path / f"run{number}"
-        process = start(2, *TRAIN, "--out", run.name)
+        process = start(2, *train, "--out", run.name)
         victims = ranks(process, 2)
         time.sleep(dice.uniform(0, takes))
         if process.poll() is None:
@@ -84,7 +85,7 @@ def test_killed_ranks_take_all_with_them_and_the_run_goes_on(start, tmp_path):
             status, out, err = all_gone(process, victims)
             assert status != 0, err
             killed += 1
-        again = ["--resume"] if (run / LAST).exists() else [*TRAIN[len(MINICNN) + 1:], "--out"]
+        again = ["--resume"] if (run / LAST).exists() else [*train[len(MINICNN) + 1:], "--out"]
         assert start(2, *MINICNN, "train", *again, run.name).wait() == 0
         assert same_bits(run / LAST, tmp_path / "whole" / LAST)
     assert killed > 0
