@@ -236,6 +236,7 @@ def test_without_a_lattice_small_shifts_are_tried():
     found = network_report(net, 2, (8, 8), "torus", trials=2)
     assert [step.invariant for step in found.after] == [False, False]
     assert found.after[0].verdict.startswith("not invariant to shifts by a few pixels (up to its last image")
+    assert found.after[0].reason.startswith("it uses all pixels, also those that a shift changes at the border")
 
 
 def test_a_whole_network_without_images():

@@ -17,6 +17,8 @@ from ..report import Lattice
 from .judge import Options, Trial, named
 from .passes import Passes, groups, title
 
+BEFORE = ("it uses all pixels, also those that a shift changes at the border or on a coarser grid: mend the first "
+          "layer that breaks equivariance")
 MULTIPLES = ((1, 0), (0, 1), (1, 1), (-1, 2), (2, -1))          # of the lattice
 
 
@@ -72,7 +74,8 @@ def invariances(layers: Sequence[Layer], lattice: Lattice, options: Options, pro
             Part(progress, len(found) / len(layers), (len(found) + 1) / len(layers), f"{layer.name}: ").update(0, 1)
             one = named(layer, _judged, layer, passes, number, lattice, options)
             first = not one.invariant and all(before.invariant for before in found)
-            found.append(replace(one, reason=reason(layer.layer, options.domain)) if first else one)
+            why = BEFORE if None in lattice else reason(layer.layer, options.domain)
+            found.append(replace(one, reason=why) if first else one)
     return found
 
 
