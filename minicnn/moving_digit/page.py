@@ -25,7 +25,8 @@ MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
            "drawing/pictures", "controls", "operators", "laws")                             # in this order
 PANELS = {"maps": "Feature maps", "equal": "Do they agree?", "pool": "Pooling forgets",
-          "impulse": "Impulse response", "kernel": "Kernel bench"}         # tabs: name in `page/panels/`, title
+          "impulse": "Impulse response", "pixel": "Step by step",
+          "kernel": "Kernel bench"}                                      # tabs: the name in `page/panels/`, the title
 
 
 def build(found: Exploration, source: str, own: Pictures | None = None,

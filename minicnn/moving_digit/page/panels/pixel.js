@@ -1,0 +1,151 @@
+// One pixel of a map, step by step: for each channel of the layer before, a window times a kernel
+const MOST = 10;                                                        // channels that have a button, the largest parts first
+const first = meta.network.findIndex(({ kind }) => kind !== "conv2d");
+const layers = first < 0 ? meta.network : meta.network.slice(0, first); // the convolutions before the first other layer
+const LARGEST = null;                                                   // open the channel with the largest part
+const chosen = { layer: 0, channel: 0, y: 12, x: 14, open: LARGEST };
+let answer = null;                                                      // { maps, shapes } of the Worker, of the picture shown
+const text = (value) => number(value).replace("-", "−");
+
+// The channels before a layer: { values, height, width, name }
+function before(layer, c) {
+  if (layer > 0) {
+    const [, height, width] = answer.shapes[layer - 1];
+    return { values: answer.maps[layer - 1].subarray(c * height * width, (c + 1) * height * width), height, width,
+             name: `channel ${c} of ${layers[layer - 1].name}` };
+  }
+  const ink = canvasOf(state.digit, state.dy, state.dx), { mean, std } = meta.rules;
+  return { values: Float64Array.from({ length: CANVAS * CANVAS }, (_, i) => (ink[i * DEPTH + c] / 255 - mean[c]) / std[c]),
+           height: CANVAS, width: CANVAS, name: DEPTH === 1 ? "the picture, normalised" : `colour ${c} of the picture` };
+}
+// Where the window of the chosen pixel begins, and how far it reaches
+function place() {
+  const { kernel, stride, padding, dilation } = layers[chosen.layer];
+  return { top: chosen.y * stride[0] - padding[0], left: chosen.x * stride[1] - padding[1],
+           tall: dilation[0] * (kernel[0] - 1) + 1, wide: dilation[1] * (kernel[1] - 1) + 1 };
+}
+// The window, the weights and the products of one channel, (y, x)
+function part(c) {
+  const { kernel: [kh, kw], dilation, weight, in: channels } = layers[chosen.layer], { top, left } = place();
+  const { values, height, width } = before(chosen.layer, c), window = new Float64Array(kh * kw);
+  for (let u = 0, k = 0; u < kh; u++) {
+    for (let v = 0; v < kw; v++, k++) {
+      const y = top + u * dilation[0], x = left + v * dilation[1];
+      if (y >= 0 && x >= 0 && y < height && x < width) window[k] = values[y * width + x];
+    }
+  }
+  const at = weight + (chosen.channel * channels + c) * kh * kw, weights = data.weights.subarray(at, at + kh * kw);
+  const products = window.map((v, k) => v * weights[k]);
+  return { window, weights, products, sum: products.reduce((a, b) => a + b, 0) };
+}
+
+const screens = {};
+function show(name, { values, height, width }, lut) {                   // black to bright: from the smallest to the largest value
+  const canvas = $(`pixel-${name}`);
+  if (canvas.width !== width || canvas.height !== height || !screens[name]) {
+    Object.assign(canvas, { width, height });
+    screens[name] = screen(canvas);
+  }
+  const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
+  paint(screens[name], Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1)), lut);
+  return `from ${text(low)} to ${text(high)}`;
+}
+function outline(id, [top, left, tall, wide], { height, width }) {        // a frame around pixels of a picture
+  Object.assign($(id).style, { top: `${100 * top / height}%`, left: `${100 * left / width}%`,
+                               height: `${100 * tall / height}%`, width: `${100 * wide / width}%` });
+}
+function fillTable(table, numbers, columns) {
+  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
+  table.replaceChildren();
+  numbers.forEach((v, k) => {
+    const cell = (k % columns ? table.rows[table.rows.length - 1] : table.insertRow()).insertCell();
+    cell.textContent = text(Number(v.toFixed(3)));
+    const strength = Math.round(55 * Math.abs(v) / largest);
+    cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
+  });
+}
+
+function drawPixel() {
+  const layer = layers[chosen.layer], [count, height, width] = answer.shapes[chosen.layer];
+  Object.assign(chosen, { channel: Math.min(chosen.channel, count - 1), y: Math.min(chosen.y, height - 1),
+                          x: Math.min(chosen.x, width - 1) });
+  $("pixel-layer").value = chosen.layer;
+  for (const [name, most] of [["channel", count], ["y", height], ["x", width]]) {
+    $(`pixel-${name}`).max = most - 1;
+    if (document.activeElement !== $(`pixel-${name}`)) $(`pixel-${name}`).value = chosen[name];
+  }
+  const parts = Array.from({ length: layer.in }, (_, c) => part(c)), bias = layer.bias === null ? 0
+    : data.weights[layer.bias + chosen.channel];
+  const total = parts.reduce((sum, one) => sum + one.sum, bias), value = layer.relu ? Math.max(0, total) : total;
+  const map = { values: answer.maps[chosen.layer].subarray(chosen.channel * height * width,
+                                                           (chosen.channel + 1) * height * width), height, width };
+  const stored = map.values[chosen.y * width + chosen.x];
+  put("pixel-sum", `${layer.name}, channel ${chosen.channel}, row ${chosen.y}, column ${chosen.x}: the ${
+    layer.in === 1 ? "part" : `${layer.in} parts`} and the bias ${text(bias)} add up to ${text(total)}. ${
+    layer.relu ? total > 0 ? "It is above 0: the ReLU leaves it." : "It is not above 0: the ReLU makes it 0." : ""} The map has ${
+    text(stored)}.`);
+  Object.assign(minicnn.pixel, { total, value, stored, parts: parts.map(({ sum }) => sum) });
+  const order = parts.map((_, c) => c).sort((a, b) => Math.abs(parts[b].sum) - Math.abs(parts[a].sum));
+  const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
+  drawParts(parts, order.slice(0, MOST), open);
+  const { top, left, tall, wide } = place(), input = before(chosen.layer, open), { kernel: [, kw] } = layer;
+  put("pixel-input-text", `${input.name}; ${show("input", input, GREY)}`);
+  put("pixel-map-text", `channel ${chosen.channel} of ${layer.name}; ${show("map", map, HEAT)}`);
+  outline("pixel-window", [top, left, tall, wide], input);
+  outline("pixel-here", [chosen.y, chosen.x, 1, 1], map);
+  const { window, weights, products, sum } = parts[open], tables = $("pixel-products").querySelectorAll("table");
+  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], Array.from(numbers), kw));
+  put("pixel-products-text", `the products; their sum is ${text(sum)}`);
+}
+function drawParts(parts, order, open) {
+  const others = parts.length - order.length, rest = parts.reduce((sum, one) => sum + one.sum, 0)
+    - order.reduce((sum, c) => sum + parts[c].sum, 0);
+  put("pixel-parts-text", parts.length === 1 ? "" : `The ${order.length} largest parts; the number is what the channel adds.${
+    others ? ` The other ${others} channels together add ${text(rest)}.` : ""} Press one to see its products.`);
+  $("pixel-parts").hidden = parts.length === 1;
+  const box = $("pixel-parts");
+  while (box.children.length > order.length) box.lastChild.remove();
+  while (box.children.length < order.length) {
+    const button = make("button", box, { type: "button" });
+    button.addEventListener("click", () => choose({ open: Number(button.dataset.channel) }));
+  }
+  order.forEach((c, k) => {
+    const button = box.children[k];
+    button.dataset.channel = c;
+    button.textContent = `${c}: ${text(parts[c].sum)}`;
+    button.setAttribute("aria-pressed", c === open);
+  });
+}
+function choose(what) {
+  if (!("open" in what)) chosen.open = LARGEST;
+  for (const [name, value] of Object.entries(what)) chosen[name] = Math.max(0, Math.round(Number(value)) || 0);
+  drawnKey = "";
+  change({});
+}
+
+let drawnKey = "";
+panel("pixel", {
+  floats: true,
+  build() {
+    layers.forEach(({ name }, index) => make("option", $("pixel-layer"), { value: index, textContent: name }));
+    $("pixel-layer").addEventListener("change", () => choose({ layer: $("pixel-layer").value }));
+    for (const name of ["channel", "y", "x"]) {
+      $(`pixel-${name}`).addEventListener("input", () => choose({ [name]: $(`pixel-${name}`).value }));
+    }
+    $("pixel-form").addEventListener("submit", (event) => event.preventDefault());
+    $("pixel-map").addEventListener("pointerdown", (event) => {
+      const { left, top, width, height } = $("pixel-map").getBoundingClientRect(), canvas = $("pixel-map");
+      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
+      choose({ y: inside((event.clientY - top) / height, canvas.height),
+               x: inside((event.clientX - left) / width, canvas.width) });
+    });
+    minicnn.pixel = { chosen, choose };
+  },
+  draw(now) {
+    answer = now.floats()?.here;
+    const key = answer && `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${document.documentElement.className}`;
+    if (!answer || key === drawnKey) return;
+    drawnKey = key;
+    drawPixel();
+  },
+});

@@ -1,0 +1,69 @@
+"""One pixel of a map, step by step, in a real browser: the parts of its sum against the engine."""
+
+import numpy as np
+import pytest
+
+from tests.moving_digit.engine import canvas, maps_of
+
+
+def map_before(model, digit, layer, dy, dx):
+    """What goes into a convolution, (C, H, W) in float64."""
+    found = maps_of(model, digit, dy, dx)[f"conv{layer}"] if layer else canvas(digit, dy, dx)[0]
+    return found.astype(np.float64)
+
+
+def step(opened, **chosen):
+    from selenium.webdriver.support.ui import WebDriverWait
+    opened.run("minicnn.pixel.total = null; minicnn.pixel.choose(arguments[0])", chosen)
+    WebDriverWait(opened.browser, 20).until(lambda it: it.execute_script("return minicnn.pixel.total !== null"))
+    return opened.run("return {...minicnn.pixel}")
+
+
+@pytest.mark.parametrize(("layer", "channel", "y", "x"),
+                         [(0, 7, 12, 14), (1, 3, 12, 14), (2, 39, 25, 0), (3, 4, 10, 11)])
+def test_parts_are_those_of_the_engine(opened, contents, model, layer, channel, y, x):
+    opened.go(3, 2, 8, "pixel")
+    found = step(opened, layer=layer, channel=channel, y=y, x=x)
+    conv = getattr(model, f"conv{layer + 1}")
+    weight, bias = conv.weight.data[channel].astype(np.float64), float(conv.bias.data[channel])
+    window = map_before(model, contents[1]["images"][3], layer, 2, 8)[:, y:y + 5, x:x + 5]
+    parts = (window * weight).sum((1, 2))
+    np.testing.assert_allclose(found["parts"], parts, rtol=0, atol=1e-5 * np.abs(parts).max())
+    assert found["total"] == pytest.approx(parts.sum() + bias, abs=1e-5 * np.abs(parts).max())
+    assert found["value"] == max(0, found["total"])
+    assert found["stored"] == pytest.approx(found["value"], abs=1e-5 * np.abs(parts).max())
+    assert ("It is above 0: the ReLU leaves it." in opened.text("pixel-sum")) == (found["total"] > 0)
+    assert opened.text("pixel-sum").startswith(f"conv{layer + 1}, channel {channel}, row {y}, column {x}: the ")
+    largest = int(np.abs(parts).argmax())
+    cells = opened.run("return [...document.querySelectorAll('#pixel-products table')].map((table) => "
+                       "[...table.querySelectorAll('td')].map((cell) => Number(cell.textContent.replace('−', '-'))))")
+    expected = window[largest], weight[largest], window[largest] * weight[largest]
+    for shown, exact in zip(cells, expected, strict=True):
+        np.testing.assert_allclose(np.reshape(shown, (5, 5)), exact, rtol=6e-3, atol=6e-4)
+
+
+def test_a_channel_opens_and_a_click_chooses_the_pixel(opened):
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+    opened.go(3, 5, 5, "pixel")
+    step(opened, layer=1, channel=3, y=12, x=14)
+    buttons = opened.browser.find_elements(By.CSS_SELECTOR, "#pixel-parts button")
+    assert len(buttons) == 10 and buttons[0].get_attribute("aria-pressed") == "true"
+    buttons[4].click()
+    opened.settle()
+    buttons = opened.browser.find_elements(By.CSS_SELECTOR, "#pixel-parts button")
+    assert [button.get_attribute("aria-pressed") for button in buttons].index("true") == 4
+    number = buttons[4].text.split(":")[0]
+    assert opened.text("pixel-input-text").startswith(f"channel {number} of conv1; from 0 to ")
+    canvas = opened.browser.find_element(By.ID, "pixel-map")
+    opened.run("arguments[0].scrollIntoView({ block: 'center' })", canvas)
+    ActionChains(opened.browser).move_to_element(canvas).click().perform()
+    opened.settle()
+    assert abs(opened.run("return minicnn.pixel.chosen.y") - 15) <= 1
+    assert abs(opened.run("return minicnn.pixel.chosen.x") - 15) <= 1
+
+
+def test_numbers_outside_are_brought_inside(opened):
+    opened.go(3, 5, 5, "pixel")
+    step(opened, layer=0, channel=999, y=999, x=-3)
+    assert opened.run("const { channel, y, x } = minicnn.pixel.chosen; return [channel, y, x]") == [19, 33, 0]
