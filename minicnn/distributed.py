@@ -73,6 +73,8 @@ class DataParallel(contextlib.ExitStack):
         self._complete: set[int] = set()                              # parameters that are complete in this pass,
         self._requests: list[Any] = []                                # and a message for each of the first buckets
         if self.size > 1:
+            if any(one.gradient_hook is not None for one in model.parameters()):
+                raise StateError("DataParallel: the model belongs to another DataParallel: close that one first")
             self._add = partial(comm.Iallreduce, None)                # None: the sum takes the place of the array
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
@@ -89,6 +91,8 @@ class DataParallel(contextlib.ExitStack):
 
     def part(self, n: int) -> slice:
         """Begin a batch of n `images`, and return which of them are this rank's. `shards` does that for each batch."""
+        if self._complete:
+            raise StateError("part: an error has ended the last backward, which had sent messages: begin a new program")
         self.images, self._part = n, shard_of(n, self.rank, self.size)
         self._seen += self._part.stop - self._part.start
         return self._part
@@ -113,8 +117,6 @@ class DataParallel(contextlib.ExitStack):
         """Give each parameter a place. The gradients of the last ones are complete first, and fill the first bucket."""
         groups: list[list] = []
         for i, one in enumerate(reversed([one for one in self.model.parameters() if one.requires_grad])):
-            if one.gradient_hook is not None:
-                raise StateError("DataParallel: the model belongs to another DataParallel: close that one first")
             one.gradient_hook = partial(self._take, i)
             self.callback(setattr, one, "gradient_hook", None)
             if not groups or groups[-1][0].dtype != one.dtype or sum(p.data.nbytes for p in groups[-1]) >= most:
@@ -129,8 +131,7 @@ class DataParallel(contextlib.ExitStack):
     def _take(self, i, grad):
         """The hook of parameter i: put the gradient into its place, and send the buckets that are complete."""
         if not self.images:
-            raise StateError("backward: this rank's part of the batch is not known: take the batches from "
-                             "parallel.shards(loader), or call parallel.part(n) before the forward pass")
+            raise StateError("backward: the part of the batch is not known: use parallel.shards(loader) or .part(n)")
         own = self._part.stop - self._part.start
         self._places[i][...] = grad * (own / self.images) if own else 0
         self._complete.add(i)
@@ -144,13 +145,12 @@ class DataParallel(contextlib.ExitStack):
         if self._complete:                        # the first result of this pass: send the rest, and wait for all
             for missing in set(range(len(self._places))) - self._complete:
                 self._places[missing][...] = 0
-            count, header = len(self._complete), np.array([len(self._complete), *self.extra], np.float64)
+            header = np.array([own := sum(i ** 3 + 1 for i in self._complete), *self.extra], float)  # own: for this set
             self._requests += [self._add(flat) for flat, _ in self._buckets[len(self._requests):]]
             _meet(self.comm, self._add, header, self._requests)
             self._complete, self._requests, self.extra = set(), [], header[1:]
-            if header[0] != self.size * count:
-                raise StateError(f"backward: {count} parameters took part on rank {self.rank}, and {header[0]:.0f} on "
-                                 f"{self.size} ranks together: the same ones must take part on all")
+            if header[0] != self.size * own:
+                raise StateError("backward: other parameters took part on another rank: let all ranks compute the same")
         return self._places[i]
 
 

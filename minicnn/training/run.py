@@ -183,6 +183,7 @@ class _Run:
                 if self.stops(stop, signals):
                     self.parallel.average_buffers()
                     self._save(LAST)
+                    self.parallel.sum(0)          # all wait for rank 0: `together` would wait for seconds only
                     raise stop.error(f"stopped in epoch {self.epoch + 1}, after {self.batch} of {self.batches} batches")
         self._epoch_ends()
         if self.stops(stop):
@@ -267,7 +268,7 @@ class _Run:
             result = evaluate(self.measured, data.val_images[part], data.val_labels[part], rules=rules_of(data))
             loss, error = result.loss, result.error
         if parallel.size > 1:
-            loss, error = parallel.sum([loss * images, error * images]) / len(data.val_labels)
+            loss, error = parallel.sum([loss * images, round(error * images)]) / len(data.val_labels)
         return float(loss), float(error)
 
     def _check_equal(self):

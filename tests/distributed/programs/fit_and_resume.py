@@ -7,12 +7,13 @@ The argument is an empty directory.
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
 
-from minicnn import nn
+from minicnn import checkpoint, distributed, nn
 from minicnn.checkpoint import load
 from minicnn.data import Dataset
 from minicnn.progress import Progress
@@ -43,6 +44,12 @@ class Stop(Progress):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def save_slowly(*arguments, save=checkpoint.save):
+    """Save as ever, in the middle of an epoch for longer than a rank waits for the exceptions of the others."""
+    time.sleep(1.5 if arguments[3]["batch"] else 0)
+    save(*arguments)
+
+
 def interrupted(comm):
     try:
         fit(network(), data(), SETTINGS, out=OUT, comm=comm, progress=Stop())      # rank 0 alone shows progress
@@ -53,6 +60,7 @@ def interrupted(comm):
 
 alone = network()
 expected = fit(alone, data(), SETTINGS, comm=MPI.COMM_SELF)
+checkpoint.save, distributed.FAREWELL = save_slowly, 1.0
 reasons = WORLD.allgather(interrupted(WORLD))
 assert len(set(reasons)) == 1 and reasons[0].startswith("stopped in epoch 2, after "), reasons
 assert sorted(path.name for path in OUT.iterdir()) == ["best.safetensors", "history.jsonl", "last.safetensors"]

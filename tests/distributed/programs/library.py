@@ -173,13 +173,29 @@ def mistakes_are_told():
             nn.Linear(2, 3 if RANK == 2 else 2), WORLD)
     model = network()
     parallel = DataParallel(model, WORLD)
+    model[1].rng = generator = RNG(0)             # a refused DataParallel changes nothing
     refused(StateError, "belongs to another DataParallel: close that one first", DataParallel, model, WORLD)
-    refused(StateError, r"part of the batch is not known: take the batches from parallel\.shards", F.cross_entropy(
+    assert model[1].rng is generator
+    refused(StateError, r"part of the batch is not known: use parallel\.shards", F.cross_entropy(
         model(Tensor(np.ones((1, 6)))), np.array([0])).backward)
     parallel.close()
     parallel = DataParallel(model, WORLD)
-    some = nn.Sequential(*list(model)[:1]) if RANK == 1 else model
-    refused(StateError, r"parameters took part on rank \d, and 10 on 3 ranks", backward, model, parallel, 7, some)
+    for one in list(model)[:1], list(model)[2:]:  # fewer layers, and as many as on another rank
+        some = nn.Sequential(*one) if RANK == 1 else nn.Sequential(*list(model)[:1]) if one[0] is model[2] else model
+        x = np.ones((7, some[0].weight.shape[1]))[parallel.part(7)]
+        refused(StateError, "other parameters took part on another rank: let all ranks compute the same",
+                some(Tensor(x)).sum().backward)
+    parallel.close()
+
+
+def a_backward_that_was_ended_by_an_error_is_not_gone_on_with():
+    model = network()
+    parallel = DataParallel(model, WORLD, bucket_bytes=1 << 20)
+    hook = model[0].weight.gradient_hook
+    model[0].weight.gradient_hook = lambda grad: 1 / 0
+    refused(ZeroDivisionError, "", backward, model, parallel)         # some gradients are complete, nothing was sent
+    model[0].weight.gradient_hook = hook
+    refused(StateError, "an error has ended the last backward", parallel.part, 7)
     parallel.close()
 
 
@@ -233,6 +249,7 @@ for test in (
         frozen_and_unused_parameters_stay,
         float32_and_float64_do_not_mix,
         mistakes_are_told,
+        a_backward_that_was_ended_by_an_error_is_not_gone_on_with,
         fit_refuses_ranks_that_differ,
         fit_refuses_a_part_that_is_too_small_before_the_first_step,
         any_communicator_will_do,
