@@ -38,7 +38,7 @@ function paint(view, values, lut) {
 function addRow(tab, title, text, tiles, options = {}) {                // a tile: layer, size, caption, values
   const line = make("div", $(tab).querySelector(".rows"), { className: "row" });
   const head = make("div", line);
-  make("h3", head, { textContent: title });
+  make("h2", head, { textContent: title });
   const words = make("span", head, { textContent: text });
   const [{ layer }] = tiles;
   const row = { lut: () => HEAT, offset: () => [0, 0], range: () => ["0", number(now.scale(layer))],
