@@ -4,7 +4,7 @@
 
 All configurations take turns. The seconds of a step are the median over all steps of all rounds. From them follow the
 tables and the picture: `scaling.json`, `scaling.md` and `scaling.png` in the directory `results`. `scaling_model.py` is
-the model behind the predictions. The extra minicnn[mpi] is needed.
+the model behind the predictions. It needs mpi4py and mpich.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def launcher():
     """The mpiexec beside this Python, else that of the system."""
     beside = Path(sys.executable).with_name("mpiexec")
     found = str(beside) if beside.exists() else shutil.which("mpiexec")
-    return found or sys.exit("scaling.py: there is no mpiexec: pip install 'minicnn[mpi]' brings one")
+    return found or sys.exit("scaling.py: there is no mpiexec: pip install mpi4py mpich brings one")
 
 
 def run(ranks, threads, *arguments):

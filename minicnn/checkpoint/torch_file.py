@@ -39,7 +39,7 @@ def read_torch_file(path: str | os.PathLike) -> dict[str, np.ndarray]:
     try:
         import torch
     except ImportError:
-        raise CheckpointError(f"{path} is a file of PyTorch, which is not installed: pip install 'minicnn[torch]', or "
+        raise CheckpointError(f"{path} is a file of PyTorch, which is not installed: pip install torch, or "
                               "save the weights with safetensors.torch.save_file") from None
     try:
         with warnings.catch_warnings():

@@ -56,7 +56,7 @@ def world(prog: str) -> Any:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:        # RuntimeError: there is no library of MPI
         reason = str(error).split("\n")[0]
-        refuse_many(prog, f"To share the work, install the extra: pip install 'minicnn[mpi]' ({reason})")
+        refuse_many(prog, f"To share the work, install MPI: pip install mpi4py mpich ({reason})")
     if MPI.COMM_WORLD.Get_size() != count:
         library = MPI.Get_library_version().split("\n")[0].strip("\0 ,")
         refuse_many(prog, f"The library of MPI that mpi4py has found ({library}) knows of {MPI.COMM_WORLD.Get_size()}: "

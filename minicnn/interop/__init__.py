@@ -1,6 +1,6 @@
 """Models of other libraries: ONNX files as trainable Modules, and Modules as ONNX files.
 
-The package onnx is imported when it is needed: `pip install 'minicnn[onnx]'`.
+The package onnx is imported when it is needed: `pip install onnx onnxruntime`.
 """
 
 from .onnx_export import runtime_difference, to_onnx

@@ -62,8 +62,8 @@ def test_without_mpi4py_the_ranks_do_not_train(mpiexec, tmp_path):
     status, out, err = mpiexec(2, *SHORT, PYTHONPATH=path)
     assert status == 2 and out == "" and not (tmp_path / "runs").exists()
     assert err == ("minicnn train: error: 2 processes of minicnn train were started (the environment variable PMI_SIZE "
-                   "is 2), and each would do the whole work. To share the work, install the extra: pip install "
-                   "'minicnn[mpi]' (there is no mpi4py)\n")
+                   "is 2), and each would do the whole work. To share the work, install MPI: pip install "
+                   "mpi4py mpich (there is no mpi4py)\n")
 
 
 def test_an_mpiexec_of_another_mpi_is_told(tmp_path):

@@ -6,8 +6,7 @@ import pytest
 @pytest.fixture
 def axe(opened):
     """A function: the violations that axe-core finds in the open page, as (rule, elements)."""
-    found = pytest.importorskip("axe_core_python.selenium", reason="axe-core-python is not installed: pip install "
-                                                                   "minicnn[browser]").Axe()
+    found = pytest.importorskip("axe_core_python.selenium", reason="pip install axe-core-python").Axe()
 
     def run():
         violations = found.run(opened.browser)["violations"]

@@ -16,7 +16,7 @@ def library() -> Any:
     try:
         import onnx
     except ImportError:
-        raise InputError("ONNX needs the package onnx, which is not installed: pip install 'minicnn[onnx]'") from None
+        raise InputError("ONNX needs the package onnx, which is not installed: pip install onnx onnxruntime") from None
     return onnx
 
 

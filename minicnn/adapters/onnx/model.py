@@ -230,7 +230,7 @@ def _runtime():
         import onnxruntime
     except ImportError:
         raise InputError("to call an ONNX model, minicnn needs the package onnxruntime, which is not installed: "
-                         "pip install 'minicnn[onnx]'") from None
+                         "pip install onnxruntime") from None
     return onnxruntime
 
 

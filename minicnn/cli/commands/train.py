@@ -39,8 +39,8 @@ EXAMPLE = """minicnn train --augment shift --seed 2 --out runs/shifted
 example: mpiexec -n 4 minicnn train --data-dir pets --batch-size 256
 
 Four processes (ranks), on one or several computers, share each batch of 256 images and end with the weights of one
-process, up to rounding. mpiexec and mpi4py come with the extra minicnn[mpi]. --out and --resume name directories that
-all computers see.
+process, up to rounding; not with batch normalization, which uses the images of its own rank. pip install mpi4py mpich
+brings mpiexec. --out and --resume name directories that all computers see.
 
 example: minicnn train --data-dir pets --model small-resnet --image-size 64 --augment flip,crop
 
