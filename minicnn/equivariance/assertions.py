@@ -87,7 +87,7 @@ def assert_convolution(op: Any, in_channels: int | None = None, size: int | Pair
     if report:
         return report
     lines = [report.headline, *map(str, report.witnesses.values())]
-    lines += _first_layers(op, image_shape(op, in_channels)[0], report.size, domain, dtype, report)
+    lines += _first_layers(op, image_shape(op, in_channels)[0], report.size, domain, dtype, report=report)
     raise ConvolutionError("\n".join(lines), report)
 
 
@@ -154,7 +154,8 @@ op(S f) is 1, S op(f) is 0, error 1.0e+00, allowed 1.8e-14, for f = 1 at (0, 0, 
     op = as_operator(op, output, layout)
     operator = Operator(op, in_channels, size, dtype, time_limit)
     shifts, pixels = _whole_shifts(shifts, operator.in_shape[1:]), operator.in_shape[1:]
-    blame = lambda: "".join(f"; {line}" for line in _first_layers(op, operator.in_shape[0], pixels, domain, dtype))
+    blame = lambda by: "".join(f"; {line}"
+                               for line in _first_layers(op, operator.in_shape[0], pixels, domain, dtype, by))
     if domain == "torus":
         _refuse_other_size(shifts, operator, blame)
     allowed = lambda one: one if atol is None and rtol is None else _with_tolerance(one, atol or 0.0, rtol or 0.0)
@@ -176,7 +177,7 @@ op(S f) is 1, S op(f) is 0, error 1.0e+00, allowed 1.8e-14, for f = 1 at (0, 0, 
             difference = allowed(compare_sides(law, findings.context, inputs))
             if not difference.passed:
                 own = atol is None and rtol is None
-                raise EquivarianceError(_failure(findings, law, inputs, difference, own) + blame())
+                raise EquivarianceError(_failure(findings, law, inputs, difference, own) + blame(by))
             largest = max(largest, float(difference.error.max()))
         found.append((by, largest))
     return found
@@ -213,7 +214,7 @@ def _refuse_other_size(shifts, operator, blame):
     larger = any(beta > 1 for _, beta in rates)
     if larger or any(d % alpha for by in shifts for d, (alpha, _) in zip(by, rates, strict=True)):
         raise EquivarianceError(f"not equivariant to every shift: on the torus the output must be as large as the "
-                                f"input, {size}, not {out}{blame()}; verify_convolution finds the shifts that a "
+                                f"input, {size}, not {out}{blame((1, 1))}; verify_convolution finds the shifts that a "
                                 "stride allows")
 
 
@@ -233,13 +234,13 @@ def _failure(findings: Findings, law: Equivariance, inputs: Any, difference: Dif
             f"{right}, error {error:.1e}, allowed {tolerance:.1e}" + (f", for {witness.given}" if witness else ""))
 
 
-def _first_layers(op: Any, in_channels: int, size: Pair, domain: str, dtype: Any,
+def _first_layers(op: Any, in_channels: int, size: Pair, domain: str, dtype: Any, by: Pair = (1, 1),
                   report: Report | None = None) -> list[str]:
-    """The first layer of a Module that is not equivariant; for a `report`, also the first one that is not linear."""
+    """The first layer of a Module that breaks the shift `by`; for a `report`, also the first one that is not linear."""
     if not has_layers(op):
         return []
     layers, lines = layer_reports(op, in_channels, size, domain, dtype), []
-    wrong: LayerReport | None = next((one for one in layers if not one.report.equivariant), None)
+    wrong: LayerReport | None = next((one for one in layers if not _keeps(one.report, by)), None)
     if wrong and (report is None or not report.equivariant):
         lines.append(f"the first layer that is not equivariant is {wrong.name} ({wrong.kind})" +
                      (f": {wrong.reason}" if wrong.reason else ""))
@@ -247,3 +248,9 @@ def _first_layers(op: Any, in_channels: int, size: Pair, domain: str, dtype: Any
     if curved and report is not None and not report.affine:
         lines.append(f"the first layer that is not linear is {curved.name} ({curved.kind})")
     return lines
+
+
+def _keeps(report: Report, by: Pair) -> bool:
+    """Whether the lattice of a report has the shift."""
+    return report.lattice is not None and all(
+        d == 0 or step is not None and d % step == 0 for d, step in zip(by, report.lattice, strict=True))

@@ -140,3 +140,13 @@ def test_an_equivariant_layer_is_not_blamed_for_what_is_only_not_linear(rng):
 def test_misuse_of_assert_convolution(arguments, error, message):
     with pytest.raises(error, match=message):
         assert_convolution(**arguments)
+
+
+def test_a_layer_that_keeps_the_shift_is_not_blamed(rng):
+    keeps = Conv2d(1, 2, 3, padding=1, padding_mode="circular", rng=rng)
+    network = Sequential(keeps, MaxPool2d(2), Conv2d(2, 1, 3, padding=1, rng=rng))
+    with pytest.raises(EquivarianceError, match=r"the first layer that is not equivariant is 2 \(Conv2d.*zero padding"):
+        assert_equivariant(network, shifts=[(2, 0)])
+    with pytest.raises(EquivarianceError, match=r"the first layer that is not equivariant is 1 \(MaxPool2d"):
+        assert_equivariant(network, shifts=[(1, 0)])
+    assert_equivariant(network[:2], shifts=[(2, 0), (-4, 6)])
