@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +136,9 @@ def load(path: str | Path) -> Checkpoint:
                               "directory of a run")
     if is_torch_file(path):
         return Checkpoint(_finite(_unwrapped(read_torch_file(path), path), path), path=path)
+    if os.fspath(path).lower().endswith(".onnx"):
+        raise CheckpointError(f"{path} is an ONNX model, not a checkpoint; load it by minicnn.interop.from_onnx, or "
+                              f"judge it by minicnn verify {shlex.quote(str(path))}")
     tensors, metadata = read(path)
     if CHECKED[0] not in metadata:
         LOG.warning(f"{path} has no checksum of minicnn: damage to its numbers would not be seen")

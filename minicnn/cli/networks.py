@@ -20,6 +20,7 @@ from ..checkpoint import Checkpoint, CheckpointError, load, load_into
 from ..checks import is_integer
 from ..errors import InputError
 from ..nn import Module
+from .foreign import factory_errors, refuse_foreign
 from .output import note_stderr
 from .user_code import load_object, user_errors
 
@@ -161,6 +162,7 @@ def measured_network(run: str | None, name: str | None) -> tuple[Path | None, st
     if run is None and name is not None and ":" in name:
         value = own_object(name)
         if not isinstance(value, Module):
+            refuse_foreign(value, name)
             raise InputError(f"--model {name}: a network that is made now is not trained: name the run with its "
                              "weights too, or a Module that exists already")
         return None, name, value, {}
@@ -216,6 +218,7 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
             raise InputError(f"{name} is a network that exists already, so that --seed could not draw its weights: "
                              "name its class, or a function that returns it")
         return value
+    refuse_foreign(value, name)
     if isinstance(value, type) and not issubclass(value, Module) or not callable(value):
         what = f"a class ({_kind(value)})" if isinstance(value, type) else f"of type {_kind(type(value))}"
         raise InputError(f"{name} is {what}; name a subclass of minicnn.nn.Module, or a function that returns a Module")
@@ -227,6 +230,7 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
                          "default value, or write a function that makes the network")
     made = _made(value, name, rng, sizes)
     if not isinstance(made, Module):
+        refuse_foreign(made, name, "returned")
         raise InputError(f"{name} returned an object of type {_kind(type(made))}, not a minicnn.nn.Module")
     return made
 
@@ -234,7 +238,7 @@ def built(value: Any, name: str, rng: np.random.Generator | None, sizes: dict[st
 def _made(value, name, rng, sizes):
     """What a class or function of the user's own makes."""
     from ..models import made_for
-    with user_errors(name), contextlib.chdir("."):
+    with factory_errors(value, name), user_errors(name), contextlib.chdir("."):
         return made_for(value, rng=rng, **sizes)
 
 
@@ -319,7 +323,7 @@ def _needed(factory):
     """The arguments without a default value."""
     try:
         named = inspect.signature(factory).parameters.values()
-    except ValueError:                                  # of a class in C
+    except (TypeError, ValueError):                     # of a class in C, or of an odd callable
         return []
     return [one.name for one in named if one.default is one.empty
             and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]

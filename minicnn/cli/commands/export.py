@@ -44,9 +44,15 @@ def run(arguments: argparse.Namespace) -> None:
     """minicnn export."""
     from ...interop import runtime_difference, to_onnx
     from ...progress import on_stderr
+    from ..foreign import ForeignNetwork
     from ..networks import measured_network
     from ..user_code import user_errors
-    path, name, model, meta = measured_network(arguments.weights, arguments.model)
+    try:
+        path, name, model, meta = measured_network(arguments.weights, arguments.model)
+    except ForeignNetwork as error:
+        if error.library == "PyTorch":
+            raise InputError(f"{error}. PyTorch writes ONNX itself: torch.onnx.export") from error
+        raise
     inputs, entries = _inputs(arguments.shape, model, meta, path), _entries(name, meta, path)
     with user_errors(name, f"inputs of shape {inputs}"), on_stderr("export", arguments.quiet) as progress:
         proto = to_onnx(model, arguments.out, inputs, opset=arguments.opset, metadata=entries, progress=progress)
