@@ -26,12 +26,11 @@ from ..progress.streams import apart, lasting
 from . import BUG, OK, WRONG_INPUT
 from .options import Parser
 from .output import replacements
-from .ranks import refuse_many, silence_followers
+from .ranks import PARALLEL, refuse_many, silence_followers
 
 COMMANDS = ("train", "eval", "predict", "runs", "info", "data", "gradcheck", "verify", "invariance", "animate",
             "explore", "export", "bench")
 
-ALONE = ("invariance", "bench")                         # mpiexec must not start these
 PATIENCE = 1.0                          # seconds until a note about threads of the user's code
 
 
@@ -40,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own_process, argv = argv is None, sys.argv[1:] if argv is None else list(argv)
     handler = AtOnce()
     if own_process:
-        silence_followers(argv)
+        silence_followers()
     with lasting(), handled(handler, restore=not own_process):
         try:
             status = _parsed_and_run(argv, own_process)
@@ -86,7 +85,7 @@ def make_parser() -> Parser:
 
 def _run(arguments, argv, own_process):
     try:
-        if arguments.command in ALONE:
+        if arguments.command not in PARALLEL:
             refuse_many(arguments.prog)
         with apart(restore=not own_process), replacements(arguments.destinations), _warning_lines(arguments.prog):
             return arguments.run(arguments) or OK

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from ..errors import InputError, MinicnnError
 from .output import note_stderr
 
-PARALLEL = ("train",)                   # commands whose ranks share the work
+PARALLEL = ("train",)                   # commands whose ranks share the work; mpiexec must not start others
 STARTED = {"OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK", "PMI_SIZE": "PMI_RANK",
            "MV2_COMM_WORLD_SIZE": "MV2_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS": "SLURM_PROCID"}
 
@@ -26,10 +26,10 @@ def processes() -> tuple[int, str]:
     return (counts[name], name) if name and counts[name] > 1 else (1, "")
 
 
-def silence_followers(argv: Sequence[str]) -> None:
-    """If this process is another rank than 0 of a command that works on several ranks, let it print nothing."""
+def silence_followers() -> None:
+    """If this process is another rank than 0, let it print nothing."""
     _, name = processes()
-    if name and list(argv[:1]) in [[one] for one in PARALLEL] and os.environ.get(STARTED[name], "0") != "0":
+    if name and os.environ.get(STARTED[name], "0") != "0":
         sys.stdout = sys.stderr = open(os.devnull, "w")         # noqa: SIM115 (until the process ends)
 
 
@@ -75,6 +75,13 @@ def begin(comm: Any, threads_given: bool, quiet: bool) -> None:
     computers = len(set(comm.allgather(os.uname().nodename if hasattr(os, "uname") else "")))
     note_stderr(f"{comm.Get_size()} ranks on {computers} computer{'s' * (computers != 1)}, with "
                 f"{' or '.join(map(str, counts))} thread{'s' * (counts != [1])} each", quiet)
+
+
+def note_idle(comm: Any, images: int, quiet: bool) -> None:
+    """Say so if a batch of all ranks together has fewer images than there are ranks."""
+    if comm is not None and (idle := comm.Get_size() - images) > 0:
+        note_stderr(f"{idle} of {comm.Get_size()} ranks have no images in any step, because a batch has {images}: give "
+                    "a larger --batch-size, or start fewer ranks", quiet)
 
 
 @contextlib.contextmanager

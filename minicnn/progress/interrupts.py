@@ -59,7 +59,7 @@ class Deferred:
         if not self.number:
             self.number, self.since = number, now
             if not self.waits:
-                raise self.error("stopped in the first step")
+                raise self.error("stopped in the first step, before anything was saved")
 
     def take(self, number: int) -> None:
         """Count this signal as the first one: another process of the same run got it."""

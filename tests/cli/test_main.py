@@ -218,7 +218,8 @@ def test_an_interrupt_that_python_loses_still_counts():
 
 
 @pytest.mark.parametrize("name", ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"])
-@pytest.mark.parametrize("command", [["train", "--dataset", "mnist5k"], ["invariance"], ["bench", "train"]])
+@pytest.mark.parametrize("command", [["train", "--dataset", "mnist5k"], ["invariance"], ["bench", "train"],
+                                     ["eval", "nowhere"], ["verify"], ["explore"]])
 def test_many_processes_do_not_do_the_same_work(name, command, refused, folder, monkeypatch):
     monkeypatch.setenv(name, "3")
     monkeypatch.setitem(sys.modules, "mpi4py", None)            # it is not installed

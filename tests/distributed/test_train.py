@@ -72,3 +72,15 @@ def test_an_mpiexec_of_another_mpi_is_told(tmp_path):
                           capture_output=True)
     assert done.returncode == 2 and "The library of MPI that mpi4py has found (" in done.stderr
     assert "knows of 1: use the mpiexec of the same MPI" in done.stderr
+
+
+def test_ranks_without_images_are_told(mpiexec):
+    status, _, err = mpiexec(3, *TRAIN, "--dry-run", "--batch-size", "2")
+    assert status == 0 and err.count("1 of 3 ranks have no images in any step, because a batch has 2: give a larger "
+                                     "--batch-size, or start fewer ranks\n") == 1
+
+
+def test_another_command_is_refused_once(mpiexec, tmp_path):
+    status, out, err = mpiexec(2, *MINICNN, "eval", "--picture", "a.png")
+    assert status == 2 and out == "" and not list(tmp_path.iterdir()) and err.count("\n") == 1
+    assert err.startswith("minicnn eval: error: 2 processes of minicnn eval were started (the environment variable ")

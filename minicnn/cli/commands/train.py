@@ -28,7 +28,7 @@ from ..options import (
     threads,
 )
 from ..output import as_json, note_stderr, plain_style, print_line, print_result, print_text
-from ..ranks import begin, on_rank_0, world
+from ..ranks import begin, note_idle, on_rank_0, world
 from ..training_plan import AUGMENT, DRY_RUN, EPOCHS, EPOCHS_OF_5K, SHIFT, new_plan, resumed_plan
 
 SMALL_CONVOLUTION = (64, 1, 28, 28), (20, 1, 5, 5)      # shapes for which only slow algorithms have infinite cost
@@ -132,6 +132,7 @@ def _train(plan, arguments):
     model = _model(plan, scaled=arguments.data_dir is not None)
     _begin(plan, model, arguments.quiet)
     comm = arguments.comm
+    note_idle(comm, min(plan.settings.batch_size, len(data.train_images)), arguments.quiet)
     algorithms = _algorithms(plan, model, arguments.quiet)
     if comm is not None:                          # computers may choose differently
         algorithms = comm.bcast(algorithms)
