@@ -121,6 +121,13 @@ def test_the_keyboard_draws(opened):
     assert not opened.drawing().any()
     stage.send_keys(Keys.HOME, *[Keys.ARROW_UP] * 60, *[Keys.ARROW_LEFT] * 60)
     assert opened.text("draw-text") == "Row 0, column 0, pen up."
+    opened.run("minicnn.chooseDigit(10)")
+    stage.send_keys(" ", Keys.ARROW_DOWN)         # the pen is down, then a digit is chosen: it is lifted
+    before = opened.drawing()
+    opened.run("minicnn.chooseDigit(3)")
+    stage.send_keys(*[Keys.ARROW_DOWN] * 5)
+    opened.computed()
+    np.testing.assert_array_equal(opened.drawing(), before)
     choose(opened, "move")
     stage.send_keys(Keys.ARROW_RIGHT)
     opened.computed()

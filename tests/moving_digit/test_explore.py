@@ -1,6 +1,7 @@
 """The page of `minicnn explore`: the numbers in the file against the engine. test_explore_browser opens the page."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,17 @@ from minicnn.data.placement import place
 from minicnn.errors import InputError, StateError
 from minicnn.models import LeNet, lenet
 from minicnn.moving_digit import build, embedded, explore
+from minicnn.moving_digit import page as page_module
 from minicnn.moving_digit.exploration import quantise
 from minicnn.moving_digit.page import MAX_PAGE_BYTES
 from tests.moving_digit.engine import SIZES, maps_of, window_logits
 from tests.recorder import Recorder
+
+
+def test_the_sources_have_lines_of_at_most_120_characters():
+    files = [file for file in Path(page_module.__file__).with_name("page").rglob("*.*") if file.is_file()]
+    assert len(files) > 20
+    assert [file.name for file in files if max(map(len, file.read_text("utf-8").splitlines())) > 120] == []
 
 
 def test_the_file_is_whole_and_asks_for_nothing_else(page):

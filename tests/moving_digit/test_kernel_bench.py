@@ -186,6 +186,19 @@ def test_what_breaks_is_shown(opened):
     assert opened.run("return [...document.querySelectorAll('#kernel [data-needs]')].every((one) => one.hidden)")
 
 
+def test_from_an_operator_without_a_kernel_back_to_your_own_numbers(opened):
+    opened.go(3, 5, 5, "kernel")
+    choose = ("const preset = document.getElementById('bench-preset'); preset.value = arguments[0];"
+              "preset.dispatchEvent(new Event('change')); return {...minicnn.bench.operator};")
+    kernel = opened.run(choose, "sharpen")["kernel"]
+    assert opened.run(choose, "median")["kind"] == "median"
+    found = opened.run(choose, "your own numbers")
+    assert (found["kind"], found["kernel"]) == ("kernel", kernel)
+    opened.run("minicnn.bench.look(20.5, 17.9)")
+    opened.settle()
+    assert opened.text("bench-sum").endswith(": row 20, column 17 of the result.")
+
+
 def test_padding_offers_the_domains_that_fit(opened):
     opened.go(3, 5, 5, "kernel")
     opened.run("minicnn.bench.choosePreset('identity')")

@@ -1,7 +1,7 @@
-// What the Worker answers. A question is { slot, picture, height, width }: pixels from 0 to 255 in the order (y, x, colour).
-// The answer is { maps, shapes, logits, seconds }: one Float32Array for each layer before the first linear one, and the
-// class scores of the window in the middle that the linear layers take. A slot remembers its last picture, so that after
-// a stroke only the pixels that see it are computed.
+// What the Worker answers. A question is { slot, picture, height, width }: pixels from 0 to 255, (y, x, colour). The
+// answer is { maps, shapes, logits, seconds }: one Float32Array for each layer before the first linear one, and the
+// class scores of the window in the middle that the linear layers take. A slot remembers its last picture, so that
+// after a stroke only the pixels that see it are computed.
 function answerer({ layers, weights, depth, mean, std, window: side }) {
   const linear = layers.findIndex(({ kind }) => kind === "linear");
   const features = linear < 0 ? layers : layers.slice(0, linear);

@@ -2,7 +2,7 @@
 const clamp = (v) => Math.max(0, Math.min(ROOM, v));
 const move = (dy, dx) => change({ dy: clamp(dy), dx: clamp(dx) });
 
-function pick(buttons, index, attribute) {                              // mark one button of a group; the tab key stops at it
+function pick(buttons, index, attribute) {                        // mark one button of a group; the tab key stops at it
   buttons.forEach((button, k) => {
     button.setAttribute(attribute, k === index);
     button.tabIndex = k === index ? 0 : -1;
@@ -38,6 +38,7 @@ const digitButtons = [...meta.digits.map(({ label, index }) => `${named(label)},
   return button;
 });
 function chooseDigit(digit) {
+  if (digit !== DRAWING) cursor.down = false;                           // else the keys would change a hidden drawing
   pick(digitButtons, digit, "aria-checked");
   change({ digit });
   nameStage();
@@ -93,7 +94,7 @@ function listenTabs() {
 
 function listenOptions() {
   for (const radio of document.querySelectorAll("input[name=mode]")) {
-    radio.checked = radio.value === state.mode;                         // after a reload the browser may keep another choice
+    radio.checked = radio.value === state.mode;                    // after a reload the browser may keep another choice
     radio.addEventListener("change", () => change({ mode: radio.value }));
   }
   $("spoil").checked = false;

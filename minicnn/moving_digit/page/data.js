@@ -3,16 +3,16 @@
 //   data.js       the numbers of the file (`meta`, `data`), sizes, `state`: what the reader has chosen; `change(what)`
 //                 changes it, and one frame later everything is drawn
 //   live.js       `live.ask(slot, picture)` promises all float maps of a picture, from the Worker
-//   sources.js    `now`: the maps of the picture on the canvas, in steps of 0 to 255. A digit of the file (`stored`) and
-//                 a drawing (`drawn`) have the same functions, so that a panel need not know which one it shows
+//   sources.js    `now`: the maps of the picture on the canvas, in steps of 0 to 255. A digit of the file (`stored`)
+//                 and a drawing (`drawn`) have the same functions, so that a panel need not know which one it shows
 //   views.js      colours; a row of maps (`addRow`) with its bar of colours; a pixel that the reader points at
 //   stage.js      the canvas, the class scores, the sentences below them
 //   frame.js      `panel(name, parts)` adds a tab; `draw()` draws one frame: the stage, then the panel that is shown
-//   drawing/pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing` and call `change`
+//   drawing/pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing`
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
-// A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a block:
-// its names are its own. It calls panel("NAME", { build, draw, floats }). draw(now) fills the values of its rows.
+// A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a
+// block: its names are its own. It calls panel("NAME", { build, draw, floats }). draw(now) fills its rows.
 // If `floats` is true, now.floats() has the numbers of all channels, or null until the Worker has answered.
 const $ = (id) => document.getElementById(id);
 const make = (tag, parent, properties = {}) =>
@@ -55,7 +55,7 @@ const spoiled = () => state.tab === "equal" && state.spoil;
 // The drawing x, in the centre: pixels 0 to 255, (y, x, colour). `strokes` counts its changes.
 const drawing = { pixels: new Uint8Array(CANVAS * CANVAS * DEPTH), strokes: 0 };
 
-function paste(source, height, width, top, left, side) {                // a picture on a black canvas; what sticks out is cut
+function paste(source, height, width, top, left, side) {          // a picture on a black canvas; what sticks out is cut
   const out = new Uint8Array(side * side * DEPTH);
   const from = Math.max(0, -left), to = Math.min(width, side - left);
   for (let y = Math.max(0, -top); y < Math.min(height, side - top) && from < to; y++) {
@@ -64,6 +64,6 @@ function paste(source, height, width, top, left, side) {                // a pic
   }
   return out;
 }
-const canvasOf = (digit, dy, dx) => digit === DRAWING                   // T x: the canvas with a digit or the drawing there
+const canvasOf = (digit, dy, dx) => digit === DRAWING               // T x: the canvas with a digit or the drawing there
   ? paste(drawing.pixels, CANVAS, CANVAS, dy - CENTRE, dx - CENTRE, CANVAS)
   : paste(data.images.subarray(digit * AREA * DEPTH, (digit + 1) * AREA * DEPTH), DIGIT, DIGIT, dy, dx, CANVAS);

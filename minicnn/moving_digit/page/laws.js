@@ -1,6 +1,6 @@
-// ---- the verifier in the page: does an operator keep the laws of a convolution? The laws, the shifts and the words are
-// those of minicnn's verify_convolution; the images are fewer, and what passes as rounding is simpler: EPSILON times the
-// largest number of the two sides.
+// ---- the verifier in the page: does an operator keep the laws of a convolution? The laws, the shifts and the words
+// are those of minicnn's verify_convolution; the images are fewer, and what passes as rounding is simpler: EPSILON
+// times the largest number of the two sides.
 const Laws = (() => {
   const EPSILON = 1e-12, FACTORS = [-1, 0.5, -1.7, 2];
   const { image } = Operators;
@@ -82,12 +82,15 @@ const Laws = (() => {
   }
 
   const place = ([y, x]) => `(${y}, ${x})`;
-  // Try a law on images: whether it holds, the pixels where it fails, and the first image that breaks it. `brief`: stop there
+  const largestOf = (...images) => images.reduce((most, { values }) =>
+    values.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+  // Try a law on images: whether it holds, the pixels where it fails, and the first image that breaks it.
+  // brief: stop at that image
   function attempt(law, images, brief = false) {
     let failing = null, witness = null, error = 0;
     for (const f of images) {
       const { left, right, known } = law.sides(f), { width } = left;
-      const largest = [left, right].reduce((most, { values }) => values.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
+      const largest = largestOf(left, right);
       failing ??= { fails: new Uint8Array(left.values.length), unknown: known?.values.map((v) => 1 - v), ...left };
       let worst = 0, at = 0;
       left.values.forEach((v, i) => {
@@ -120,16 +123,17 @@ const Laws = (() => {
   // The widths [top, bottom, left, right] of a border that holds all failing pixels, or null
   function border({ fails, unknown, height, width }, most = 0.5) {
     const bad = (y, x) => fails[y * width + x] || unknown?.[y * width + x];
-    const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => bad(y, x)).every(Boolean));
-    const columns = Array.from({ length: width }, (_, x) => Array.from({ length: height }, (_, y) => bad(y, x)).every(Boolean));
+    const upTo = (n) => Array.from({ length: n }, (_, i) => i);
+    const rows = upTo(height).map((y) => upTo(width).every((x) => bad(y, x)));
+    const columns = upTo(width).map((x) => upTo(height).every((y) => bad(y, x)));
     const leading = (flags) => { const first = flags.indexOf(false); return first < 0 ? flags.length : first; };
     const [top, bottom, left, right] = [rows, rows.toReversed(), columns, columns.toReversed()].map(leading);
     if (top + bottom >= most * height || left + right >= most * width) return null;
     for (let y = top; y < height - bottom; y++) for (let x = left; x < width - right; x++) if (bad(y, x)) return null;
     return [top, bottom, left, right];
   }
-  // [dy, dx, weight] where the weight is not 0. An operator that keeps every rate-th pixel shows the weights of one phase
-  // for each impulse.
+  // [dy, dx, weight] where the weight is not 0. An operator that keeps every rate-th pixel shows the weights of one
+  // phase for each impulse.
   function response(op, { side, domain }, rate) {
     const centre = side >> 1, found = [], near = (d) => domain === "torus" ? wrap(d + centre, side) - centre : d;
     for (let k = 0; k < rate * rate; k++) {
@@ -154,7 +158,10 @@ const Laws = (() => {
     if (!linear) return `not linear; ${shiftsIn(lattice)}`;
     if (rate === 1 && lattice[0] === 1 && lattice[1] === 1 && matches) return "a convolution";
     if (matches) return `not a convolution, but ${kind}; ${shiftsIn(lattice)}`;
-    if (halo) return `not a convolution at the border, (${halo.join(", ")}) pixels (top, bottom, left, right), but ${kind} inside`;
+    if (halo) {
+      return `not a convolution at the border, (${halo.join(", ")}) pixels (top, bottom, left, right), but ${
+        kind} inside`;
+    }
     return `linear; ${shiftsIn(lattice)}`;
   }
 

@@ -1,7 +1,7 @@
 // ---- the network in the page: questions go to a Worker, which answers them one after the other
 const live = (() => {
   const setup = { layers: meta.network, weights: data.weights, depth: DEPTH, window: DIGIT, ...meta.rules };
-  const waiting = [];                                                   // the promises of the open questions, the oldest first
+  const waiting = [];                                            // the promises of the open questions, the oldest first
   let answer = null, worker = null;
   const settle = ({ data: { error, ...found } }) => {
     const { done, failed } = waiting.shift();
@@ -56,8 +56,8 @@ async function checkLive() {
     for (let i = 0; i < numbers.length; i++) worst = Math.max(worst, Math.abs(numbers[i] - expected[i]) / largest);
   }
   const fine = worst <= 1e-5 && at === data.reference.length;
-  put("check", fine ? `This page has computed all ${integer(at)} numbers of the first {{noun}} itself. They equal those of `
-      + `minicnn to ${worst.toExponential(0)} of the largest number in each map.`
+  put("check", fine ? `This page has computed all ${integer(at)} numbers of the first {{noun}} itself. They equal `
+      + `those of minicnn to ${worst.toExponential(0)} of the largest number in each map.`
     : `What this page computes is not what minicnn computes: the numbers of the first {{noun}} differ by ${
       number(worst)} of the largest. Trust no map of a drawing.`);
   return { worst, compared: at, fine };

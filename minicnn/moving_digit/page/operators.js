@@ -40,7 +40,8 @@ const Operators = (() => {
     for (let y = 0; y < out.height; y++) {
       for (let x = 0; x < out.width; x++) {
         const [i, j] = [y - by, x - by], inside = i >= 0 && j >= 0 && i < height && j < width;
-        if (inside || padding === "circular") out.values[y * out.width + x] = values[wrap(i, height) * width + wrap(j, width)];
+        if (!inside && padding !== "circular") continue;
+        out.values[y * out.width + x] = values[wrap(i, height) * width + wrap(j, width)];
       }
     }
     return out;
@@ -60,7 +61,7 @@ const Operators = (() => {
     return [height, width].map((n) => Math.floor((n - lost - 1) / operator.stride) + 1);
   }
   function apply(operator, from) {
-    const [height, width] = sizeOf(operator, from.height, from.width), out = image(Math.max(height, 0), Math.max(width, 0));
+    const out = image(...sizeOf(operator, from.height, from.width).map((n) => Math.max(n, 0))), { height, width } = out;
     const wide = hasWindow(operator) && padded(from, reach(operator), operator.padding);
     const window = new Float64Array(operator.side ** 2);
     const number = hasWindow(operator) ? OF_WINDOW[operator.kind](operator) : OF_PIXEL[operator.kind](from);

@@ -12,7 +12,7 @@ function shift(source, at, size, sy, sx, out) {                         // out[i
     }
   }
 }
-function subtract(a, b, out) {                                          // |a - b| where both are known, and counts of differences
+function subtract(a, b, out) {                                // |a - b| where both are known, and counts of differences
   let known = 0, differ = 0, largest = 0, total = 0;
   for (let i = 0; i < a.length; i++) {
     if (a[i] < 0 || b[i] < 0) { out[i] = -1; continue; }
@@ -28,7 +28,7 @@ function hide(values, n, sy, sx) {                                      // pixel
     for (let j = 0; j < n; j++, o++) if (i < sy || i >= n + sy || j < sx || j >= n + sx) values[o] = -1;
   }
 }
-function poolOf(values, out, n = POOL, width = SIZE[LAST]) {                                // rounding keeps the order, so the maximum is right
+function poolOf(values, out, n = POOL, width = SIZE[LAST]) {        // rounding keeps the order, so the maximum is right
   for (let i = 0, o = 0; i < n; i++) {
     for (let j = 0; j < n; j++, o++) {
       const a = 2 * i * width + 2 * j, four = [values[a], values[a + 1], values[a + width], values[a + width + 1]];
@@ -38,9 +38,10 @@ function poolOf(values, out, n = POOL, width = SIZE[LAST]) {                    
 }
 const channel = (maps, c, size) => maps.subarray(c * size * size, (c + 1) * size * size);
 
-// ---- the float maps of the picture on the canvas, and of the same picture in the centre; all that the Worker has found
+// ---- the float maps of the picture on the canvas, and of the same picture in the centre: what the Worker has found
 const found = { key: "", dy: CENTRE, dx: CENTRE, digit: -1, here: null, centre: null, sheet: null, scales: null };
-const wanted = () => `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
+const wanted = () =>
+  `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
 const isCurrent = () => (!isDrawn() || found.key === wanted()) && !panels[state.tab].pending();
 let busy = false;
 const pursue = () => ask().catch((error) => trouble(`The network in the page failed: ${error.message}`));
@@ -73,7 +74,7 @@ const stored = {                                                        // a dig
     const width = SIZE[layer] + ROOM, at = (state.digit * meta.layers[layer].channels.length + index) * width * width;
     cut(data[NAMES[layer]], at, width, ROOM - state.dy, ROOM - state.dx, SIZE[layer], out);
   },
-  fillMoved(layer, index, out) {                                        // the same of T phi(x), which equals it: see explore
+  fillMoved(layer, index, out) {                                   // the same of T phi(x), which equals it: see explore
     stored.fill(layer, index, out);
     hide(out, SIZE[layer], shiftY(), shiftX());
   },
@@ -125,5 +126,5 @@ const drawn = {                                                         // the d
 };
 let now = stored;
 const shiftY = () => now.place()[0] - CENTRE, shiftX = () => now.place()[1] - CENTRE;
-stored.floats = drawn.floats = () =>                                    // { here, centre }: answers of the Worker, or null
+stored.floats = drawn.floats = () =>                                 // { here, centre }: answers of the Worker, or null
   found.digit === state.digit && found.dy === now.place()[0] && found.dx === now.place()[1] ? found : null;

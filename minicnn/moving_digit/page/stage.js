@@ -55,7 +55,7 @@ for (let k = 0; k < Math.min(LINES, meta.classes.length); k++) {
 }
 function drawScores() {
   const logits = now.logits(), order = Array.from(logits, (_, k) => k);
-  if (meta.classes.length > LINES) order.sort((a, b) => logits[b] - logits[a]);            // the most probable classes only
+  if (meta.classes.length > LINES) order.sort((a, b) => logits[b] - logits[a]);        // the most probable classes only
   const largest = Math.max(...logits), best = logits.indexOf(largest);
   const powers = Array.from(logits, (v) => Math.exp(v - largest)), total = powers.reduce((a, b) => a + b);
   lines.forEach(({ line, name, bar, percent, score }, row) => {
@@ -68,8 +68,9 @@ function drawScores() {
   });
   return { best, p: powers[best] / total };
 }
-function advice() {                                                     // if the drawing does not lie as MNIST's digits do
-  const { side, y, x } = found.ink, off = Math.hypot(y + found.dy - CENTRE - CANVAS / 2, x + found.dx - CENTRE - CANVAS / 2);
+function advice() {                                                  // if the drawing does not lie as MNIST's digits do
+  const { side, y, x } = found.ink;
+  const off = Math.hypot(y + found.dy - CENTRE - CANVAS / 2, x + found.dx - CENTRE - CANVAS / 2);
   return meta.own || off <= 3 && side >= 15 && side <= 25 ? ""
     : " It does not lie as the digits of MNIST do; the button Centre mends this.";
 }
@@ -78,8 +79,8 @@ function sentence({ best, p }) {                                        // what 
   const taken = `Taken for ${meta.classes[best]}, ${(100 * p).toFixed(1)} %`;
   if (isDrawn()) {
     return found.ink ? `Your drawing, ${where()}. ${taken}.${advice()}`
-      : `The canvas is empty: draw a {{noun}}. A black canvas is taken for ${meta.classes[best]}, because the network has `
-        + "no class for nothing.";
+      : `The canvas is empty: draw a {{noun}}. A black canvas is taken for ${meta.classes[best]}, because the network `
+        + "has no class for nothing.";
   }
   const { label } = meta.digits[state.digit];
   return `${named(label)}, ${where()}. ${taken}${best === label ? "" : ": wrong"}.`;

@@ -9,7 +9,7 @@ function ramp(...stops) {
 const GREY = ramp([0, 0, 0], [255, 255, 255]);
 const HEAT = ramp([0, 18, 46], [42, 66, 109], [104, 107, 115], [170, 157, 110], [255, 234, 105]);
 const ORANGE = ramp([185, 75, 0], [235, 150, 20], [255, 245, 170]);
-const DIFFERS = ORANGE.map((_, i) => ORANGE[Math.round(255 * Math.sqrt(i / 255))]);     // so that small differences are visible
+const DIFFERS = ORANGE.map((_, i) => ORANGE[Math.round(255 * Math.sqrt(i / 255))]);  // so that small ones are seen
 ORANGE[0] = DIFFERS[0] = rgb(12, 24, 40);                               // equal
 let SIGNED, hatch;
 function readTheme() {

@@ -1,11 +1,11 @@
 // ---- drawing on the canvas: strokes with soft edges, as those of MNIST; undo; the cursor of the keyboard
-const RADIUS = { pen: 1.05, eraser: 1.6 }, SOFT = 1.3;                  // pixels: half the width of a stroke; its soft edge
+const RADIUS = { pen: 1.05, eraser: 1.6 }, SOFT = 1.3;              // pixels: half the width of a stroke; its soft edge
 const HISTORY = 200;                                                    // strokes that can be undone
 const history = [];
 const cursor = { y: CANVAS / 2, x: CANVAS / 2, down: false };
 const say = (text) => put("draw-text", text);
 
-function remember() {                                                   // before each change; a digit becomes the drawing
+function remember() {                                                 // before each change; a digit becomes the drawing
   history.push({ pixels: drawing.pixels, digit: state.digit });
   say("");
   if (history.length > HISTORY) history.shift();
@@ -53,7 +53,7 @@ function stroke([y0, x0], [y1, x1], tool) {
     }
   }
 }
-function drawLine(points, tool = "pen") {                               // one stroke through points (y, x) of the drawing
+function drawLine(points, tool = "pen") {                             // one stroke through points (y, x) of the drawing
   remember();
   points.forEach((point, k) => stroke(points[Math.max(0, k - 1)], point, tool));
   changed();

@@ -1,6 +1,6 @@
 // ---- a drawing centred as MNIST's digits are, and files of pictures
 const BOX = 20;                                                         // MNIST: a digit just fits into 20 x 20 pixels
-const OVERVIEW = 600, MOST = 160;                                       // pixels of the longer side: of a file, of its ink
+const OVERVIEW = 600, MOST = 160;                                    // pixels of the longer side: of a file, of its ink
 const LEAST_CONTRAST = 40;                                              // of 255, between ink and paper
 
 // Where the ink is: its box and its centre of mass. null: there is none
@@ -10,7 +10,8 @@ function inkOf(pixels, height, width, depth = DEPTH) {
     for (let x = 0; x < width; x++, at += depth) {
       const ink = Math.max(...pixels.subarray(at, at + depth));
       if (!ink) continue;
-      top = Math.min(top, y); bottom = Math.max(bottom, y + 1); left = Math.min(left, x); right = Math.max(right, x + 1);
+      top = Math.min(top, y); bottom = Math.max(bottom, y + 1); left = Math.min(left, x);
+      right = Math.max(right, x + 1);
       mass += ink; sy += ink * (y + 0.5); sx += ink * (x + 0.5);
     }
   }
@@ -42,14 +43,14 @@ function centred(pixels, height = CANVAS, width = CANVAS) {
   if (Math.abs(ink.side - BOX) <= 1) {
     return paste(pixels, height, width, Math.round(CANVAS / 2 - ink.y), Math.round(CANVAS / 2 - ink.x), CANVAS);
   }
-  const side = ink.side < BOX ? ink.side + 1 : ink.side;                // enlarged, it has half a pixel more on each side
+  const side = ink.side < BOX ? ink.side + 1 : ink.side;              // enlarged, it has half a pixel more on each side
   return resample(pixels, height, width, { ...ink, zoom: BOX / side });
 }
 function centreDrawing() {
   const out = centred(isDrawn() ? drawing.pixels : canvasOf(state.digit, CENTRE, CENTRE));
   if (!out) return say("The canvas is empty: there is nothing to centre.");
-  replaceDrawing(out, "Centred: the drawing fits into 20×20 pixels, and its centre of mass is in the middle. All digits "
-    + "that the network has learned from lie so; it is not sure of others.");
+  replaceDrawing(out, "Centred: the drawing fits into 20×20 pixels, and its centre of mass is in the middle. All "
+    + "digits that the network has learned from lie so; it is not sure of others.");
   return move(CENTRE, CENTRE);
 }
 
@@ -98,7 +99,7 @@ function fromDigit(bitmap) {                                            // [pixe
   return [centred(inkOfGrey(bright(near), levels), near.height, near.width),
           `${words}, fitted into 20×20 pixels and centred as MNIST's digits are`];
 }
-function fromPicture(bitmap) {                                          // for a network of other pictures: cover the window
+function fromPicture(bitmap) {                                      // for a network of other pictures: cover the window
   const side = Math.min(bitmap.width, bitmap.height);
   const part = [(bitmap.width - side) / 2, (bitmap.height - side) / 2, side, side];
   const image = pixelsOf(bitmap, DIGIT, part, true), grey = DEPTH === 1 && greyed(image);

@@ -18,7 +18,7 @@ panel("impulse", {
              { ...signed, kernel: true, range: () => [number(-largest), number(largest)] });
     });
   },
-  draw() {                                                              // the first row: the kernels at the place of the Dirac
+  draw() {                                                       // the first row: the kernels at the place of the Dirac
     byTab.impulse[0].views.forEach(({ values, size }, layer) => {
       const { values: h, reach, largest } = kernels[layer];
       const top = meta.dirac + state.dy - reach + 1, left = meta.dirac + state.dx - reach + 1;

@@ -12,8 +12,8 @@ const PRESETS = {
   "emboss": [2, 1, 0, 1, 1, -1, 0, -1, -2],
   "random": () => Array.from({ length: 25 }, () => Math.round(200 * Math.random() - 100) / 100),
 };
-const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast", "gain map: darker corners": "gain",
-                 "mirror": "mirror", "ReLU": "relu" };
+const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast", 
+                 "gain map: darker corners": "gain", "mirror": "mirror", "ReLU": "relu" };
 const DOMAINS = { circular: ["torus"], zeros: ["plane", "torus", "window"], none: ["window"] };
 const EVERYWHERE = ["torus", "plane", "window"];
 const OWN = "your own numbers";
@@ -40,13 +40,16 @@ function configure(what) {                                              // the o
   for (const name of ["side", "stride", "dilation", "padding"]) $(`bench-${name}`).value = operator[name];
   $("bench-flipped").value = operator.flipped ? "yes" : "no";
   const has = operator.kind === "kernel" ? ["kernel", "window"] : Operators.hasWindow(operator) ? ["window"] : [];
-  for (const element of $("kernel").querySelectorAll("[data-needs]")) element.hidden = !has.includes(element.dataset.needs);
+  for (const element of $("kernel").querySelectorAll("[data-needs]")) {
+    element.hidden = !has.includes(element.dataset.needs);
+  }
   bench.report = null;
   bench.judged++;
   change({});
 }
 function choosePreset(name) {
   $("bench-preset").value = name;
+  if (name === OWN) { configure({ kind: "kernel" }); return; }          // the numbers that stand in the table
   if (name in OTHERS) { bench.at = null; configure({ kind: OTHERS[name] }); return; }
   const kernel = presets[name] instanceof Function ? presets[name]() : presets[name];
   configure({ kind: "kernel", kernel: [...kernel], side: Math.sqrt(kernel.length) });
@@ -107,10 +110,11 @@ function greyPicture() {                                                   // x:
     return sum / DEPTH / 255;
   }));
 }
+const fromTo = (largest) => `from ${text(-largest)} to ${text(largest)}`;
 function drawResult(x) {
-  const out = Operators.apply(operator, x), largest = largestOf(out), range = `from ${text(-largest)} to ${text(largest)}`;
+  const out = Operators.apply(operator, x), largest = largestOf(out);
   show("x", x, (v) => 255 * v, GREY);
-  put("bench-out-text", `the result, ${out.height}×${out.width}; colours ${range}`);
+  put("bench-out-text", `the result, ${out.height}×${out.width}; colours ${fromTo(largest)}`);
   $("bench-out").hidden = !out.values.length;
   if (out.values.length) show("out", out, signed(largest), SIGNED);
   return out;
@@ -120,13 +124,14 @@ function drawResponse() {
   impulse.values[(side * side - 1) / 2] = 1;
   const h = Operators.apply({ ...operator, stride: 1, padding: "zeros" }, impulse), largest = largestOf(h);
   show("h", h, signed(largest), SIGNED);
-  put("bench-h-text", `the response to one bright pixel, ${side}×${side}; colours from ${text(-largest)} to ${text(largest)}`);
+  put("bench-h-text", `the response to one bright pixel, ${side}×${side}; colours ${fromTo(largest)}`);
   if (operator.kind !== "kernel") { put("bench-flip-text", ""); return; }
   const symmetric = operator.kernel.every((v, k) => v === operator.kernel[operator.kernel.length - 1 - k]);
-  put("bench-flip-text", symmetric ? "This kernel is the same when it is turned by 180°. So its convolution and its "
-    + "cross-correlation are one." : operator.flipped ? "Convolution: the response to the bright pixel is the kernel itself."
-    : "Cross-correlation: the response to the bright pixel is the kernel, turned by 180°. Networks compute this one and "
-    + "call it a convolution.");
+  put("bench-flip-text", symmetric
+    ? "This kernel is the same when it is turned by 180°. So its convolution and its cross-correlation are one."
+    : operator.flipped ? "Convolution: the response to the bright pixel is the kernel itself."
+      : "Cross-correlation: the response to the bright pixel is the kernel, turned by 180°. Networks compute this one "
+        + "and call it a convolution.");
   const spectrum = Operators.magnitude(operator, SPECTRUM), most = largestOf(spectrum);
   show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT);
   put("bench-spectrum-text", `its spectrum |H|: slow waves in the middle, fast ones outside; from 0 to ${text(most)}`);
@@ -163,7 +168,7 @@ function fillTable(table, numbers, side) {
 async function judge() {
   const mine = bench.judged, judged = { ...operator }, { domain } = bench;
   let last = performance.now();
-  const pause = async () => {                                           // input is never blocked for longer than one law
+  const pause = async () => {                                          // input is never blocked for longer than one law
     if (performance.now() - last > 6) {
       await new Promise((done) => { setTimeout(done); });
       last = performance.now();
@@ -204,8 +209,9 @@ function drawWitness({ law, f, left, right, known, at, values }) {
   show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
   put("bench-left-text", one.replaceAll("-", "−"));
   put("bench-right-text", two.replaceAll("-", "−"));
+  const after = law.by ? `, after a shift by ${law.by[0]} down and ${law.by[1]} to the right` : "";
   put("bench-witness-text", `Broken: ${law.says.replaceAll("-", "−")}. At row ${at[0]}, column ${at[1]} the sides are `
-    + `${text(values[0])} and ${text(values[1])}${law.by ? `, after a shift by ${law.by[0]} down and ${law.by[1]} to the right` : ""}.`);
+    + `${text(values[0])} and ${text(values[1])}${after}.`);
 }
 
 panel("kernel", {
@@ -218,7 +224,7 @@ panel("kernel", {
     group("kernels", [...Object.keys(presets), OWN]);
     group("no convolutions", Object.keys(OTHERS));
     $("bench-preset").value = "Sobel, vertical edges";
-    $("bench-preset").addEventListener("change", () => $("bench-preset").value !== OWN && choosePreset($("bench-preset").value));
+    $("bench-preset").addEventListener("change", () => choosePreset($("bench-preset").value));
     $("bench-side").addEventListener("change", () => resizeKernel(Number($("bench-side").value)));
     $("bench-flipped").addEventListener("change", () => configure({ flipped: $("bench-flipped").value === "yes" }));
     for (const name of ["stride", "dilation"]) {
@@ -232,7 +238,8 @@ panel("kernel", {
     $("bench-out").addEventListener("pointerdown", (event) => {
       const box = $("bench-out").getBoundingClientRect(), { width, height } = $("bench-out");
       const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
-      look(inside((event.clientY - box.top) / box.height, height), inside((event.clientX - box.left) / box.width, width));
+      look(inside((event.clientY - box.top) / box.height, height),
+           inside((event.clientX - box.left) / box.width, width));
     });
     for (const id of ["bench-y", "bench-col"]) {
       $(id).value = "";
@@ -241,8 +248,9 @@ panel("kernel", {
     $("bench-pixel").addEventListener("submit", (event) => event.preventDefault());
     configure({});
     fillKernel();
-    window.minicnn.bench = { ...bench, Laws, Operators, choosePreset, set: configure, get report() { return bench.report; },
-                             domain(name) { bench.domain = name; configure({}); }, look };
+    window.minicnn.bench = { ...bench, Laws, Operators, choosePreset, set: configure,
+                             get report() { return bench.report; }, look,
+                             domain(name) { bench.domain = name; configure({}); } };
   },
   draw() {
     const key = `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.judged} ${bench.of} ${bench.at?.y} ${
@@ -260,7 +268,7 @@ panel("kernel", {
   },
 });
 function look(y, x) {
-  bench.at = { y: Math.max(0, y), x: Math.max(0, x) };
+  bench.at = { y: Math.max(0, Math.floor(y)), x: Math.max(0, Math.floor(x)) };
   Object.assign($("bench-y"), { value: bench.at.y });
   Object.assign($("bench-col"), { value: bench.at.x });
   change({});

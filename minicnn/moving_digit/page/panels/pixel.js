@@ -1,10 +1,10 @@
 // One pixel of a map, step by step: for each channel of the layer before, a window times a kernel
-const MOST = 10;                                                        // channels that have a button, the largest parts first
+const MOST = 10;                                                 // channels that have a button, the largest parts first
 const first = meta.network.findIndex(({ kind }) => kind !== "conv2d");
 const layers = first < 0 ? meta.network : meta.network.slice(0, first); // the convolutions before the first other layer
 const LARGEST = null;                                                   // open the channel with the largest part
 const chosen = { layer: 0, channel: 0, y: 12, x: 14, open: LARGEST };
-let answer = null;                                                      // { maps, shapes } of the Worker, of the picture shown
+let answer = null;                                               // { maps, shapes } of the Worker, of the picture shown
 const text = (value) => number(value).replace("-", "−");
 
 // The channels before a layer: { values, height, width, name }
@@ -15,8 +15,9 @@ function before(layer, c) {
              name: `channel ${c} of ${layers[layer - 1].name}` };
   }
   const ink = canvasOf(state.digit, state.dy, state.dx), { mean, std } = meta.rules;
-  return { values: Float64Array.from({ length: CANVAS * CANVAS }, (_, i) => (ink[i * DEPTH + c] / 255 - mean[c]) / std[c]),
-           height: CANVAS, width: CANVAS, name: DEPTH === 1 ? "the picture, normalised" : `colour ${c} of the picture` };
+  const normalised = (_, i) => (ink[i * DEPTH + c] / 255 - mean[c]) / std[c];
+  return { values: Float64Array.from({ length: CANVAS * CANVAS }, normalised), height: CANVAS, width: CANVAS,
+           name: DEPTH === 1 ? "the picture, normalised" : `colour ${c} of the picture` };
 }
 // Where the window of the chosen pixel begins, and how far it reaches
 function place() {
@@ -40,7 +41,7 @@ function part(c) {
 }
 
 const screens = {};
-function show(name, { values, height, width }, lut) {                   // black to bright: from the smallest to the largest value
+function show(name, { values, height, width }, lut) {         // black to bright: from the smallest to the largest value
   const canvas = $(`pixel-${name}`);
   if (canvas.width !== width || canvas.height !== height || !screens[name]) {
     Object.assign(canvas, { width, height });
@@ -82,8 +83,8 @@ function drawPixel() {
   const stored = map.values[chosen.y * width + chosen.x];
   put("pixel-sum", `${layer.name}, channel ${chosen.channel}, row ${chosen.y}, column ${chosen.x}: the ${
     layer.in === 1 ? "part" : `${layer.in} parts`} and the bias ${text(bias)} add up to ${text(total)}. ${
-    layer.relu ? total > 0 ? "It is above 0: the ReLU leaves it." : "It is not above 0: the ReLU makes it 0." : ""} The map has ${
-    text(stored)}.`);
+    layer.relu ? total > 0 ? "It is above 0: the ReLU leaves it." : "It is not above 0: the ReLU makes it 0." : ""
+  } The map has ${text(stored)}.`);
   Object.assign(minicnn.pixel, { total, value, stored, parts: parts.map(({ sum }) => sum) });
   const order = parts.map((_, c) => c).sort((a, b) => Math.abs(parts[b].sum) - Math.abs(parts[a].sum));
   const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
@@ -100,7 +101,8 @@ function drawPixel() {
 function drawParts(parts, order, open) {
   const others = parts.length - order.length, rest = parts.reduce((sum, one) => sum + one.sum, 0)
     - order.reduce((sum, c) => sum + parts[c].sum, 0);
-  put("pixel-parts-text", parts.length === 1 ? "" : `The ${order.length} largest parts; the number is what the channel adds.${
+  put("pixel-parts-text", parts.length === 1 ? ""
+    : `The ${order.length} largest parts; the number is what the channel adds.${
     others ? ` The other ${others} channels together add ${text(rest)}.` : ""} Press one to see its products.`);
   $("pixel-parts").hidden = parts.length === 1;
   const box = $("pixel-parts");
@@ -143,7 +145,8 @@ panel("pixel", {
   },
   draw(now) {
     answer = now.floats()?.here;
-    const key = answer && `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${document.documentElement.className}`;
+    const key = answer && `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${
+      document.documentElement.className}`;
     if (!answer || key === drawnKey) return;
     drawnKey = key;
     drawPixel();

@@ -3,7 +3,7 @@ const board = $("board"), boardScreen = screen(board), boardValues = new Int16Ar
 const BUDGET = 6;                                                       // ms of a frame for places that are compared
 let boardKey = null, means = [];
 const pending = () => boardKey !== now.key() || means.length < SIDE * SIDE;
-function compareAll() {                                                 // as many places as the time of one frame allows
+function compareAll() {                                                // as many places as the time of one frame allows
   if (boardKey !== now.key()) [boardKey, means] = [now.key(), []];
   const start = performance.now();
   while (pending() && performance.now() - start < BUDGET) {
