@@ -15,6 +15,7 @@ from .onnx.reasons import Node
 
 WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
 PLANE = "use padding_mode='circular' on the torus, or judge it on the plane or in a window"
+BEFORE = "pad with F.pad(..., mode='circular') on the torus, or judge it in a window"      # for no padding_mode
 
 
 def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
@@ -46,17 +47,30 @@ def _padding(layer, name, domain):
     width, mode = getattr(layer, "padding", 0), getattr(layer, "padding_mode", None)
     transposed = "Transpose" in name
     if "Pad" in name and "Circular" not in name:
-        return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {WINDOW}"
+        return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {BEFORE}"
     if mode is None and "Pool" not in name or mode == "circular" or transposed:
         return ""
-    if mode in (None, "zeros") and domain == "plane" and "Max" not in name:
-        return ""                       # on the plane the pixels beyond the border are zeros
     padded = width == "same" or not isinstance(width, str) and np.any(np.asarray(width) != 0)
     if not padded:
         return ""
-    kind = {"zeros": "zero padding", None: "padding"}.get(mode, f"{mode} padding")
-    advice = PLANE if kind == "zero padding" and domain == "torus" else WINDOW
+    if "Pool" in name:
+        return _padded_pool(layer, name, domain, width)
+    if mode == "zeros" and domain == "plane":
+        return ""                       # on the plane the pixels beyond the border are zeros
+    kind = "zero padding" if mode == "zeros" else f"{mode} padding"
+    advice = PLANE if mode == "zeros" and domain == "torus" else WINDOW
     return f"its {kind} of width {width} makes pixels at the border: {advice}"
+
+
+def _padded_pool(layer, name, domain, width):
+    """A pool has no padding_mode."""
+    if domain == "plane" and "Max" not in name:
+        if getattr(layer, "count_include_pad", True):
+            return ""
+        return (f"count_include_pad=False divides by fewer pixels where a window reaches into the padding of width "
+                f"{width}: use count_include_pad=True, or a pool without padding")
+    return (f"its padding of width {width} makes pixels at the border: use a pool without padding; before it, "
+            f"{BEFORE}")
 
 
 def _stride(layer, name):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -28,6 +28,8 @@ class Layer(NamedTuple):
         The same for another output: arrays (N, C, H, W) -> (N, numbers).
     channels_last : bool
         The layer has its channels in the last axis. `up_to` returns (N, C', H', W') nevertheless.
+    takes : set of int
+        The numbers of the steps whose outputs this one uses, as far as the walk knows them.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Layer(NamedTuple):
     up_to: Any
     rest: Any = None
     channels_last: bool = False
+    takes: Set[int] = frozenset()
 
 
 class Walk(Protocol):

@@ -94,7 +94,7 @@ def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_la
         up_to = UpTo(walk, index, step.shape[1:])
         image = step.layout is not None
         layers.append(Layer(step.name, step.kind, step.layer, up_to if image else None, None if image else up_to,
-                            step.layout is Layout.NHWC))
+                            step.layout is Layout.NHWC, step.takes))
     return layers
 
 

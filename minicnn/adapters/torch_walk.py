@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -90,13 +90,15 @@ class TorchWalk:
 
 
 class Step(NamedTuple):
-    """A step: its name, its repr, the module or call, and its output's shape (an image's as NCHW) and layout."""
+    """A step: its name, its repr, the module or call, its output's shape (an image's as NCHW) and layout, and the
+    numbers of the steps whose outputs it uses."""
 
     name: str
     kind: str
     layer: Any
     shape: tuple[int, ...]
     layout: Layout | None
+    takes: Set[int]
 
 
 class _Record:
@@ -108,11 +110,12 @@ class _Record:
         self.count, self.sizes, self.wanted = count, {tuple(size)}, wanted
         self.path: list[str] = []                       # the modules that are running, without innermost ones
         self.inside = 0                                 # innermost modules that are running
-        self.layouts: dict[int, tuple[Any, Any]] = {}   # id of a tensor: a weak reference, its layout
+        self.layouts: dict[int, tuple[Any, Any, Set[int]]] = {}     # id of a tensor: a weak reference, its layout,
+                                                                    # the numbers of the steps that made it
         self.constants = {id(one): one for one in (*module.parameters(), *module.buffers())}
 
-    def know(self, tensor, layout):
-        self.layouts[id(tensor)] = weakref.ref(tensor), layout
+    def know(self, tensor, layout, takes=frozenset()):
+        self.layouts[id(tensor)] = weakref.ref(tensor), layout, takes
 
     def knows(self, tensor):
         """Whether a step made the tensor, or it is the input."""
@@ -121,6 +124,10 @@ class _Record:
     def layout_of(self, tensor):
         """The layout of a tensor; None if it is no image, or no step made it."""
         return self.layouts[id(tensor)][1] if self.knows(tensor) else None
+
+    def takes(self, given):
+        """The numbers of the steps that made these tensors."""
+        return frozenset().union(*(self.layouts[id(one)][2] for one in given if self.knows(one)))
 
     def hooks(self, name, module):
         """The hooks before and after each call of a module."""
@@ -140,9 +147,8 @@ class _Record:
             made = next(iter(tensors_in(out)), None)
             if made is None or self.inside or not innermost and self.knows(made) or id(made) in self.constants:
                 return
-            kind = type(module).__name__
-            self.add(name or kind, repr(module), module, made,
-                     layout_after(None, kind, list(tensors_in(inputs)), made, self))
+            kind, given = type(module).__name__, list(tensors_in(inputs))
+            self.add(name or kind, repr(module), module, made, layout_after(None, kind, given, made, self), given)
         return before, after
 
     def call(self, function, args, kwargs):
@@ -165,24 +171,26 @@ class _Record:
         layout = layout_after(moved, name, given, made, self)
         label = label_of(function, args)
         if not label or not (made.is_floating_point() or made.is_complex() or made.is_quantized):
-            self.know(made, layout)
+            self.know(made, layout, self.takes(given))
             return out
         path = self.path[-1] if self.path else ""
         call, kind = described(function, label, args, kwargs, places_of(args, kwargs, layout, self.constants))
-        self.add(f"{path} / {label}" if path else label, kind, call, made, layout)
+        self.add(f"{path} / {label}" if path else label, kind, call, made, layout, given)
+        made_here = frozenset((len(self.steps) - 1,))
         for other in tensors_in(out):
             if other is not made:
-                self.know(other, layout_after(moved, name, given, other, self))
+                self.know(other, layout_after(moved, name, given, other, self), made_here)
         return out
 
-    def add(self, name, kind, layer, made, layout):
+    def add(self, name, kind, layer, made, layout, given):
         """Record a step. Its output is copied at once: a later step may work in place."""
-        self.know(made, layout)
-        index, shape = len(self.steps), tuple(made.shape)
+        index, shape, takes = len(self.steps), tuple(made.shape), self.takes(given)
+        self.know(made, layout, frozenset((index,)))
+        self.constants.pop(id(made), None)              # zeros into which pixels were written
         if layout is not None:
             shape = tuple(shape[axis] for axis in layout.value)
             self.sizes.add(shape[2:])
-        self.steps.append(Step(name, kind, layer, shape, layout))
+        self.steps.append(Step(name, kind, layer, shape, layout, takes))
         if self.wanted is not None:
             if index in self.wanted:
                 self.inside += 1                        # the functions that copy are no steps

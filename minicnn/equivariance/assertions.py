@@ -240,7 +240,7 @@ def _first_layers(op: Any, in_channels: int, size: Pair, domain: str, dtype: Any
     if not has_layers(op):
         return []
     layers, lines = layer_reports(op, in_channels, size, domain, dtype), []
-    wrong: LayerReport | None = next((one for one in layers if not _keeps(one.report, by)), None)
+    wrong: LayerReport | None = next((one for one in layers if not one.mended and not _keeps(one.report, by)), None)
     if wrong and (report is None or not report.equivariant):
         lines.append(f"the first layer that is not equivariant is {wrong.name} ({wrong.kind})" +
                      (f": {wrong.reason}" if wrong.reason else ""))

@@ -33,12 +33,21 @@ class LayerReport:
     reason : str
         If the network is not equivariant up to this layer: what in the layer's settings breaks it, and what would mend
         it. "" if nothing in them explains it; then look at what the network does before this layer.
+    mended : bool
+        The network is not equivariant up to this layer, but it is up to all steps that use the layer's output, or
+        up to those that use theirs. So a slice is a part of circular padding, which a concatenation completes.
     """
 
     name: str
     kind: str
     report: Report
     reason: str = ""
+    mended: bool = False
+
+    @property
+    def breaks(self) -> bool:
+        """Whether the network is not equivariant up to this layer, and no later step mends it."""
+        return not self.report.equivariant and not self.mended
 
     @property
     def title(self) -> str:
@@ -52,7 +61,7 @@ class LayerReport:
             rows, columns = np.nonzero(failing)
             text += (f"; after a shift by one pixel, {len(rows)} of {failing.size} pixels are wrong, rows {rows.min()} "
                      f"to {rows.max()}, columns {columns.min()} to {columns.max()}")
-        return text
+        return text + "; a later step mends it" * self.mended
 
 
 @looking
@@ -122,7 +131,9 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     seed = int(generator("rng", options.pop("rng", None), 0).integers(2 ** 32))
     settings = Options(in_channels, size, domain, _dtype_of(images, dtype), seed=seed, **options)
     reports = judge(images, settings, Part(progress, 0, 0.9 if after and rest else 1))
-    found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, domain))
+    lasting = _lasting(steps, [layer for layer, report in zip(images, reports, strict=True) if report.equivariant])
+    found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, domain),
+                         not report.equivariant and not any(layer is one for one in lasting))
              for layer, report in zip(images, reports, strict=True)]
     lattice = found[-1].report.lattice or (None, None) if found else (1, 1)
     return NetworkReport(found, [(layer.name, layer.kind) for layer in other],
@@ -150,12 +161,13 @@ class NetworkReport:
 
     @property
     def first(self) -> LayerReport | None:
-        """The first layer that breaks equivariance, or None."""
-        return next((one for one in self.layers if not one.report.equivariant), None)
+        """The first layer that breaks equivariance, if no later step mends it, or None."""
+        return next((one for one in self.layers if one.breaks), None)
 
     def to_list(self) -> list[dict[str, Any]]:
         """For JSON: a record for each step, first the judged images, then the rest."""
-        return [{"layer": one.name, "kind": one.kind, "reason": one.reason or None, **one.report.to_dict()}
+        return [{"layer": one.name, "kind": one.kind, "reason": one.reason or None, "mended": one.mended,
+                 **one.report.to_dict()}
                 for one in self.layers] + [{"layer": name, "kind": kind, "verdict": None} for name, kind in
                                            self.between] + [one.to_dict() for one in self.after]
 
@@ -168,6 +180,20 @@ def _why(layer, steps, domain):
         if places_in(steps[place].layer):
             found.insert(0, f"{steps[place].name}: {reason(steps[place].layer, domain)}")
     return "; ".join(found) or reason(layer.layer, domain, layer.channels_last)
+
+
+def _lasting(steps, equivariant):
+    """The steps from which a chain of steps that are not equivariant leads to an end of the network."""
+    equivariant = set(map(id, equivariant))
+    users: list[list[int]] = [[] for _ in steps]
+    for n, step in enumerate(steps):
+        for taken in step.takes:
+            users[taken].append(n)
+    lasting: set[int] = set()
+    for n in reversed(range(len(steps))):
+        if id(steps[n]) not in equivariant and (not users[n] or lasting.intersection(users[n])):
+            lasting.add(n)
+    return [steps[n] for n in lasting]
 
 
 def _parts_of(steps, size, domain):

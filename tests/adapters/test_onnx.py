@@ -42,6 +42,12 @@ def wrap(x, y, width=1):
 
 
 CIRCLE, PADS = wrap("x", "p")
+SLICES = [node for x, axis, y in (("x", "2", "rows"), ("rows", "3", "p")) for node in (
+    one("Slice", x, "last", "end", f"axis {axis}", outputs=[f"{y} before"]),
+    one("Slice", x, "zero", "one", f"axis {axis}", outputs=[f"{y} after"]),
+    one("Concat", f"{y} before", x, f"{y} after", outputs=[y], axis=int(axis)))]        # as exporters pad around
+ENDS = {name: np.array([n]) for name, n in (("last", -1), ("end", 2 ** 40), ("zero", 0), ("one", 1), ("axis 2", 2),
+                                            ("axis 3", 3))}
 FLAT = RNG.normal(size=(2 * 8 * 8, 3)).astype(np.float32)
 TABLE = RNG.normal(size=(1, 2, 8, 8)).astype(np.float32)
 STATISTICS = {"scale": np.float32([2, 3]), "shift": np.float32([0, 1]), "mean": np.float32([1, 2]),
@@ -113,6 +119,10 @@ KNOWN = {               # model, domain, start of the verdict, lattice, the firs
     "same upper": (graph(conv(auto_pad="SAME_UPPER")), "torus", BORDER, NONE, "conv", ZERO),
     "same upper, 2 x 2": (graph(conv(w="even", auto_pad="SAME_UPPER"), even=WEIGHT[:, :, :2, :2]), "torus", BORDER,
                           NONE, "conv", "its zero padding of widths (0, 0, 1, 1) (top, left, bottom, right) makes"),
+    "joined slices": (graph(*SLICES, conv("p"), **ENDS), "torus", PLAIN, ALL, None, ""),
+    "max pool after joined slices": (graph(*SLICES, conv("p", "a"), one("MaxPool", "a", kernel_shape=[2, 2],
+                                                                       strides=[2, 2]), **ENDS), "torus",
+                                     CURVED + "multiples of 2", TWO, "maxpool", "its stride (2, 2)"),
     "asymmetric": (graph(conv(pads=[0, 2, 2, 0])), "torus", BORDER, NONE, "conv", "its zero padding of widths (0, 2"),
     "strided": (graph(CIRCLE, conv("p", strides=[2, 2]), **PADS), "torus", STRIDED, TWO, "conv",
                 "its stride (2, 2) keeps only shifts by multiples of it"),
@@ -166,7 +176,7 @@ def test_the_verdict_and_the_first_node(name):
     assert report.verdict.startswith(verdict), report
     assert lattice is None or report.lattice == lattice
     assert report.called.startswith("called by onnxruntime") and report.size == (8, 6 if "last" in name else 8)
-    first = next((one for one in layer_reports(model, domain=domain, trials=2) if not one.report.equivariant), None)
+    first = next((one for one in layer_reports(model, domain=domain, trials=2) if one.breaks), None)
     assert (first and first.name) == node
     if first:
         assert re.match(re.escape(why).replace(r"\.\.\.", ".*"), first.reason) and bool(why) == bool(first.reason)
@@ -310,6 +320,10 @@ def test_the_command_line(tmp_path, capsys):
     path.write_bytes(graph(CIRCLE, conv("p"), **PADS).SerializeToString())
     assert main(["verify", str(path), "--quiet"]) == 0
     assert "8 x 8, float32, 9 images tried; called by onnxruntime)" in " ".join(capsys.readouterr().out.split())
+    path.write_bytes(graph(*SLICES, conv("p"), **ENDS).SerializeToString())
+    assert main(["verify", str(path), "--layers", "--quiet"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "; a later step mends it" in out and "first layer that breaks equivariance: none" in out
     for options, message in ((["--size", "9,9"], "leave out --size and --channels to take its own"),
                              (["--output", "z"], "output='z'|--output z")):
         assert main(["verify", str(path), "--quiet", *options]) == 2

@@ -24,6 +24,7 @@ from .torch_networks import (
     Coordinates,
     Deformable,
     FourierLayer,
+    JoinedSlices,
     PatchEmbedding,
     Positions,
     ResNet18,
@@ -95,6 +96,13 @@ FIRST = {                       # network, the first step that breaks and its re
               "it writes at fixed places of the image", (None, 1)),
     "rows": (lambda: Applied(lambda x: torch.ones(8, 8).tril().to(x) @ x), "matmul", "its matrix treats", (None, 1)),
     "sum": (lambda: Applied(lambda x: x.cumsum(3)), "cumsum", "it counts from one side of the image", (1, None)),
+    "joined slices": (JoinedSlices, None, "", ALL),
+    "a pool after joined slices": (lambda: nn.Sequential(JoinedSlices(), nn.MaxPool2d(2)), "1 MaxPool2d",
+                                   "its stride (2, 2) keeps only", TWO),
+    "padded pool": (lambda: nn.MaxPool2d(3, 1, 1), "MaxPool2d", "its padding of width 1 makes pixels at the border: "
+                    "use a pool without padding; before it, pad with F.pad(..., mode='circular') on the torus", NONE),
+    "padding layer": (lambda: nn.Sequential(nn.ReflectionPad2d(4), nn.ReLU()), "0 ReflectionPad2d",
+                      "it pads reflection at the border: pad with F.pad(..., mode='circular')", NONE),
 }
 
 
@@ -110,6 +118,23 @@ def test_the_first_step_that_breaks_equivariance(name):
     if title:
         assert found.first.reason.startswith(why)
     assert bits(net) == before and not any(one._forward_hooks or one._forward_pre_hooks for one in net.modules())
+
+
+def test_a_part_that_a_later_step_mends():
+    found = network_report(JoinedSlices(), 2, (8, 8), "torus", trials=2)
+    assert [(one.name, one.report.equivariant, one.mended, one.breaks) for one in found.layers] == [
+        ("[:, :, -1:]", False, True, False), ("[:, :, :1]", False, True, False), ("conv", True, False, False)]
+    assert str(found.layers[0]).endswith("; a later step mends it") and "mends" not in str(found.layers[2])
+    assert found.to_list()[0]["mended"] is True
+
+
+def test_functions_of_zeros_into_which_pixels_were_written():
+    def written(x):
+        room = torch.zeros(len(x), 2, 8, 8)
+        room[:, :, :, :] = x
+        return torch.relu(room) + 1
+    found = network_report(Applied(written), 2, (8, 8), "torus", trials=1)
+    assert [one.name for one in found.layers] == ["[:, :, :, :] =", "torch.relu", "add"] and found.first is None
 
 
 def plain(up_to, domain, trials):

@@ -50,6 +50,18 @@ class BlurPool(nn.Module):
         return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), self.taps, stride=2, groups=2)
 
 
+class JoinedSlices(nn.Module):
+    """A convolution after circular padding that slices make: a slice alone is equivariant to no shift."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 2, 3)
+
+    def forward(self, x):
+        x = torch.cat([x[:, :, -1:], x, x[:, :, :1]], 2)
+        return self.conv(torch.cat([x[..., -1:], x, x[..., :1]], 3))
+
+
 class UNet(nn.Module):
     """One level: down by a pool, up by F.interpolate, and the concatenation."""
 

@@ -45,6 +45,7 @@ class OnnxWalk:
         self.values = self._values(model, images)
         self.axes = _image_axes(op, model.graph, self.depends, self.values)
         self.nodes = [(i, node) for i, node in enumerate(model.graph.node) if self._is_step(node)]
+        self._takes = _takes(model.graph, [place for place, _ in self.nodes])
 
     def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
         """The outputs of the wanted nodes, by number: images (N, C, H, W), other arrays (N, numbers)."""
@@ -63,7 +64,7 @@ class OnnxWalk:
         batched = array.ndim > 1 and len(array) == len(self.values[self.op.input.name])
         up_to = UpTo(self, number, self._plain(name, array).shape[1:]) if batched else None
         return Layer(node.name or f"{node.op_type}_{place}", repr(own), own, up_to if image else None,
-                     None if image else up_to, self.axes[name] == "nhwc")
+                     None if image else up_to, self.axes[name] == "nhwc", self._takes[number])
 
     def _placed(self, images):
         return np.ascontiguousarray(np.moveaxis(images, 1, 3)) if self.op.layout == "nhwc" else images
@@ -138,6 +139,19 @@ def _needed(graph, outputs):
     for node in reversed(graph.node):
         if found & set(node.output):
             found |= _inputs(node)
+    return found
+
+
+def _takes(graph, places):
+    """For each node at one of these places: the numbers of the nodes there whose outputs it uses."""
+    numbers = {place: number for number, place in enumerate(places)}
+    sources: dict[str, set[int]] = {}
+    found = []
+    for place, node in enumerate(graph.node):
+        taken = set().union(*(sources.get(name, ()) for name in _inputs(node)))
+        if place in numbers:
+            found.append(taken)
+        sources.update(dict.fromkeys(node.output, {numbers[place]} if place in numbers else taken))
     return found
 
 

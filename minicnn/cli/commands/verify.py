@@ -171,7 +171,7 @@ def _layers(module, arguments, progress):
     found = network_report(module, **_settings(arguments, progress))
     saved = _save(found, arguments)
     print_result(arguments, found.to_list(), lambda: _print_network(found, saved))
-    return OK if found.layers and all(one.report for one in found.layers) else FAILED
+    return OK if found.layers and all(one.report or one.mended for one in found.layers) else FAILED
 
 
 def _save(found, arguments):

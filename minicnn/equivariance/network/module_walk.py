@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -22,12 +22,14 @@ NEAR = 4                        # frames from `record` to the function that a us
 
 
 class Step(NamedTuple):
-    """A step: its name, its repr, the module or call, and its output."""
+    """A step: its name, its repr, the module or call, its output, and the numbers of the steps whose outputs it uses.
+    """
 
     name: str
     kind: str
     layer: Any
     output: Tensor
+    takes: Set[int]
 
 
 class ModuleWalk:
@@ -76,7 +78,8 @@ class _Record:
         self.calls: list = []
         self.taken = 0
         self.names = {id(one): name for name, one in module.named_modules()}
-        self.known = {id(given): given}                 # the input, and what depends on it
+        self.known: dict[int, tuple[Tensor, Set[int]]] = {id(given): (given, frozenset())}
+        # The input and what depends on it, and the numbers of the steps that made it.
 
     def __call__(self, name: str | None, inputs: tuple[Tensor, ...], result: Tensor, frame: FrameType) -> None:
         """`record` was called."""
@@ -88,17 +91,20 @@ class _Record:
             return                                      # computed from constants
         label, call, kind = _described(name or frame.f_code.co_name, inputs, self.known, frame)
         place = self.names.get(id(path), "")
-        self.known[id(result)] = result
-        self.steps.append(Step(f"{place} / {label}" if place else label, kind, call, result))
+        self._add(f"{place} / {label}" if place else label, kind, call, inputs, result)
 
     def take_calls(self) -> None:
         """Note the innermost modules that were called since the last operation."""
         for call in self.calls[self.taken:]:
             if is_innermost(call.module) or id(call.output) not in self.known:
-                self.steps.append(Step(call.name or type(call.module).__name__, repr(call.module), call.module,
-                                       call.output))
-            self.known[id(call.output)] = call.output
+                self._add(call.name or type(call.module).__name__, repr(call.module), call.module, call.inputs,
+                          call.output)
         self.taken = len(self.calls)
+
+    def _add(self, name, kind, layer, inputs, output):
+        takes = frozenset().union(*(self.known[id(one)][1] for one in inputs if id(one) in self.known))
+        self.known[id(output)] = output, frozenset((len(self.steps),))
+        self.steps.append(Step(name, kind, layer, output, takes))
 
 
 def is_innermost(module: Module) -> bool:
@@ -109,15 +115,15 @@ def is_innermost(module: Module) -> bool:
 def layer_operators(module: Module, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The steps of a Module, for images of that shape (C, H, W)."""
     walk, layers = ModuleWalk(module, dtype, channels_last), []
-    for index, (name, kind, layer, output) in enumerate(walk.steps((2, *shape))):
+    for index, (name, kind, layer, output, takes) in enumerate(walk.steps((2, *shape))):
         if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
-            layers.append(Layer(name, kind, layer, None))
+            layers.append(Layer(name, kind, layer, None, takes=takes))
             continue
         image, (_, *own) = output.ndim == 4, output.shape
         if image and channels_last:
             own = [own[2], *own[:2]]
         up_to = UpTo(walk, index, tuple(own))
-        layers.append(Layer(name, kind, layer, up_to if image else None, None if image else up_to))
+        layers.append(Layer(name, kind, layer, up_to if image else None, None if image else up_to, takes=takes))
     return layers
 
 

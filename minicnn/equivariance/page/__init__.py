@@ -156,7 +156,8 @@ def _layers(found):
     for one in found.layers:
         failing = one.report.shift_failing
         wrong = "" if failing is None else f"{int(failing.sum())} of {failing.size}"
-        rows.append([one.title, one.kind, "ok" if one.report.equivariant else "FAIL", one.report.verdict, wrong])
+        state = "FAIL" if one.breaks else "mended" if one.mended else "ok"
+        rows.append([one.title, one.kind, state, one.report.verdict, wrong])
         styles.append("first" if one is found.first else "")
     rows += [[title(*layer), layer[1], "not judged", "its output is no image, or one whose size does not fit", ""]
              for layer in found.between]

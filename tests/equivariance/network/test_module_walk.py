@@ -8,7 +8,7 @@ from minicnn import functional as F
 from minicnn.equivariance.layerwise import network_report
 from minicnn.equivariance.network.module_walk import ModuleWalk
 from minicnn.equivariance.operator import OperatorError
-from minicnn.nn import Conv2d, Linear, Module, Parameter, ReLU, Sequential
+from minicnn.nn import AvgPool2d, Conv2d, Linear, MaxPool2d, Module, Parameter, ReLU, Sequential
 from minicnn.tensor.tensor import recorded
 
 CIRCLE = {"padding": 1, "padding_mode": "circular"}
@@ -52,7 +52,23 @@ def test_the_operations_between_the_layers(rng):
     assert [step.name for step in found.after] == ["0 / mean", "0.head"]
 
 
+def test_a_part_that_a_later_step_mends():
+    conv = Conv2d(1, 1, (3, 1))
+    around = Applied(lambda x: conv(np.concatenate([x[:, :, -1:], x, x[:, :, :1]], 2)))
+    found = network_report(Sequential(around, MaxPool2d(2)), 1, (8, 8), "torus", trials=1)
+    assert [(one.report.equivariant, one.mended) for one in found.layers] == [
+        (False, True), (False, True), (True, False), (False, False)]
+    assert found.first.name == "1"
+
+
+def test_a_padded_mean_on_the_plane():
+    first = network_report(AvgPool2d(3, 1, 1, count_include_pad=False), 1, (8, 8), "plane", trials=1).first
+    assert first.reason.startswith("count_include_pad=False divides by fewer pixels where a window reaches into")
+    assert network_report(AvgPool2d(3, 1, 1), 1, (8, 8), "plane", trials=1).first is None
+
+
 @pytest.mark.parametrize(("function", "name", "why"), [
+    (lambda x: F.max_pool2d(x, 3, 1, 1), "max_pool2d", "its padding of width 1 makes pixels at the border: use a pool"),
     (lambda x: F.max_pool2d(x, 2), "max_pool2d", "its stride (2, 2) keeps only"),
     (lambda x: F.conv2d(x, Tensor(np.ones((1, 1, 3, 3))), padding=1), "conv2d", "its zero padding of width"),
     (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True), "interpolate", "align_corners"),

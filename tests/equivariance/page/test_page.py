@@ -194,6 +194,8 @@ def test_layers(layers, pages, whole):
     assert f"3 Flatten: {whole.after[0].reason}." in page.text and whole.after[0].reason
     kept = Parsed(page_text(layers[:2], "net", {})).text
     assert "net is equivariant to all shifts up to its last layer that returns an image, 1 ReLU." in kept
+    mended = page_text([replace(layers[2], mended=True)], "net", {})
+    assert "2 MaxPool2d" in mended and "mended" in Parsed(mended).text and 'class="first"' not in mended
     unknown = Parsed(page_text([replace(layers[2], reason="")], "net", {})).text
     assert "nothing in its settings explains it" in unknown
     nothing = Parsed(page_text(NetworkReport([], [("0", "Flatten()")], []), "net", {})).text
