@@ -30,6 +30,7 @@ MORE = {                        # functions of x (N, 3, 4): operations and argum
     "index: a mask": lambda x: x[:, np.array([True, False, True])], "index: parts of the batch": lambda x: x[1:, 0],
     "index: backward from before the array": lambda x: np.concatenate([x[:, -9::-1], x[:, 9:-9:-2], x[:, -1:-9:-2]], 1),
     "a pool that sees padding only": lambda x: F.max_pool2d(x[:, None, :, :1], 2, 4, ((0, 1), (1, 1)), (1, 2)),
+    "a factor that gives whole multiples": lambda x: F.interpolate(x[:, None], scale_factor=3.05),
     "padding of what was cut off": lambda x: F.pad(x[:, :, :1], (-1, 0, 1, 1), "circular"),
     "where: constant": lambda x: np.where(MASK, x, x * x), "where: greater": lambda x: np.where(x > 0.1, x, 0.2 * x),
     "where: two Tensors": lambda x: np.where(x[:, :1] <= x, np.exp(x), 1.0),

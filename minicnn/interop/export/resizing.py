@@ -51,7 +51,8 @@ def _resizable(lengths, sizes, steps, mode, align_corners):
     if mode == "nearest-exact" or len(lengths) != 2:
         return False
     if mode == "nearest":
-        return not any(o % n for n, o in zip(lengths, sizes, strict=True))
+        return all(o % n == 0 and np.array_equal(weights(n, o, step, mode, False).indices, np.arange(o) * n // o)
+                   for n, o, step in zip(lengths, sizes, steps, strict=True))
     exact = all(float(np.float32(o / n)) == o / n and (o / n * n) == o for n, o in zip(lengths, sizes, strict=True))
     return exact and min(sizes) > 1 and (align_corners or all(
         step == n / o for n, o, step in zip(lengths, sizes, steps, strict=True)))
