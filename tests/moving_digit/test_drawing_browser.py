@@ -134,13 +134,30 @@ def test_the_keyboard_draws(opened):
     assert opened.place == (5, 6)
 
 
-def test_a_finger_draws(opened):
+def touching(opened):
+    """(a function that sends a touch event with points, a function from a pixel of the canvas to a point)"""
     opened.run("minicnn.chooseDigit(10); minicnn.chooseTool('pen')")
     box = opened.run("const box = document.getElementById('stage').getBoundingClientRect();"
                      "return [box.left, box.top, box.width]")
     send = lambda kind, points: opened.browser.execute_cdp_cmd("Input.dispatchTouchEvent",
                                                                {"type": kind, "touchPoints": points})
-    at = lambda y, x: [{"x": box[0] + x * box[2] / 38, "y": box[1] + y * box[2] / 38}]
+    return send, lambda y, x: [{"x": box[0] + x * box[2] / 38, "y": box[1] + y * box[2] / 38}]
+
+
+def test_a_second_finger_draws_nothing(opened):
+    send, at = touching(opened)
+    first, second = [{**at(y, x)[0], "id": k} for k, (y, x) in enumerate(((10, 8), (10, 30)))]
+    send("touchStart", [first])
+    send("touchStart", [first, second])
+    for y in range(11, 20):
+        send("touchMove", [{**at(y, 8)[0], "id": 0}, {**at(y, 30)[0], "id": 1}])
+    send("touchEnd", [])
+    opened.computed()
+    assert (opened.drawing()[11:18, 7:9] > 150).all() and not opened.drawing()[:, 15:].any()
+
+
+def test_a_finger_draws(opened):
+    send, at = touching(opened)
     send("touchStart", at(10, 19))
     for y in range(11, 28):
         send("touchMove", at(y, 19))

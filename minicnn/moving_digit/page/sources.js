@@ -44,10 +44,13 @@ const wanted = () =>
   `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
 const isCurrent = () => (!isDrawn() || found.key === wanted()) && !panels[state.tab].pending();
 let busy = false;
-const pursue = () => ask().catch((error) => trouble(`The network in the page failed: ${error.message}`));
-async function ask() {                                               // ask for the newest picture, if it is needed
+async function pursue() {                                            // ask for the newest picture, if it is needed
   if (busy || found.key === wanted() || !(isDrawn() || panels[state.tab].floats)) return;
   busy = true;
+  try { await ask(); } catch (error) { trouble(`The network in the page failed: ${error.message}`); }
+  busy = false;
+}
+async function ask() {
   const key = wanted(), { digit, dy, dx, tab } = state, started = performance.now();
   const inCentre = dy === CENTRE && dx === CENTRE, x = canvasOf(digit, CENTRE, CENTRE);
   const whole = tab === "pool" && digit === DRAWING ? paste(x, CANVAS, CANVAS, CENTRE, CENTRE, SHEET) : null;
@@ -57,7 +60,6 @@ async function ask() {                                               // ask for 
   const here = moved ?? centre;
   Object.assign(found, { key, digit, dy, dx, here, centre, sheet, seconds: (performance.now() - started) / 1000,
                          ink: inkOf(x, CANVAS, CANVAS), scales: scalesOf(here, centre) });
-  busy = false;
   change({ probe: state.probe });
 }
 const scalesOf = (...answers) => meta.layers.map(({ channels }, layer) => answers.reduce((most, { maps, shapes }) =>

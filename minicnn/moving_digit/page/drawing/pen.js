@@ -63,18 +63,19 @@ const onDrawing = ({ clientY, clientX }) => {                           // the p
   return [(clientY - box.top) / size - (state.dy - CENTRE), (clientX - box.left) / size - (state.dx - CENTRE)];
 };
 function listenPen(stage) {
-  let last = null, tool = "pen";
+  let last = null, tool = "pen", finger = null;
   stage.addEventListener("pointerdown", (event) => {
-    if (state.tool === "move" || event.button > 0 && event.button !== 5) return;
+    if (last || state.tool === "move" || event.button > 0 && event.button !== 5) return;
     tool = event.button === 5 ? "eraser" : state.tool;                  // 5: the other end of a stylus
     remember();
     last = onDrawing(event);
     stroke(last, last, tool);
-    stage.setPointerCapture(event.pointerId);
+    finger = event.pointerId;                                           // a second finger draws nothing
+    stage.setPointerCapture(finger);
     changed();
   });
   stage.addEventListener("pointermove", (event) => {
-    if (!last) return;
+    if (!last || event.pointerId !== finger) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) {
       const point = onDrawing(each);
@@ -83,7 +84,9 @@ function listenPen(stage) {
     }
     changed();
   });
-  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, () => { last = null; });
+  for (const end of ["pointerup", "pointercancel"]) {
+    stage.addEventListener(end, (event) => { if (event.pointerId === finger) last = null; });
+  }
 }
 
 // ---- the keyboard: the arrow keys move a cursor, the space bar puts the pen down and lifts it
