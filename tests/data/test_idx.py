@@ -56,10 +56,10 @@ def test_no_images_at_all(file):
     (idx_bytes(IMAGES)[:-1], r"truncated: 45 bytes uncompressed, expected 46 for images of shape \(2, 3, 5\)"),
     (idx_bytes(LABELS) + b"\0", "trailing garbage: 12 bytes uncompressed, expected 11 for labels"),
     (struct.pack(">4I", 2051, 2**31, 2**31, 2**31), "truncated: 16 bytes uncompressed, expected 99035"),
-    (gzip.compress(idx_bytes(IMAGES))[:-9], "broken gzip stream"),
-    (gzip.compress(idx_bytes(IMAGES)) + b"garbage", "broken gzip stream"),
-    (gzip.compress(idx_bytes(IMAGES))[:10] + b"\x07" * 40, "broken gzip stream"),
-    (gzip.compress(idx_bytes(IMAGES))[:-8] + bytes(8), "broken gzip stream.*incorrect data check")])
+    (gzip.compress(idx_bytes(IMAGES), mtime=0)[:-9], "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES), mtime=0) + b"garbage", "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES), mtime=0)[:10] + b"\x07" * 40, "broken gzip stream"),
+    (gzip.compress(idx_bytes(IMAGES), mtime=0)[:-8] + bytes(8), "broken gzip stream.*incorrect data check")])
 def test_broken_files_are_named_and_explained(file, content, message):
     path = file(content)
     with pytest.raises(DataError, match=f"(?s){path}: .*{message}.*Replace the file"):
@@ -103,7 +103,7 @@ def test_what_is_no_file_of_labels(file, array, message):
 
 
 @pytest.mark.parametrize(("content", "kind"), [
-    (gzip.compress(gzip.compress(bytes(9))), "but a gzip stream in a gzip stream"), (b"PK\3\4", "but a zip archive"),
+    (gzip.compress(gzip.compress(bytes(9), mtime=0), mtime=0), "but a gzip stream in a gzip stream"), (b"PK\3\4", "but a zip archive"),
     (b"<!DOCTYPE html>", "but a web page"), (b"version https://git-lfs.github.com/spec/v1", "but a pointer of Git LFS"),
     (b"\x93NUMPY", "but an array of NumPy"), (b"\x03\x08\0\0", "of big-endian numbers")])
 def test_files_of_other_kinds_are_named(file, content, kind):
