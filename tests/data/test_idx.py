@@ -103,7 +103,8 @@ def test_what_is_no_file_of_labels(file, array, message):
 
 
 @pytest.mark.parametrize(("content", "kind"), [
-    (gzip.compress(gzip.compress(bytes(9), mtime=0), mtime=0), "but a gzip stream in a gzip stream"), (b"PK\3\4", "but a zip archive"),
+    (gzip.compress(gzip.compress(bytes(9), mtime=0), mtime=0), "but a gzip stream in a gzip stream"),
+    (b"PK\3\4", "but a zip archive"),
     (b"<!DOCTYPE html>", "but a web page"), (b"version https://git-lfs.github.com/spec/v1", "but a pointer of Git LFS"),
     (b"\x93NUMPY", "but an array of NumPy"), (b"\x03\x08\0\0", "of big-endian numbers")])
 def test_files_of_other_kinds_are_named(file, content, kind):
