@@ -14,9 +14,10 @@ from ..errors import InputError, InputTypeError
 from . import flax, jax, keras, onnx, planes, torch
 from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
+from .reasons import training_hint
 
 __all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "hint_at", "known_shape",
-           "outputs_of", "required_inputs", "snapshots", "ways"]
+           "outputs_of", "required_inputs", "snapshots", "training_hint", "ways"]
 
 ADAPTERS: tuple[Any, ...] = (onnx, keras, flax, torch, jax, planes)
 
@@ -94,8 +95,10 @@ def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
             continue
         owned = own or adapter.BY_NAMES and any(map(adapter.owns, named_by(op)))
         says = getattr(adapter, "says", lambda op, adapter=adapter: adapter.SAYS)(op)
+        narrow = getattr(adapter, "narrow_dtype", lambda op: "")(op)
         for wanted in dict.fromkeys((dtype, "float32")):
-            (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, says))
+            copied = f", a {wanted} copy of the {narrow} module" * bool(narrow)
+            (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, says + copied))
         if only:
             break
     return first, later

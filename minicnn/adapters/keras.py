@@ -54,6 +54,12 @@ def is_module(value: Any) -> bool:
     return owns(value) and bool(getattr(value, "inputs", None)) and len(getattr(value, "layers", [])) > 0
 
 
+def narrow_dtype(op: Any) -> str:
+    """The dtype in which a layer computes, if that has fewer bits than float32; else ""."""
+    kind = str(getattr(op, "compute_dtype", "")) if owns(op) else ""
+    return kind if kind in ("float16", "bfloat16") else ""
+
+
 def as_function(op: Any, dtype: str) -> Callable:
     """A copy of the layer or model in that dtype, as a function of an array."""
     def call(images: np.ndarray) -> Any:
@@ -187,6 +193,7 @@ def _call_of(layer):
     same = config.get("padding") == "same" and kernel > 1
     settings = {"stride": config.get("strides") or 1, "padding": "same" if same else 0, "mode":
                 config.get("interpolation", "")}
+    settings["of_keras"] = True
     if "Conv" in name:
         settings["padding_mode"] = "zeros"
     return FunctionCall(NAMES.get(name, name), settings)

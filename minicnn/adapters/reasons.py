@@ -13,8 +13,6 @@ import numpy as np
 from .function_reasons import function_reason
 from .onnx.reasons import Node
 
-WINDOW = "use padding_mode='circular' on the torus, or judge it in a window"
-PLANE = "use padding_mode='circular' on the torus, or judge it on the plane or in a window"
 BEFORE = "pad with F.pad(..., mode='circular') on the torus, or judge it in a window"      # for no padding_mode
 
 
@@ -43,6 +41,24 @@ def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def training_hint(op: Any) -> str:
+    """What to do about the first layer of a Module that drops numbers or uses the batch, as in training; else "".
+
+    >>> from minicnn.nn import Conv2d, Dropout, Sequential
+    >>> network = Sequential(Conv2d(1, 1, 3), Dropout())
+    >>> training_hint(network), training_hint(network.eval())
+    ('module 1 (Dropout) is in training mode: call eval()', '')
+    """
+    modules = getattr(op, "named_modules", None)
+    for name, part in () if modules is None or isinstance(op, type) else modules():
+        kinds = [base.__name__ for base in type(part).__mro__]
+        if getattr(part, "training", None) is True and any("Dropout" in one or "BatchNorm" in one for one in kinds):
+            kind = type(part).__name__
+            return f"module {name} ({kind}) is in training mode: call eval()" if name else \
+                f"the {kind} is in training mode: call eval()"
+    return ""
+
+
 def _padding(layer, name, domain):
     width, mode = getattr(layer, "padding", 0), getattr(layer, "padding_mode", None)
     transposed = "Transpose" in name
@@ -53,13 +69,18 @@ def _padding(layer, name, domain):
     padded = width == "same" or not isinstance(width, str) and np.any(np.asarray(width) != 0)
     if not padded:
         return ""
-    if "Pool" in name:
-        return _padded_pool(layer, name, domain, width)
+    where = "on the plane or in a window" if mode == "zeros" and domain == "torus" else "in a window"
     if mode == "zeros" and domain == "plane":
         return ""                       # on the plane the pixels beyond the border are zeros
+    if getattr(layer, "of_keras", False):
+        pixels = "zeros" if mode == "zeros" else "pixels"
+        return (f'its padding="same" makes {pixels} at the border: pad circularly before it on the torus, or judge it '
+                f"{where}")
+    if "Pool" in name:
+        return _padded_pool(layer, name, domain, width)
     kind = "zero padding" if mode == "zeros" else f"{mode} padding"
-    advice = PLANE if mode == "zeros" and domain == "torus" else WINDOW
-    return f"its {kind} of width {width} makes pixels at the border: {advice}"
+    return (f"its {kind} of width {width} makes pixels at the border: use padding_mode='circular' on the torus, or "
+            f"judge it {where}")
 
 
 def _padded_pool(layer, name, domain, width):

@@ -35,6 +35,14 @@ def is_module(value: Any) -> bool:
     return isinstance(value, sys.modules["torch"].nn.Module)
 
 
+def narrow_dtype(op: Any) -> str:
+    """The dtype of a Module whose parameters have fewer bits than float32, of which a wider copy is judged; else ""."""
+    if not is_module(op):
+        return ""
+    found = (one.dtype for one in op.parameters() if one.is_floating_point() and one.dtype.itemsize < 4)
+    return str(next(found, "")).removeprefix("torch.")
+
+
 def as_function(op: Callable, dtype: str) -> Callable:
     """`op` as a function of an array of NumPy. A Module is copied, and the copy gets parameters of that dtype."""
     torch = sys.modules["torch"]

@@ -164,7 +164,7 @@ op(S f) is 1, S op(f) is 0, error 1.0e+00, allowed 1.8e-14, for f = 1 at (0, 0, 
     findings.explain = False
     for _, _, difference, meaning in repetitions(findings, TrialImages(np.random.default_rng(0), TRIALS, False)):
         if not allowed(difference).passed:
-            raise EquivarianceError(f"{meaning}, by up to {difference.error.max():.1e}")
+            raise EquivarianceError(f"{meaning} (by up to {difference.error.max():.1e})")
     findings.measure_response(find_rates(findings, trials))
     findings.measure_mixing(trials, is_affine(findings, trials))
     shape = findings.context.shape

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters import as_operator
+from ..adapters import as_operator, training_hint
 from ..checks import boolean, generator, integer, number, one_of
 from ..nn.unchanged import looking
 from ..progress import SILENT, Part, Progress
@@ -158,12 +158,13 @@ def repetitions(findings: Findings, images: TrialImages,
                        noise_of(operator.alone, f, alone, images.rng, operator.eps))
     known, largest = np.ones(once.shape[2:], bool), context.largest((f,), once)
     other_algorithm = context.rounding.measured(noise, largest, np.inf)     # alone, a layer may choose another one
+    hint = "".join(f"; {one}" for one in [training_hint(operator.given.func)] if one)
     difference = lambda other, rounding: Difference(
         once, other, np.abs(once - other), np.broadcast_to(rounding.of_largest(largest), once.shape), known)
     return [("determinism", "op(f) = op(f), twice", difference(twice, context.rounding),
-             "not deterministic: the same input gives different results"),
+             f"not deterministic: the same input gives different results{hint}"),
             ("independence", "op(f) = op(f), alone and in a batch", difference(alone, other_algorithm),
-             "not an operator on single images: the result depends on the others in the batch")]
+             f"not an operator on single images: the result depends on the others in the batch{hint}")]
 
 
 def is_affine(findings: Findings, images: TrialImages) -> bool:

@@ -116,6 +116,22 @@ def test_the_verdict_and_nothing_is_changed(name):
         assert report.headline.endswith("; called with tensors of PyTorch)")
 
 
+def test_a_module_in_training_mode_is_named():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, **CIRCLE), nn.Dropout(0.5))
+    hint = "; module 1 (Dropout) is in training mode: call eval()"
+    assert verify_convolution(net, size=(8, 8), trials=2).verdict.endswith(hint)
+    assert verify_convolution(net.eval(), size=(8, 8), trials=2).convolution
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_copy_of_a_module_with_few_bits_is_told(kind):
+    report = verify_convolution(nn.Conv2d(1, 2, 3, **CIRCLE).to(kind), size=(8, 8), trials=2)
+    name = str(kind).removeprefix("torch.")
+    assert report.convolution and report.dtype == "float64"
+    assert report.called == f"called with tensors of PyTorch, a float64 copy of the {name} module"
+    assert "copy" not in verify_convolution(nn.Conv2d(1, 2, 3), size=(8, 8), trials=2, domain="window").called
+
+
 def test_a_function_around_a_module_leaves_the_module_as_it_was():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3, **CIRCLE), nn.BatchNorm2d(2), nn.Dropout(0.5))

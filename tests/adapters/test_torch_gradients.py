@@ -299,6 +299,7 @@ def converts(x):
 
 @pytest.mark.parametrize(("name", "status", "message"), [
     ("circular", 0, "my.py:circular makes a Module, of the class torch.nn.modules.container.Sequential: what it"),
+    ("circular", 0, "my.py:circular makes a Module: it is judged in eval mode\n"),
     ("converts", 0, ""), ("wrong", 2, "wrong returned an object of type int, not a minicnn.nn.Module"),
     ("fails", 2, "fails: ZeroDivisionError: division by zero (in my.py, line 8)")])
 def test_verify_calls_a_function_that_makes_a_module(tmp_path, capsys, name, status, message):

@@ -12,7 +12,7 @@ from minicnn.equivariance import (
     assert_convolution,
     assert_equivariant,
 )
-from minicnn.nn import Conv2d, MaxPool2d, ReLU, Sequential
+from minicnn.nn import BatchNorm2d, Conv2d, Dropout, MaxPool2d, ReLU, Sequential
 
 
 def test_assert_equivariant(rng):
@@ -58,7 +58,7 @@ def test_the_tolerance_of_assert_equivariant():
 
 
 @pytest.mark.parametrize(("op", "message"), [
-    (lambda f: f + np.random.default_rng().standard_normal(f.shape), "not deterministic: .* by up to .*e"),
+    (lambda f: f + np.random.default_rng().standard_normal(f.shape), r"not deterministic: .* \(by up to .*e"),
     (lambda f, calls=[]: f + len(calls.append(0) or calls), "not deterministic"),               # noqa: B006
     (lambda f: f - f.mean(0), "not an operator on single images: the result depends on the others in the batch"),
     (lambda f: f[::-1], "not an operator on single images")])
@@ -150,3 +150,15 @@ def test_a_layer_that_keeps_the_shift_is_not_blamed(rng):
     with pytest.raises(EquivarianceError, match=r"the first layer that is not equivariant is 1 \(MaxPool2d"):
         assert_equivariant(network, shifts=[(1, 0)])
     assert_equivariant(network[:2], shifts=[(2, 0), (-4, 6)])
+
+
+def test_a_module_in_training_mode_is_named(rng):
+    network = Sequential(Conv2d(1, 1, 3, padding=1, padding_mode="circular"), Sequential(BatchNorm2d(1)))
+    hint = r"depends on the others in the batch; module 1\.0 \(BatchNorm2d\) is in training mode: call eval\(\)"
+    with pytest.raises(EquivarianceError, match=hint + r" \(by up to "):
+        assert_equivariant(network, size=8)
+    with pytest.raises(ConvolutionError, match=hint):
+        assert_convolution(network, size=8)
+    with pytest.raises(EquivarianceError, match="not deterministic: .*; the Dropout is in training mode: call eval"):
+        assert_equivariant(Dropout(0.5, rng=rng), size=8)
+    assert len(assert_equivariant(network.eval(), size=8)) > 0

@@ -112,6 +112,7 @@ def run(arguments: argparse.Namespace) -> int:
             sizes = {"in_channels": channels, "num_classes": CLASSES, "image_size": size}
             rng = np.random.default_rng(arguments.seed)
             op = made_operator(op, arguments.target, rng, sizes, arguments.quiet).eval()
+            note_stderr(f"{arguments.target} makes a Module: it is judged in eval mode", arguments.quiet)
         refuse_class(op, arguments.target)
         if not callable(op) and not is_source(op):
             raise InputError(f"{arguments.target} is not an operator but of type {type(op).__name__}: name a function "
@@ -166,8 +167,9 @@ def _layers(module, arguments, progress):
     from ...equivariance.layerwise import network_report
     from ...equivariance.operator import has_layers
     if not has_layers(module):
-        raise InputError(f"--layers needs a Module of minicnn or PyTorch, a model of Keras, or an ONNX model; "
-                         f"{arguments.target} is a {type(module.func).__name__}")
+        raise InputError(f"--layers needs a Module of minicnn or PyTorch, a Sequential or functional model of Keras, "
+                         f"or an ONNX model; {arguments.target} is a {type(module.func).__name__}. Judge it as a "
+                         "whole, without --layers, as a Module of Flax and a function")
     found = network_report(module, **_settings(arguments, progress))
     saved = _save(found, arguments)
     print_result(arguments, found.to_list(), lambda: _print_network(found, saved))

@@ -187,7 +187,8 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:sharpen", "--channels", "0"], "argument --channels: must be an integer of at least 1, not '0'"),
     (["mine.py:sharpen", "--trials", "0"], "argument --trials: must be an integer of at least 1, not '0'"),
     (["mine.py:sharpen", "--time-limit", "0"], "argument --time-limit: must be a number above 0, not '0'"),
-    (["mine.py:sharpen", "--layers"], "an ONNX model; mine.py:sharpen is a function"),
+    (["mine.py:sharpen", "--layers"], "an ONNX model; mine.py:sharpen is a function. Judge it as a whole, "
+     "without --layers, as a Module of Flax"),
     (["mine.py:network", "--layers", "--picture", "a.png"], "--picture has no effect with --layers"),
     (["--domain", "torus"], "--domain has no effect without FILE.py:FUNCTION|MODEL.onnx: it is about an operator"),
     (["mine.py:sharpen", "--bound", "0"], "argument --bound: must be a number above 0, not '0'"),
