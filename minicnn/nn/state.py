@@ -137,7 +137,10 @@ def _join(prefix, name):
 
 
 def torch_state_dict(module: Module) -> dict[str, np.ndarray]:
-    """{name: array} with all names that the state_dict of PyTorch's module has, for its load_state_dict(strict=True).
+    """{name: array} with all names that the state_dict of PyTorch's module has.
+
+    PyTorch takes tensors: there.load_state_dict({name: torch.from_numpy(array) for name, array in
+    torch_state_dict(here).items()}, strict=True). Or save them, and read them there by safetensors.torch.load_file.
 
     That is `module.state_dict()`, and each further name of tied weights, and `num_batches_tracked` (0) of batch norms.
     For safetensors.torch.load_model, which wants tied weights once, save `module.state_dict()`.

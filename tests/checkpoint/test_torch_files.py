@@ -105,6 +105,8 @@ def test_a_network_of_ours_computes_the_same_there(tmp_path):
     here[1].running_mean[...] = 2
     save(path, nn.torch_state_dict(here))
     there.load_state_dict(safetensors_torch.load_file(path), strict=True)
+    tensors = {name: torch.from_numpy(array) for name, array in nn.torch_state_dict(here).items()}
+    assert str(theirs().load_state_dict(tensors, strict=True)) == "<All keys matched successfully>"
     assert list(nn.torch_state_dict(here).keys()) and set(nn.torch_state_dict(here)) == set(there.state_dict())
     x = np.random.default_rng(1).normal(size=(2, 1, 4, 4)).astype(np.float32)
     assert np.allclose(here.eval()(Tensor(x)).data, there.eval()(torch.tensor(x)).detach().numpy(), atol=1e-6)

@@ -132,6 +132,12 @@ def wait_for_verdict(opened):
     opened.settle()
 
 
+def retype(field, text):
+    """Type over the text of a field; "\\t" leaves the field."""
+    from selenium.webdriver.common.keys import Keys
+    field.send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE, *text.replace("\t", Keys.TAB))
+
+
 def test_a_number_changed_by_hand_is_judged_and_drawn(opened):
     from selenium.webdriver.common.by import By
     opened.go(3, 5, 5, "kernel")
@@ -140,8 +146,7 @@ def test_a_number_changed_by_hand_is_judged_and_drawn(opened):
     assert opened.text("bench-verdict") == "The verdict on the plane: a convolution."
     assert "is the same when it is turned by 180°" in opened.text("bench-flip-text")
     first = opened.browser.find_element(By.CSS_SELECTOR, "#bench-kernel input")
-    first.clear()
-    first.send_keys("-2")
+    retype(first, "-2")
     opened.settle()
     assert opened.run("return document.getElementById('bench-preset').value") == "your own numbers"
     assert opened.run("return minicnn.bench.operator.kernel") == [-2, 0, 0, 0, 1, 0, 0, 0, 0]
@@ -152,6 +157,21 @@ def test_a_number_changed_by_hand_is_judged_and_drawn(opened):
     assert "turned by 180°" in opened.text("bench-flip-text")
     wait_for_verdict(opened)
     assert opened.text("bench-verdict") == "The verdict on the plane: a convolution."
+
+
+@pytest.mark.parametrize(("typed", "counts"), [("1e300", 1e6), ("-1e7", -1e6), ("1e999", 1e6), ("e", 3), ("", 3)])
+def test_a_field_has_the_number_that_counts(opened, typed, counts):
+    from selenium.webdriver.common.by import By
+    opened.go(3, 5, 5, "kernel")
+    opened.run("minicnn.bench.choosePreset('identity')")
+    first = opened.browser.find_element(By.CSS_SELECTOR, "#bench-kernel input")
+    retype(first, "3\t")
+    assert opened.text("bench-kernel-text") == ""
+    retype(first, typed + "\t")
+    opened.settle()
+    assert opened.run("return minicnn.bench.operator.kernel")[0] == counts
+    assert opened.run("return Number(document.querySelector('#bench-kernel input').value)") == counts
+    assert opened.text("bench-kernel-text").endswith("each number of the kernel is from −1,000,000 to 1,000,000.")
 
 
 def test_one_pixel_step_by_step(opened, contents):
@@ -184,6 +204,14 @@ def test_what_breaks_is_shown(opened):
     assert "not linear; equivariant to all shifts" in opened.text("bench-verdict")
     assert opened.text("bench-witness-text").startswith("Broken: L(−1 f) = −1 L(f). At row 6, column 6 the sides are")
     assert opened.run("return [...document.querySelectorAll('#kernel [data-needs]')].every((one) => one.hidden)")
+    assert opened.run("return document.getElementById('bench-g-shown').hidden")
+    opened.run("minicnn.bench.choosePreset('median')")
+    wait_for_verdict(opened)
+    assert opened.text("bench-witness-text").startswith("Broken: L(f + g) = L(f) + L(g). At row ")
+    shown = opened.run("const g = document.getElementById('bench-g');"
+                       "return [g.offsetParent !== null, g.width, g.height]")
+    side = opened.run("return minicnn.bench.report.witness.f.width")
+    assert shown == [True, side, side]
 
 
 def test_from_an_operator_without_a_kernel_back_to_your_own_numbers(opened):

@@ -83,10 +83,18 @@ function fillKernel() {
           $("bench-preset").value = OWN;
           configure({ kernel: changed });
         });
+        input.addEventListener("change", () => putBack(input, y, x));
       }
     }
   }
   table.querySelectorAll("input").forEach((input, k) => { input.value = Number(kernel[k].toPrecision(3)); });
+}
+
+function putBack(input, y, x) {                                         // the field has the number that counts
+  const used = operator.kernel[y * operator.side + x], kept = input.value !== "" && Number(input.value) === used;
+  put("bench-kernel-text", kept ? "" : `Row ${y}, column ${x} is ${text(used)}: each number of the kernel is from `
+    + "−1,000,000 to 1,000,000.");
+  if (!kept) input.value = used;
 }
 
 // ---- pictures
@@ -204,6 +212,8 @@ function drawWitness({ law, f, left, right, known, at, values }) {
   const most = off.reduce((a, b, i) => known && !known.values[i] ? a : Math.max(a, b), 0) || 1;
   const unknown = (map) => (v, i) => known && !known.values[i] ? -1 : map(v);
   show("f", f, signed(largestOf(f)), SIGNED);
+  $("bench-g-shown").hidden = !law.g;
+  if (law.g) show("g", law.g, signed(largestOf(law.g)), SIGNED);
   show("left", left, unknown(sides), SIGNED);
   show("right", right, unknown(sides), SIGNED);
   show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
