@@ -217,7 +217,7 @@ def test_files_that_are_refused(tmp_path, content, message, monkeypatch):
 def test_without_pytorch_the_error_says_what_to_install(tmp_path, monkeypatch):
     torch.save({}, tmp_path / "a.pt")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(CheckpointError, match=r"PyTorch, which is not installed: pip install 'minicnn\[torch\]'"):
+    with pytest.raises(CheckpointError, match=r"PyTorch, which is not installed: pip install torch"):
         load(tmp_path / "a.pt")
 
 
