@@ -124,5 +124,5 @@ def test_dropout_in_training_needs_a_generator():
 def test_without_the_package_onnx(monkeypatch):
     import sys
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match=r"onnx, which is not installed: pip install 'minicnn\[onnx\]'"):
+    with pytest.raises(InputError, match=r"onnx, which is not installed: pip install onnx onnxruntime"):
         from_onnx("a.onnx")
