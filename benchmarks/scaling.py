@@ -3,7 +3,7 @@
     python benchmarks/scaling.py [--networks lenet vgg] [--rounds 3] [--steps 12]
 
 All configurations take turns. The seconds of a step are the median over all steps of all rounds. From them follow the
-tables and the picture: `scaling.json`, `scaling.md` and `scaling.png` in the directory `results`. `scaling_model.py` is
+tables and the picture: `scaling.json`, `scaling.md` and `scaling.png` in `scaling_results`. `scaling_model.py` is
 the model behind the predictions. It needs mpi4py and mpich.
 """
 
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "scaling_results"
 WARM = 3                                                    # steps that are not counted: kernels are loaded
 SIZES = [2 ** k for k in range(3, 26, 2)]                   # bytes of the messages: 8 B to 32 MB
 MESSAGES = 30                                               # of each size
@@ -150,7 +150,7 @@ def main():
     parser.add_argument("--networks", nargs="+", choices=("lenet", "vgg"), default=["lenet", "vgg"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=12, help="of each way in each round")
-    parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results (default: results)")
+    parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results (default: scaling_results)")
     parser.add_argument("--again", action="store_true", help="do not measure: make page and picture of scaling.json")
     for name, count in (("--train", 2), ("--messages", 0)):
         parser.add_argument(name, help=argparse.SUPPRESS, **({"nargs": count} if count else {"action": "store_true"}))
