@@ -145,7 +145,7 @@ class DataParallel(contextlib.ExitStack):
         if self._complete:                        # the first result of this pass: send the rest, and wait for all
             for missing in set(range(len(self._places))) - self._complete:
                 self._places[missing][...] = 0
-            header = np.array([own := sum(i ** 3 + 1 for i in self._complete), *self.extra], float)  # own: for this set
+            header = np.array([own := sum(k ** 3 + 1 for k in self._complete), *self.extra], float)  # own: for this set
             self._requests += [self._add(flat) for flat, _ in self._buckets[len(self._requests):]]
             _meet(self.comm, self._add, header, self._requests)
             self._complete, self._requests, self.extra = set(), [], header[1:]

@@ -140,5 +140,4 @@ def snapshots(objects: Iterable[Any]) -> list[Callable[[], None]]:
 
 
 def _is_there(adapter):
-    name = adapter.__name__.rpartition(".")[2]
-    return not adapter.BY_NAMES or name in sys.modules or f"{name}runtime" in sys.modules
+    return not adapter.BY_NAMES or adapter.__name__.rpartition(".")[2] in sys.modules

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import jax
 from .given import AdapterError
-from .steps import FunctionCall, Layer, UpTo
+from .steps import FunctionCall, Layer, UpTo, plain
 
 SAYS = "called by Keras"
 BY_NAMES = True
@@ -120,12 +120,7 @@ class KerasWalk:
         with _precision(self.dtype):
             found = self._all([np.ascontiguousarray(images, self.dtype)])
             found = found if isinstance(found, (list, tuple)) else [found]
-            return {number: self._plain(to_array(found[number])) for number in wanted}
-
-    def _plain(self, array):
-        if array.ndim != 4:
-            return array.reshape(len(array), -1)
-        return np.moveaxis(array, 3, 1) if self.channels_last else array
+            return {number: plain(to_array(found[number]), self.channels_last) for number in wanted}
 
 
 def layer_operators(model: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:

@@ -9,6 +9,14 @@ import numpy as np
 
 from .given import AdapterError
 
+ALIKE = {                               # the layer that does the same, for the table of reasons
+    "conv2d": "Conv2d", "conv_transpose2d": "ConvTranspose2d", "max_pool2d": "MaxPool2d",
+    "max_pool2d_with_indices": "MaxPool2d", "avg_pool2d": "AvgPool2d", "lp_pool2d": "LPPool2d",
+    "adaptive_avg_pool2d": "AdaptiveAvgPool2d", "adaptive_max_pool2d": "AdaptiveMaxPool2d", "interpolate": "Upsample",
+    "max_unpool2d": "MaxUnpool2d", "dropout": "Dropout", "dropout2d": "Dropout", "feature_dropout": "Dropout",
+    "alpha_dropout": "Dropout", "batch_norm": "BatchNorm", "layer_norm": "LayerNorm", "linear": "Linear",
+    "flatten": "Flatten", "ravel": "Flatten", "pixel_shuffle": "PixelShuffle", "pixel_unshuffle": "PixelUnshuffle"}
+
 
 class Layer(NamedTuple):
     """One step of a network.
@@ -60,6 +68,13 @@ class UpTo:
         return self.walk.outputs(images, [self.index])[self.index]
 
 
+def plain(array: np.ndarray, channels_last: bool) -> np.ndarray:
+    """The output of a step as a walk returns it: an image as (N, C, H, W), another array as (N, numbers)."""
+    if array.ndim != 4:
+        return array.reshape(len(array), -1)
+    return np.moveaxis(array, 3, 1) if channels_last else array
+
+
 class FunctionCall:
     """A call of a function inside of a network. Its settings are attributes, named as those of the layer that is alike.
 
@@ -71,6 +86,17 @@ class FunctionCall:
     def __init__(self, layer_name: str, settings: dict[str, Any]):
         self.layer_name = layer_name
         vars(self).update(settings)
+
+
+def function_call(name: str, settings: dict[str, Any]) -> FunctionCall:
+    """The call of the function of that name, with the default that its layer has: the stride of a pool is its kernel.
+
+    >>> function_call("max_pool2d", {"kernel_size": 2}).stride
+    2
+    """
+    if "pool" in name and settings.get("stride") is None and "kernel_size" in settings:
+        settings = {**settings, "stride": settings["kernel_size"]}
+    return FunctionCall(ALIKE.get(name, name), settings)
 
 
 def refuse_other_steps(names: list[str], expected: list[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .steps import FunctionCall, index_text
+from .steps import FunctionCall, function_call, index_text
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn", "real", "einsum", "cat",
@@ -31,13 +31,6 @@ POSITIONS = {                           # the names of positional arguments of f
     "layer_norm": "input normalized_shape", "mean": "input dim keepdim", "sum": "input dim keepdim",
     "amax": "input dim keepdim", "interpolate": "input size scale_factor", "grid_sample": "input grid",
     "dropout": "input p training", "unfold": "input kernel_size", "fold": "input output_size kernel_size"}
-ALIKE = {                               # the layer that does the same, for the table of reasons
-    "conv2d": "Conv2d", "conv_transpose2d": "ConvTranspose2d", "max_pool2d": "MaxPool2d",
-    "max_pool2d_with_indices": "MaxPool2d", "avg_pool2d": "AvgPool2d", "lp_pool2d": "LPPool2d",
-    "adaptive_avg_pool2d": "AdaptiveAvgPool2d", "adaptive_max_pool2d": "AdaptiveMaxPool2d", "interpolate": "Upsample",
-    "max_unpool2d": "MaxUnpool2d", "dropout": "Dropout", "dropout2d": "Dropout", "feature_dropout": "Dropout",
-    "alpha_dropout": "Dropout", "batch_norm": "BatchNorm", "layer_norm": "LayerNorm", "linear": "Linear",
-    "flatten": "Flatten", "ravel": "Flatten", "pixel_shuffle": "PixelShuffle", "pixel_unshuffle": "PixelUnshuffle"}
 
 
 class Layout(enum.Enum):
@@ -111,11 +104,9 @@ def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any],
         loose, told = [], []                            # they are in the label, or are the size of this batch
     if name in ("conv2d", "conv_transpose2d"):
         settings.setdefault("padding_mode", "zeros")
-    if "pool" in name and settings.get("stride") is None and "kernel_size" in settings:
-        settings["stride"] = settings["kernel_size"]
     settings["places"] = places
     text = f"{label}({', '.join(loose + told)})" if loose + told else label
-    return FunctionCall(ALIKE.get(name, name), settings), text
+    return function_call(name, settings), text
 
 
 def places_of(args: tuple, kwargs: dict[str, Any], layout: Layout | None, constants: dict) -> tuple[int, ...] | None:

@@ -188,12 +188,6 @@ def _is_homogeneous(findings, factors, f, says, single=None):
     return findings.add_check("homogeneity", f"L(a f) = a L(f), {says}", *found)
 
 
-
-
-
-
-
-
 def _find_response(findings, images, affine, basis_progress):
     """(h, the pixels at which op(f) = op(0) + h * f is broken, if the operator is affine).
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..equivariance.signals import shift
+
 Pair = tuple[int, int]
 
 
@@ -45,7 +47,7 @@ class Move:
                [0, 3]])
         """
         moved = np.moveaxis(image, (0, 1), (-2, -1))
-        moved = self._turned(moved, 0.0) if self.degrees else _shifted(moved, self.by, 0)
+        moved = self._turned(moved, 0.0) if self.degrees else shift(moved, self.by, "plane")
         return np.moveaxis(np.rint(moved).astype(image.dtype), (-2, -1), (0, 1))
 
     def map(self, maps: np.ndarray, stride: float = 1) -> np.ndarray:
@@ -58,8 +60,11 @@ class Move:
         array([[[nan,  1.]]])
         """
         maps = np.asarray(maps, np.float64)
+        if self.degrees:
+            return self._turned(maps, np.nan)
         by = int(self.by[0] // stride), int(self.by[1] // stride)
-        return self._turned(maps, np.nan) if self.degrees else _shifted(maps, by, np.nan)
+        known = shift(np.ones(maps.shape[-2:], bool), by, "plane")
+        return np.where(known, shift(maps, by, "plane"), np.nan)
 
     def _turned(self, planes, outside):
         """The planes (..., H, H), turned."""
@@ -67,17 +72,3 @@ class Move:
             return np.rot90(planes, int(self.degrees // 90), (-2, -1))
         from scipy.ndimage import rotate
         return rotate(planes.astype(np.float64), self.degrees, (-1, -2), reshape=False, order=1, cval=outside)
-
-
-def _shifted(planes, by, outside):
-    """The planes (..., H, W), moved by (dy, dx)."""
-    out = np.full_like(planes, outside)
-    to, start = zip(*(_overlap(size, d) for size, d in zip(planes.shape[-2:], by, strict=True)), strict=True)
-    out[(..., *to)] = planes[(..., *start)]
-    return out
-
-
-def _overlap(size, d):
-    """The slices of the moved pixels and of those that they come from."""
-    d = int(np.clip(d, -size, size))
-    return slice(max(d, 0), size + min(d, 0)), slice(max(-d, 0), size - max(d, 0))

@@ -273,6 +273,8 @@ class _Run:
 
     def _check_equal(self):
         """Raise StateError if the parameters are not the same bits on all ranks."""
+        if self.parallel.size == 1:
+            return
         own = zlib.crc32(b"".join(one.data.tobytes() for one in self.model.parameters()))
         if self.parallel.sum(own) != self.parallel.size * own:
             raise StateError(f"after epoch {self.epoch + 1} the weights of rank {self.parallel.rank} differ from those "

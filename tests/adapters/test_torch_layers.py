@@ -15,6 +15,7 @@ from minicnn.equivariance.operator import OperatorError, layer_operators
 from .test_torch import bits
 from .torch_networks import (
     CIRCLE,
+    Applied,
     Attention,
     Autocast,
     Block,
@@ -37,17 +38,6 @@ from .torch_networks import (
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
 ALL, TWO, NONE = (1, 1), (2, 2), (None, None)
-
-
-class Applied(nn.Module):
-    """A function as a module, so that it has a walk."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
 
 
 FIRST = {                       # network, the first step that breaks and its reason, the lattice of the last image

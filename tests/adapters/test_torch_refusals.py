@@ -9,22 +9,11 @@ from minicnn.equivariance import layer_reports, verify_convolution
 from minicnn.equivariance.operator import OperatorError
 from minicnn.errors import InputError
 
-from .torch_networks import CIRCLE
+from .torch_networks import CIRCLE, Applied
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
 ONES = torch.ones(1, 2, 3, 3)
-
-
-class Forward(nn.Module):
-    """A module of one function."""
-
-    def __init__(self, function):
-        super().__init__()
-        self.function = function
-
-    def forward(self, x):
-        return self.function(x)
 
 
 class Two(nn.Module):
@@ -39,7 +28,7 @@ def raises(x):
 FIXED = "its number of images or their size is fixed: it must take any number of images of the given size"
 SIZE = r"\(does it need a larger size, or other channels\?\)"
 BOTH = [                        # a module, the message as a whole, the message of its layers
-    (lambda: Forward(raises), "raised RuntimeError for an input of shape .*: a broken layer", None),
+    (lambda: Applied(raises), "raised RuntimeError for an input of shape .*: a broken layer", None),
     (Two, "raised TypeError .*missing 1 required positional argument: 'mask'",
      r"; it needs 2 inputs \(x, mask\): write a function of one image"),
     (lambda: nn.Conv2d(3, 2, 3), "raised RuntimeError .*expected input.* to have 3 channels.*" + SIZE, None),
@@ -48,14 +37,14 @@ BOTH = [                        # a module, the message as a whole, the message 
     (lambda: nn.Bilinear(2, 2, 2), "raised TypeError .*input2", None),
     (lambda: nn.Embedding(9, 3), "it takes integers, and pixels are numbers in floating point: judge the part after",
      None),
-    (lambda: Forward(lambda x: x.view(1, 2, 8, 8) * 2), FIXED, None),
-    (lambda: Forward(lambda x: x.view(4, 2, 8, 8) * 2), FIXED, None),
-    (lambda: Forward(lambda x: x.cuda()), "it wants a device that is not there: move it to the CPU", None),
+    (lambda: Applied(lambda x: x.view(1, 2, 8, 8) * 2), FIXED, None),
+    (lambda: Applied(lambda x: x.view(4, 2, 8, 8) * 2), FIXED, None),
+    (lambda: Applied(lambda x: x.cuda()), "it wants a device that is not there: move it to the CPU", None),
     (lambda: nn.Conv2d(2, 2, 3, device="meta"), r"weight is on the device 'meta', which holds no numbers: .*to_empty",
      None),
     (lambda: nn.LazyConv2d(2, 3), r"is not initialised: its parameter weight gets a shape in the first call\. Call it",
      None),
-    (lambda: Forward(torch.relu_), "the operator changed its input in place: let it work on a copy",
+    (lambda: Applied(torch.relu_), "the operator changed its input in place: let it work on a copy",
      "the network changed its input in place: let it work on a copy"),
     (lambda: nn.BatchNorm1d(2), "raised ValueError .*expected 2D or 3D input", None),
 ]

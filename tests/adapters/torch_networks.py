@@ -7,6 +7,17 @@ nn, F = torch.nn, torch.nn.functional
 CIRCLE = {"padding": 1, "padding_mode": "circular"}
 
 
+class Applied(nn.Module):
+    """A function as a module, so that it has a walk."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
 class Block(nn.Module):
     """A residual block."""
 

@@ -11,7 +11,7 @@ from .nodes import layer_operators
 __all__ = ["BY_NAMES", "OWN_ONLY", "OnnxModel", "as_function", "image_shape", "is_array", "is_module", "is_source",
            "layer_operators", "owns", "says", "snapshots", "to_array"]
 
-BY_NAMES = True
+BY_NAMES = False                        # an OnnxModel is minicnn's own, whatever has been imported
 OWN_ONLY = True                         # a function that uses a session gets arrays of NumPy, as the session does
 
 

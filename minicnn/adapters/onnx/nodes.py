@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..steps import Layer, UpTo
+from ..steps import Layer, UpTo, plain
 from .model import OnnxModel, refuse_large, run_in_batches, session
 from .reasons import Node
 
@@ -72,7 +72,7 @@ class OnnxWalk:
     def _plain(self, name, array):
         if not self.axes[name]:
             return array.reshape(len(array), -1)
-        return np.moveaxis(array, 3, 1) if self.axes[name] == "nhwc" else array
+        return plain(array, self.axes[name] == "nhwc")
 
     def _is_step(self, node):
         name = _output(node)

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...adapters.names import top
-from ...adapters.steps import FunctionCall, Layer, UpTo, index_text, refuse_other_steps
-from ...adapters.torch_calls import ALIKE
+from ...adapters.steps import Layer, UpTo, function_call, index_text, plain, refuse_other_steps
 from ...autograd import no_grad
 from ...nn.calls import recorded_calls
 from ...nn.module import Module
@@ -52,12 +51,7 @@ class ModuleWalk:
         """The outputs of the wanted steps, by number. Raises AdapterError if the network took other steps."""
         steps = self._pass(images)
         refuse_other_steps([step.name for step in steps], self.names)
-        return {index: self._plain(steps[index].output.data) for index in wanted}
-
-    def _plain(self, array):
-        if array.ndim != 4:
-            return array.reshape(len(array), -1)
-        return np.moveaxis(array, 3, 1) if self.channels_last else array
+        return {index: plain(steps[index].output.data, self.channels_last) for index in wanted}
 
     def _pass(self, images):
         images = np.moveaxis(images, 1, 3) if self.channels_last else images
@@ -144,13 +138,11 @@ def _described(name, inputs, known, frame):
     if name == "getitem":
         index = settings.get("index", ())
         settings["index"] = index if isinstance(index, tuple) else (index,)
-    if "pool" in name and settings.get("stride") is None and "kernel_size" in settings:
-        settings["stride"] = settings["kernel_size"]
     if name.startswith("conv"):
         settings.setdefault("padding_mode", "zeros")
     constants = (one.shape for one in inputs if id(one) not in known)
     settings["places"] = next((shape for shape in constants if max(shape[-2:], default=1) > 1), None)
-    return label, FunctionCall(ALIKE.get(name, name), settings), f"{label}({', '.join(told)})" if told else label
+    return label, function_call(name, settings), f"{label}({', '.join(told)})" if told else label
 
 
 def _settings(name, frame):

@@ -19,6 +19,7 @@ const make = (tag, parent, properties = {}) =>
   parent.appendChild(Object.assign(document.createElement(tag), properties));
 const put = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
 const number = (value) => Number(value.toPrecision(3)).toString();
+const written = (value) => number(value).replace("-", "−");
 const integer = (value) => value.toLocaleString("en");
 const trouble = (text) => { $("trouble").textContent = text; $("trouble").hidden = false; };
 if (typeof DecompressionStream === "undefined") {

@@ -3,8 +3,7 @@
 // times the largest number of the two sides.
 const Laws = (() => {
   const EPSILON = 1e-12, FACTORS = [-1, 0.5, -1.7, 2];
-  const { image } = Operators;
-  const wrap = (v, n) => ((v % n) + n) % n;
+  const { image, wrap, largestOf } = Operators;
   const combine = (a, b, f) => image(a.height, a.width, a.values.map((v, i) => f(v, b.values[i])));
   const scaled = (a, factor) => image(a.height, a.width, a.values.map((v) => factor * v));
 
@@ -82,8 +81,6 @@ const Laws = (() => {
   }
 
   const place = ([y, x]) => `(${y}, ${x})`;
-  const largestOf = (...images) => images.reduce((most, { values }) =>
-    values.reduce((a, b) => Math.max(a, Math.abs(b)), most), 0);
   // Try a law on images: whether it holds, the pixels where it fails, and the first image that breaks it.
   // brief: stop at that image
   function attempt(law, images, brief = false) {

@@ -4,6 +4,9 @@
 // padding says what lies beyond the border: "zeros", "circular" or "none" (then the result is smaller).
 const Operators = (() => {
   const image = (height, width, values = new Float64Array(height * width)) => ({ values, height, width });
+  const wrap = (v, n) => ((v % n) + n) % n;
+  const largestOf = (...images) => images.reduce((most, { values }) =>
+    values.reduce((top, v) => Math.max(top, Math.abs(v)), most), 0);
   const turned = (kernel) => Float64Array.from(kernel).reverse();       // by 180 degrees
   const mean = (window) => window.reduce((sum, v) => sum + v, 0) / window.length;
 
@@ -36,7 +39,7 @@ const Operators = (() => {
   const reach = ({ side, dilation }) => dilation * (side - 1) / 2;      // to each side of the centre
   function padded({ values, height, width }, by, padding) {
     if (padding === "none") return image(height, width, values);
-    const out = image(height + 2 * by, width + 2 * by), wrap = (v, n) => ((v % n) + n) % n;
+    const out = image(height + 2 * by, width + 2 * by);
     for (let y = 0; y < out.height; y++) {
       for (let x = 0; x < out.width; x++) {
         const [i, j] = [y - by, x - by], inside = i >= 0 && j >= 0 && i < height && j < width;
@@ -97,5 +100,5 @@ const Operators = (() => {
     }
     return out;
   }
-  return { image, apply, steps, magnitude, hasWindow, sizeOf, reach };
+  return { image, wrap, largestOf, apply, steps, magnitude, hasWindow, sizeOf, reach };
 })();

@@ -30,7 +30,7 @@ function drawProbe() {
     const { view, y, x } = probe, { row, layer, size } = view, step = view.values[y * size + x];
     const [oy, ox] = row.offset(), sees = SEES[layer], stride = layer <= LAST ? 1 : 2;
     const top = stride * y + oy, left = stride * x + ox, last = sees - 1;
-    const value = number(row.value(step, view)).replace("-", "−");
+    const value = written(row.value(step, view));
     text = `${NAMES[layer]}${row.kernel ? ", kernel" : ""}, row ${y}, column ${x}: `;
     if (step >= 0 && !row.kernel) box = [top, left, sees];
     text += step < 0 ? "not known here." : row.kernel ? `${value}.`

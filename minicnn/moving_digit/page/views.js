@@ -35,6 +35,29 @@ function paint(view, values, lut) {
   }
   view.context.putImageData(view.image, 0, 0);
 }
+const screens = new Map();
+function screenOf(canvas, { height, width }) {                          // of that size; made anew if the size changes
+  if (canvas.width !== width || canvas.height !== height || !screens.has(canvas)) {
+    Object.assign(canvas, { width, height });
+    screens.set(canvas, screen(canvas));
+  }
+  return screens.get(canvas);
+}
+function pixelAt(canvas, event) {                                       // the pixel of a canvas below the pointer
+  const box = canvas.getBoundingClientRect(), inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
+  return { y: inside((event.clientY - box.top) / box.height, canvas.height),
+           x: inside((event.clientX - box.left) / box.width, canvas.width) };
+}
+function fillTable(table, numbers, columns, round) {                    // numbers in rows, coloured by sign and size
+  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
+  table.replaceChildren();
+  numbers.forEach((v, k) => {
+    const cell = (k % columns ? table.rows[table.rows.length - 1] : table.insertRow()).insertCell();
+    const strength = Math.round(55 * Math.abs(v) / largest);
+    cell.textContent = written(round(v));
+    cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
+  });
+}
 function addRow(tab, title, text, tiles, options = {}) {                // a tile: layer, size, caption, values
   const line = make("div", $(tab).querySelector(".rows"), { className: "row" });
   const head = make("div", line);
@@ -54,11 +77,7 @@ function addRow(tab, title, text, tiles, options = {}) {                // a til
     canvas.setAttribute("aria-label", `${title}, ${caption}`);
     make("figcaption", figure, { textContent: caption });
     const view = { values: new Float64Array(size * size), ...tile, ...screen(canvas), row };
-    const point = (event) => {
-      const box = canvas.getBoundingClientRect(), inside = (v) => Math.max(0, Math.min(size - 1, Math.floor(v * size)));
-      change({ probe: { view, y: inside((event.clientY - box.top) / box.height),
-                        x: inside((event.clientX - box.left) / box.width) } });
-    };
+    const point = (event) => change({ probe: { view, ...pixelAt(canvas, event) } });
     canvas.addEventListener("pointermove", point);
     canvas.addEventListener("pointerdown", point);
     canvas.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && change({ probe: null }));

@@ -12,7 +12,7 @@ const PRESETS = {
   "emboss": [2, 1, 0, 1, 1, -1, 0, -1, -2],
   "random": () => Array.from({ length: 25 }, () => Math.round(200 * Math.random() - 100) / 100),
 };
-const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast", 
+const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast",
                  "gain map: darker corners": "gain", "mirror": "mirror", "ReLU": "relu" };
 const DOMAINS = { circular: ["torus"], zeros: ["plane", "torus", "window"], none: ["window"] };
 const EVERYWHERE = ["torus", "plane", "window"];
@@ -21,7 +21,6 @@ const OWN = "your own numbers";
 const operator = { kind: "kernel", side: 3, flipped: true, stride: 1, dilation: 1, padding: "zeros",
                    kernel: PRESETS["Sobel, vertical edges"] };
 const bench = { operator, domain: "plane", at: null, report: null, drawn: "", judged: 0 };
-const text = (value) => number(value).replace("-", "−");
 
 function trained() {                                                    // kernels of the first layer, if they fit
   const [first] = meta.network, [side, wide] = first.kernel ?? [];
@@ -92,25 +91,18 @@ function fillKernel() {
 
 function putBack(input, y, x) {                                         // the field has the number that counts
   const used = operator.kernel[y * operator.side + x], kept = input.value !== "" && Number(input.value) === used;
-  put("bench-kernel-text", kept ? "" : `Row ${y}, column ${x} is ${text(used)}: each number of the kernel is from `
+  put("bench-kernel-text", kept ? "" : `Row ${y}, column ${x} is ${written(used)}: each number of the kernel is from `
     + "−1,000,000 to 1,000,000.");
   if (!kept) input.value = used;
 }
 
 // ---- pictures
-const screens = {};
-function show(name, { values, height, width }, steps, lut) {
-  const canvas = $(`bench-${name}`);
-  if (canvas.width !== width || canvas.height !== height || !screens[name]) {
-    Object.assign(canvas, { width, height });
-    screens[name] = screen(canvas);
-  }
-  paint(screens[name], values.map(steps), lut);
+const { largestOf } = Operators;
+function show(name, image, steps, lut) {
+  paint(screenOf($(`bench-${name}`), image), image.values.map(steps), lut);
 }
-const largestOf = (...images) => images.reduce((most, { values }) =>
-  values.reduce((top, v) => Math.max(top, Math.abs(v)), most), 0);
 const signed = (largest) => (v) => 128 + Math.round(127 * v / (largest || 1));
-function greyPicture() {                                                   // x: the canvas, as grey numbers from 0 to 1
+function greyPicture() {                                                // x: the canvas, as grey numbers from 0 to 1
   const ink = canvasOf(state.digit, state.dy, state.dx);
   return Operators.image(CANVAS, CANVAS, Float64Array.from({ length: CANVAS * CANVAS }, (_, i) => {
     let sum = 0;
@@ -118,7 +110,7 @@ function greyPicture() {                                                   // x:
     return sum / DEPTH / 255;
   }));
 }
-const fromTo = (largest) => `from ${text(-largest)} to ${text(largest)}`;
+const fromTo = (largest) => `from ${written(-largest)} to ${written(largest)}`;
 function drawResult(x) {
   const out = Operators.apply(operator, x), largest = largestOf(out);
   show("x", x, (v) => 255 * v, GREY);
@@ -142,7 +134,8 @@ function drawResponse() {
         + "and call it a convolution.");
   const spectrum = Operators.magnitude(operator, SPECTRUM), most = largestOf(spectrum);
   show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT);
-  put("bench-spectrum-text", `its spectrum |H|: slow waves in the middle, fast ones outside; from 0 to ${text(most)}`);
+  put("bench-spectrum-text", "its spectrum |H|: slow waves in the middle, fast ones outside; from 0 to "
+    + written(most));
 }
 function drawSteps(x, out) {
   const { at } = bench, fits = at && operator.kind === "kernel" && at.y < out.height && at.x < out.width;
@@ -152,24 +145,12 @@ function drawSteps(x, out) {
   if (!fits) { put("bench-sum", ""); return; }
   const { window, weights, products, top, left } = Operators.steps(operator, x, at.y, at.x);
   const tables = $("bench-products").querySelectorAll("table"), { side } = operator;
-  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, side));
+  const round = (v) => Math.abs(v) < 1e-9 ? 0 : Number(v.toPrecision(2));
+  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, side, round));
   put("bench-weights-text", operator.flipped ? "the kernel, turned by 180°" : "the kernel");
   const sum = products.reduce((a, b) => a + b, 0);
-  put("bench-sum", `Their sum is ${text(sum)}: row ${at.y}, column ${at.x} of the result.`);
+  put("bench-sum", `Their sum is ${written(sum)}: row ${at.y}, column ${at.x} of the result.`);
   frame($("bench-sees"), [top, left, operator.dilation * (side - 1) + 1]);
-}
-function fillTable(table, numbers, side) {
-  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
-  table.replaceChildren();
-  for (let y = 0; y < side; y++) {
-    const row = table.insertRow();
-    for (let x = 0; x < side; x++) {
-      const v = numbers[y * side + x], cell = row.insertCell();
-      cell.textContent = text(Math.abs(v) < 1e-9 ? 0 : Number(v.toPrecision(2)));
-      const strength = Math.round(55 * Math.abs(v) / largest);
-      cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
-    }
-  }
 }
 
 // ---- the verdict
@@ -186,7 +167,6 @@ async function judge() {
   const reach = Operators.hasWindow(judged) ? Operators.reach(judged) : 1;
   const report = await Laws.verify((f) => Operators.apply(judged, f), domain, Laws.sideFor(reach), pause);
   bench.report = report;
-  bench.of = mine;
   change({});
 }
 function drawVerdict() {
@@ -221,7 +201,7 @@ function drawWitness({ law, f, left, right, known, at, values }) {
   put("bench-right-text", two.replaceAll("-", "−"));
   const after = law.by ? `, after a shift by ${law.by[0]} down and ${law.by[1]} to the right` : "";
   put("bench-witness-text", `Broken: ${law.says.replaceAll("-", "−")}. At row ${at[0]}, column ${at[1]} the sides are `
-    + `${text(values[0])} and ${text(values[1])}${after}.`);
+    + `${written(values[0])} and ${written(values[1])}${after}.`);
 }
 
 panel("kernel", {
@@ -246,10 +226,8 @@ panel("kernel", {
     });
     $("bench-domain").addEventListener("change", () => { bench.domain = $("bench-domain").value; configure({}); });
     $("bench-out").addEventListener("pointerdown", (event) => {
-      const box = $("bench-out").getBoundingClientRect(), { width, height } = $("bench-out");
-      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
-      look(inside((event.clientY - box.top) / box.height, height),
-           inside((event.clientX - box.left) / box.width, width));
+      const { y, x } = pixelAt($("bench-out"), event);
+      look(y, x);
     });
     for (const id of ["bench-y", "bench-col"]) {
       $(id).value = "";
@@ -263,14 +241,17 @@ panel("kernel", {
                              domain(name) { bench.domain = name; configure({}); } };
   },
   draw() {
-    const key = `${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.judged} ${bench.of} ${bench.at?.y} ${
-      bench.at?.x} ${document.documentElement.className}`;
+    const ofOperator = `${bench.judged} ${Boolean(bench.report)} ${document.documentElement.className}`;
+    const key = `${ofOperator} ${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.at?.y} ${bench.at?.x}`;
     if (key === bench.drawn) return;
     bench.drawn = key;
-    const x = greyPicture(), out = drawResult(x);
-    drawResponse();
-    drawSteps(x, out);
-    drawVerdict();
+    const x = greyPicture();
+    drawSteps(x, drawResult(x));
+    if (ofOperator !== bench.drawnOperator) {                           // not while the picture is moved
+      bench.drawnOperator = ofOperator;
+      drawResponse();
+      drawVerdict();
+    }
     if (!bench.report && bench.asked !== bench.judged) {
       bench.asked = bench.judged;
       judge().catch((error) => { if (error.message !== "superseded") throw error; });

@@ -5,7 +5,6 @@ const layers = first < 0 ? meta.network : meta.network.slice(0, first); // the c
 const LARGEST = null;                                                   // open the channel with the largest part
 const chosen = { layer: 0, channel: 0, y: 12, x: 14, open: LARGEST };
 let answer = null;                                               // { maps, shapes } of the Worker, of the picture shown
-const text = (value) => number(value).replace("-", "−");
 
 // The channels before a layer: { values, height, width, name }
 function before(layer, c) {
@@ -40,30 +39,16 @@ function part(c) {
   return { window, weights, products, sum: products.reduce((a, b) => a + b, 0) };
 }
 
-const screens = {};
-function show(name, { values, height, width }, lut) {         // black to bright: from the smallest to the largest value
-  const canvas = $(`pixel-${name}`);
-  if (canvas.width !== width || canvas.height !== height || !screens[name]) {
-    Object.assign(canvas, { width, height });
-    screens[name] = screen(canvas);
-  }
+function show(name, image, lut) {                             // black to bright: from the smallest to the largest value
+  const { values } = image;
   const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  paint(screens[name], Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1)), lut);
-  return `from ${text(low)} to ${text(high)}`;
+  const steps = Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1));
+  paint(screenOf($(`pixel-${name}`), image), steps, lut);
+  return `from ${written(low)} to ${written(high)}`;
 }
 function outline(id, [top, left, tall, wide], { height, width }) {        // a frame around pixels of a picture
   Object.assign($(id).style, { top: `${100 * top / height}%`, left: `${100 * left / width}%`,
                                height: `${100 * tall / height}%`, width: `${100 * wide / width}%` });
-}
-function fillTable(table, numbers, columns) {
-  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
-  table.replaceChildren();
-  numbers.forEach((v, k) => {
-    const cell = (k % columns ? table.rows[table.rows.length - 1] : table.insertRow()).insertCell();
-    cell.textContent = text(Number(v.toFixed(3)));
-    const strength = Math.round(55 * Math.abs(v) / largest);
-    cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
-  });
 }
 
 function drawPixel() {
@@ -82,9 +67,9 @@ function drawPixel() {
                                                            (chosen.channel + 1) * height * width), height, width };
   const stored = map.values[chosen.y * width + chosen.x];
   put("pixel-sum", `${layer.name}, channel ${chosen.channel}, row ${chosen.y}, column ${chosen.x}: the ${
-    layer.in === 1 ? "part" : `${layer.in} parts`} and the bias ${text(bias)} add up to ${text(total)}. ${
+    layer.in === 1 ? "part" : `${layer.in} parts`} and the bias ${written(bias)} add up to ${written(total)}. ${
     layer.relu ? total > 0 ? "It is above 0: the ReLU leaves it." : "It is not above 0: the ReLU makes it 0." : ""
-  } The map has ${text(stored)}.`);
+  } The map has ${written(stored)}.`);
   Object.assign(minicnn.pixel, { total, value, stored, parts: parts.map(({ sum }) => sum) });
   const order = parts.map((_, c) => c).sort((a, b) => Math.abs(parts[b].sum) - Math.abs(parts[a].sum));
   const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
@@ -95,15 +80,15 @@ function drawPixel() {
   outline("pixel-window", [top, left, tall, wide], input);
   outline("pixel-here", [chosen.y, chosen.x, 1, 1], map);
   const { window, weights, products, sum } = parts[open], tables = $("pixel-products").querySelectorAll("table");
-  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], Array.from(numbers), kw));
-  put("pixel-products-text", `the products; their sum is ${text(sum)}`);
+  [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, kw, (v) => Number(v.toFixed(3))));
+  put("pixel-products-text", `the products; their sum is ${written(sum)}`);
 }
 function drawParts(parts, order, open) {
   const others = parts.length - order.length, rest = parts.reduce((sum, one) => sum + one.sum, 0)
     - order.reduce((sum, c) => sum + parts[c].sum, 0);
   put("pixel-parts-text", parts.length === 1 ? ""
     : `The ${order.length} largest parts; the number is what the channel adds.${
-    others ? ` The other ${others} channels together add ${text(rest)}.` : ""} Press one to see its products.`);
+    others ? ` The other ${others} channels together add ${written(rest)}.` : ""} Press one to see its products.`);
   $("pixel-parts").hidden = parts.length === 1;
   const box = $("pixel-parts");
   while (box.children.length > order.length) box.lastChild.remove();
@@ -114,7 +99,7 @@ function drawParts(parts, order, open) {
   order.forEach((c, k) => {
     const button = box.children[k];
     button.dataset.channel = c;
-    button.textContent = `${c}: ${text(parts[c].sum)}`;
+    button.textContent = `${c}: ${written(parts[c].sum)}`;
     button.setAttribute("aria-pressed", c === open);
   });
 }
@@ -135,12 +120,7 @@ panel("pixel", {
       $(`pixel-${name}`).addEventListener("input", () => choose({ [name]: $(`pixel-${name}`).value }));
     }
     $("pixel-form").addEventListener("submit", (event) => event.preventDefault());
-    $("pixel-map").addEventListener("pointerdown", (event) => {
-      const { left, top, width, height } = $("pixel-map").getBoundingClientRect(), canvas = $("pixel-map");
-      const inside = (v, n) => Math.max(0, Math.min(n - 1, Math.floor(v * n)));
-      choose({ y: inside((event.clientY - top) / height, canvas.height),
-               x: inside((event.clientX - left) / width, canvas.width) });
-    });
+    $("pixel-map").addEventListener("pointerdown", (event) => choose(pixelAt($("pixel-map"), event)));
     minicnn.pixel = { chosen, choose };
   },
   draw(now) {
