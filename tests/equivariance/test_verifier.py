@@ -182,7 +182,8 @@ def test_no_proof_without_linearity():
 def test_results_that_change_come_before_anything_else(rng):
     report = verify_convolution(Dropout(0.5, rng=rng))
     assert (report.deterministic, report.linear, report.convolution) == (False, False, False)
-    assert report.verdict == "not deterministic: the same input gives different results"
+    assert report.verdict == ("not deterministic: the same input gives different results; "
+                              "the Dropout is in training mode: call eval()")
     report = verify_convolution(lambda f: f - f.mean(0, keepdims=True))
     assert "depends on the others in the batch" in report.verdict
     assert [check.name for check in report.checks] == ["determinism", "independence"]
