@@ -1,6 +1,6 @@
 """Data-parallel training: measured on 1 and 2 ranks of this computer, predicted for many computers.
 
-    python benchmarks/scaling.py [--networks lenet vgg] [--rounds 3] [--steps 12]
+    python benchmarks/scaling.py [--networks lenet vgg] [--rounds 5] [--steps 30]
 
 All configurations take turns. The seconds of a step are the median over all steps of all rounds. From them follow the
 tables and the picture: `scaling.json`, `scaling.md` and `scaling.png` in `scaling_results`. `scaling_model.py` is
@@ -148,8 +148,8 @@ def measure(networks, rounds, steps):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", nargs="+", choices=("lenet", "vgg"), default=["lenet", "vgg"])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=12, help="of each way in each round")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=30, help="of each way in each round")
     parser.add_argument("--out", type=Path, default=RESULTS, help="directory of the results (default: scaling_results)")
     parser.add_argument("--again", action="store_true", help="do not measure: make page and picture of scaling.json")
     for name, count in (("--train", 2), ("--messages", 0)):

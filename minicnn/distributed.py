@@ -133,7 +133,7 @@ class DataParallel(contextlib.ExitStack):
         if not self.images:
             raise StateError("backward: the part of the batch is not known: use parallel.shards(loader) or .part(n)")
         own = self._part.stop - self._part.start
-        self._places[i][...] = grad * (own / self.images) if own else 0
+        np.multiply(grad if own else 0, own / self.images, out=self._places[i])
         self._complete.add(i)
         for flat, _ in takewhile(lambda bucket: bucket[1] <= self._complete, self._buckets[len(self._requests):]):
             self._requests.append(self._add(flat))
