@@ -19,6 +19,7 @@ from .geometry import Geometry
 from .runtime.exclusive import Exclusive
 
 FOLDER = f"{__package__}.algorithms"
+BOARD = "minicnn.conv.runtime.board"      # the first convolution imports it too, where a handler may interrupt it
 VARIABLE = "MINICNN_CONV_ALGO"
 
 _registered: dict[str, Algorithm] = {}
@@ -159,6 +160,7 @@ def _import_all():
 def _import_files():
     for module in pkgutil.iter_modules(importlib.import_module(FOLDER).__path__):
         importlib.import_module(f"{FOLDER}.{module.name}")
+    importlib.import_module(BOARD)
     _imported.append(True)
 
 

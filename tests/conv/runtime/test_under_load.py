@@ -19,6 +19,7 @@ import pytest
 from minicnn import Tensor, nn
 from minicnn import functional as F
 from minicnn.conv.runtime import crew as crew_file
+from minicnn.conv.runtime import threads
 from minicnn.conv.runtime.exclusive import Exclusive, Turn
 from minicnn.conv.runtime.threads import _crew as crew
 from minicnn.conv.runtime.threads import parallel_for
@@ -31,8 +32,13 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the sy
 
 @pytest.fixture
 def steps(rng, few_kernels, monkeypatch):
-    """A function: the bytes of the output and of the gradients of some layers. Its kernels are compiled."""
-    monkeypatch.setattr("minicnn.conv.runtime.threads._threads", 3)
+    """A function: the bytes of the output and of the gradients of some layers. Its kernels are compiled.
+
+    Three threads share all work, however little it is.
+    """
+    monkeypatch.setattr(threads, "_threads", 3)
+    shares = threads._shares
+    monkeypatch.setattr(threads, "_shares", lambda jobs, least, *others: shares(jobs, 1, *others))
     x, ws = rng.standard_normal((8, 4, 16, 16)).astype("f"), rng.standard_normal((2, 4, 4, 3, 3)).astype("f")
 
     def steps():
@@ -180,8 +186,6 @@ def test_tasks_of_asyncio(steps):
 
 
 def test_a_system_that_allows_no_threads_and_no_affinity(monkeypatch):
-    from minicnn.conv.runtime import threads
-
     def refuse(*arguments):
         raise RuntimeError("can't start new thread")
 
@@ -199,7 +203,6 @@ def test_a_system_that_allows_no_threads_and_no_affinity(monkeypatch):
 
 def test_a_start_that_was_interrupted_gives_no_second_thread(monkeypatch):
     """Two threads with one number would share scratch memory."""
-    from minicnn.conv.runtime import threads
     monkeypatch.setattr(threads, "_helpers", None)
     monkeypatch.setattr(threads, "_threads", 2)
     start = threading.Thread.start
@@ -238,9 +241,9 @@ def test_two_threads_never_have_one_turn():
         inside.append(1)
         most.append(len(inside))
         inside.pop()
-    threads = [threading.Thread(target=lambda: [turn(work) for _ in range(3000)]) for _ in range(4)]
-    for thread in threads:
+    workers = [threading.Thread(target=lambda: [turn(work) for _ in range(3000)]) for _ in range(4)]
+    for thread in workers:
         thread.start()
-    for thread in threads:
+    for thread in workers:
         thread.join()
     assert set(most) == {1} and not turn.taken
