@@ -19,6 +19,7 @@ from .canvas import find_digit
 from .exploration import explore
 from .page import build
 from .scene import Scene
+from .texts import Texts
 
 HEIGHT = 900                    # pixels of the page in a notebook
 WIDTH = 850                     # pixels of the animation
@@ -58,7 +59,7 @@ class Animation:
         return image(self.data, "gif", self.alt, WIDTH)
 
 
-def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *,
+def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *, language: str = "en",
              progress: Progress | bool = SILENT) -> Page:
     """The page of `minicnn explore`: the reader moves a digit, and the feature maps follow.
 
@@ -68,6 +69,8 @@ def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *,
         Classes, 0 to 9. The first embedded validation digit of each class is taken.
     model : LeNet, optional
         With a max-pool and `algorithm="direct"`. By default the trained LeNet of the package.
+    language : {"en", "de", "fr"}
+        Of the page.
     progress : Progress or bool
         True shows a bar.
 
@@ -79,7 +82,7 @@ def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *,
     Raises
     ------
     InputError
-        There is no such digit, the page would have more than 3 MB, or the weights are not finite.
+        There is no such digit or language, the page would have more than 3 MB, or the weights are not finite.
     InputTypeError
         The model is not a LeNet.
     StateError
@@ -91,12 +94,14 @@ def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *,
     >>> page.text[:15], "srcdoc" in page._repr_html_()
     ('<!doctype html>', True)
     """
-    model, source = _model("explorer", model)
+    texts = Texts(language)
+    source = texts("page.weights_package" if model is None else "page.weights_model")
+    model = _model("explorer", model)
     data = load("mnist5k")
     indices = [find_digit(data, digit) for digit in _digits("explorer", digits)]
     with shown(progress, "explorer") as told:
         found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, told)
-    return Page(build(found, source))
+    return Page(build(found, source, language=language))
 
 
 def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route: str = "circle", layer: str = "conv4",
@@ -132,7 +137,7 @@ def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route
     >>> animation([3], canvas=29).data[:6]
     b'GIF89a'
     """
-    model, _ = _model("animation", model)
+    model = _model("animation", model)
     digits = _digits("animation", digits)
     from ..viz import write_animation
     with shown(progress, "animation") as told, tempfile.TemporaryDirectory() as folder:
@@ -144,13 +149,12 @@ def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route
                                             "along")
 
 
-def _model(function: str, model: Any) -> tuple[LeNet, str]:
-    """The model, and where its weights come from."""
+def _model(function: str, model: Any) -> LeNet:
     if model is None:
-        return lenet(pretrained=True, algorithm="direct").eval(), "the weights in the package"
+        return lenet(pretrained=True, algorithm="direct").eval()
     if not isinstance(model, LeNet):
         raise InputTypeError(f"{function}: the model must be a minicnn.models.LeNet, not a {type(model).__name__}")
-    return model, "the weights of the given model"
+    return model
 
 
 def _digits(function: str, digits: Any) -> list[int]:

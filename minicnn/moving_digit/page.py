@@ -20,17 +20,16 @@ from ..errors import InputError
 from .canvas import CANVAS, DIGIT
 from .exploration import CENTRE, DIRAC, Exploration
 from .pictures import Pictures
+from .texts import Texts
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
            "drawing/pictures", "controls", "operators", "laws")                             # in this order
-PANELS = {"maps": "Feature maps", "equal": "Do they agree?", "pool": "Pooling forgets",
-          "impulse": "Impulse response", "pixel": "Step by step",
-          "kernel": "Kernel bench"}                                      # tabs: the name in `page/panels/`, the title
+PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts
 
 
 def build(found: Exploration, source: str, own: Pictures | None = None,
-          network: str = "the LeNet of minicnn") -> str:
+          network: str | None = None, language: str = "en") -> str:
     """The page as text. It needs no other file and no network.
 
     The arrays stand in it one after the other, floats first, little-endian, compressed as a zlib stream, in base64. A
@@ -43,13 +42,15 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
         A few words on the origin of the weights. The page shows this text.
     own : Pictures, optional
         What was explored, if it is not MNIST's digits.
-    network : str
-        What the network is, in a few words.
+    network : str, optional
+        What the network is, in a few words. By default it is the LeNet of minicnn.
+    language : {"en", "de", "fr"}
+        Of the page. `source` and `network` stand in it as they are given.
 
     Raises
     ------
     InputError
-        The page would have more than 3 MB.
+        The page would have more than 3 MB, or there is no such language.
 
     Examples
     --------
@@ -69,6 +70,8 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
         parts.append(little.tobytes())
         begin += little.nbytes
     noun, rules = ("digit", Rules()) if own is None else (own.noun, own.rules)
+    texts = Texts(language, noun)
+    texts = Texts(language, noun, last=f"conv{len(found.reach)}", Convolutions=_convolutions(texts, found.reach))
     names = list(own.class_names or ()) if own is not None else [str(k) for k in range(found.arrays["logits"].shape[2])]
     meta = {"source": source, "classes": names, "own": own and own.data, "parameters": found.parameters,
             "canvas": CANVAS, "digit": DIGIT, "centre": CENTRE, "dirac": DIRAC,
@@ -77,14 +80,14 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
             "layers": [{"name": f"conv{k + 1}", "sees": sees, "channels": channels, "of": count}
                        for k, (sees, channels, count) in enumerate(zip(found.reach, found.channels, found.counts,
                                                                        strict=True))],
-            "pool_sees": found.reach[-1] + 1, "name": network, "scales": found.scales, "compared": found.compared,
-            "arrays": arrays, "network": found.layers, "rules": {"mean": rules.mean, "std": rules.std}}
-    page = _part("page.html")
-    for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("css", _part("page.css")),
-                       ("engine", _part("engine.js") + _part("answers.js")), ("js", _scripts()), ("noun", noun),
-                       ("Noun", noun.capitalize()), ("last", f"conv{len(found.reach)}"),
-                       ("Convolutions", _convolutions(found.reach)),
-                       ("meta", json.dumps(meta).replace("<", "\\u003c").replace("{{", "{\\u007b")),
+            "pool_sees": found.reach[-1] + 1, "name": network or texts("page.lenet"),
+            "scales": found.scales, "compared": found.compared, "arrays": arrays, "network": found.layers,
+            "rules": {"mean": rules.mean, "std": rules.std}}
+    page = texts.markup(_part("page.html").replace("{{tabs}}", _tabs()).replace("{{panels}}", _panels()))
+    for mark, text in (("language", language), ("css", _part("page.css")),
+                       ("engine", _part("engine.js") + _part("answers.js")), ("say", _part("texts/say.js")),
+                       ("js", _scripts()), ("noun", noun), ("Noun", noun.capitalize()),
+                       ("last", f"conv{len(found.reach)}"), ("texts", _json(texts.table)), ("meta", _json(meta)),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
     if len(page.encode()) > MAX_PAGE_BYTES:
@@ -120,24 +123,29 @@ def embedded(text: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     return meta, arrays
 
 
-def _convolutions(reach):
+def _json(value):
+    """JSON that may stand in a script element, and in which nothing looks like a mark."""
+    return json.dumps(value).replace("<", "\\u003c").replace("{{", "{\\u007b")
+
+
+def _convolutions(texts, reach):
     """The subject and the verb of the page's first sentence.
 
-    >>> _convolutions([5, 9, 13, 17]), _convolutions([3])
-    ('Four 5×5 convolutions look', 'A 3×3 convolution looks')
+    >>> _convolutions(Texts("en"), [5, 9, 13, 17]), _convolutions(Texts("de"), [3])
+    ('Four 5×5 convolutions look', 'Eine Faltung (3×3) sieht')
     """
     kernels = {after - before + 1 for before, after in zip([1, *reach], reach, strict=False)}
-    size = f"{kernels.pop()}×{reach[0]} " if len(kernels) == 1 else ""
+    size = texts("page.size", side=f"{reach[0]}×{reach[0]}") if len(kernels) == 1 else ""
     if len(reach) == 1:
-        return f"A {size}convolution looks"
-    words = ("Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
-    return f"{words[len(reach) - 2] if len(reach) < 10 else len(reach)} {size}convolutions look"
+        return texts("page.convolution", size=size)
+    words = dict(enumerate(texts("page.counts").split(), 2))
+    return texts("page.convolutions", count=words.get(len(reach), f"{len(reach)}"), size=size)
 
 
 def _tabs():
     """The buttons of the panels."""
-    return "\n".join(f'      <button type="button" role="tab" id="tab-{name}" aria-controls="{name}">{title}</button>'
-                     for name, title in PANELS.items())
+    return "\n".join(f'      <button type="button" role="tab" id="tab-{name}" aria-controls="{name}">{{{{tab.{name}}}}}'
+                     "</button>" for name in PANELS)
 
 
 def _panels():

@@ -47,6 +47,13 @@ class Page:
     def place(self):
         return tuple(self.run("return [minicnn.state.dy, minicnn.state.dx]"))
 
+    def outside(self):
+        """The elements that stick out of the page at the left or the right."""
+        return self.run(
+            "return [...document.querySelectorAll('body *')].filter((one) => { const box = one.getBoundingClientRect();"
+            "return box.width > 1 && (box.left < -0.5 || box.right > innerWidth + 0.5); })"
+            ".map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)")
+
     def promise(self, script, *arguments):
         """The value of a promise."""
         found = self.browser.execute_async_script(

@@ -204,11 +204,7 @@ def test_nothing_sticks_out(opened, width):
     for tab in ("maps", "equal", "pool", "impulse"):
         opened.go(8, 1, 2, tab)
         assert opened.run("return document.documentElement.scrollWidth") <= width
-        outside = opened.run(
-            "return [...document.querySelectorAll('body *')].filter((one) => { const box = one.getBoundingClientRect();"
-            "return box.width > 1 && (box.left < -0.5 || box.right > innerWidth + 0.5); })"
-            ".map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)")
-        assert outside == []
+        assert opened.outside() == []
 
 
 def test_every_control_has_a_name(opened):

@@ -28,6 +28,7 @@ class Digit(NamedTuple):
 
 def add_parser(commands: Any) -> None:
     """Add `explore` to the commands."""
+    from ...moving_digit.texts import LANGUAGES
     command = add_command(
         commands, "explore", run, "make a page with a digit that you move yourself; the feature maps follow",
         "Make one HTML file in which you move a digit yourself. The feature maps of the LeNet, its pool and its class "
@@ -39,6 +40,8 @@ def add_parser(commands: Any) -> None:
     option("--digits", type=commas(_digit, "3,7,@417"), metavar="LIST",
            help=f"classes from 0 to 9, or @N for an image; at most {MOST_DIGITS}, with commas between (default: all "
                 "classes)")
+    option("--lang", choices=LANGUAGES, default="en",
+           help="the language of the page: English, German or French")
     add_weights(command, "a LeNet with max-pool, or of a network of yours of such convolutions, for 28x28 pixels")
     add_quiet(command)
     add_json(command)
@@ -50,25 +53,33 @@ def run(arguments: argparse.Namespace) -> None:
     from ...models import LeNet
     from ...moving_digit.exploration import explore
     from ...moving_digit.page import build
+    from ...moving_digit.texts import Texts
     from ...progress import on_stderr
     start = time.perf_counter()
     if arguments.digits is not None and len(arguments.digits) > MOST_DIGITS:
         raise InputError(f"--digits: {len(arguments.digits)} digits are too many, at most {MOST_DIGITS} are possible")
     path, model, own = shown_network(arguments, "the page", "direct", page=True)    # direct: equal to the last bit
-    source = f"{path.name} of {path.resolve().parent.name}" if arguments.weights else "the weights in the package"
+    texts, weights = Texts(arguments.lang), _weights(Texts("en"), arguments.weights, path)
     images, labels, indices = _digits(arguments.digits) if own is None else (own.images, own.labels, own.indices)
     with on_stderr("explore", arguments.quiet) as progress:
         found = explore(model, images, labels, indices, progress, own)
-    network = "the LeNet of minicnn" if isinstance(model, LeNet) else f"the network {type(model).__name__}"
-    page = build(found, source, own, network).encode()
+    network = None if isinstance(model, LeNet) else texts("page.network", name=type(model).__name__)
+    page = build(found, _weights(texts, arguments.weights, path), own, network, arguments.lang).encode()
     write_atomically(arguments.out, page)
     seconds = time.perf_counter() - start
     result = {"out": str(arguments.out), "bytes": len(page), "seconds": round(seconds, 2), "labels": found.labels,
               "indices": found.indices, "placements": 121, "compared": found.compared, "channels": found.channels,
-              "weights": source, **({} if own is None else moved_pictures(own))}
+              "weights": weights, **({} if own is None else moved_pictures(own))}
     noun = "digit" if own is None else own.noun
     print_result(arguments, result, lambda: _print(arguments.out, len(page), f"{len(indices)} {noun}", seconds,
                                                    found.compared))
+
+
+def _weights(texts, given, path):
+    """Where the weights come from, in a few words."""
+    if not given:
+        return texts("page.weights_package")
+    return texts("page.weights_file", file=path.name, folder=path.resolve().parent.name)
 
 
 def _digits(chosen):

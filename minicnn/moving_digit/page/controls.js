@@ -121,7 +121,7 @@ function listenTheme() {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const set = (isDark) => {
     document.documentElement.className = isDark ? "dark" : "";
-    $("theme").textContent = isDark ? "Light colours" : "Dark colours";
+    $("theme").textContent = say(isDark ? "page.light" : "page.dark");
     readTheme();
     change({ probe: state.probe });
   };

@@ -18,12 +18,14 @@ const $ = (id) => document.getElementById(id);
 const make = (tag, parent, properties = {}) =>
   parent.appendChild(Object.assign(document.createElement(tag), properties));
 const put = (id, text) => { if ($(id).textContent !== text) $(id).textContent = text; };
-const number = (value) => Number(value.toPrecision(3)).toString();
+const POINT = say("number.point"), THOUSANDS = say("number.thousands");
+const decimal = (text) => text.replace("-", "−").replace(".", POINT);   // of toFixed, for a text
+const number = (value) => Number(value.toPrecision(3)).toString().replace(".", POINT);
 const written = (value) => number(value).replace("-", "−");
-const integer = (value) => value.toLocaleString("en");
+const integer = (value) => value.toLocaleString("en").replaceAll(",", THOUSANDS);
 const trouble = (text) => { $("trouble").textContent = text; $("trouble").hidden = false; };
 if (typeof DecompressionStream === "undefined") {
-  trouble("This browser cannot unpack the data in the page: take one of 2023 or later.");
+  trouble(say("page.old_browser"));
   return;
 }
 

@@ -26,6 +26,14 @@ def test_chosen_digits_and_json(run, monkeypatch):
     assert [digit["index"] for digit in meta["digits"]] == result["indices"]
 
 
+def test_another_language(run):
+    status, out, _ = run("explore", "--digits", "3", "--lang", "de", "--json")
+    assert status == 0 and json.loads(out)["weights"] == "the weights in the package"
+    text = Path("explore.html").read_text(encoding="utf-8")
+    meta, _ = embedded(text)
+    assert '<html lang="de">' in text and meta["source"] == "den Gewichten aus dem Paket"
+
+
 def test_other_weights(run, folder):
     other = LeNet(rng=np.random.default_rng(3))
     save(folder / "mine.safetensors", other.state_dict(), meta={"model": "lenet"})
@@ -45,6 +53,7 @@ def test_other_weights(run, folder):
                            "'11'; write as in 3,7,@417"),
     (["--digits", ""], "argument --digits: must be a digit from 0 to 9, or @0 to @999"),
     (["--digits", "3,@-1"], "not '@-1'"), (["--digits", "@1000"], "not '@1000'"),
+    (["--lang", "xx"], "argument --lang: invalid choice: 'xx' (choose from "),
     (["--digits", ",".join("3" * 21)], "21 digits are too many, at most 20 are possible"),
     (["--weights", "nowhere.safetensors"], "nowhere.safetensors: there is no such file"),
     (["--weights", "other.safetensors"], "other.safetensors is of another model than this LeNet"),

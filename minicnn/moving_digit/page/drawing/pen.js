@@ -3,11 +3,11 @@ const RADIUS = { pen: 1.05, eraser: 1.6 }, SOFT = 1.3;              // pixels: h
 const HISTORY = 200;                                                    // strokes that can be undone
 const history = [];
 const cursor = { y: CANVAS / 2, x: CANVAS / 2, down: false };
-const say = (text) => put("draw-text", text);
+const tell = (text) => put("draw-text", text);
 
 function remember() {                                                 // before each change; a digit becomes the drawing
   history.push({ pixels: drawing.pixels, digit: state.digit });
-  say("");
+  tell("");
   if (history.length > HISTORY) history.shift();
   drawing.pixels = isDrawn() ? drawing.pixels.slice() : canvasOf(state.digit, CENTRE, CENTRE);
   if (!isDrawn()) chooseDigit(DRAWING);
@@ -21,16 +21,16 @@ function changed() {
 function replaceDrawing(pixels, words) {
   remember();
   drawing.pixels = pixels;
-  say(words);
+  tell(words);
   changed();
 }
 function undo() {
-  if (!history.length) return say("There is nothing to undo.");
+  if (!history.length) return tell("There is nothing to undo.");
   const { pixels, digit } = history.pop();
   drawing.pixels = pixels;
   cursor.down = false;
   chooseDigit(digit);
-  say(history.length ? "One stroke less." : "The first stroke is undone.");
+  tell(history.length ? "One stroke less." : "The first stroke is undone.");
   return changed();
 }
 const clear = () => replaceDrawing(new Uint8Array(drawing.pixels.length), "The canvas is empty.");
@@ -119,7 +119,7 @@ function penKey(event) {
     stroke(event.key === "Home" ? [cursor.y, cursor.x] : from, [cursor.y, cursor.x], state.tool);
     changed();
   }
-  say(`Row ${Math.floor(cursor.y)}, column ${Math.floor(cursor.x)}, ${state.tool} ${cursor.down ? "down" : "up"}.`);
+  tell(`Row ${Math.floor(cursor.y)}, column ${Math.floor(cursor.x)}, ${state.tool} ${cursor.down ? "down" : "up"}.`);
   drawCursor();
 }
 
@@ -142,7 +142,7 @@ function chooseTool(tool) {
   change({ tool });
   nameStage();
   const over = isDrawn() ? "" : `The ${tool} changes the {{noun}} on the canvas; Clear gives an empty canvas. `;
-  say(tool === "move" ? "" : `${over}Keys: the arrows move the ${tool}, the space bar puts it down and lifts it.`);
+  tell(tool === "move" ? "" : `${over}Keys: the arrows move the ${tool}, the space bar puts it down and lifts it.`);
 }
 function nameStage() {                                                  // what a screen reader says of the canvas
   const what = state.tab === "impulse" ? "Dirac" : isDrawn() ? "drawing" : "{{noun}}";

@@ -48,7 +48,7 @@ function centred(pixels, height = CANVAS, width = CANVAS) {
 }
 function centreDrawing() {
   const out = centred(isDrawn() ? drawing.pixels : canvasOf(state.digit, CENTRE, CENTRE));
-  if (!out) return say("The canvas is empty: there is nothing to centre.");
+  if (!out) return tell("The canvas is empty: there is nothing to centre.");
   replaceDrawing(out, "Centred: the drawing fits into 20×20 pixels, and its centre of mass is in the middle. All "
     + "digits that the network has learned from lie so; it is not sure of others.");
   return move(CENTRE, CENTRE);
@@ -112,11 +112,11 @@ async function openPicture(file) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return say(`${file.name} is not a picture that this browser can read: take a PNG, JPEG, GIF, WebP or BMP file.`);
+    return tell(`${file.name} is not a picture that this browser can read: take a PNG, JPEG, GIF, WebP or BMP file.`);
   }
   const [pixels, words] = (meta.own ? fromPicture : fromDigit)(bitmap);
   bitmap.close();
-  if (!pixels) return say(`${file.name}: ${words}.`);
+  if (!pixels) return tell(`${file.name}: ${words}.`);
   replaceDrawing(pixels, `${file.name}: ${words}.`);
   return move(CENTRE, CENTRE);
 }
@@ -131,6 +131,6 @@ function listenFiles() {
   for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => stage.classList.remove("target"));
   document.addEventListener("drop", ({ dataTransfer }) => {
     if (dataTransfer.files.length) openPicture(dataTransfer.files[0]);
-    else say("That was not a file: drop a file of a picture.");
+    else tell("That was not a file: drop a file of a picture.");
   });
 }
