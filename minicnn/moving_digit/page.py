@@ -20,11 +20,12 @@ from ..errors import InputError
 from .canvas import CANVAS, DIGIT
 from .exploration import CENTRE, DIRAC, Exploration
 from .pictures import Pictures
+from .scene import PATHS, path
 from .texts import Texts
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
-           "drawing/pictures", "controls", "operators", "laws")                             # in this order
+           "drawing/pictures", "controls", "operators", "laws", "show/play")                # in this order
 PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts
 
 
@@ -82,8 +83,11 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
                                                                        strict=True))],
             "pool_sees": found.reach[-1] + 1, "name": network or texts("page.lenet"),
             "scales": found.scales, "compared": found.compared, "arrays": arrays, "network": found.layers,
-            "rules": {"mean": rules.mean, "std": rules.std}}
-    page = texts.markup(_part("page.html").replace("{{tabs}}", _tabs()).replace("{{panels}}", _panels()))
+            "paths": {name: path(name).tolist() for name in PATHS}, "rules": {"mean": rules.mean, "std": rules.std}}
+    page = _part("page.html")
+    for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("player", _part("show/player.html"))):
+        page = page.replace("{{" + mark + "}}", text)
+    page = texts.markup(page)
     for mark, text in (("language", language), ("css", _part("page.css")),
                        ("engine", _part("engine.js") + _part("answers.js")), ("say", _part("texts/say.js")),
                        ("js", _scripts()), ("noun", noun), ("Noun", noun.capitalize()),

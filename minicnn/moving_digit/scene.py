@@ -23,7 +23,7 @@ from .contrasts import BESIDE, SIDE, hidden_units, pooled, trained_mlp
 from .moves import Move
 from .pictures import Pictures
 
-PATHS = ("circle", "square", "zigzag", "all")
+PATHS = ("circle", "square", "across", "diagonal", "zigzag", "all")
 TURN, TURNS = "turn", 40        # the route of a picture that turns in its place, and its frames
 BATCH = 16                      # canvases that the network gets at once
 
@@ -31,7 +31,8 @@ BATCH = 16                      # canvases that the network gets at once
 def path(name: str, reach: int = CANVAS - DIGIT) -> np.ndarray:
     """The offsets (y, x) of the digit, frame by frame, each from 0 to `reach`: int array (frames, 2).
 
-    "circle" and "square" end where they begin. "zigzag" goes down the canvas. "all" visits every place.
+    "circle" and "square" end where they begin. "across" goes from the left to the right and back, "diagonal" from the
+    top left to the bottom right and back. "zigzag" goes down the canvas. "all" visits every place.
 
     Raises
     ------
@@ -55,6 +56,9 @@ def path(name: str, reach: int = CANVAS - DIGIT) -> np.ndarray:
         zero = np.zeros(reach, int)
         return np.concatenate([np.stack(pair, 1) for pair in (
             (zero, side), (side, end), (end, end - side), (end - side, zero))])
+    if name in ("across", "diagonal"):
+        there = np.concatenate([along, along[-2:0:-1]])
+        return np.stack([there if name == "diagonal" else np.full(len(there), reach // 2), there], 1)
     if name == "zigzag":
         return np.stack([along, np.where(along % 4 < 2, along % 4 * reach // 2, (4 - along % 4) * reach // 2)], 1)
     rows = placements(1, reach + 1).reshape(reach + 1, reach + 1, 2)
@@ -154,7 +158,7 @@ class Scene:
             With an algorithm that is equivariant to the last bit, such as "direct", the moved maps are exactly equal.
         digits : sequence of int, or Pictures
             Classes, 0 to 9: the first embedded validation digit of each class is taken. Or pictures of other classes.
-        route : {"circle", "square", "zigzag", "all", "turn"}
+        route : {"circle", "square", "across", "diagonal", "zigzag", "all", "turn"}
             "turn": the digit turns in the middle, for contrast.
         layer : {"conv1", "conv2", "conv3", "conv4"}
         k : int

@@ -78,9 +78,14 @@ def test_paths_stay_on_the_canvas(name):
         steps = path(name, reach)
         assert steps.min() >= 0
         assert steps.max() == reach
-    if name in ("circle", "square", "all"):             # nothing jumps
+    if name in ("circle", "square", "across", "diagonal", "all"):             # nothing jumps
         assert np.abs(np.diff(path(name), axis=0)).max() == 1
     assert path(name, 0).tolist() == [[0, 0]]
+
+
+def test_the_paths_that_go_there_and_back():
+    assert path("across", 2).tolist() == [[1, 0], [1, 1], [1, 2], [1, 1]]
+    assert path("diagonal", 2).tolist() == [[0, 0], [1, 1], [2, 2], [1, 1]]
 
 
 def test_the_path_all_visits_every_place():

@@ -1,6 +1,9 @@
 // ---- input of the user: digits, dragging, keys, sliders, tabs, the probe, the theme
 const clamp = (v) => Math.max(0, Math.min(ROOM, v));
-const move = (dy, dx) => change({ dy: clamp(dy), dx: clamp(dx) });
+function move(dy, dx) {                                                 // by the reader
+  pause();
+  change({ dy: clamp(dy), dx: clamp(dx) });
+}
 
 function pick(buttons, index, attribute) {                        // mark one button of a group; the tab key stops at it
   buttons.forEach((button, k) => {

@@ -10,6 +10,7 @@
 //   frame.js      `panel(name, parts)` adds a tab; `draw()` draws one frame: the stage, then the panel that is shown
 //   drawing/pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing`
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
+//   show/play.js  the digit goes along a path
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
 // A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a
 // block: its names are its own. It calls panel("NAME", { build, draw, floats }). draw(now) fills its rows.
@@ -50,7 +51,8 @@ const NAMES = [...meta.layers.map((layer) => layer.name), "pool"];
 const AREA = DIGIT * DIGIT, DEPTH = data.images.length / (meta.digits.length * AREA);      // 1: grey, 3: colour
 const DRAWING = meta.digits.length;                                     // the number of the drawing, after the digits
 
-const state = { digit: 0, dy: CENTRE, dx: CENTRE, mode: "input", tab: "maps", spoil: false, probe: null, tool: "move" };
+const state = { digit: 0, dy: CENTRE, dx: CENTRE, mode: "input", tab: "maps", spoil: false, probe: null, tool: "move",
+                path: "circle", speed: 10 };
 const isDrawn = () => state.digit === DRAWING;
 const movesMap = () => state.tab === "maps" && state.mode === "map";    // else the input is moved
 const spoiled = () => state.tab === "equal" && state.spoil;

@@ -36,11 +36,13 @@ function tellAbout() {
 }
 
 window.minicnn = { ready: false, frames: 0, lastFrameMs: 0, state, meta, data, byTab, panels, found, isCurrent, live,
-                   drawing, drawLine, canvasOf, centreDrawing, checkLive, clear, undo, chooseTool, openPicture };
+                   drawing, drawLine, canvasOf, centreDrawing, checkLive, clear, undo, chooseTool, openPicture,
+                   play, pause, isPlaying };
 readTheme();
 for (const { build } of Object.values(panels)) build();
 Object.assign(window.minicnn, { chooseDigit, chooseTab: listenTabs(), move });
 listenStage();
+listenPlayer();
 listenTools();
 listenFiles();
 listenOptions();
