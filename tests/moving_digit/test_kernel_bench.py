@@ -56,7 +56,7 @@ def judged(opened, operator, domain):
 
 def presets(opened):
     kernels = opened.run("return [...document.querySelectorAll('#bench-preset optgroup')[0].children].map("
-                         "(option) => option.value).filter((name) => name !== 'your own numbers')")
+                         "(option) => option.value).filter((name) => name !== 'own')")
     for name in kernels:
         yield opened.run("minicnn.bench.choosePreset(arguments[0]); return {...minicnn.bench.operator}", name)
     for kind in OTHERS:
@@ -148,7 +148,7 @@ def test_a_number_changed_by_hand_is_judged_and_drawn(opened):
     first = opened.browser.find_element(By.CSS_SELECTOR, "#bench-kernel input")
     retype(first, "-2")
     opened.settle()
-    assert opened.run("return document.getElementById('bench-preset').value") == "your own numbers"
+    assert opened.run("return document.getElementById('bench-preset').value") == "own"
     assert opened.run("return minicnn.bench.operator.kernel") == [-2, 0, 0, 0, 1, 0, 0, 0, 0]
     assert opened.text("bench-flip-text") == "Convolution: the response to the bright pixel is the kernel itself."
     opened.run("const flipped = document.getElementById('bench-flipped'); flipped.value = 'no';"
@@ -192,14 +192,14 @@ def test_one_pixel_step_by_step(opened, contents):
 
 def test_what_breaks_is_shown(opened):
     opened.go(3, 5, 5, "kernel")
-    opened.run("minicnn.bench.choosePreset('blur (mean)'); minicnn.bench.domain('torus')")
+    opened.run("minicnn.bench.choosePreset('mean'); minicnn.bench.domain('torus')")
     wait_for_verdict(opened)
     assert opened.text("bench-verdict") == ("The verdict on the torus: not a convolution at the border, (1, 1, 1, 1) "
                                             "pixels (top, bottom, left, right), but one inside.")
     assert opened.text("bench-witness-text").startswith("Broken: op(S f) = S op(f), S = (1, 0). At row ")
     assert "after a shift by 1 down and 0 to the right" in opened.text("bench-witness-text")
     assert not opened.run("return document.getElementById('bench-witness').hidden")
-    opened.run("minicnn.bench.choosePreset('ReLU')")
+    opened.run("minicnn.bench.choosePreset('relu')")
     wait_for_verdict(opened)
     assert "not linear; equivariant to all shifts" in opened.text("bench-verdict")
     assert opened.text("bench-witness-text").startswith("Broken: L(−1 f) = −1 L(f). At row 6, column 6 the sides are")
@@ -220,7 +220,7 @@ def test_from_an_operator_without_a_kernel_back_to_your_own_numbers(opened):
               "preset.dispatchEvent(new Event('change')); return {...minicnn.bench.operator};")
     kernel = opened.run(choose, "sharpen")["kernel"]
     assert opened.run(choose, "median")["kind"] == "median"
-    found = opened.run(choose, "your own numbers")
+    found = opened.run(choose, "own")
     assert (found["kind"], found["kernel"]) == ("kernel", kernel)
     opened.run("minicnn.bench.look(20.5, 17.9)")
     opened.settle()

@@ -12,6 +12,7 @@
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   show/play.js  the digit goes along a path
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
+//   texts/texts.toml   every text, in all languages; texts/say.js   say("section.key", values): one of them
 // A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a
 // block: its names are its own. It calls panel("NAME", { build, draw, floats }). draw(now) fills its rows.
 // If `floats` is true, now.floats() has the numbers of all channels, or null until the Worker has answered.

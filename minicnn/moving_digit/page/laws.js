@@ -145,21 +145,18 @@ const Laws = (() => {
   }
 
   const shiftsIn = ([down, across]) => {
-    const words = (s) => s === null ? "no shift" : s === 1 ? "all shifts" : `multiples of ${s}`;
-    if (down === 1 && across === 1) return "equivariant to all shifts";
-    return down === null && across === null ? "equivariant to no shift down or across"
-      : `equivariant to ${words(down)} down, ${words(across)} across`;
+    const words = (step) => step === null ? say("verdict.no_shift") : step === 1 ? say("verdict.all_shifts")
+      : say("verdict.multiples", { step });
+    if (down === 1 && across === 1) return say("verdict.all");
+    return down === null && across === null ? say("verdict.none")
+      : say("verdict.some", { down: words(down), across: words(across) });
   };
-  function verdictOf(linear, lattice, rate, matches, halo) {
-    const kind = rate === 1 ? "one" : `every ${rate} x ${rate}-th pixel of one`;
-    if (!linear) return `not linear; ${shiftsIn(lattice)}`;
-    if (rate === 1 && lattice[0] === 1 && lattice[1] === 1 && matches) return "a convolution";
-    if (matches) return `not a convolution, but ${kind}; ${shiftsIn(lattice)}`;
-    if (halo) {
-      return `not a convolution at the border, (${halo.join(", ")}) pixels (top, bottom, left, right), but ${
-        kind} inside`;
-    }
-    return `linear; ${shiftsIn(lattice)}`;
+  function verdictOf({ linear, lattice, isConvolution }, rate, matches, halo) {
+    const kind = rate === 1 ? say("verdict.of_one") : say("verdict.of_every", { rate }), shifts = shiftsIn(lattice);
+    if (!linear) return say("verdict.not_linear", { shifts });
+    if (isConvolution) return say("verdict.convolution");
+    if (matches) return say("verdict.but", { kind, shifts });
+    return halo ? say("verdict.border", { widths: halo.join(", "), kind }) : say("verdict.linear", { shifts });
   }
 
   // The smallest shift along an axis that the operator keeps, or null; and the rate: pixels in for a pixel out
@@ -177,7 +174,8 @@ const Laws = (() => {
     return { step: null, rate: inside };
   }
   // op: image -> image, of side x side pixels. Calls `await pause()` between the laws, so that the page can draw.
-  // Returns { verdict, linear, lattice, laws, response, domain, side, witness }; witness: the first law that is broken.
+  // Returns { verdict, isConvolution, linear, lattice, laws, response, domain, side, witness }; verdict: in words;
+  // witness: the first law that is broken.
   async function verify(op, domain, side, pause, seed = 1) {
     const margin = domain === "window" ? side : 0, wide = side + 2 * margin;
     const context = { domain, side, margin, out: op(image(side, side)).height };
@@ -197,9 +195,10 @@ const Laws = (() => {
     const h = linear ? response(op, context, rate) : [];
     const last = linear && attempt(convolution(op, context, h, rate), large);
     if (last) laws.push(last);
-    const halo = last && !last.passed ? border(last.failing) : null;
-    return { verdict: verdictOf(linear, lattice, rate, last && last.passed, halo), linear, lattice, laws, response: h,
-             domain, side, witness: laws.find(({ passed }) => !passed)?.witness ?? null };
+    const halo = last && !last.passed ? border(last.failing) : null, matches = last && last.passed;
+    const seen = { linear, lattice, isConvolution: matches && rate === 1 && lattice[0] === 1 && lattice[1] === 1 };
+    return { ...seen, verdict: verdictOf(seen, rate, matches, halo), laws, response: h, domain, side,
+             witness: laws.find(({ passed }) => !passed)?.witness ?? null };
   }
   // Enough pixels that a border of this width stays narrower than half of the image; divisible by 1, 2, 3 and 4
   const sideFor = (reach) => 12 * Math.ceil((4 * reach + 1) / 12);

@@ -25,16 +25,16 @@ function frame(element, box) {
 }
 function drawProbe() {
   const { probe } = state;
-  let text = "Point at a pixel of a map, or tap it, to see which pixels of the canvas it sees.", box = null;
+  let text = say("stage.point"), box = null;
   if (probe) {
     const { view, y, x } = probe, { row, layer, size } = view, step = view.values[y * size + x];
     const [oy, ox] = row.offset(), sees = SEES[layer], stride = layer <= LAST ? 1 : 2;
     const top = stride * y + oy, left = stride * x + ox, last = sees - 1;
     const value = written(row.value(step, view));
-    text = `${NAMES[layer]}${row.kernel ? ", kernel" : ""}, row ${y}, column ${x}: `;
+    const map = row.kernel ? say("stage.kernel_of", { layer: NAMES[layer] }) : NAMES[layer];
     if (step >= 0 && !row.kernel) box = [top, left, sees];
-    text += step < 0 ? "not known here." : row.kernel ? `${value}.`
-      : `${value}. It sees ${sees}×${sees} pixels, rows ${top} to ${top + last}, columns ${left} to ${left + last}.`;
+    text = `${say("stage.probe", { map, y, x })} ${step < 0 ? say("stage.unknown") : row.kernel ? `${value}.`
+      : say("stage.sees", { value, size: `${sees}×${sees}`, top, left, bottom: top + last, right: left + last })}`;
   }
   frame($("sees"), box);
   $("legend-sees").hidden = !box;
@@ -42,10 +42,10 @@ function drawProbe() {
 }
 
 const mark = (id, text, equal) => { put(id, text); $(id).className = `text ${equal ? "yes" : "no"}`; };
-const way = (v, plus, minus) => v ? `${Math.abs(v)} px ${v > 0 ? plus : minus}` : "";
-const where = () => [way(shiftX(), "right", "left"), way(shiftY(), "down", "up")].filter(Boolean).join(", ")
-  || "in the centre";
-const named = (label) => meta.own ? `Picture of ${meta.classes[label]}` : `Digit ${label}`;
+const way = (v, plus, minus) => v ? say(`way.${v > 0 ? plus : minus}`, { count: Math.abs(v) }) : "";
+const ways = (x, y) => [way(x, "right", "left"), way(y, "down", "up")].filter(Boolean).join(", ");
+const where = () => ways(shiftX(), shiftY()) || say("way.in_the_centre");
+const named = (label) => say(meta.own ? "stage.picture_of" : "stage.digit", { name: meta.classes[label] });
 const LINES = 10, lines = [];                                           // the lines of the table of scores
 for (let k = 0; k < Math.min(LINES, meta.classes.length); k++) {
   const line = make("tr", $("scores").tBodies[0]);
@@ -63,8 +63,8 @@ function drawScores() {
     if (name.textContent !== meta.classes[k]) name.textContent = meta.classes[k];
     line.className = k === best ? "best" : "";
     bar.style.transform = `scaleX(${p.toFixed(4)})`;
-    percent.textContent = `${(100 * p).toFixed(1)} %`;
-    score.textContent = logits[k].toFixed(1).replace("-", "−");
+    percent.textContent = `${decimal((100 * p).toFixed(1))} %`;
+    score.textContent = decimal(logits[k].toFixed(1));
   });
   return { best, p: powers[best] / total };
 }
@@ -72,39 +72,37 @@ function advice() {                                                  // if the d
   const { side, y, x } = found.ink;
   const off = Math.hypot(y + found.dy - CENTRE - CANVAS / 2, x + found.dx - CENTRE - CANVAS / 2);
   return meta.own || off <= 3 && side >= 15 && side <= 25 ? ""
-    : " It does not lie as the digits of MNIST do; the button Centre mends this.";
+    : ` ${say("stage.advice")}`;
 }
 function sentence({ best, p }) {                                        // what is on the canvas, and its class
-  if (state.tab === "impulse") return `Dirac, ${where()}.`;
-  const taken = `Taken for ${meta.classes[best]}, ${(100 * p).toFixed(1)} %`;
+  if (state.tab === "impulse") return say("stage.dirac", { where: where() });
+  const taken = { name: meta.classes[best], percent: decimal((100 * p).toFixed(1)) };
   if (isDrawn()) {
-    return found.ink ? `Your drawing, ${where()}. ${taken}.${advice()}`
-      : `The canvas is empty: draw a {{noun}}. A black canvas is taken for ${meta.classes[best]}, because the network `
-        + "has no class for nothing.";
+    return found.ink ? `${say("stage.drawing", { where: where() })} ${say("stage.taken", taken)}${advice()}`
+      : say("stage.empty", taken);
   }
   const { label } = meta.digits[state.digit];
-  return `${named(label)}, ${where()}. ${taken}${best === label ? "" : ": wrong"}.`;
+  return `${named(label)}, ${where()}. ${say(best === label ? "stage.taken" : "stage.taken_wrong", taken)}`;
 }
 function drawTexts(deepest, pool, seen) {
   const dirac = state.tab === "impulse";
   put("text", sentence(seen));
   const steps = (q) => number(q / 255 * now.scale(LAST));
   const verdict = ({ known, differ, largest }) => differ
-    ? `${integer(differ)} of ${integer(known)} pixels differ, by up to ${steps(largest)}`
-    : `equal in all ${integer(known)} pixels that both maps have`;
-  const one = `{{last}}, φ(T x) and T φ(x): ${verdict(deepest)}${spoiled() ? " (moved one pixel too far)" : ""}.`;
-  const two = `Pooled map, ${isOdd() ? "odd" : "even"} shift: ${verdict(pool)}.`;
+    ? say("stage.differ", { differ: integer(differ), known: integer(known), largest: steps(largest) })
+    : say("stage.equal", { known: integer(known) });
+  const one = say(spoiled() ? "stage.agree_spoiled" : "stage.agree", { verdict: verdict(deepest) });
+  const two = say(isOdd() ? "stage.odd" : "stage.even", { verdict: verdict(pool) });
   mark("agree", one, !deepest.differ);
   mark("forgets", two, !pool.differ);
-  const few = meta.classes.length > LINES ? `; the ${LINES} most probable of ${meta.classes.length} classes` : "";
-  put("caption", (movesMap() ? "Class scores of the moved map in the dashed frame"
-    : "Class scores of the 28×28 pixels in the dashed frame") + few);
+  const caption = say(movesMap() ? "stage.scores_moved" : "stage.scores"), all = meta.classes.length;
+  put("caption", all > LINES ? say("stage.most_probable", { caption, count: LINES, all }) : caption);
   for (const id of ["agree", "forgets", "scores", "legend-window"]) $(id).hidden = dirac;
   $("legend-ghost").hidden = !movesMap() || isDrawn();
 }
 function drawSliders() {
   for (const [id, place, plus, minus] of [["right", state.dx, "right", "left"], ["down", state.dy, "down", "up"]]) {
-    const value = place - CENTRE, words = way(value, plus, minus) || "centre";
+    const value = place - CENTRE, words = way(value, plus, minus) || say("way.centre");
     $(id).value = value;
     $(id).setAttribute("aria-valuetext", words);
     put(`${id}-text`, words);

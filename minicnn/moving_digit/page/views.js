@@ -88,5 +88,6 @@ function addRow(tab, title, text, tiles, options = {}) {                // a til
 }
 function tilesOf(layer, maps, size = layer <= LAST ? SIZE[layer] : POOL) {  // one for each channel that is shown
   return meta.layers[Math.min(layer, LAST)].channels.map((c, index) => ({
-    layer, size, caption: `channel ${c}`, ...(maps && { values: channel(maps, index, size) }) }));
+    layer, size, caption: say("word.channel_number", { number: c }),
+    ...(maps && { values: channel(maps, index, size) }) }));
 }

@@ -8,11 +8,11 @@ panel("impulse", {
   build() {
     const signed = { lut: () => SIGNED, value: (q, { layer }) => (q - 128) / 127 * kernels[layer].largest };
     const first = meta.layers.map(({ name }, layer) => ({ layer, size: SIZE[layer], caption: name }));
-    addRow("impulse", "where it is", "the first kernel of each row below, on the map of its layer", first,
-           { ...signed, range: () => ["below 0", "above 0"] });
+    addRow("impulse", say("impulse.here"), say("impulse.here_words"), first,
+           { ...signed, range: () => [say("impulse.below"), say("impulse.above")] });
     kernels.forEach(({ values, largest, reach }, layer) => {
-      const { name } = meta.layers[layer], through = layer ? `conv1 to ${name}` : "conv1";
-      addRow("impulse", through, `kernel ${reach}×${reach}${layer ? "" : ", the weight turned"}`,
+      const through = layer ? say("impulse.through", { first: NAMES[0], last_one: NAMES[layer] }) : NAMES[0];
+      addRow("impulse", through, say(layer ? "impulse.kernel" : "impulse.weight", { size: `${reach}×${reach}` }),
              tilesOf(layer, null, reach).map((tile, index) => ({ ...tile, values: Int16Array.from(
                channel(values, index, reach), (v) => signedStep(v, largest)) })),
              { ...signed, kernel: true, range: () => [number(-largest), number(largest)] });

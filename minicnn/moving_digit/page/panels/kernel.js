@@ -1,31 +1,30 @@
 // The kernel bench: one operator of the reader's own, its response to an impulse, its spectrum, and the verdict on it
-const SPECTRUM = 64;
+const SPECTRUM = 64, MOST = 1e6;                                         // pixels; the largest number of a kernel
 const binomial = [1, 4, 6, 4, 1];
 const PRESETS = {
-  "identity": [0, 0, 0, 0, 1, 0, 0, 0, 0],
-  "blur (mean)": Array(9).fill(1 / 9),
-  "blur (Gaussian)": binomial.flatMap((a) => binomial.map((b) => a * b / 256)),
-  "sharpen": [0, -1, 0, -1, 5, -1, 0, -1, 0],
-  "Sobel, vertical edges": [1, 0, -1, 2, 0, -2, 1, 0, -1],
-  "Sobel, horizontal edges": [1, 2, 1, 0, 0, 0, -1, -2, -1],
-  "Laplacian": [0, 1, 0, 1, -4, 1, 0, 1, 0],
-  "emboss": [2, 1, 0, 1, 1, -1, 0, -1, -2],
-  "random": () => Array.from({ length: 25 }, () => Math.round(200 * Math.random() - 100) / 100),
+  identity: [0, 0, 0, 0, 1, 0, 0, 0, 0],
+  mean: Array(9).fill(1 / 9),
+  gaussian: binomial.flatMap((a) => binomial.map((b) => a * b / 256)),
+  sharpen: [0, -1, 0, -1, 5, -1, 0, -1, 0],
+  sobel_vertical: [1, 0, -1, 2, 0, -2, 1, 0, -1],
+  sobel_horizontal: [1, 2, 1, 0, 0, 0, -1, -2, -1],
+  laplacian: [0, 1, 0, 1, -4, 1, 0, 1, 0],
+  emboss: [2, 1, 0, 1, 1, -1, 0, -1, -2],
+  random: () => Array.from({ length: 25 }, () => Math.round(200 * Math.random() - 100) / 100),
 };
-const OTHERS = { "median": "median", "maximum": "maximum", "local contrast": "contrast",
-                 "gain map: darker corners": "gain", "mirror": "mirror", "ReLU": "relu" };
+const OTHERS = ["median", "maximum", "contrast", "gain", "mirror", "relu"];      // kinds that are no convolutions
 const DOMAINS = { circular: ["torus"], zeros: ["plane", "torus", "window"], none: ["window"] };
 const EVERYWHERE = ["torus", "plane", "window"];
-const OWN = "your own numbers";
+const OWN = "own";
 
 const operator = { kind: "kernel", side: 3, flipped: true, stride: 1, dilation: 1, padding: "zeros",
-                   kernel: PRESETS["Sobel, vertical edges"] };
+                   kernel: PRESETS.sobel_vertical };
 const bench = { operator, domain: "plane", at: null, report: null, drawn: "", judged: 0 };
 
 function trained() {                                                    // kernels of the first layer, if they fit
   const [first] = meta.network, [side, wide] = first.kernel ?? [];
   if (first.in !== 1 || side !== wide || ![3, 5, 7].includes(side)) return {};
-  return Object.fromEntries(meta.layers[0].channels.map((c) => [`${first.name}, channel ${c}`,
+  return Object.fromEntries(meta.layers[0].channels.map((c) => [`${first.name} ${c}`,
     Array.from(data.weights.subarray(first.weight + c * side * side, first.weight + (c + 1) * side * side))]));
 }
 
@@ -49,7 +48,7 @@ function configure(what) {                                              // the o
 function choosePreset(name) {
   $("bench-preset").value = name;
   if (name === OWN) { configure({ kind: "kernel" }); return; }          // the numbers that stand in the table
-  if (name in OTHERS) { bench.at = null; configure({ kind: OTHERS[name] }); return; }
+  if (OTHERS.includes(name)) { bench.at = null; configure({ kind: name }); return; }
   const kernel = presets[name] instanceof Function ? presets[name]() : presets[name];
   configure({ kind: "kernel", kernel: [...kernel], side: Math.sqrt(kernel.length) });
   fillKernel();
@@ -73,12 +72,12 @@ function fillKernel() {
       const row = body.insertRow();
       for (let x = 0; x < side; x++) {
         const input = make("input", row.insertCell(), { type: "number", step: "any", inputMode: "decimal" });
-        input.setAttribute("aria-label", `kernel, row ${y}, column ${x}`);
+        input.setAttribute("aria-label", say("bench.cell", { y, x }));
         input.addEventListener("input", () => {
           const value = Number(input.value);
           if (input.value === "" || !Number.isFinite(value)) return;
           const changed = [...operator.kernel];
-          changed[y * side + x] = Math.max(-1e6, Math.min(1e6, value));
+          changed[y * side + x] = Math.max(-MOST, Math.min(MOST, value));
           $("bench-preset").value = OWN;
           configure({ kernel: changed });
         });
@@ -91,8 +90,8 @@ function fillKernel() {
 
 function putBack(input, y, x) {                                         // the field has the number that counts
   const used = operator.kernel[y * operator.side + x], kept = input.value !== "" && Number(input.value) === used;
-  put("bench-kernel-text", kept ? "" : `Row ${y}, column ${x} is ${written(used)}: each number of the kernel is from `
-    + "−1,000,000 to 1,000,000.");
+  put("bench-kernel-text", kept ? ""
+    : say("bench.limits", { y, x, value: written(used), limit: integer(MOST) }));
   if (!kept) input.value = used;
 }
 
@@ -110,11 +109,11 @@ function greyPicture() {                                                // x: th
     return sum / DEPTH / 255;
   }));
 }
-const fromTo = (largest) => `from ${written(-largest)} to ${written(largest)}`;
+const fromTo = (largest) => say("word.range", { low: written(-largest), high: written(largest) });
 function drawResult(x) {
   const out = Operators.apply(operator, x), largest = largestOf(out);
   show("x", x, (v) => 255 * v, GREY);
-  put("bench-out-text", `the result, ${out.height}×${out.width}; colours ${fromTo(largest)}`);
+  put("bench-out-text", say("bench.result", { size: `${out.height}×${out.width}`, range: fromTo(largest) }));
   $("bench-out").hidden = !out.values.length;
   if (out.values.length) show("out", out, signed(largest), SIGNED);
   return out;
@@ -124,18 +123,14 @@ function drawResponse() {
   impulse.values[(side * side - 1) / 2] = 1;
   const h = Operators.apply({ ...operator, stride: 1, padding: "zeros" }, impulse), largest = largestOf(h);
   show("h", h, signed(largest), SIGNED);
-  put("bench-h-text", `the response to one bright pixel, ${side}×${side}; colours ${fromTo(largest)}`);
+  put("bench-h-text", say("bench.response", { size: `${side}×${side}`, range: fromTo(largest) }));
   if (operator.kind !== "kernel") { put("bench-flip-text", ""); return; }
   const symmetric = operator.kernel.every((v, k) => v === operator.kernel[operator.kernel.length - 1 - k]);
-  put("bench-flip-text", symmetric
-    ? "This kernel is the same when it is turned by 180°. So its convolution and its cross-correlation are one."
-    : operator.flipped ? "Convolution: the response to the bright pixel is the kernel itself."
-      : "Cross-correlation: the response to the bright pixel is the kernel, turned by 180°. Networks compute this one "
-        + "and call it a convolution.");
+  put("bench-flip-text",
+      say(symmetric ? "bench.symmetric" : operator.flipped ? "bench.convolution" : "bench.correlation"));
   const spectrum = Operators.magnitude(operator, SPECTRUM), most = largestOf(spectrum);
   show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT);
-  put("bench-spectrum-text", "its spectrum |H|: slow waves in the middle, fast ones outside; from 0 to "
-    + written(most));
+  put("bench-spectrum-text", say("bench.spectrum", { most: written(most) }));
 }
 function drawSteps(x, out) {
   const { at } = bench, fits = at && operator.kind === "kernel" && at.y < out.height && at.x < out.width;
@@ -147,9 +142,9 @@ function drawSteps(x, out) {
   const tables = $("bench-products").querySelectorAll("table"), { side } = operator;
   const round = (v) => Math.abs(v) < 1e-9 ? 0 : Number(v.toPrecision(2));
   [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, side, round));
-  put("bench-weights-text", operator.flipped ? "the kernel, turned by 180°" : "the kernel");
+  put("bench-weights-text", say(operator.flipped ? "bench.turned" : "word.the_kernel"));
   const sum = products.reduce((a, b) => a + b, 0);
-  put("bench-sum", `Their sum is ${written(sum)}: row ${at.y}, column ${at.x} of the result.`);
+  put("bench-sum", say("bench.sum", { sum: written(sum), ...at }));
   frame($("bench-sees"), [top, left, operator.dilation * (side - 1) + 1]);
 }
 
@@ -173,13 +168,13 @@ function drawVerdict() {
   const { report } = bench;
   $("bench-witness").hidden = !report?.witness;
   put("bench-witness-text", "");
-  if (!report) { put("bench-verdict", "The laws are being tried …"); return; }
-  const where = { torus: "on the torus", plane: "on the plane", window: "in a window" }[report.domain];
-  mark("bench-verdict", `The verdict ${where}: ${report.verdict}.`, report.verdict === "a convolution");
+  if (!report) { put("bench-verdict", say("bench.trying")); return; }
+  mark("bench-verdict", say(`bench.verdict_${report.domain}`, report), report.isConvolution);
   const { witness } = report, rows = $("bench-laws").tBodies[0];
   rows.replaceChildren(...report.laws.map(({ says, passed, error }) => {
     const row = document.createElement("tr");
-    for (const words of [says, passed ? "yes" : "no", passed && error < 1e-9 ? "rounding" : error.toPrecision(2)]) {
+    for (const words of [says, say(passed ? "bench.yes" : "bench.no"),
+                         passed && error < 1e-9 ? say("bench.rounding") : decimal(error.toPrecision(2))]) {
       row.insertCell().textContent = words.replaceAll("-", "−");
     }
     return row;
@@ -199,21 +194,24 @@ function drawWitness({ law, f, left, right, known, at, values }) {
   show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
   put("bench-left-text", one.replaceAll("-", "−"));
   put("bench-right-text", two.replaceAll("-", "−"));
-  const after = law.by ? `, after a shift by ${law.by[0]} down and ${law.by[1]} to the right` : "";
-  put("bench-witness-text", `Broken: ${law.says.replaceAll("-", "−")}. At row ${at[0]}, column ${at[1]} the sides are `
-    + `${written(values[0])} and ${written(values[1])}${after}.`);
+  const [down, across] = law.by ?? [];
+  put("bench-witness-text", say(law.by ? "bench.broken_shift" : "bench.broken", {
+    law: law.says.replaceAll("-", "−"), y: at[0], x: at[1], left: written(values[0]), right: written(values[1]), down,
+    across }));
 }
 
 panel("kernel", {
   build() {
     presets = { ...PRESETS, ...trained() };
+    const nameOf = (name) => name in presets && !(name in PRESETS)
+      ? say("bench.trained", { layer: name.split(" ")[0], number: name.split(" ")[1] }) : say(`preset.${name}`);
     const group = (label, names) => {
       const into = make("optgroup", $("bench-preset"), { label });
-      for (const name of names) make("option", into, { textContent: name, value: name });
+      for (const name of names) make("option", into, { textContent: nameOf(name), value: name });
     };
-    group("kernels", [...Object.keys(presets), OWN]);
-    group("no convolutions", Object.keys(OTHERS));
-    $("bench-preset").value = "Sobel, vertical edges";
+    group(say("bench.kernels"), [...Object.keys(presets), OWN]);
+    group(say("bench.others"), OTHERS);
+    $("bench-preset").value = "sobel_vertical";
     $("bench-preset").addEventListener("change", () => choosePreset($("bench-preset").value));
     $("bench-side").addEventListener("change", () => resizeKernel(Number($("bench-side").value)));
     $("bench-flipped").addEventListener("change", () => configure({ flipped: $("bench-flipped").value === "yes" }));

@@ -3,13 +3,12 @@ const against = () => movesMap() ? [-shiftY(), -shiftX()] : [0, 0];     // the s
 panel("maps", {
   build() {
     meta.layers.forEach(({ name, sees, channels, of }, layer) => {
-      const which = channels.length < of ? `${channels.length}\u00a0of\u00a0${of}\u00a0channels`
-        : `all\u00a0${of}\u00a0channels`;
-      addRow("maps", name, `${SIZE[layer]}×${SIZE[layer]}, sees\u00a0${sees}×${sees}; ${which}`, tilesOf(layer),
-             { offset: against });
+      const words = say("maps.row", { size: `${SIZE[layer]}×${SIZE[layer]}`, sees: `${sees}×${sees}`,
+                                      shown: channels.length, count: of });
+      addRow("maps", name, words, tilesOf(layer), { offset: against });
     });
-    addRow("maps", "max-pool", `${POOL}×${POOL}, sees\u00a0${meta.pool_sees}×${meta.pool_sees}; of\u00a0{{last}}`,
-           tilesOf(LAST + 1), { offset: against });
+    const words = say("maps.pool_row", { size: `${POOL}×${POOL}`, sees: `${meta.pool_sees}×${meta.pool_sees}` });
+    addRow("maps", say("maps.pool"), words, tilesOf(LAST + 1), { offset: against });
   },
   draw() {
     byTab.maps.forEach((row, layer) => row.views.forEach(({ values, size }, index) => {
@@ -23,7 +22,6 @@ panel("maps", {
         values.set(channel(poolOfMoved, index, size));
       }
     }));
-    put("mode-text", state.mode === "input" ? "The {{noun}} is moved; these are the maps of the moved picture."
-      : "The {{noun}} stays in the centre; its maps are moved to where the frame is. Hatched: not known.");
+    put("mode-text", say(state.mode === "input" ? "maps.moved_input" : "maps.moved_map"));
   },
 });

@@ -11,12 +11,12 @@ function before(layer, c) {
   if (layer > 0) {
     const [, height, width] = answer.shapes[layer - 1];
     return { values: answer.maps[layer - 1].subarray(c * height * width, (c + 1) * height * width), height, width,
-             name: `channel ${c} of ${layers[layer - 1].name}` };
+             name: say("pixel.channel_of", { number: c, layer: layers[layer - 1].name }) };
   }
   const ink = canvasOf(state.digit, state.dy, state.dx), { mean, std } = meta.rules;
   const normalised = (_, i) => (ink[i * DEPTH + c] / 255 - mean[c]) / std[c];
   return { values: Float64Array.from({ length: CANVAS * CANVAS }, normalised), height: CANVAS, width: CANVAS,
-           name: DEPTH === 1 ? "the picture, normalised" : `colour ${c} of the picture` };
+           name: DEPTH === 1 ? say("pixel.picture") : say("pixel.colour", { number: c }) };
 }
 // Where the window of the chosen pixel begins, and how far it reaches
 function place() {
@@ -44,7 +44,7 @@ function show(name, image, lut) {                             // black to bright
   const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
   const steps = Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1));
   paint(screenOf($(`pixel-${name}`), image), steps, lut);
-  return `from ${written(low)} to ${written(high)}`;
+  return say("word.range", { low: written(low), high: written(high) });
 }
 function outline(id, [top, left, tall, wide], { height, width }) {        // a frame around pixels of a picture
   Object.assign($(id).style, { top: `${100 * top / height}%`, left: `${100 * left / width}%`,
@@ -66,29 +66,29 @@ function drawPixel() {
   const map = { values: answer.maps[chosen.layer].subarray(chosen.channel * height * width,
                                                            (chosen.channel + 1) * height * width), height, width };
   const stored = map.values[chosen.y * width + chosen.x];
-  put("pixel-sum", `${layer.name}, channel ${chosen.channel}, row ${chosen.y}, column ${chosen.x}: the ${
-    layer.in === 1 ? "part" : `${layer.in} parts`} and the bias ${written(bias)} add up to ${written(total)}. ${
-    layer.relu ? total > 0 ? "It is above 0: the ReLU leaves it." : "It is not above 0: the ReLU makes it 0." : ""
-  } The map has ${written(stored)}.`);
+  const added = say(layer.in === 1 ? "pixel.sum_of_one" : "pixel.sum_of_parts", {
+    ...chosen, layer: layer.name, count: layer.in, bias: written(bias), total: written(total) });
+  put("pixel-sum", [added, ...(layer.relu ? [say(total > 0 ? "pixel.above" : "pixel.not_above")] : []),
+                    say("pixel.map_has", { value: written(stored) })].join(" "));
   Object.assign(minicnn.pixel, { total, value, stored, parts: parts.map(({ sum }) => sum) });
   const order = parts.map((_, c) => c).sort((a, b) => Math.abs(parts[b].sum) - Math.abs(parts[a].sum));
   const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
   drawParts(parts, order.slice(0, MOST), open);
   const { top, left, tall, wide } = place(), input = before(chosen.layer, open), { kernel: [, kw] } = layer;
   put("pixel-input-text", `${input.name}; ${show("input", input, GREY)}`);
-  put("pixel-map-text", `channel ${chosen.channel} of ${layer.name}; ${show("map", map, HEAT)}`);
+  put("pixel-map-text", `${say("pixel.channel_of", { number: chosen.channel, layer: layer.name })}; ${
+    show("map", map, HEAT)}`);
   outline("pixel-window", [top, left, tall, wide], input);
   outline("pixel-here", [chosen.y, chosen.x, 1, 1], map);
   const { window, weights, products, sum } = parts[open], tables = $("pixel-products").querySelectorAll("table");
   [window, weights, products].forEach((numbers, k) => fillTable(tables[k], numbers, kw, (v) => Number(v.toFixed(3))));
-  put("pixel-products-text", `the products; their sum is ${written(sum)}`);
+  put("pixel-products-text", say("pixel.products", { sum: written(sum) }));
 }
 function drawParts(parts, order, open) {
   const others = parts.length - order.length, rest = parts.reduce((sum, one) => sum + one.sum, 0)
     - order.reduce((sum, c) => sum + parts[c].sum, 0);
-  put("pixel-parts-text", parts.length === 1 ? ""
-    : `The ${order.length} largest parts; the number is what the channel adds.${
-    others ? ` The other ${others} channels together add ${written(rest)}.` : ""} Press one to see its products.`);
+  put("pixel-parts-text", parts.length === 1 ? "" : [say("pixel.largest", { count: order.length }),
+    ...(others ? [say("pixel.others", { count: others, rest: written(rest) })] : []), say("pixel.press")].join(" "));
   $("pixel-parts").hidden = parts.length === 1;
   const box = $("pixel-parts");
   while (box.children.length > order.length) box.lastChild.remove();

@@ -17,9 +17,8 @@ function drawBoard() {
   const largest = Math.max(...means) || 1, whole = !pending();
   const equal = means.filter((mean) => mean === 0).length, worst = number(largest / 255 * now.scale(LAST));
   if (whole) {
-    put("board-text", `Equal at ${equal} places; at the brightest they differ by ${worst} on average. Blue: here. `
-        + "Click a place to go there.");
-    board.setAttribute("aria-label", `Where the pooled map differs: equal at ${equal} of ${SIDE * SIDE} places`);
+    put("board-text", say("pool.found", { equal, worst }));
+    board.setAttribute("aria-label", say("pool.board_equal", { equal, count: SIDE * SIDE }));
   }
   boardValues.fill(0);
   means.forEach((mean, k) => { boardValues[k] = mean ? Math.max(1, Math.round(255 * mean / largest)) : 0; });
@@ -31,10 +30,11 @@ panel("pool", {
   pending: () => pending() && !(isDrawn() && !found.sheet),
   build() {
     const half = () => [shiftY() - 2 * pooled.y, shiftX() - 2 * pooled.x];
+    put("board-places", say("pool.places", { count: SIDE * SIDE }));
     $("pool").classList.toggle("five", CHANNELS <= 5);
-    addRow("pool", "P φ(T x)", "pool of the moved {{noun}}'s {{last}}", tilesOf(LAST + 1, poolOfMoved));
+    addRow("pool", "P φ(T x)", say("pool.of_moved"), tilesOf(LAST + 1, poolOfMoved));
     addRow("pool", "T′ P φ(x)", "", tilesOf(LAST + 1, movedPool), { offset: half }).words.id = "half";
-    addRow("pool", "|difference|", "dark: equal", tilesOf(LAST + 1, poolDifference), { lut: () => DIFFERS });
+    addRow("pool", say("word.difference"), say("word.dark"), tilesOf(LAST + 1, poolDifference), { lut: () => DIFFERS });
     board.addEventListener("click", (event) => {
       const box = board.getBoundingClientRect();
       move(Math.floor((event.clientY - box.top) / box.height * SIDE),
@@ -44,8 +44,7 @@ panel("pool", {
   draw(_, { pooled: { y, x, differ } }) {
     mark("pool-text", $("forgets").textContent, !differ);
     if (!isDrawn() || found.sheet) drawBoard();
-    const moved = [way(x, "right", "left"), way(y, "down", "up")].filter(Boolean).join(", ")
-      .replaceAll(" px ", "\u00a0px\u00a0") || "by nothing";
-    put("half", `pool in the centre, moved ${moved}${isOdd() ? ": fits best" : ""}`);
+    const moved = ways(x, y).replaceAll(" px ", "\u00a0px\u00a0") || say("pool.nothing");
+    put("half", say(isOdd() ? "pool.best" : "pool.half", { way: moved }));
   },
 });
