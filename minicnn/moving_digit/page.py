@@ -25,7 +25,7 @@ from .texts import Texts
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
-           "drawing/pictures", "controls", "operators", "laws", "show/play")                # in this order
+           "drawing/pictures", "controls", "operators", "laws", "show/play", "show/link")   # in this order
 PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts
 
 

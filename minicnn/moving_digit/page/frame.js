@@ -30,7 +30,8 @@ function comparePool(dy, dx) {                                          // the w
 
 // ---- panels, and one frame
 // build() makes the rows, once. draw(now, { deepest, pooled }) fills them. floats: the panel needs now.floats().
-// pending() says that the panel has not yet drawn all.
+// pending() says that the panel has not yet drawn all. kept() lists what the reader has chosen in it, numbers and words
+// for the address; restored(texts) checks such a list, and returns a function that chooses it again: see show/link.js.
 const panels = {};
 function panel(name, parts) {
   byTab[name] = [];
@@ -72,6 +73,7 @@ let speaking = 0;
 function change(what) {
   Object.assign(state, what);
   if (!asked) asked = requestAnimationFrame(draw);
+  keepAddress();
   if ("probe" in what) return;
   clearTimeout(speaking);                                               // a screen reader hears only the end of a drag
   speaking = setTimeout(() => put("live", ["text", "agree", "forgets"].filter((id) => !$(id).hidden)

@@ -37,7 +37,7 @@ function tellAbout() {
 
 window.minicnn = { ready: false, frames: 0, lastFrameMs: 0, state, meta, data, byTab, panels, found, isCurrent, live,
                    drawing, drawLine, canvasOf, centreDrawing, checkLive, clear, undo, chooseTool, openPicture,
-                   play, pause, isPlaying };
+                   play, pause, isPlaying, choosePath, chooseSpeed, writeAddress, change };
 readTheme();
 for (const { build } of Object.values(panels)) build();
 Object.assign(window.minicnn, { chooseDigit, chooseTab: listenTabs(), move });
@@ -49,6 +49,7 @@ listenOptions();
 tellAbout();
 listenTheme();
 cancelAnimationFrame(asked);
+await listenLink();
 draw();
 window.minicnn.ready = true;
 window.minicnn.checked = checkLive();

@@ -200,7 +200,34 @@ function drawWitness({ law, f, left, right, known, at, values }) {
     across }));
 }
 
+// The numbers stand at the end of the list
+function kept() {
+  const { kind, side, flipped, stride, dilation, padding, kernel } = operator;
+  return [kind, side, flipped ? 1 : 0, stride, dilation, padding, bench.domain, bench.at?.y ?? "", bench.at?.x ?? "",
+          ...kernel];
+}
+function restored([kind, side, flipped, stride, dilation, padding, domain, y, x, ...numbers]) {
+  const what = { kind: oneOf(kind, ["kernel", ...OTHERS]), side: Number(oneOf(side, ["3", "5", "7"])),
+                 flipped: oneOf(flipped, ["0", "1"]) === "1", stride: integerFrom(stride, 1, 4),
+                 dilation: integerFrom(dilation, 1, 3), padding: oneOf(padding, Object.keys(DOMAINS)),
+                 kernel: numbers.map((v) => numberFrom(v, -MOST, MOST)) };
+  oneOf(domain, EVERYWHERE);
+  if (numbers.length !== what.side ** 2) throw new Broken("kernel");
+  const at = y === "" ? null : { y: integerFrom(y, 0, CANVAS), x: integerFrom(x, 0, CANVAS) };
+  const named = kind !== "kernel" ? kind
+    : Object.keys(presets).find((name) => String(presets[name]) === String(what.kernel)) ?? OWN;
+  return () => {
+    Object.assign(bench, { domain, at });
+    $("bench-preset").value = named;
+    configure(what);
+    fillKernel();
+    if (at) look(at.y, at.x);
+  };
+}
+
 panel("kernel", {
+  kept,
+  restored,
   build() {
     presets = { ...PRESETS, ...trained() };
     const nameOf = (name) => name in presets && !(name in PRESETS)

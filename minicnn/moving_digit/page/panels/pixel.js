@@ -113,6 +113,14 @@ function choose(what) {
 let drawnKey = "";
 panel("pixel", {
   floats: true,
+  kept: () => [chosen.layer, chosen.channel, chosen.y, chosen.x, chosen.open ?? ""],
+  restored([layer, channel, y, x, open, ...rest]) {
+    if (open === undefined || rest.length) throw new Broken("pixel");
+    const what = { layer: integerFrom(layer, 0, layers.length - 1), channel: integerFrom(channel, 0, 1e4),
+                   y: integerFrom(y, 0, CANVAS - 1), x: integerFrom(x, 0, CANVAS - 1),
+                   open: open === "" ? LARGEST : integerFrom(open, 0, 1e4) };
+    return () => { Object.assign(chosen, what); drawnKey = ""; };
+  },
   build() {
     layers.forEach(({ name }, index) => make("option", $("pixel-layer"), { value: index, textContent: name }));
     $("pixel-layer").addEventListener("change", () => choose({ layer: $("pixel-layer").value }));
