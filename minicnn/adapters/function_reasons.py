@@ -47,8 +47,10 @@ def function_reason(call: Any, name: str) -> str:
     if places := places_in(call):
         return (f"it uses a tensor {places} with a value for each position, as an embedding of positions: leave it "
                 "out, or use positions relative to each pixel")
-    if name in ("getitem", "setitem"):
-        return _index(call.index, name)
+    if name == "setitem" or getattr(call, "part", False):
+        return WRITES
+    if name == "getitem":
+        return _index(call.index)
     if name == "pad":
         return _pad(call)
     return next((text for names, text in REASONS.items() if name in names), "")
@@ -59,9 +61,7 @@ def places_in(call: Any) -> tuple[int, ...] | None:
     return getattr(call, "places", None) if getattr(call, "layer_name", "") in PLACED else None
 
 
-def _index(index, name):
-    if name == "setitem":
-        return WRITES
+def _index(index):
     steps = [one.step for one in index if isinstance(one, slice) and one.step not in (None, 1)]
     if steps:
         return (f"its step {steps[0]} keeps only shifts by multiples of it: filter before it subsamples, as "

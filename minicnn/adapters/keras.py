@@ -11,7 +11,7 @@ import numpy as np
 
 from . import jax
 from .given import AdapterError
-from .steps import FunctionCall, Layer, UpTo, plain
+from .steps import COUNT, FunctionCall, Layer, UpTo, plain
 
 SAYS = "called by Keras"
 BY_NAMES = True
@@ -126,7 +126,7 @@ class KerasWalk:
 def layer_operators(model: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The layers of a model, for images of that shape (C, H, W)."""
     walk, found = KerasWalk(model, dtype, channels_last), []
-    for number, array in walk.outputs(np.zeros((2, *shape)), range(len(walk.layers))).items():
+    for number, array in walk.outputs(np.zeros((COUNT, *shape)), range(len(walk.layers))).items():
         layer, up_to = walk.layers[number], UpTo(walk, number, array.shape[1:])
         image = array.ndim == 4
         found.append(Layer(layer.name, f"{type(layer).__name__}({_settings_text(layer)})", _call_of(layer),

@@ -1,7 +1,8 @@
-"""The steps of a network, and the network up to each of them. A walk of one library makes them: see `torch_walk`."""
+"""The steps of a network, and the network up to each of them. A walk of one library makes them: see `torch.walk`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Set
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +17,8 @@ ALIKE = {                               # the layer that does the same, for the 
     "max_unpool2d": "MaxUnpool2d", "dropout": "Dropout", "dropout2d": "Dropout", "feature_dropout": "Dropout",
     "alpha_dropout": "Dropout", "batch_norm": "BatchNorm", "layer_norm": "LayerNorm", "linear": "Linear",
     "flatten": "Flatten", "ravel": "Flatten", "pixel_shuffle": "PixelShuffle", "pixel_unshuffle": "PixelUnshuffle"}
+COUNT = 5                               # images of the first pass: other axes seldom have this size
+NO_BATCH = "its output has no part for each image"
 
 
 class Layer(NamedTuple):
@@ -38,6 +41,8 @@ class Layer(NamedTuple):
         The layer has its channels in the last axis. `up_to` returns (N, C', H', W') nevertheless.
     takes : set of int
         The numbers of the steps whose outputs this one uses, as far as the walk knows them.
+    unjudged : str
+        Why the step has neither `up_to` nor `rest`.
     """
 
     name: str
@@ -47,6 +52,28 @@ class Layer(NamedTuple):
     rest: Any = None
     channels_last: bool = False
     takes: Set[int] = frozenset()
+    unjudged: str = ""
+
+
+def layer_of(walk: Walk, index: int, shape: tuple[int, ...], image: bool, described: tuple[str, str, Any],
+             channels_last: bool = False, takes: Set[int] = frozenset(), unjudged: str = "") -> Layer:
+    """Step `index` of a walk as a Layer.
+
+    Parameters
+    ----------
+    walk : Walk
+    index : int
+    shape : tuple of int
+        The shape of the output for one image, of an image (C, H, W).
+    image : bool
+        Whether the output is an image.
+    described : (str, str, object)
+        The name, kind and layer.
+    channels_last, takes, unjudged
+        As in `Layer`.
+    """
+    up_to = None if unjudged else UpTo(walk, index, shape if image else (math.prod(shape),))
+    return Layer(*described, up_to if image else None, None if image else up_to, channels_last, takes, unjudged)
 
 
 class Walk(Protocol):
@@ -109,17 +136,20 @@ def refuse_other_steps(names: list[str], expected: list[str]) -> None:
                        "compared: judge it as a whole, or the parts that always take the same steps")
 
 
-def index_text(index: Any) -> str:
-    """An index as it is written.
+def index_text(index: Any, count: int | None = None) -> str:
+    """An index as it is written; the number of images is N.
 
-    >>> index_text((slice(None), 0, slice(1, None, 2), ...)), index_text(None)
-    ('[:, 0, 1::2, ...]', '[None]')
+    >>> index_text((slice(None), 0, slice(1, None, 2), ...)), index_text(None), index_text(slice(3), 3)
+    ('[:, 0, 1::2, ...]', '[None]', '[:N]')
     """
+    index = index if isinstance(index, tuple) else (index,)
+
     def text(one):
         if isinstance(one, slice):
-            parts = ["" if part is None else str(part) for part in (one.start, one.stop)]
+            names = {count: "N", None: ""} if one is index[0] else {None: ""}
+            parts = [names.get(part, str(part)) for part in (one.start, one.stop)]
             return ":".join(parts) + ("" if one.step is None else f":{one.step}")
         if isinstance(one, (int, type(None))):
             return str(one)
         return "..." if one is Ellipsis else "tensor"
-    return f"[{', '.join(map(text, index if isinstance(index, tuple) else (index,)))}]"
+    return f"[{', '.join(map(text, index))}]"

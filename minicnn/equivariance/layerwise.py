@@ -54,6 +54,11 @@ class LayerReport:
         """The layer's name and class, as in "2 MaxPool2d"."""
         return title(self.name, self.kind)
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"layer": self.name, "kind": self.kind, "reason": self.reason or None, "mended": self.mended,
+                **self.report.to_dict()}
+
     def __str__(self):
         text = f"{self.title}: {self.report.verdict}"
         failing = self.report.shift_failing
@@ -127,17 +132,46 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     module = as_network(module, output, layout)
     in_channels, size = image_shape(module, in_channels, size)
     steps = layer_operators(module, in_channels, size, dtype)
-    images, other, rest = _parts_of(steps, size, domain)
+    end = 1 + max((n for n, step in enumerate(steps) if _is_image(step, size)), default=-1)
+    whys = [_not_judged(step, size, "window" if step is steps[end - 1] else domain) for step in steps[:end]]
+    images = [step for step, why in zip(steps, whys, strict=False) if not why]
+    rest = [step for step in steps[end:] if step.up_to or step.rest] if after else []
     seed = int(generator("rng", options.pop("rng", None), 0).integers(2 ** 32))
     settings = Options(in_channels, size, domain, _dtype_of(images, dtype), seed=seed, **options)
-    reports = judge(images, settings, Part(progress, 0, 0.9 if after and rest else 1))
+    reports = judge(images, settings, Part(progress, 0, 0.9 if rest else 1))
     lasting = _lasting(steps, [layer for layer, report in zip(images, reports, strict=True) if report.equivariant])
     found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, domain),
                          not report.equivariant and not any(layer is one for one in lasting))
              for layer, report in zip(images, reports, strict=True)]
     lattice = found[-1].report.lattice or (None, None) if found else (1, 1)
-    return NetworkReport(found, [(layer.name, layer.kind) for layer in other],
-                         invariances(rest, lattice, settings, Part(progress, 0.9, 1)) if after and rest else [])
+    judged = iter(found)
+    invariant = iter(invariances(rest, lattice, settings, Part(progress, 0.9, 1)) if rest else [])
+    return NetworkReport(
+        [NotJudged(step.name, step.kind, why) if why else next(judged)
+         for step, why in zip(steps, whys, strict=False)],
+        [next(invariant) if step.up_to or step.rest else NotJudged(step.name, step.kind, step.unjudged)
+         for step in steps[end:]] if after else [])
+
+
+@dataclass(frozen=True)
+class NotJudged:
+    """A step that is not judged, and why."""
+
+    name: str
+    kind: str
+    why: str
+
+    @property
+    def title(self) -> str:
+        """The step's name and class."""
+        return title(self.name, self.kind)
+
+    def __str__(self):
+        return f"{self.title}: not judged, because {self.why}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"layer": self.name, "kind": self.kind, "verdict": None, "not_judged": self.why}
 
 
 @dataclass(frozen=True)
@@ -146,18 +180,20 @@ class NetworkReport:
 
     Attributes
     ----------
-    layers : list of LayerReport
-        Up to each step whose output is an image of several pixels.
-    between : list of (str, str)
-        (name, repr) of the steps before the last image whose output is none, or on the torus has a size that does not
-        fit. They are not judged.
-    after : list of Invariance
+    steps : list of LayerReport and NotJudged
+        Each step up to the last image of several pixels, in the order of computation. A step is not judged if its
+        output is no image, or on the torus has a size that does not fit.
+    after : list of Invariance and NotJudged
         The steps after the last image.
     """
 
-    layers: list[LayerReport]
-    between: list[tuple[str, str]]
-    after: list[Invariance]
+    steps: list[LayerReport | NotJudged]
+    after: list[Invariance | NotJudged]
+
+    @property
+    def layers(self) -> list[LayerReport]:
+        """The steps up to the last image that are judged."""
+        return [one for one in self.steps if isinstance(one, LayerReport)]
 
     @property
     def first(self) -> LayerReport | None:
@@ -165,11 +201,8 @@ class NetworkReport:
         return next((one for one in self.layers if one.breaks), None)
 
     def to_list(self) -> list[dict[str, Any]]:
-        """For JSON: a record for each step, first the judged images, then the rest."""
-        return [{"layer": one.name, "kind": one.kind, "reason": one.reason or None, "mended": one.mended,
-                 **one.report.to_dict()}
-                for one in self.layers] + [{"layer": name, "kind": kind, "verdict": None} for name, kind in
-                                           self.between] + [one.to_dict() for one in self.after]
+        """For JSON: a record for each step, in the order of computation."""
+        return [one.to_dict() for one in (*self.steps, *self.after)]
 
 
 def _why(layer, steps, domain):
@@ -196,18 +229,21 @@ def _lasting(steps, equivariant):
     return [steps[n] for n in lasting]
 
 
-def _parts_of(steps, size, domain):
-    """(the steps whose output is an image, the other steps before the last image, the steps after it)."""
-    def is_image(layer, fitting):
-        shape = getattr(layer.up_to, "shape", None)
-        if shape is None or tuple(size) == (1, 1):
-            return layer.up_to is not None
-        fits = domain != "torus" or all(n % m == 0 or m % n == 0 for n, m in zip(size, shape[1:], strict=True))
-        return shape[1:] != (1, 1) and (fits or not fitting)
-    last = max((n for n, layer in enumerate(steps) if is_image(layer, False)), default=-1)
-    images = [layer for n, layer in enumerate(steps[:last + 1]) if is_image(layer, n < last)]
-    return (images, [layer for layer in steps[:last + 1] if all(layer is not one for one in images)],
-            [layer for layer in steps[last + 1:] if layer.up_to or layer.rest])
+def _is_image(step, size):
+    """Whether the output of a step is an image of several pixels, or the input has one pixel only."""
+    return step.up_to is not None and (tuple(size) == (1, 1) or getattr(step.up_to, "shape", ())[1:] != (1, 1))
+
+
+def _not_judged(step, size, domain):
+    """Why a step up to the last image is not judged; "" if it is. The last one is, or `judge` says that it cannot be.
+    """
+    if not _is_image(step, size):
+        return step.unjudged or ("its output is no image" if step.up_to is None else "its output has one pixel only")
+    own = getattr(step.up_to, "shape", (0, *size))[1:]
+    if domain == "torus" and any(n % m and m % n for n, m in zip(size, own, strict=True)):
+        return (f"its output has {own[0]} x {own[1]} pixels, and on the torus these must divide {size[0]} x {size[1]}, "
+                "or be multiples")
+    return ""
 
 
 def _dtype_of(layers, dtype):

@@ -23,7 +23,7 @@ from ..adapters import (
     required_inputs,
     ways,
 )
-from ..adapters.steps import Layer
+from ..adapters.steps import COUNT, Layer
 from ..autograd import no_grad
 from ..checks import float_dtype, integer, number, pair
 from ..conv.runtime.compile_time import compile_seconds
@@ -145,7 +145,7 @@ class Operator:
             if len(failures) == len(first) and isinstance(failures[-1].__cause__, AdapterError):
                 break                                   # the adapter knows better than any other way
         told = failures[len(first) - 1 if first else 0]
-        if not first and len(failures) > 2 and str(failures[2].__cause__) != str(failures[0].__cause__):
+        if not first and own[2:] and len(failures) > 2 and str(failures[2].__cause__) != str(failures[0].__cause__):
             told = failures[2]                          # it wants float32, which shows another mistake
         if self.given.layout is None and not has_layers(op) and not isinstance(told.__cause__, AdapterError):
             last = Given(op, self.given.output, "nhwc")
@@ -293,4 +293,4 @@ def layer_operators(module: Any, in_channels: int, size: tuple[int, int], dtype:
         except (Exception, SystemExit) as error:
             failures.append(error)
     told = failures[-1]
-    raise _told(told, np.zeros(given.shape((2, *shape)), dtype), module) from told
+    raise _told(told, np.zeros(given.shape((COUNT, *shape)), dtype), module) from told

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from ..steps import Layer, UpTo, plain
+from ..steps import COUNT, NO_BATCH, Layer, layer_of, plain
 from .model import OnnxModel, refuse_large, run_in_batches, session
 from .reasons import Node
 
@@ -18,7 +18,6 @@ PRODUCTS = ("Gemm", "MatMul", "Einsum")
 RESHAPES = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand")
 TURNS = {"nchw": {(0, 1, 2, 3): "nchw", (0, 1, 3, 2): "nchw", (0, 2, 3, 1): "nhwc"},
          "nhwc": {(0, 1, 2, 3): "nhwc", (0, 2, 1, 3): "nhwc", (0, 3, 1, 2): "nchw"}}
-IMAGES = 2                              # of the first pass: with one, every array has a first axis of that size
 
 
 class OnnxWalk:
@@ -34,7 +33,7 @@ class OnnxWalk:
 
     def __init__(self, op: OnnxModel, dtype: str, shape: tuple[int, ...]):
         self.op, self.dtype = op, dtype
-        images = self._placed(np.zeros((op.batch or IMAGES, *shape), dtype))
+        images = self._placed(np.zeros((op.batch or COUNT, *shape), dtype))
         op.check_shape(images.shape)
         model = op.in_dtype(dtype)
         refuse_large(model, op.input.name, images.shape)
@@ -60,11 +59,11 @@ class OnnxWalk:
         place, node = self.nodes[number]
         name = _output(node)
         own = Node.of(node, self.values, self.axes, self.depends)
-        array, image = self.values[name], bool(self.axes[name])
-        batched = array.ndim > 1 and len(array) == len(self.values[self.op.input.name])
-        up_to = UpTo(self, number, self._plain(name, array).shape[1:]) if batched else None
-        return Layer(node.name or f"{node.op_type}_{place}", repr(own), own, up_to if image else None,
-                     None if image else up_to, self.axes[name] == "nhwc", self._takes[number])
+        array, image, count = self.values[name], bool(self.axes[name]), len(self.values[self.op.input.name])
+        batched = array.ndim > (count == 1) and len(array) == count
+        shape = self._plain(name, array).shape[1:] if batched else ()
+        return layer_of(self, number, shape, image, (node.name or f"{node.op_type}_{place}", repr(own), own),
+                        self.axes[name] == "nhwc", self._takes[number], "" if batched else NO_BATCH)
 
     def _placed(self, images):
         return np.ascontiguousarray(np.moveaxis(images, 1, 3)) if self.op.layout == "nhwc" else images

@@ -189,11 +189,8 @@ def _save(found, arguments):
 
 
 def _print_network(found, saved):
-    from ...equivariance.network.passes import title
-    for one in found.layers:
+    for one in found.steps:
         print_text(str(one))
-    for name, kind in found.between:
-        print_text(f"{title(name, kind)}: no image, or one whose size does not fit; not judged")
     first = found.first
     print_text(f"first layer that breaks equivariance: {first.title if first else 'none'}" if found.layers else
                "no layer returns an image of several pixels")
@@ -204,7 +201,7 @@ def _print_network(found, saved):
         print_text("after the last image:")
     for step in found.after:
         print_text(str(step))
-        if step.reason:
+        if getattr(step, "reason", ""):
             print_text(f"why: {_in_options(step.reason)}")
     if saved:
         print_text(saved)

@@ -57,8 +57,13 @@ class Invariance:
     largest: float
     reason: str = ""
 
+    @property
+    def title(self) -> str:
+        """The step's name and class."""
+        return title(self.name, self.kind)
+
     def __str__(self):
-        return f"{title(self.name, self.kind)}: {self.verdict}"
+        return f"{self.title}: {self.verdict}"
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...adapters.names import top
-from ...adapters.steps import Layer, UpTo, function_call, index_text, plain, refuse_other_steps
+from ...adapters.steps import COUNT, NO_BATCH, Layer, function_call, index_text, layer_of, plain, refuse_other_steps
 from ...autograd import no_grad
 from ...nn.calls import recorded_calls
 from ...nn.module import Module
@@ -109,15 +109,13 @@ def is_innermost(module: Module) -> bool:
 def layer_operators(module: Module, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
     """The steps of a Module, for images of that shape (C, H, W)."""
     walk, layers = ModuleWalk(module, dtype, channels_last), []
-    for index, (name, kind, layer, output, takes) in enumerate(walk.steps((2, *shape))):
-        if not isinstance(output, Tensor) or output.ndim < 2 or len(output) != 2:
-            layers.append(Layer(name, kind, layer, None, takes=takes))
-            continue
-        image, (_, *own) = output.ndim == 4, output.shape
+    for index, (name, kind, layer, output, takes) in enumerate(walk.steps((COUNT, *shape))):
+        own: tuple[int, ...] = getattr(output, "shape", ())
+        why = "" if isinstance(output, Tensor) and own[:1] == (COUNT,) else NO_BATCH
+        image = len(own) == 4
         if image and channels_last:
-            own = [own[2], *own[:2]]
-        up_to = UpTo(walk, index, tuple(own))
-        layers.append(Layer(name, kind, layer, up_to if image else None, None if image else up_to, takes=takes))
+            own = (own[0], own[3], *own[1:3])
+        layers.append(layer_of(walk, index, own[1:], image, (name, kind, layer), channels_last, takes, why))
     return layers
 
 

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from ...errors import InputTypeError
 from ...files import check_destination, write_atomically
-from ..layerwise import LayerReport, NetworkReport
-from ..network.passes import title
+from ..layerwise import LayerReport, NetworkReport, NotJudged
 from ..report import Report
 from .html import definitions, heading, paragraph, table
 from .words import DOMAINS, ERROR, LAWS
@@ -109,7 +108,7 @@ def _checked(found):
     if not isinstance(found, (list, tuple)) or not all(isinstance(one, LayerReport) for one in found):
         raise InputTypeError("save_report takes a Report, a NetworkReport or a list of LayerReports, not a "
                              f"{type(found).__name__}: give the result of verify_convolution or of network_report")
-    return NetworkReport(list(found), [], [])
+    return NetworkReport(list(found), [])
 
 
 def _sentence(operator, found):
@@ -153,14 +152,15 @@ def _asked(report: Report, asked):
 
 def _layers(found):
     rows, styles = [], []
-    for one in found.layers:
+    for one in found.steps:
+        styles.append("first" if one is found.first else "")
+        if isinstance(one, NotJudged):
+            rows.append([one.title, one.kind, "not judged", one.why, ""])
+            continue
         failing = one.report.shift_failing
         wrong = "" if failing is None else f"{int(failing.sum())} of {failing.size}"
         state = "FAIL" if one.breaks else "mended" if one.mended else "ok"
         rows.append([one.title, one.kind, state, one.report.verdict, wrong])
-        styles.append("first" if one is found.first else "")
-    rows += [[title(*layer), layer[1], "not judged", "its output is no image, or one whose size does not fit", ""]
-             for layer in found.between]
     parts = [heading("Layer by layer"),
              table("The network up to each of its layers",
                    ["layer", "settings", "equivariant", "the network up to it is", "wrong pixels after a shift by one"],
@@ -175,11 +175,12 @@ def _after(steps):
     """The steps after the last image: they can be invariant, not equivariant."""
     if not steps:
         return []
-    rows = [[title(one.name, one.kind), one.kind, "ok" if one.invariant else "FAIL", one.verdict] for one in steps]
+    rows = [[one.title, one.kind, "not judged", one.why] if isinstance(one, NotJudged) else
+            [one.title, one.kind, "ok" if one.invariant else "FAIL", one.verdict] for one in steps]
     parts = [heading("After the last image"), table(
         "A step is invariant if its output does not change when the image moves, out(S f) = out(f)",
         ["layer", "settings", "invariant", "the network up to it is"], rows)]
-    return parts + [paragraph(f"{title(one.name, one.kind)}: {one.reason}.", "mend") for one in steps if one.reason]
+    return parts + [paragraph(f"{one.title}: {one.reason}.", "mend") for one in steps if getattr(one, "reason", "")]
 
 
 def _details(report: Report) -> list[str]:

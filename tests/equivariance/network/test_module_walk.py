@@ -48,7 +48,9 @@ def test_the_operations_between_the_layers(rng):
     assert [one.report.lattice for one in found.layers] == 4 * [(1, 1)] + 2 * [(2, 2)] + [(None, None)]
     assert found.first.title == "0 / [:, :, ::2, ::2]" and found.first.reason.startswith("its step 2 keeps only shifts")
     assert found.layers[-1].reason.startswith("it uses a tensor (1, 2, 4, 4) with a value for each position")
-    assert found.between == [("0 / pad", "pad(pad=(1, 1, 1, 1), mode='circular')")]
+    pad = found.steps[5]
+    assert (pad.name, pad.kind) == ("0 / pad", "pad(pad=(1, 1, 1, 1), mode='circular')") and pad.why.startswith(
+        "its output has 6 x 6 pixels, and on the torus these must divide 8 x 8")
     assert [step.name for step in found.after] == ["0 / mean", "0.head"]
 
 

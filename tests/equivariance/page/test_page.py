@@ -9,7 +9,7 @@ import pytest
 from minicnn import FileError, InputError, InputTypeError
 from minicnn import functional as F
 from minicnn.equivariance import Witness, save_report, shift, verify_convolution
-from minicnn.equivariance.layerwise import LayerReport, NetworkReport, network_report
+from minicnn.equivariance.layerwise import LayerReport, NetworkReport, NotJudged, network_report
 from minicnn.equivariance.page import page_text
 from minicnn.nn import Conv2d, Flatten, Linear, MaxPool2d, ReLU, Sequential
 from tests.equivariance.page.pages import Parsed, pictures
@@ -107,7 +107,7 @@ def test_what_was_asked_and_found(pages, reports):
 def test_nothing_is_unescaped(whole):
     layers = [LayerReport(HOSTILE, f"{HOSTILE}(1)", one.report, HOSTILE) for one in whole.layers]
     after = [replace(one, name=HOSTILE, kind=HOSTILE, verdict=HOSTILE, reason=HOSTILE) for one in whole.after]
-    named = NetworkReport(layers, [(HOSTILE, HOSTILE)], after)
+    named = NetworkReport([*layers, NotJudged(HOSTILE, HOSTILE, HOSTILE)], after)
     for text in (page_text(verify_convolution(F.relu), HOSTILE, {HOSTILE: HOSTILE}),
                  page_text(named, HOSTILE, {HOSTILE: HOSTILE})):
         page = Parsed(text)
@@ -198,7 +198,8 @@ def test_layers(layers, pages, whole):
     assert "2 MaxPool2d" in mended and "mended" in Parsed(mended).text and 'class="first"' not in mended
     unknown = Parsed(page_text([replace(layers[2], reason="")], "net", {})).text
     assert "nothing in its settings explains it" in unknown
-    nothing = Parsed(page_text(NetworkReport([], [("0", "Flatten()")], []), "net", {})).text
+    flat = NotJudged("0", "Flatten()", "its output is no image")
+    nothing = Parsed(page_text(NetworkReport([flat], []), "net", {})).text
     assert "net has no layer that returns an image of several pixels" in nothing and "0 Flatten Flatten()" in nothing
 
 

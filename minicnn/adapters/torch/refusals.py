@@ -6,7 +6,7 @@ import re
 import sys
 from typing import Any
 
-from .given import AdapterError
+from ..given import AdapterError
 
 SIZE = " (does it need a larger size, or other channels?)"
 HINTS = {                               # a part of the message of PyTorch, and what to do

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from .given import AdapterError
-from .names import named_by, top
-from .steps import Layer, UpTo
-from .torch_calls import Layout
-from .torch_refusals import hint as hint
-from .torch_refusals import refuse
-from .torch_walk import TorchWalk
+from ..given import AdapterError
+from ..names import named_by, top
+from ..steps import COUNT, NO_BATCH, Layer, layer_of
+from .calls import Layout
+from .refusals import hint as hint
+from .refusals import refuse
+from .walk import TorchWalk
 
 SAYS = "called with tensors of PyTorch"
 BY_NAMES = True
+TARGET = "a later step writes into it: that step is judged, with the whole tensor"
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 
 
@@ -97,13 +98,11 @@ def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_la
     layout, module = Layout.NHWC if channels_last else Layout.NCHW, _without_wrappers(module)
     refuse(module, layers=True)
     walk = TorchWalk(_in_dtype(module, dtype), dtype, _device_of(module), layout)
-    layers = []
-    for index, step in enumerate(walk.steps((2, *shape))):
-        up_to = UpTo(walk, index, step.shape[1:])
-        image = step.layout is not None
-        layers.append(Layer(step.name, step.kind, step.layer, up_to if image else None, None if image else up_to,
-                            step.layout is Layout.NHWC, step.takes))
-    return layers
+    steps = walk.steps((COUNT, *shape))
+    whys = {index: NO_BATCH for index, step in enumerate(steps) if step.shape[:1] != (COUNT,)}
+    whys |= dict.fromkeys(walk.targets, TARGET)
+    return [layer_of(walk, index, step.shape[1:], step.layout is not None, (step.name, step.kind, step.layer),
+                     step.layout is Layout.NHWC, step.takes, whys.get(index, "")) for index, step in enumerate(steps)]
 
 
 def _without_wrappers(module):

@@ -9,8 +9,7 @@ from minicnn import InputError, InputTypeError, Tensor
 from minicnn.gradcheck import GradcheckError, GradcheckWarning, UncheckableError, check_user_function, gradcheck
 
 torch = pytest.importorskip("torch")
-from tests.adapters.test_torch import bits  # noqa: E402
-from tests.adapters.torch_functions import (  # noqa: E402
+from tests.adapters.torch.functions import (  # noqa: E402
     Doubles,
     DoublesSecretly,
     KeepsOnContext,
@@ -24,6 +23,7 @@ from tests.adapters.torch_functions import (  # noqa: E402
     reads_memory,
     square,
 )
+from tests.adapters.torch.test_operators import bits  # noqa: E402
 
 nn, F = torch.nn, torch.nn.functional
 
@@ -241,7 +241,7 @@ def test_a_function_without_inputs_is_tried():
     assert check_user_function(Product).inputs == ((3, 4), (3, 4)) and check_user_function(square()).passed
     assert not check_user_function(lambda x: square(lambda grad, x: grad).apply(x)).passed
     assert check_user_function(lambda x: x * x).called == ""
-    with pytest.raises(InputError, match=r"raised AttributeError: .*\(in test_torch_gradients.py, line"):
+    with pytest.raises(InputError, match=r"raised AttributeError: .*\(in test_gradients.py, line"):
         check_user_function(lambda x: x + torch.ones(7).nothing)
 
 

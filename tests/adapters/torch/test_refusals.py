@@ -9,7 +9,7 @@ from minicnn.equivariance import layer_reports, verify_convolution
 from minicnn.equivariance.operator import OperatorError
 from minicnn.errors import InputError
 
-from .torch_networks import CIRCLE, Applied
+from .networks import CIRCLE, Applied
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -8,7 +8,7 @@ import pytest
 
 from minicnn.equivariance import EquivarianceError, assert_equivariant, impulse_response, verify_convolution
 
-from .torch_networks import (
+from .networks import (
     CIRCLE,
     Attention,
     Autocast,

@@ -6,14 +6,13 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from minicnn.adapters.torch_walk import TorchWalk
+from minicnn.adapters.torch.walk import TorchWalk
 from minicnn.equivariance import layer_reports, verify_convolution
 from minicnn.equivariance.layerwise import network_report
 from minicnn.equivariance.network import passes
 from minicnn.equivariance.operator import OperatorError, layer_operators
 
-from .test_torch import bits
-from .torch_networks import (
+from .networks import (
     CIRCLE,
     Applied,
     Attention,
@@ -34,6 +33,7 @@ from .torch_networks import (
     circular,
     shear,
 )
+from .test_operators import bits
 
 torch = pytest.importorskip("torch")
 nn, F = torch.nn, torch.nn.functional
@@ -72,7 +72,7 @@ FIRST = {                       # network, the first step that breaks and its re
     "attention": (lambda: Attention(False), None, "", ALL),
     "attention with positions": (lambda: Attention(True), "reshape", "add: it uses a tensor (1, 64, 2) with a", NONE),
     "deformable": (Deformable, None, "", ALL),
-    "coordinates": (Coordinates, "torch.cat", "it uses a tensor (2, 2, 8, 8) with a value for each position", NONE),
+    "coordinates": (Coordinates, "torch.cat", "it uses a tensor (5, 2, 8, 8) with a value for each position", NONE),
     "squeeze and excite": (SqueezeExcite, None, "", ALL),
     "autocast": (Autocast, None, "", ALL),
     "slices": (lambda: Applied(lambda x: torch.relu(x)[:, :, ::2]), "[:, :, ::2]", "its step 2 keeps only", (2, 1)),
@@ -265,7 +265,7 @@ def test_a_whole_network_without_images():
 def test_a_resnet():
     torch.manual_seed(0)
     found = network_report(ResNet18().eval(), 3, (64, 64), "torus", trials=1)
-    assert len(found.layers) == 20 + 20 + 17 + 8 + 1 and found.between == []      # conv, norm, ReLU, add, pool
+    assert len(found.layers) == 20 + 20 + 17 + 8 + 1 and found.steps == found.layers      # conv, norm, ReLU, add, pool
     assert found.first.title == "conv1 Conv2d"
     assert found.first.reason.startswith("its zero padding of width (3, 3) makes pixels at the border: use padding")
     assert "its stride (2, 2) keeps only shifts by multiples of it" in found.first.reason
@@ -331,9 +331,11 @@ def test_nothing_is_changed_also_by_an_operator_that_raises(function, error):
 
 def test_the_command_line(tmp_path, capsys):
     from minicnn.cli.main import main
-    (tmp_path / "my.py").write_text("import torch\nnet = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.MaxPool2d(2), "
-                                    "torch.nn.Flatten())\n")
+    (tmp_path / "my.py").write_text(
+        "from torch import nn\nnet = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Unflatten(1, (1, 8, 8)), "
+        "nn.MaxPool2d(2), nn.Flatten())\n")
     assert main(["verify", f"{tmp_path}/my.py:net", "--layers", "--size", "8,8", "--quiet"]) == 1
     out = " ".join(capsys.readouterr().out.split())
-    assert "first layer that breaks equivariance: 1 MaxPool2d why: its stride (2, 2) keeps only shifts" in out
-    assert "after the last image: 2 Flatten: not invariant to shifts by multiples of 2 down, 2 across: the shift" in out
+    assert "0 ReLU: not linear; equivariant to all shifts 1 Flatten: not judged, because its output is no image" in out
+    assert "first layer that breaks equivariance: 3 MaxPool2d why: its stride (2, 2) keeps only shifts" in out
+    assert "after the last image: 4 Flatten: not invariant to shifts by multiples of 2 down, 2 across: the shift" in out

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .steps import FunctionCall, function_call, index_text
+from ..steps import FunctionCall, function_call, index_text
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn", "real", "einsum", "cat",
@@ -15,6 +15,7 @@ SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2",
 FILLED = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
           "new_tensor"}
 FOREIGN = {"from_numpy", "as_tensor", "tensor", "asarray", "frombuffer", "from_dlpack"}    # of what is not seen
+ESCAPES = {"numpy", "array", "dlpack", "data_ptr", "untyped_storage", "storage"}    # then other code can write into it
 NO_STEPS = {"contiguous", "to", "type", "type_as", "float", "double", "half", "clone", "detach", "requires_grad",
             "expand", "expand_as", "cpu", "cuda", "data", "resolve_conj", "resolve_neg", "lift_fresh"}
 OPERATORS = {"__rsub__": "sub", "__rtruediv__": "div", "__rdiv__": "div", "__rpow__": "pow", "__pow__": "pow",
@@ -55,6 +56,30 @@ def tensors_in(value: Any) -> Iterator[Any]:
         yield from tensors_in(list(value.values()))
 
 
+def memory_of(tensor: Any) -> Any:
+    """What is the same for all tensors that share their memory."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):         # of a sparse tensor, and inside of torch.vmap
+        return "id", id(tensor)
+
+
+def versions_of(tensors: Iterable[Any]) -> list[int | None]:
+    """How often each tensor was written into; None in inference mode, which does not count."""
+    return [None if one.is_inference() else one._version for one in tensors]
+
+
+def written_by(given: list[Any], before: list[int | None], outs: list[Any], in_place: bool) -> list[Any]:
+    """The tensors among the arguments of a call into which it has written.
+
+    `before`: their versions before the call. `in_place`: whether the call says it, for tensors without a version.
+    """
+    changed = [one for one, old in zip(given, before, strict=True) if old is not None and one._version != old]
+    if changed or not in_place or None not in before:
+        return changed
+    return [one for one in given if any(one is other for other in outs)] or given[:1]
+
+
 def plain_name(function: Any) -> str:
     """The name of a function without the underscores of operators and of functions that work in place."""
     name = getattr(function, "__name__", type(function).__name__)
@@ -65,19 +90,19 @@ def plain_name(function: Any) -> str:
 
 
 def is_in_place(function: Any, kwargs: dict[str, Any]) -> bool:
-    """Whether a call changes the tensor that it returns, as `add_` and F.relu(inplace=True) do."""
+    """Whether a call says that it writes into an argument, as `add_` and F.relu(inplace=True) do."""
     name = getattr(function, "__name__", "")
     return bool(kwargs.get("inplace")) or "out" in kwargs or name.endswith("_") and not name.endswith("__") or \
-        name.startswith("__i")
+        name.startswith("__i") or name == "__setitem__"
 
 
-def label_of(function: Any, args: tuple) -> str:
+def label_of(function: Any, args: tuple, count: int) -> str:
     """How a step is called: "F.relu", "torch.cat", "add", "[:, :, ::2]". "" for a function that is no step."""
     name = plain_name(function)
     if name in NO_STEPS:
         return ""
     if name in ("getitem", "setitem"):
-        return index_text(args[1]) + (" =" if name == "setitem" else "")
+        return index_text(args[1], count) + (" =" if name == "setitem" else "")
     known = sys.modules["torch"].overrides.resolve_name(function) or ""
     if known.startswith("torch.nn.functional."):
         return f"F.{name}"
@@ -85,9 +110,12 @@ def label_of(function: Any, args: tuple) -> str:
     return name if place.startswith("torch.Tensor") or not place else f"{place}.{name}"
 
 
-def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any],
-              places: tuple[int, ...] | None) -> tuple[FunctionCall, str]:
-    """The call with its settings, and its text. `places`: the shape of a constant with a value for each position."""
+def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any], places: tuple[int, ...] | None,
+              part: bool = False) -> tuple[FunctionCall, str]:
+    """The call with its settings, and its text.
+
+    `places`: the shape of a constant with a value for each position. `part`: it writes into a part of a tensor.
+    """
     torch = sys.modules["torch"]
     name = plain_name(function)
     names = POSITIONS.get(name, "").split()
@@ -104,7 +132,7 @@ def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any],
         loose, told = [], []                            # they are in the label, or are the size of this batch
     if name in ("conv2d", "conv_transpose2d"):
         settings.setdefault("padding_mode", "zeros")
-    settings["places"] = places
+    settings["places"], settings["part"] = places, part
     text = f"{label}({', '.join(loose + told)})" if loose + told else label
     return function_call(name, settings), text
 
@@ -146,7 +174,7 @@ def layout_after(function: Callable | None, name: str, given: list[Any], made: A
         return before
     if "2d" in name or name in ("interpolate", "Upsample") or "pixel" in name.lower():
         return Layout.NCHW
-    if name not in SHAPES:
+    if name not in SHAPES and not (name == "getitem" and before is None):
         return before
     if before is not None and any(one.shape == made.shape for one in given):
         return before
