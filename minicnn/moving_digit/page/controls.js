@@ -25,8 +25,8 @@ function arrowsChoose(buttons, choose) {                                // arrow
   });
 }
 
-const digitButtons = [...meta.digits.map(({ label, index }) => `${named(label)}, validation image ${index}`),
-                      "Your drawing"].map((title, k) => {
+const digitButtons = [...meta.digits.map(({ label, index }) => say("draw.image", { name: named(label), index })),
+                      say("draw.your_drawing")].map((title, k) => {
   const side = k === DRAWING ? CANVAS : DIGIT;
   const button = make("button", $("digits"), { type: "button", title });
   button.setAttribute("role", "radio");

@@ -28,8 +28,7 @@ const live = (() => {
     worker = null;
     answer = answerer(setup);
     const open = waiting.splice(0);
-    put("no-worker", "This browser lets the page start no Worker. So drawing may falter, because the page computes "
-        + "between two strokes. The digits above are not affected.");
+    put("no-worker", say("live.no_worker"));
     $("no-worker").hidden = false;
     for (const { question, done } of open) done(answer(question));
   }
@@ -56,9 +55,7 @@ async function checkLive() {
     for (let i = 0; i < numbers.length; i++) worst = Math.max(worst, Math.abs(numbers[i] - expected[i]) / largest);
   }
   const fine = worst <= 1e-5 && at === data.reference.length;
-  put("check", fine ? `This page has computed all ${integer(at)} numbers of the first {{noun}} itself. They equal `
-      + `those of minicnn to ${worst.toExponential(0)} of the largest number in each map.`
-    : `What this page computes is not what minicnn computes: the numbers of the first {{noun}} differ by ${
-      number(worst)} of the largest. Trust no map of a drawing.`);
+  put("check", fine ? say("live.checked", { count: integer(at), error: worst.toExponential(0) })
+    : say("live.differs", { error: number(worst) }));
   return { worst, compared: at, fine };
 }

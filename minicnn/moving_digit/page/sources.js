@@ -47,7 +47,7 @@ let busy = false;
 async function pursue() {                                            // ask for the newest picture, if it is needed
   if (busy || found.key === wanted() || !(isDrawn() || panels[state.tab].floats)) return;
   busy = true;
-  try { await ask(); } catch (error) { trouble(`The network in the page failed: ${error.message}`); }
+  try { await ask(); } catch (error) { trouble(say("live.failed", { reason: error.message })); }
   busy = false;
 }
 async function ask() {

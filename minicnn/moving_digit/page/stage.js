@@ -33,8 +33,9 @@ function drawProbe() {
     const value = written(row.value(step, view));
     const map = row.kernel ? say("stage.kernel_of", { layer: NAMES[layer] }) : NAMES[layer];
     if (step >= 0 && !row.kernel) box = [top, left, sees];
-    text = `${say("stage.probe", { map, y, x })} ${step < 0 ? say("stage.unknown") : row.kernel ? `${value}.`
-      : say("stage.sees", { value, size: `${sees}×${sees}`, top, left, bottom: top + last, right: left + last })}`;
+    const seen = step < 0 ? say("stage.unknown") : row.kernel ? `${value}.`
+      : say("stage.sees", { value, size: `${sees}×${sees}`, top, left, bottom: top + last, right: left + last });
+    text = [say("stage.probe", { map, y, x }), seen].join(" ");
   }
   frame($("sees"), box);
   $("legend-sees").hidden = !box;

@@ -25,15 +25,15 @@ function replaceDrawing(pixels, words) {
   changed();
 }
 function undo() {
-  if (!history.length) return tell("There is nothing to undo.");
+  if (!history.length) return tell(say("draw.nothing_to_undo"));
   const { pixels, digit } = history.pop();
   drawing.pixels = pixels;
   cursor.down = false;
   chooseDigit(digit);
-  tell(history.length ? "One stroke less." : "The first stroke is undone.");
+  tell(say(history.length ? "draw.one_less" : "draw.first_undone"));
   return changed();
 }
-const clear = () => replaceDrawing(new Uint8Array(drawing.pixels.length), "The canvas is empty.");
+const clear = () => replaceDrawing(new Uint8Array(drawing.pixels.length), say("draw.empty"));
 
 // A straight stroke between two points (y, x) of the drawing; pixel i reaches from i to i + 1
 function stroke([y0, x0], [y1, x1], tool) {
@@ -119,7 +119,8 @@ function penKey(event) {
     stroke(event.key === "Home" ? [cursor.y, cursor.x] : from, [cursor.y, cursor.x], state.tool);
     changed();
   }
-  tell(`Row ${Math.floor(cursor.y)}, column ${Math.floor(cursor.x)}, ${state.tool} ${cursor.down ? "down" : "up"}.`);
+  const tool = say(cursor.down ? `draw.${state.tool}_down` : `draw.${state.tool}_up`);
+  tell(say("draw.at", { y: Math.floor(cursor.y), x: Math.floor(cursor.x), tool }));
   drawCursor();
 }
 
@@ -141,14 +142,13 @@ function chooseTool(tool) {
   $("stage").dataset.tool = tool;
   change({ tool });
   nameStage();
-  const over = isDrawn() ? "" : `The ${tool} changes the {{noun}} on the canvas; Clear gives an empty canvas. `;
-  tell(tool === "move" ? "" : `${over}Keys: the arrows move the ${tool}, the space bar puts it down and lifts it.`);
+  if (tool === "move") return tell("");
+  const words = isDrawn() ? [] : [say(`draw.over_${tool}`)];
+  return tell([...words, say(`draw.keys_${tool}`)].join(" "));
 }
 function nameStage() {                                                  // what a screen reader says of the canvas
-  const what = state.tab === "impulse" ? "Dirac" : isDrawn() ? "drawing" : "{{noun}}";
-  $("stage").setAttribute("aria-label", state.tool === "move"
-    ? `Canvas of 38 by 38 pixels. Arrow keys move the ${what}, Home brings it to the centre.`
-    : `Canvas of 38 by 38 pixels. Arrow keys move the ${state.tool}, the space bar puts it down and lifts it.`);
+  const what = say(state.tab === "impulse" ? "draw.the_dirac" : isDrawn() ? "draw.the_drawing" : "draw.the_picture");
+  $("stage").setAttribute("aria-label", [say("page.canvas"), say(`draw.keys_${state.tool}`, { what })].join(" "));
 }
 function listenTools() {
   const stage = $("stage");

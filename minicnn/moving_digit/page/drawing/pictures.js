@@ -48,9 +48,8 @@ function centred(pixels, height = CANVAS, width = CANVAS) {
 }
 function centreDrawing() {
   const out = centred(isDrawn() ? drawing.pixels : canvasOf(state.digit, CENTRE, CENTRE));
-  if (!out) return tell("The canvas is empty: there is nothing to centre.");
-  replaceDrawing(out, "Centred: the drawing fits into 20×20 pixels, and its centre of mass is in the middle. All "
-    + "digits that the network has learned from lie so; it is not sure of others.");
+  if (!out) return tell(say("file.nothing"));
+  replaceDrawing(out, say("file.centred"));
   return move(CENTRE, CENTRE);
 }
 
@@ -83,21 +82,23 @@ function pixelsOf(bitmap, most, part = [0, 0, bitmap.width, bitmap.height], enla
   context.drawImage(bitmap, ...part, 0, 0, width, height);
   return context.getImageData(0, 0, width, height);
 }
+const sizeOf = ({ width, height }) => say("file.size", { size: `${width}×${height}` });
 function fromDigit(bitmap) {                                            // [pixels, what was done], or [null, reason]
-  const size = `${bitmap.width}×${bitmap.height} pixels`, whole = pixelsOf(bitmap, OVERVIEW), { width, height } = whole;
+  const whole = pixelsOf(bitmap, OVERVIEW), { width, height } = whole;
   const seen = greyed(whole), inverted = isOnPaper(seen, width, height);
   const bright = (image) => greyed(image).map((v) => inverted ? 255 - v : v), grey = bright(whole);
-  const words = `${size}${inverted ? ", dark on light: inverted" : ""}`;
+  const size = sizeOf(bitmap);
+  const words = (...more) => [size, ...(inverted ? [say("file.inverted")] : []), ...more].join(", ");
   if (bitmap.width === DIGIT && bitmap.height === DIGIT) {
-    return [paste(grey, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS), `${words}, taken as it is`];
+    return [paste(grey, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS), words(say("file.as_it_is"))];
   }
   const levels = levelsOf(grey);
-  if (!levels) return [null, `${size}, but there is no ink in it: all its pixels are almost equal`];
+  if (!levels) return [null, `${size}, ${say("file.no_ink")}`];
   const { top, bottom, left, right } = inkOf(inkOfGrey(grey, levels), height, width, 1), zoom = bitmap.width / width;
   const part = [left, top, right - left, bottom - top].map((n) => n * zoom);
   const near = pixelsOf(bitmap, MOST, part);                            // once more, only the ink: a digit may be small
   return [centred(inkOfGrey(bright(near), levels), near.height, near.width),
-          `${words}, fitted into 20×20 pixels and centred as MNIST's digits are`];
+          words(say("file.fitted"))];
 }
 function fromPicture(bitmap) {                                      // for a network of other pictures: cover the window
   const side = Math.min(bitmap.width, bitmap.height);
@@ -105,14 +106,14 @@ function fromPicture(bitmap) {                                      // for a net
   const image = pixelsOf(bitmap, DIGIT, part, true), grey = DEPTH === 1 && greyed(image);
   const window = grey || Uint8Array.from({ length: 3 * AREA }, (_, k) => image.data[4 * Math.floor(k / 3) + k % 3]);
   return [paste(window, DIGIT, DIGIT, CENTRE, CENTRE, CANVAS),
-          `${bitmap.width}×${bitmap.height} pixels, reduced to 28×28, the middle of it`];
+          `${sizeOf(bitmap)}, ${say("file.reduced")}`];
 }
 async function openPicture(file) {
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    return tell(`${file.name} is not a picture that this browser can read: take a PNG, JPEG, GIF, WebP or BMP file.`);
+    return tell(say("file.not_a_picture", { file: file.name }));
   }
   const [pixels, words] = (meta.own ? fromPicture : fromDigit)(bitmap);
   bitmap.close();
@@ -131,6 +132,6 @@ function listenFiles() {
   for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, () => stage.classList.remove("target"));
   document.addEventListener("drop", ({ dataTransfer }) => {
     if (dataTransfer.files.length) openPicture(dataTransfer.files[0]);
-    else tell("That was not a file: drop a file of a picture.");
+    else tell(say("file.no_file"));
   });
 }

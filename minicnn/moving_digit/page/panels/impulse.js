@@ -11,7 +11,7 @@ panel("impulse", {
     addRow("impulse", say("impulse.here"), say("impulse.here_words"), first,
            { ...signed, range: () => [say("impulse.below"), say("impulse.above")] });
     kernels.forEach(({ values, largest, reach }, layer) => {
-      const through = layer ? say("impulse.through", { first: NAMES[0], last_one: NAMES[layer] }) : NAMES[0];
+      const through = layer ? say("word.through", { first: NAMES[0], last_one: NAMES[layer] }) : NAMES[0];
       addRow("impulse", through, say(layer ? "impulse.kernel" : "impulse.weight", { size: `${reach}×${reach}` }),
              tilesOf(layer, null, reach).map((tile, index) => ({ ...tile, values: Int16Array.from(
                channel(values, index, reach), (v) => signedStep(v, largest)) })),
