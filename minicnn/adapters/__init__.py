@@ -14,12 +14,13 @@ from ..errors import InputError, InputTypeError
 from . import flax, jax, keras, onnx, planes, torch
 from .given import LAYOUTS, AdapterError, Given, outputs_of, required_inputs
 from .names import named_by
+from .protocol import Adapter
 from .reasons import training_hint
 
 __all__ = ["AdapterError", "Given", "Way", "adapter_of", "as_array", "as_operator", "hint_at", "known_shape",
            "outputs_of", "required_inputs", "snapshots", "training_hint", "ways"]
 
-ADAPTERS: tuple[Any, ...] = (onnx, keras, flax, torch, jax, planes)
+ADAPTERS: tuple[Adapter, ...] = (onnx, keras, flax, torch, jax, planes)
 
 
 class Way(NamedTuple):
@@ -69,8 +70,8 @@ def as_operator(op: Any, output: int | str | None = None, layout: str | None = N
         layout = op.layout
     if not callable(op):
         raise InputTypeError(f"the operator must be callable, not a {type(op).__name__}")
-    says = getattr(adapter_of(op), "layout", None)
-    return Given(op, output, layout or (says(op) if says else None))
+    adapter = adapter_of(op)
+    return Given(op, output, layout or (adapter.layout(op) if adapter else None))
 
 
 def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
@@ -90,21 +91,20 @@ def ways(op: Callable, dtype: str) -> tuple[list[Way], list[Way]]:
     first: list[Way] = []
     later: list[Way] = []
     for adapter in filter(_is_there, ADAPTERS):
-        only, own = getattr(adapter, "OWN_ONLY", False), adapter.owns(op)
-        if only and not own:
+        own = adapter.owns(op)
+        if adapter.OWN_ONLY and not own:
             continue
         owned = own or adapter.BY_NAMES and any(map(adapter.owns, named_by(op)))
-        says = getattr(adapter, "says", lambda op, adapter=adapter: adapter.SAYS)(op)
-        narrow = getattr(adapter, "narrow_dtype", lambda op: "")(op)
+        says, narrow = adapter.says(op), adapter.narrow_dtype(op)
         for wanted in dict.fromkeys((dtype, "float32")):
             copied = f", a {wanted} copy of the {narrow} module" * bool(narrow)
             (first if owned else later).append(Way(adapter.as_function(op, wanted), wanted, says + copied))
-        if only:
+        if adapter.OWN_ONLY:
             break
     return first, later
 
 
-def adapter_of(op: Any) -> Any | None:
+def adapter_of(op: Any) -> Adapter | None:
     """The adapter to whose library an object belongs by its own type, or None."""
     return next((one for one in ADAPTERS if _is_there(one) and one.owns(op)), None)
 
@@ -112,8 +112,8 @@ def adapter_of(op: Any) -> Any | None:
 def known_shape(op: Any) -> tuple[int | None, int | None, int | None]:
     """(C, H, W) of the images that an operator takes, as far as the operator itself says it."""
     op = op.func if isinstance(op, Given) else op
-    says = getattr(adapter_of(op), "image_shape", None)
-    return says(op) if says else (None, None, None)
+    adapter = adapter_of(op)
+    return adapter.image_shape(op) if adapter else (None, None, None)
 
 
 def as_array(value: Any) -> Any:
@@ -126,8 +126,7 @@ def as_array(value: Any) -> Any:
 
 def hint_at(error: BaseException) -> str:
     """What an exception of an operator means, and what to do, as far as the libraries that are there know it."""
-    found = (one.hint(error) for one in ADAPTERS if _is_there(one) and hasattr(one, "hint"))
-    return next(filter(None, found), "")
+    return next(filter(None, (one.hint(error) for one in filter(_is_there, ADAPTERS))), "")
 
 
 def snapshots(objects: Iterable[Any]) -> list[Callable[[], None]]:

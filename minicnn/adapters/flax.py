@@ -11,10 +11,13 @@ import numpy as np
 from . import jax
 from .given import AdapterError
 from .names import top
+from .protocol import no_array, no_hint, no_image_shape, no_layers, no_module, no_narrow_dtype, same
 
-SAYS = "called with arrays of JAX"
 BY_NAMES = True
 OWN_ONLY = True                         # a function around a module is a function of JAX
+says, is_array, to_array = jax.says, no_array, same             # the arrays are those of JAX
+hint, image_shape, narrow_dtype = no_hint, no_image_shape, no_narrow_dtype
+is_module, layer_operators = no_module, no_layers
 
 
 def owns(value: Any) -> bool:
@@ -41,16 +44,6 @@ def as_function(op: Any, dtype: str) -> Callable:
             own.append(_copy(op, dtype))
         return own[0](images)
     return jax.as_function(call, dtype)
-
-
-def is_array(value: Any) -> bool:
-    """False: the arrays are those of JAX."""
-    return False
-
-
-def to_array(value: Any) -> Any:
-    """The value itself."""
-    return value
 
 
 def snapshots(objects: list[Any]) -> list[Callable[[], None]]:

@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 
 from .names import top
+from .protocol import no_hint, no_image_shape, no_layers, no_layout, no_module, no_narrow_dtype, no_snapshots
 
-SAYS = "called with arrays of JAX"
 BY_NAMES = True
+OWN_ONLY = False
+layout, image_shape, narrow_dtype = no_layout, no_image_shape, no_narrow_dtype
+snapshots, hint = no_snapshots, no_hint         # arrays of JAX do not change, and it has no generator with a state
+is_module, layer_operators = no_module, no_layers
 
 
 def owns(value: Any) -> bool:
     """Whether a value is a module, function or array of JAX, or of Flax or Equinox, or compiled by jax.jit."""
     libraries = ("jax", "jaxlib", "flax", "equinox", "haiku")
     return top(value) in libraries or any(top(base) in libraries for base in type(value).__mro__)
+
+
+def says(op: Any) -> str:
+    """How a function is called."""
+    return "called with arrays of JAX"
 
 
 def as_function(op: Callable, dtype: str) -> Callable:
@@ -39,11 +48,6 @@ def is_array(value: Any) -> bool:
 def to_array(value: Any) -> Any:
     """A jax.Array as an array of NumPy; another value as it is."""
     return np.array(value) if is_array(value) else value
-
-
-def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
-    """Nothing: arrays of JAX do not change, and it has no generator with a state."""
-    return []
 
 
 def with_64_bits(jax: Any) -> Any:

@@ -11,11 +11,12 @@ import numpy as np
 
 from . import jax
 from .given import AdapterError
+from .protocol import no_hint
 from .steps import COUNT, FunctionCall, Layer, UpTo, plain
 
-SAYS = "called by Keras"
 BY_NAMES = True
 OWN_ONLY = True                         # a function around a layer gets arrays of NumPy, which Keras takes
+hint = no_hint
 FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
 NAMES = {                               # Keras: PyTorch, whose names the reasons have
     "Conv2D": "Conv2d", "DepthwiseConv2D": "Conv2d", "SeparableConv2D": "Conv2d", "Conv2DTranspose": "ConvTranspose2d",
@@ -28,6 +29,11 @@ def owns(value: Any) -> bool:
     """Whether a value is a layer or a model of Keras."""
     layer = getattr(sys.modules["keras"], "Layer", None)
     return layer is not None and isinstance(value, layer)
+
+
+def says(op: Any) -> str:
+    """How a layer is called."""
+    return "called by Keras"
 
 
 def layout(op: Any) -> str:

@@ -11,9 +11,23 @@ import numpy as np
 
 from .given import AdapterError
 from .names import top, without_partial
+from .protocol import (
+    no_array,
+    no_hint,
+    no_image_shape,
+    no_layers,
+    no_layout,
+    no_module,
+    no_narrow_dtype,
+    no_snapshots,
+    same,
+)
 
-SAYS = "called with each plane (H, W) by itself"
 BY_NAMES = False                        # a function that calls one of these libraries may still take (N, C, H, W)
+OWN_ONLY = False
+layout, image_shape, narrow_dtype = no_layout, no_image_shape, no_narrow_dtype
+is_array, to_array, snapshots, hint = no_array, same, no_snapshots, no_hint     # these libraries have NumPy's arrays
+is_module, layer_operators = no_module, no_layers
 LIBRARIES = ("scipy", "skimage", "cv2")
 
 
@@ -28,6 +42,11 @@ def owns(value: Any) -> bool:
     if isinstance(value, BuiltinFunctionType) and "cv2" in sys.modules:         # functions of OpenCV name no module
         return getattr(sys.modules["cv2"], value.__name__, None) is value
     return top(value) in LIBRARIES
+
+
+def says(op: Any) -> str:
+    """How a function is called."""
+    return "called with each plane (H, W) by itself"
 
 
 def as_function(op: Callable, dtype: str) -> Callable:
@@ -54,8 +73,3 @@ def _called(op, plane):
             raise AdapterError(f"OpenCV refuses a plane of {plane.dtype}: {text}. A function of uint8 needs a "
                                "conversion around it, which rounds") from error
         raise
-
-
-def is_array(value: Any) -> bool:
-    """False: these libraries have NumPy's arrays."""
-    return False

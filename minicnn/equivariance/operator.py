@@ -263,7 +263,7 @@ def is_module(op: Any) -> bool:
 def has_layers(op: Any) -> bool:
     """Whether `layer_operators` takes `op`: a Module of minicnn or of PyTorch."""
     op = op.func if isinstance(op, Given) else op
-    return is_module(op) or (adapter := adapter_of(op)) is not None and getattr(adapter, "is_module", is_module)(op)
+    return is_module(op) or (adapter := adapter_of(op)) is not None and adapter.is_module(op)
 
 
 def as_network(module: Any, output: int | str | None = None, layout: str | None = None) -> Given:
@@ -285,11 +285,12 @@ def layer_operators(module: Any, in_channels: int, size: tuple[int, int], dtype:
     dtype = float_dtype("dtype", dtype)
     shape, last = (in_channels, *size), given.layout == "nhwc"
     refuse_size("an image", shape)
-    adapter: Any = module_walk if is_module(module) else adapter_of(module)
+    adapter = adapter_of(module)
+    walk = module_walk.layer_operators if adapter is None or is_module(module) else adapter.layer_operators
     failures = []
     for wanted in dict.fromkeys((dtype.name, dtype.name if is_module(module) else "float32")):
         try:
-            return adapter.layer_operators(module, wanted, shape, last)
+            return walk(module, wanted, shape, last)
         except (Exception, SystemExit) as error:
             failures.append(error)
     told = failures[-1]

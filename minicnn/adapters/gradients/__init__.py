@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..names import named_by, top, without_partial
+from ..protocol import Differentiator
 from . import jax, torch
 
-DIFFERENTIATORS: tuple[Any, ...] = (torch, jax)
+DIFFERENTIATORS: tuple[Differentiator, ...] = (torch, jax)
 
 
-def differentiator(func: Any, inputs: Sequence[Any] = ()) -> Any | None:
+def differentiator(func: Any, inputs: Sequence[Any] = ()) -> Differentiator | None:
     """The adapter to whose library a function belongs, or its inputs; None if minicnn differentiates it.
 
     >>> differentiator(abs) is None
@@ -27,7 +28,7 @@ def differentiator(func: Any, inputs: Sequence[Any] = ()) -> Any | None:
     return found or next((one for one in _there() if any(map(one.is_array, leaves))), None)
 
 
-def named_differentiators(func: Any, library: str | None = None) -> list[Any]:
+def named_differentiators(func: Any, library: str | None = None) -> list[Differentiator]:
     """The adapters of `library`, of what the code of a function names, and of what its module imports, in this order.
     """
     around = getattr(func, "__globals__", {}).values()

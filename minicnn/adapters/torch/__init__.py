@@ -13,14 +13,16 @@ import numpy as np
 
 from ..given import AdapterError
 from ..names import named_by, top
+from ..protocol import no_image_shape, no_layout
 from ..steps import COUNT, NO_BATCH, Layer, layer_of
 from .calls import Layout
 from .refusals import hint as hint
 from .refusals import refuse
 from .walk import TorchWalk
 
-SAYS = "called with tensors of PyTorch"
 BY_NAMES = True
+OWN_ONLY = False
+layout, image_shape = no_layout, no_image_shape
 TARGET = "a later step writes into it: that step is judged, with the whole tensor"
 WRAPPERS = {"DataParallel": "module", "DistributedDataParallel": "module", "OptimizedModule": "_orig_mod"}
 
@@ -34,6 +36,11 @@ def owns(value: Any) -> bool:
 def is_module(value: Any) -> bool:
     """Whether a value is a torch.nn.Module."""
     return isinstance(value, sys.modules["torch"].nn.Module)
+
+
+def says(op: Any) -> str:
+    """How an operator is called."""
+    return "called with tensors of PyTorch"
 
 
 def narrow_dtype(op: Any) -> str:
