@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ ALIKE = {                               # the layer that does the same, for the 
     "max_unpool2d": "MaxUnpool2d", "dropout": "Dropout", "dropout2d": "Dropout", "feature_dropout": "Dropout",
     "alpha_dropout": "Dropout", "batch_norm": "BatchNorm", "layer_norm": "LayerNorm", "linear": "Linear",
     "flatten": "Flatten", "ravel": "Flatten", "pixel_shuffle": "PixelShuffle", "pixel_unshuffle": "PixelUnshuffle"}
+SILENT = (("padding", 0), ("padding", (0, 0)), ("dilation", 1), ("dilation", (1, 1)))      # settings that say nothing
 COUNT = 5                               # images of the first pass: other axes seldom have this size
 NO_BATCH = "its output has no part for each image"
 
@@ -118,12 +119,33 @@ class FunctionCall:
 def function_call(name: str, settings: dict[str, Any]) -> FunctionCall:
     """The call of the function of that name, with the default that its layer has: the stride of a pool is its kernel.
 
+    The index of getitem is a tuple in each call.
+
     >>> function_call("max_pool2d", {"kernel_size": 2}).stride
     2
     """
+    settings = dict(settings)
+    if name in ("getitem", "setitem"):
+        index = settings.get("index", ())
+        settings["index"] = index if isinstance(index, tuple) else (index,)
+    if name.startswith("conv"):
+        settings.setdefault("padding_mode", "zeros")
     if "pool" in name and settings.get("stride") is None and "kernel_size" in settings:
         settings = {**settings, "stride": settings["kernel_size"]}
     return FunctionCall(ALIKE.get(name, name), settings)
+
+
+def call_text(label: str, settings: dict[str, Any], loose: Sequence[str] = ()) -> str:
+    """A call as text, with the settings that say something: no None, no False, no padding of 0, no dilation of 1.
+
+    `loose`: arguments whose names are not known.
+
+    >>> call_text("F.conv2d", {"stride": 2, "padding": 0, "dilation": 1, "bias": None}), call_text("roll", {"dims": 0})
+    ('F.conv2d(stride=2)', 'roll(dims=0)')
+    """
+    told = [f"{key}={value!r}" for key, value in settings.items() if value is not None and value is not False
+            and (key, value) not in SILENT]
+    return f"{label}({', '.join([*loose, *told])})" if loose or told else label
 
 
 def refuse_other_steps(names: list[str], expected: list[str]) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..steps import FunctionCall, function_call, index_text
+from ..steps import FunctionCall, call_text, function_call, index_text
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
 SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn", "real", "einsum", "cat",
@@ -23,7 +23,8 @@ OPERATORS = {"__rsub__": "sub", "__rtruediv__": "div", "__rdiv__": "div", "__rpo
 POSITIONS = {                           # the names of positional arguments of functions that are compiled
     "conv2d": "input weight bias stride padding dilation groups",
     "conv_transpose2d": "input weight bias stride padding output_padding groups dilation",
-    "avg_pool2d": "input kernel_size stride padding ceil_mode", "max_pool2d": "input kernel_size stride padding",
+    "avg_pool2d": "input kernel_size stride padding ceil_mode count_include_pad divisor_override",
+    "max_pool2d": "input kernel_size stride padding",
     "max_pool2d_with_indices": "input kernel_size stride padding", "lp_pool2d": "input norm_type kernel_size stride",
     "fractional_max_pool2d": "input kernel_size output_size", "max_unpool2d": "input indices kernel_size stride",
     "adaptive_avg_pool2d": "input output_size", "adaptive_max_pool2d": "input output_size",
@@ -124,17 +125,12 @@ def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any], pl
                 not any(True for _ in tensors_in(value)) and key != "_stacklevel"}
     loose = [repr(one) for one in args[len(names) or 1:] if isinstance(one, (int, float, str, tuple, list, torch.Size))
              and not any(True for _ in tensors_in(one))]
-    told = [f"{key}={value!r}" for key, value in settings.items()
-            if value is not None and value is not False and (key, value) not in (("padding", 0), ("dilation", 1))]
+    text = label
+    if name not in ("getitem", "setitem", *SHAPES):     # their settings are in the label, or the size of this batch
+        text = call_text(label, settings, loose)
     if name in ("getitem", "setitem"):
-        settings["index"] = args[1] if isinstance(args[1], tuple) else (args[1],)
-    if name in ("getitem", "setitem") or name in SHAPES:
-        loose, told = [], []                            # they are in the label, or are the size of this batch
-    if name in ("conv2d", "conv_transpose2d"):
-        settings.setdefault("padding_mode", "zeros")
-    settings["places"], settings["part"] = places, part
-    text = f"{label}({', '.join(loose + told)})" if loose + told else label
-    return function_call(name, settings), text
+        settings["index"] = args[1]
+    return function_call(name, {**settings, "places": places, "part": part}), text
 
 
 def places_of(args: tuple, kwargs: dict[str, Any], layout: Layout | None, constants: dict) -> tuple[int, ...] | None:

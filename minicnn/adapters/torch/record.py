@@ -249,7 +249,8 @@ def is_innermost(module: Any) -> bool:
     """Whether a module counts as one step: its `forward` is PyTorch's, and it is no container."""
     if isinstance(module, sys.modules["torch"].jit.ScriptModule):
         return True
-    return top(type(module).forward) == "torch" and type(module).__module__ != "torch.nn.modules.container"
+    forward = vars(module).get("forward", type(module).forward)         # also one that somebody has set later
+    return top(forward) == "torch" and type(module).__module__ != "torch.nn.modules.container"
 
 
 def array_of(tensor: Any, layout: Layout | None) -> np.ndarray:

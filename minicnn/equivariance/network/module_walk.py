@@ -10,7 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...adapters.names import top
-from ...adapters.steps import COUNT, NO_BATCH, Layer, function_call, index_text, layer_of, plain, refuse_other_steps
+from ...adapters.steps import (
+    COUNT,
+    NO_BATCH,
+    Layer,
+    call_text,
+    function_call,
+    index_text,
+    layer_of,
+    plain,
+    refuse_other_steps,
+)
 from ...autograd import no_grad
 from ...nn.calls import recorded_calls
 from ...nn.module import Module
@@ -70,7 +80,7 @@ class _Record:
     def __init__(self, module, given):
         self.steps: list[Step] = []
         self.calls: list = []
-        self.taken = 0
+        self.taken, self.count = 0, len(given)
         self.names = {id(one): name for name, one in module.named_modules()}
         self.known: dict[int, tuple[Tensor, Set[int]]] = {id(given): (given, frozenset())}
         # The input and what depends on it, and the numbers of the steps that made it.
@@ -83,7 +93,8 @@ class _Record:
         self.take_calls()
         if not any(id(one) in self.known for one in inputs):
             return                                      # computed from constants
-        label, call, kind = _described(name or frame.f_code.co_name, inputs, self.known, frame)
+        label, call, kind = _described(name or frame.f_code.co_name, inputs, self.known, frame,
+                                        self.count)
         place = self.names.get(id(path), "")
         self._add(f"{place} / {label}" if place else label, kind, call, inputs, result)
 
@@ -127,20 +138,14 @@ def _running(frame: FrameType | None) -> Iterator[Module]:
         frame = frame.f_back
 
 
-def _described(name, inputs, known, frame):
+def _described(name, inputs, known, frame, count):
     """The label of an operation, the call with its settings, and its text."""
     settings = _settings(name, frame)
-    label = index_text(settings["index"]) if name == "getitem" and "index" in settings else name
-    told = [f"{key}={value!r}" for key, value in settings.items()
-            if value not in (None, False) and (key, value) not in (("padding", 0), ("dilation", 1)) and key != "index"]
-    if name == "getitem":
-        index = settings.get("index", ())
-        settings["index"] = index if isinstance(index, tuple) else (index,)
-    if name.startswith("conv"):
-        settings.setdefault("padding_mode", "zeros")
+    label = index_text(settings["index"], count) if name == "getitem" and "index" in settings else name
+    text = label if name == "getitem" else call_text(label, settings)
     constants = (one.shape for one in inputs if id(one) not in known)
     settings["places"] = next((shape for shape in constants if max(shape[-2:], default=1) > 1), None)
-    return label, function_call(name, settings), f"{label}({', '.join(told)})" if told else label
+    return label, function_call(name, settings), text
 
 
 def _settings(name, frame):

@@ -103,3 +103,21 @@ def test_listeners_end_with_an_error():
         raise KeyError
     F.tanh(Tensor([1.0]))
     assert heard == ["relu"]
+
+
+@pytest.mark.parametrize(("function", "text"), [
+    (lambda F, x: F.max_pool2d(x, 2, 2, 0), "max_pool2d(kernel_size=2, stride=2)"),
+    (lambda F, x: F.avg_pool2d(x, 3, 1, (0, 0), False, False), "avg_pool2d(kernel_size=3, stride=1)"),
+    (lambda F, x: F.pad(x, (1, 1, 0, 0), "constant", 0), "pad(pad=(1, 1, 0, 0), mode='constant', value=0)"),
+    (lambda F, x: F.leaky_relu(x, 0), "leaky_relu(negative_slope=0)"),
+    (lambda F, x: F.softmax(x, dim=0), "softmax(dim=0)"),
+    (lambda F, x: x[:len(x), :, 0:4], "[:N, :, 0:4]"), (lambda F, x: F.relu(x), "relu")])
+def test_settings_are_written_as_those_of_pytorch(function, text):
+    """Also a setting of 0."""
+    torch = pytest.importorskip("torch")
+    from minicnn.adapters.torch.walk import TorchWalk
+    other = torch.nn.Module()
+    other.forward = lambda x: function(torch.nn.functional, x)
+    step, = ModuleWalk(Applied(lambda x: function(F, x)), "float32", False).steps((5, 2, 8, 8))
+    same, = TorchWalk(other, "float32", "cpu").steps((5, 2, 8, 8))
+    assert step.kind == same.kind.removeprefix("F.") == text
