@@ -25,7 +25,9 @@ from .texts import Texts
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
-           "drawing/pictures", "controls", "operators", "laws", "show/play", "show/link")   # in this order
+           "drawing/pictures", "controls", "operators", "laws", "show/play", "show/link", "show/keys",
+           "show/lecture", "show/svg", "show/figure")                                       # in this order
+STYLES = ("page", "show/lecture", "show/print")
 PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts
 
 
@@ -88,7 +90,7 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
     for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("player", _part("show/player.html"))):
         page = page.replace("{{" + mark + "}}", text)
     page = texts.markup(page)
-    for mark, text in (("language", language), ("css", _part("page.css")),
+    for mark, text in (("language", language), ("css", "".join(_part(f"{name}.css") for name in STYLES)),
                        ("engine", _part("engine.js") + _part("answers.js")), ("say", _part("texts/say.js")),
                        ("js", _scripts()), ("noun", noun), ("Noun", noun.capitalize()),
                        ("last", f"conv{len(found.reach)}"), ("texts", _json(texts.table)), ("meta", _json(meta)),

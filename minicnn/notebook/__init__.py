@@ -122,7 +122,7 @@ def frame(page: str, height: int, title: str) -> str:
     """An <iframe> that contains a whole page. Its scripts reach neither the notebook nor the network's cookies.
 
     >>> frame("<p>1 & 2</p>", 90, "sums")
-    '<iframe srcdoc="&lt;p&gt;1 &amp; 2&lt;/p&gt;" sandbox="allow-scripts" title="sums" style="width:100%;height:90px;border:0"></iframe>'
+    '<iframe srcdoc="&lt;p&gt;1 &amp; 2&lt;/p&gt;" sandbox="allow-scripts allow-downloads" title="sums" style="width:100%;height:90px;border:0"></iframe>'
     """  # noqa: E501
-    return (f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts" title="{escape(title)}" '
+    return (f'<iframe srcdoc="{escape(page)}" sandbox="allow-scripts allow-downloads" title="{escape(title)}" '
             f'style="width:100%;height:{height}px;border:0"></iframe>')

@@ -26,7 +26,7 @@ def test_the_page_of_the_command_in_a_frame(tmp_path):
     page.save(tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8") == page.text
     assert repr(page) == f"Page({len(page.text) / 1e6:.2f} MB; a notebook shows it, save('page.html') writes it)"
-    assert 'sandbox="allow-scripts"' in page._repr_html_()
+    assert 'sandbox="allow-scripts allow-downloads"' in page._repr_html_()
 
 
 def test_the_animation_in_a_picture(tmp_path):

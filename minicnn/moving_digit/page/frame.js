@@ -45,7 +45,7 @@ function drawRows() {
   if (look === drawnLooks[state.tab]) return;                           // the bars of colours, if they may have changed
   drawnLooks[state.tab] = look;
   for (const row of rows) {
-    paint(row.bar, Int16Array.from({ length: 128 }, (_, i) => i < 3 ? 0 : 2 * i + 1), row.lut());
+    paintBar(row.bar, row.lut());
     row.range().forEach((text, end) => { row.ends[end].textContent = text.replace("-", "−"); });
   }
 }
@@ -56,6 +56,7 @@ function draw() {
   now = isDrawn() ? drawn : stored;
   drawStage();
   drawSliders();
+  drawLecture();
   let deepest = null;
   if (now.ready()) {
     deepest = compareDeepest();

@@ -27,7 +27,9 @@ function screen(canvas) {
   const context = canvas.getContext("2d"), image = context.createImageData(canvas.width, canvas.height);
   return { canvas, context, image, pixels: new Uint32Array(image.data.buffer) };
 }
-function paint(view, values, lut) {
+// values: steps of 0 to 255; -1: not known. ends: the numbers of the steps 0 and 255, for the figure
+function paint(view, values, lut, ends) {
+  Object.assign(view, { lut, ends });
   const { pixels, canvas } = view, width = canvas.width;
   for (let i = 0; i < pixels.length; i++) {
     const v = values[i];
@@ -35,6 +37,7 @@ function paint(view, values, lut) {
   }
   view.context.putImageData(view.image, 0, 0);
 }
+const paintBar = (bar, lut) => paint(bar, Int16Array.from({ length: 128 }, (_, i) => i < 3 ? 0 : 2 * i + 1), lut);
 const screens = new Map();
 function screenOf(canvas, { height, width }) {                          // of that size; made anew if the size changes
   if (canvas.width !== width || canvas.height !== height || !screens.has(canvas)) {
@@ -48,14 +51,17 @@ function pixelAt(canvas, event) {                                       // the p
   return { y: inside((event.clientY - box.top) / box.height, canvas.height),
            x: inside((event.clientX - box.left) / box.width, canvas.width) };
 }
+function tint(v, numbers) {                                             // [colour, percent]: by sign and size
+  const largest = numbers.reduce((most, one) => Math.max(most, Math.abs(one)), 0) || 1;
+  return [v < 0 ? "#0072b2" : "#d55e00", Math.round(55 * Math.abs(v) / largest)];
+}
 function fillTable(table, numbers, columns, round) {                    // numbers in rows, coloured by sign and size
-  const largest = numbers.reduce((most, v) => Math.max(most, Math.abs(v)), 0) || 1;
   table.replaceChildren();
   numbers.forEach((v, k) => {
     const cell = (k % columns ? table.rows[table.rows.length - 1] : table.insertRow()).insertCell();
-    const strength = Math.round(55 * Math.abs(v) / largest);
+    const [colour, strength] = tint(v, numbers);
     cell.textContent = written(round(v));
-    cell.style.background = `color-mix(in srgb, ${v < 0 ? "#0072b2" : "#d55e00"} ${strength}%, transparent)`;
+    cell.style.background = `color-mix(in srgb, ${colour} ${strength}%, transparent)`;
   });
 }
 function addRow(tab, title, text, tiles, options = {}) {                // a tile: layer, size, caption, values
@@ -75,8 +81,8 @@ function addRow(tab, title, text, tiles, options = {}) {                // a til
     const canvas = make("canvas", figure, { width: size, height: size });
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${title}, ${caption}`);
-    make("figcaption", figure, { textContent: caption });
-    const view = { values: new Float64Array(size * size), ...tile, ...screen(canvas), row };
+    const label = make("figcaption", figure, { textContent: caption });
+    const view = { values: new Float64Array(size * size), short: caption, ...tile, ...screen(canvas), row, label };
     const point = (event) => change({ probe: { view, ...pixelAt(canvas, event) } });
     canvas.addEventListener("pointermove", point);
     canvas.addEventListener("pointerdown", point);
@@ -88,6 +94,6 @@ function addRow(tab, title, text, tiles, options = {}) {                // a til
 }
 function tilesOf(layer, maps, size = layer <= LAST ? SIZE[layer] : POOL) {  // one for each channel that is shown
   return meta.layers[Math.min(layer, LAST)].channels.map((c, index) => ({
-    layer, size, caption: say("word.channel_number", { number: c }),
+    layer, size, caption: say("word.channel_number", { number: c }), short: c,
     ...(maps && { values: channel(maps, index, size) }) }));
 }

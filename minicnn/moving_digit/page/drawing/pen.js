@@ -109,7 +109,7 @@ function penKey(event) {
   } else if (event.key === " ") {
     cursor.down = !cursor.down;
     if (cursor.down) remember();
-  } else if (event.key === "Escape") {
+  } else if (event.key === "Escape" && cursor.down) {
     cursor.down = false;
   } else {
     return;

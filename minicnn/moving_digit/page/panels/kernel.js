@@ -97,8 +97,8 @@ function putBack(input, y, x) {                                         // the f
 
 // ---- pictures
 const { largestOf } = Operators;
-function show(name, image, steps, lut) {
-  paint(screenOf($(`bench-${name}`), image), image.values.map(steps), lut);
+function show(name, image, steps, lut, ends) {
+  paint(screenOf($(`bench-${name}`), image), image.values.map(steps), lut, ends);
 }
 const signed = (largest) => (v) => 128 + Math.round(127 * v / (largest || 1));
 function greyPicture() {                                                // x: the canvas, as grey numbers from 0 to 1
@@ -112,24 +112,24 @@ function greyPicture() {                                                // x: th
 const fromTo = (largest) => say("word.range", { low: written(-largest), high: written(largest) });
 function drawResult(x) {
   const out = Operators.apply(operator, x), largest = largestOf(out);
-  show("x", x, (v) => 255 * v, GREY);
+  show("x", x, (v) => 255 * v, GREY, [0, 1]);
   put("bench-out-text", say("bench.result", { size: `${out.height}×${out.width}`, range: fromTo(largest) }));
   $("bench-out").hidden = !out.values.length;
-  if (out.values.length) show("out", out, signed(largest), SIGNED);
+  if (out.values.length) show("out", out, signed(largest), SIGNED, [-largest, largest]);
   return out;
 }
 function drawResponse() {
   const side = 2 * Math.ceil(Operators.reach(operator)) + 5, impulse = Operators.image(side, side);
   impulse.values[(side * side - 1) / 2] = 1;
   const h = Operators.apply({ ...operator, stride: 1, padding: "zeros" }, impulse), largest = largestOf(h);
-  show("h", h, signed(largest), SIGNED);
+  show("h", h, signed(largest), SIGNED, [-largest, largest]);
   put("bench-h-text", say("bench.response", { size: `${side}×${side}`, range: fromTo(largest) }));
   if (operator.kind !== "kernel") { put("bench-flip-text", ""); return; }
   const symmetric = operator.kernel.every((v, k) => v === operator.kernel[operator.kernel.length - 1 - k]);
   put("bench-flip-text",
       say(symmetric ? "bench.symmetric" : operator.flipped ? "bench.convolution" : "bench.correlation"));
   const spectrum = Operators.magnitude(operator, SPECTRUM), most = largestOf(spectrum);
-  show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT);
+  show("spectrum", spectrum, (v) => 255 * v / (most || 1), HEAT, [0, most]);
   put("bench-spectrum-text", say("bench.spectrum", { most: written(most) }));
 }
 function drawSteps(x, out) {
@@ -228,6 +228,7 @@ function restored([kind, side, flipped, stride, dilation, padding, domain, y, x,
 panel("kernel", {
   kept,
   restored,
+  pending: () => !bench.report,
   build() {
     presets = { ...PRESETS, ...trained() };
     const nameOf = (name) => name in presets && !(name in PRESETS)

@@ -43,7 +43,7 @@ function show(name, image, lut) {                             // black to bright
   const { values } = image;
   const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
   const steps = Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1));
-  paint(screenOf($(`pixel-${name}`), image), steps, lut);
+  paint(screenOf($(`pixel-${name}`), image), steps, lut, [low, high]);
   return say("word.range", { low: written(low), high: written(high) });
 }
 function outline(id, [top, left, tall, wide], { height, width }) {        // a frame around pixels of a picture
