@@ -15,7 +15,7 @@ ONLY = {                        # library: the files that may import it
     "matplotlib": r"minicnn/viz/", "argparse": r"minicnn/cli/", "rich": r"minicnn/progress/",
     "llvmlite": r"minicnn/conv/(kernels|runtime)/", "pooch": r"minicnn/data/",
     "onnx": r"minicnn/(interop|adapters/onnx)/", "onnxruntime": r"minicnn/adapters/onnx/",
-    "mpi4py": r"minicnn/(cli/|conv/runtime/threads\.py)",
+    "mpi4py": r"minicnn/(cli/|conv/runtime/threads\.py|data/once\.py)",
 }
 
 

@@ -45,6 +45,7 @@ class TrainingPlan(NamedTuple):
 
 def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     """The plan of a new run, with the data loaded. Nothing is made yet."""
+    from ..data import once_a_node
     from ..training import check_writable
     from .networks import description, own_object, sizes_of_data
     if arguments.out is None:
@@ -53,7 +54,7 @@ def new_plan(arguments: argparse.Namespace) -> TrainingPlan:
     initial, model = _initial(arguments)
     loaded = own_object(model)                         # raises what is wrong with the file, before the data are read
     choice = DataChoice.of(arguments)
-    data = choice.load(arguments.quiet)
+    data = once_a_node(arguments.comm, lambda: choice.load(arguments.quiet))
     default = 1 if arguments.dry_run else EPOCHS_OF_5K if data.name == "mnist5k" else EPOCHS
     settings = _given_settings(arguments, default)
     data = _small(data) if arguments.dry_run else data
@@ -96,6 +97,7 @@ def _given_settings(arguments, epochs):
 def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
     """Context manager: the plan of the run that goes on, while this process, or rank 0, has claimed its directory."""
     from ..checkpoint import load
+    from ..data import once_a_node
     from ..training import LAST, claimed
     from .networks import NETWORK, remembered_sizes, sizes_of_data
     out = Path(arguments.resume)
@@ -113,7 +115,8 @@ def resumed_plan(arguments: argparse.Namespace) -> Iterator[TrainingPlan]:
                 raise InputError(f"--epochs {arguments.epochs}: the run in {out} has {settings.epochs} epochs already: "
                                  "give more, or leave --epochs out")
             settings = replace(settings, epochs=arguments.epochs)
-        data = load_again(saved, arguments.data, arguments.data_dir, arguments.quiet)
+        data = once_a_node(arguments.comm, lambda: load_again(saved, arguments.data, arguments.data_dir,
+                                                              arguments.quiet))
         network = {name: meta[name] for name in NETWORK if name in meta}
         network["model_options"] = {**sizes_of_data(data), **remembered_sizes(meta, saved.path)}
         yield TrainingPlan(network, meta["algorithm"], settings, _small(data) if meta["dry_run"] else data, out,

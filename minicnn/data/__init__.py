@@ -15,6 +15,7 @@ from .images import crop_images, flip_images, normalize, rotate_images, shift_im
 from .lazy import LazyImages
 from .loader import DataLoader, shard_of
 from .names import DATASETS, describe, load
+from .once import once_a_node
 from .rules import MEAN, STD, Rules
 from .sources.arrays import holds_arrays, load_arrays
 from .sources.folder import MixedColoursError, load_folder, load_pictures
@@ -23,4 +24,5 @@ from .sources.pictures import read_picture
 __all__ = ["AUGMENTATIONS", "DATASETS", "MEAN", "STD", "DataError", "DataLoader", "Dataset", "FileRecord",
            "LazyImages", "MixedColoursError", "Rules", "UnavailableError", "cache_dir", "crop_images", "describe",
            "flip_images", "holds_arrays", "load", "load_arrays", "load_folder", "load_pictures", "normalize",
-           "read_idx", "read_images", "read_labels", "read_picture", "rotate_images", "shard_of", "shift_images"]
+           "once_a_node", "read_idx", "read_images", "read_labels", "read_picture", "rotate_images", "shard_of",
+           "shift_images"]

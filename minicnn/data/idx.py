@@ -7,8 +7,9 @@ integer. All numbers are big-endian::
     00 00 08 01 (2049), n, then n labels                                      (labels of uint8)
 
 A reader looks at the header before it unpacks or stores anything. It needs memory for the array that the header
-states, and 3 MB. A file of n bytes is refused at the header if the array would have more bytes than n, or more than
-1032 n if the file is gzipped, because gzip cannot pack bytes more tightly.
+states, and 3 MB. A memory-mapped file, which must not be gzipped, takes no memory for the array. A file of n bytes is
+refused at the header if the array would have more bytes than n, or more than 1032 n if the file is gzipped, because
+gzip cannot pack bytes more tightly.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checks import integer
+from ..checks import boolean, integer
 from ..errors import FileError, InputError
-from ..files import open_to_read
+from ..files import as_path, open_to_read
 from .unpack import BrokenStreamError, Content
 
 IMAGES, LABELS = 2051, 2049
@@ -45,24 +46,26 @@ class DataError(InputError):
     """
 
 
-def read_idx(path: str | Path) -> np.ndarray:
+def read_idx(path: str | Path, *, mmap: bool = False) -> np.ndarray:
     """Read an IDX file of any type and shape, gzipped or not. The content shows whether it is gzipped, not the name.
 
     Parameters
     ----------
     path : path
+    mmap : bool
+        Whether the file is memory-mapped: only those elements are read that are used. A gzipped file cannot be.
 
     Returns
     -------
     ndarray of uint8, int8, int16, int32, float32 or float64
-        The shape is that of the file: (n, height, width) for images, (n,) for labels. The byte order is the machine's.
-        The array is read-only.
+        The shape is that of the file: (n, height, width) for images, (n,) for labels. The byte order is the machine's;
+        with `mmap` it is that of the file, big-endian. The array is read-only.
 
     Raises
     ------
     DataError
         The file cannot be read, its gzip stream is broken, it does not begin as an IDX file, its length is not the one
-        that its header states, or the header states a shape that no array can have.
+        that its header states, the header states a shape that no array can have, or it is gzipped but `mmap` is true.
 
     Examples
     --------
@@ -73,8 +76,15 @@ def read_idx(path: str | Path) -> np.ndarray:
     ...     read_idx(path)
     array([7, 2, 1], dtype=uint8)
     """
+    boolean("read_idx: mmap", mmap)
     with opened(path) as content:
-        return read_array(content, path)
+        if not mmap:
+            return read_array(content, path)
+        if content.packed:
+            raise DataError(f"{path}: it is gzipped, so that it cannot be memory-mapped: unpack it (gunzip), or leave "
+                            "out mmap; then the whole file is read")
+        dtype, shape, header = _checked_header(content, path)
+        return np.memmap(as_path(path), dtype, "r", header, shape)
 
 
 def read_images(path: str | Path) -> np.ndarray:
@@ -132,13 +142,27 @@ def read_array(content: Content, path: str | Path, expected_shape: tuple[int, ..
 
     With `expected_shape`, a header that states another shape is refused before the elements are read.
     """
+    dtype, shape, header = _checked_header(content, path, expected_shape)
+    array = np.empty(shape, dtype)
+    count, stated = content.read_into(array.reshape(-1).view(np.uint8).data), _stated(dtype, shape, header)
+    if count < array.nbytes:
+        raise DataError(f"{path}: truncated: {header + count} bytes uncompressed, {stated}")
+    if content.read(1):
+        raise DataError(f"{path}: trailing garbage: more than {header + count} bytes uncompressed, {stated}")
+    if not dtype.isnative:
+        array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
+    array.flags.writeable = False
+    return array
+
+
+def _checked_header(content, path, expected_shape=None):
+    """(dtype, shape, number of bytes) of the header, which is read. The file may have that many elements."""
     dtype, shape, header = _read_header(content, path)
     if expected_shape is not None and shape != expected_shape:
         hint = "Is it of another dataset?" if len(shape) == len(expected_shape) else "Are two files swapped?"
         raise DataError(f"{path}: array of shape {shape}, expected {expected_shape}. {hint} {REPLACE}")
     nbytes = math.prod(shape) * dtype.itemsize
-    kind = {(3, 1): "images", (1, 1): "labels"}.get((len(shape), dtype.itemsize), f"an array of {dtype.name}")
-    stated = f"expected {header + nbytes} for {kind} of shape {shape}. {REPLACE}"
+    stated = _stated(dtype, shape, header)
     if content.most < header + nbytes:
         found = f"{content.most} bytes uncompressed" if not content.packed else \
             f"{content.size} gzipped bytes hold at most {content.most}"
@@ -146,17 +170,19 @@ def read_array(content: Content, path: str | Path, expected_shape: tuple[int, ..
     if not content.packed and content.most > header + nbytes:
         raise DataError(f"{path}: trailing garbage: {content.most} bytes uncompressed, {stated}")
     if math.prod(max(size, 1) for size in shape) * dtype.itemsize > sys.maxsize:
-        raise DataError(f"{path}: its header states {kind} of shape {shape}, which no array can have. {REPLACE}")
-    array = np.empty(shape, dtype)
-    count = content.read_into(array.reshape(-1).view(np.uint8).data)
-    if count < nbytes:
-        raise DataError(f"{path}: truncated: {header + count} bytes uncompressed, {stated}")
-    if content.read(1):
-        raise DataError(f"{path}: trailing garbage: more than {header + nbytes} bytes uncompressed, {stated}")
-    if not dtype.isnative:
-        array = array.byteswap(inplace=True).view(dtype.newbyteorder("="))
-    array.flags.writeable = False
-    return array
+        raise DataError(f"{path}: its header states {_kind(dtype, shape)} of shape {shape}, which no array can have. "
+                        f"{REPLACE}")
+    return dtype, shape, header
+
+
+def _kind(dtype, shape):
+    return {(3, 1): "images", (1, 1): "labels"}.get((len(shape), dtype.itemsize), f"an array of {dtype.name}")
+
+
+def _stated(dtype, shape, header):
+    """What the header states of the file, for the messages about another length."""
+    return (f"expected {header + math.prod(shape) * dtype.itemsize} for {_kind(dtype, shape)} of shape {shape}. "
+            f"{REPLACE}")
 
 
 def check_labels(labels: np.ndarray, path: str | Path, classes: int | None = None) -> np.ndarray:

@@ -40,7 +40,7 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
     cifar10         45,000    5,000       10,000   the same; 32x32 pixels, colour; the binary or the Python version
     auto                                           mnist if it is there or can be downloaded, else mnist5k, and a
                                                    note gives the reason. If `data_dir` is an .npz file, or has .npy
-                                                   files: these (see `load_arrays`)
+                                                   or .idx files: these (see `load_arrays`)
     ==============  ========  ==========  =======  ================================================================
 
     The files must lie in one directory: `data_dir`, else `MINICNN_DATA`, else the cache directory (`cache_dir`).
@@ -83,7 +83,7 @@ def load(dataset: str = "auto", data_dir: str | Path | None = None, download: bo
         return embedded.load_embedded()
     if data_dir is not None and holds_arrays(mnist.data_place(data_dir)[0]):
         if dataset != "auto":
-            raise InputError(f"{data_dir} holds arrays of NumPy, not the files of {dataset}: leave out the name of the "
+            raise InputError(f"{data_dir} holds arrays, not the files of {dataset}: leave out the name of the "
                              "dataset, or name another directory")
         return load_arrays(data_dir)
     if dataset in GIVEN or dataset == "cifar10":

@@ -1,14 +1,16 @@
 """load_arrays: .npz files and memory-mapped .npy files, in all layouts, and what is refused."""
 
+import gzip
 import io
 import zipfile
 
 import numpy as np
 import pytest
 
-from minicnn.data import DataError, DataLoader, Rules, load, load_arrays
-from minicnn.data.lazy import LazyPart
+from minicnn.data import DataError, DataLoader, Rules, load, load_arrays, read_idx
+from minicnn.data.lazy import LazyPart, in_memory
 from minicnn.errors import InputError
+from tests.data.idx_files import idx_bytes
 
 
 @pytest.fixture
@@ -177,7 +179,7 @@ def test_broken_npy_files(tmp_path, images, content):
 
 def test_arrays_are_no_named_dataset(tmp_path, images):
     path = keras(tmp_path / "mine.npz", images)
-    with pytest.raises(InputError, match="mine.npz holds arrays of NumPy, not the files of kmnist: leave out the name"):
+    with pytest.raises(InputError, match="mine.npz holds arrays, not the files of kmnist: leave out the name"):
         load("kmnist", path)
     with pytest.raises(DataError, match="nowhere.npz: cannot be read: No such file"):
         load("auto", tmp_path / "nowhere.npz")
@@ -188,3 +190,62 @@ def test_no_such_file(tmp_path):
         load_arrays(tmp_path / "a.npz")
     with pytest.raises(DataError, match="it has no array; expected"):
         load_arrays(tmp_path)
+
+
+def test_idx_files_stay_memory_mapped(tmp_path, images):
+    for name, array in (("images", images), ("labels", LABELS.astype(np.uint8))):
+        (tmp_path / f"{name}.idx").write_bytes(idx_bytes(array))
+    np.savez(tmp_path / "same.npz", images=images, labels=LABELS)
+    data, same = load("auto", tmp_path), load_arrays(tmp_path / "same.npz")
+    assert isinstance(data.train_images.images, np.memmap) and "gzipped" not in data.source
+    np.testing.assert_array_equal(data.val_images, same.val_images)
+    assert data.rules == same.rules and np.array_equal(data.val_labels, same.val_labels)
+
+
+def test_gzipped_idx_files_are_read_whole_and_said_to_be(tmp_path, images):
+    (tmp_path / "x_train.idx.gz").write_bytes(gzip.compress(idx_bytes(images)))
+    (tmp_path / "y_train.idx").write_bytes(gzip.compress(idx_bytes(LABELS.astype(np.uint8))))
+    data = load("auto", tmp_path)
+    assert in_memory(data.train_images) and len(data.train_images) == 24
+    assert f"{tmp_path} (x_train.idx.gz, y_train.idx: gzipped, and so in memory as a whole; gunzip mends" in data.source
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("images.npy", gzip.compress(b"any"), "images.npy: it is gzipped, so that it cannot be memory-mapped: unpack it"),
+    ("images.idx", idx_bytes(np.zeros((30, 2, 2), np.uint8))[:-1], "images.idx: truncated: 135 bytes"),
+    ("images.idx", idx_bytes(np.zeros((30, 2, 2), np.int32)), "images holds >i4, expected uint8.*: save them as uint8"),
+    ("images.idx", idx_bytes(np.zeros((30, 2, 2))), "images holds >f8, expected uint8.*multiply by 255, round"),
+    ("labels.npy", b"", "both labels.npy and labels.idx are there: leave one")])
+def test_files_that_cannot_be_mapped(tmp_path, name, content, message):
+    (tmp_path / "labels.idx").write_bytes(idx_bytes(LABELS.astype(np.uint8)))
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load_arrays(tmp_path)
+
+
+class Counting(LazyPart):
+    """Images that write down which of them were read."""
+
+    def __init__(self, images):
+        super().__init__(images, np.arange(len(images)))
+        self.seen = []
+
+    def read(self, numbers):
+        self.seen += numbers.tolist()
+        return super().read(numbers)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_the_parts_of_a_batch_read_only_their_images(tmp_path, shuffle):
+    (tmp_path / "images.idx").write_bytes(idx_bytes(np.arange(64 * 4, dtype=np.uint8).reshape(64, 2, 2)))
+    mapped = read_idx(tmp_path / "images.idx", mmap=True)
+    assert np.shares_memory(DataLoader(mapped, np.arange(64)).images, mapped)                 # no copy
+    seen = []
+    for part in range(3):
+        images = Counting(mapped)
+        loader = DataLoader(images, np.arange(64), 32, shuffle=shuffle, rules=Rules(2), rng=np.random.default_rng(0))
+        assert images.seen == []
+        (_, labels), = loader.batches(1, (part, 3))
+        assert images.seen == labels.tolist() and len(labels) in (10, 11)
+        seen += images.seen
+    assert len(set(seen)) == 32 and (shuffle or seen == list(range(32, 64)))

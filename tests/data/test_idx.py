@@ -199,3 +199,22 @@ def test_unreadable_file(tmp_path):
         read_idx(tmp_path / "absent")
     with pytest.raises(DataError, match="cannot be read: .*irectory"):
         read_idx(tmp_path)
+
+
+@pytest.mark.parametrize("array", [IMAGES, LABELS, np.zeros((0, 3, 5), np.uint8), np.array([[7, -2]], np.int32),
+                                   np.array([0.5, -3])], ids=str)
+def test_a_memory_mapped_file(file, array):
+    found = read_idx(file(idx_bytes(array)), mmap=True)
+    assert isinstance(found, np.memmap) and not found.flags.writeable and found.dtype.newbyteorder("=") == array.dtype
+    np.testing.assert_array_equal(found, array)
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (gzip.compress(idx_bytes(IMAGES)), r"it is gzipped, so that it cannot be memory-mapped: unpack it \(gunzip\)"),
+    (idx_bytes(IMAGES)[:-1], "truncated: 45 bytes uncompressed, expected 46 for images"),
+    (idx_bytes(IMAGES) + b"0", "trailing garbage: 47 bytes"), (b"\x93NUMPY", "but an array of NumPy")])
+def test_what_cannot_be_mapped(file, content, message):
+    with pytest.raises(DataError, match=f"some-idx-ubyte: .*{message}"):
+        read_idx(file(content), mmap=True)
+    with pytest.raises(InputTypeError, match="read_idx: mmap must be True or False"):
+        read_idx(file(content), mmap="r")

@@ -12,3 +12,7 @@ def test_library(program):
 
 def test_fit_and_resume_with_another_number_of_ranks(program, tmp_path):
     program(3, "fit_and_resume.py", tmp_path / "run")
+
+
+def test_data_are_read_once_a_node(program, tmp_path):
+    program(3, "read_once.py", tmp_path)

@@ -4,7 +4,10 @@ import json
 import os
 import subprocess
 
+import numpy as np
 import pytest
+
+from tests.data.idx_files import idx_bytes
 
 from .conftest import MINICNN, environment
 
@@ -45,6 +48,7 @@ def test_ranks_with_other_options_are_refused(start, tmp_path):
 @pytest.mark.parametrize("options, message", [
     (["--lr", "-1"], "argument --lr: lr must be a number above 0, not -1.0"),
     (["--model", "nofile.py:Net"], "nofile.py: there is no such file"),
+    (["--dataset", "mnist", "--data", "full"], "train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3"),
     (["--out", "full"], "full exists and is not empty: choose another directory"),
     (["--lr", "1e30", "--optimizer", "sgd"], "the loss is nan in epoch 1, batch 2: try a smaller learning rate")])
 def test_an_error_is_told_once(options, message, mpiexec, tmp_path):
@@ -53,6 +57,18 @@ def test_an_error_is_told_once(options, message, mpiexec, tmp_path):
     status, out, err = mpiexec(2, *SHORT, *options)
     assert status == 2 and out == "" and err.count("minicnn train: error: ") == 1 and message in err
     assert "Traceback" not in err
+
+
+def test_memory_mapped_idx_files(mpiexec, tmp_path):
+    (tmp_path / "mine").mkdir()
+    rng = np.random.default_rng(0)
+    for name, array in (("images", rng.integers(0, 256, (60, 8, 7))), ("labels", np.arange(60) % 3)):
+        (tmp_path / "mine" / f"{name}.idx").write_bytes(idx_bytes(array.astype(np.uint8)))
+    train = [*MINICNN, "train", "--data", "mine", "--model", "mlp", "--epochs", "2", "--batch-size", "7", "--json"]
+    results = [json.loads(mpiexec(n, *train)[1]) for n in (1, 2)]
+    one, two = ({name: result[name] for name in ("dataset", "source", "images", "val_error")} for result in results)
+    assert one == two and one["images"] == [48, 12, 0] and [result["ranks"] for result in results] == [1, 2]
+    assert mpiexec(2, *MINICNN, "train", "--resume", "runs/mine-seed1", "--epochs", "3", "--quiet")[0] == 0
 
 
 def test_without_mpi4py_the_ranks_do_not_train(mpiexec, tmp_path):

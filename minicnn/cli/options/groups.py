@@ -72,7 +72,7 @@ def add_data(command: Parser, default: str = "auto") -> None:
     command.add_argument("--dataset", choices=[name for name in DATASETS if automatic or name != "auto"],
                          default=default, help="auto: full MNIST if it is there or can be downloaded, else the "
                          "5,000 embedded digits" if automatic else "the dataset whose files are shown")
-    arrays = "; or an .npz file, or a directory of .npy files, with your own images" if automatic else ""
+    arrays = "; or an .npz file, or a directory of .npy or .idx files, with your own images" if automatic else ""
     command.add_argument("--data", type=given_path, metavar="PATH",
                          help="directory with the files of the dataset (default: the directory in MINICNN_DATA, else "
                               f"the cache directory){arrays}")

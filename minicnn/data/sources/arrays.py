@@ -1,4 +1,4 @@
-"""Images in files of NumPy: an .npz file, or a directory of .npy files, which are memory-mapped."""
+"""Images in arrays: an .npz file of NumPy, or a directory of .npy or IDX files, which are memory-mapped."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ...checks import integer
 from ...errors import FileError, InputError
 from ...files import as_path, open_to_read
 from ..dataset import Dataset, check_distinct
-from ..idx import DataError
+from ..idx import DataError, read_idx
 from ..lazy import LazyPart, in_memory
 from ..rules import Rules, in_pixels
+from ..unpack import GZIP
 from .class_names import printable
 from .split import split
 
@@ -25,12 +26,13 @@ NAMES = {                                         # of the images and of the lab
     "val": (("x_val", "y_val"), ("val_images", "val_labels")), "test": (("x_test", "y_test"), ("test_images",
                                                                                               "test_labels"))}
 CLASS_NAMES = "class_names"
+ENDINGS = ".npy", ".idx", ".idx.gz"                # of the files in a directory
 OBJECTS = "Object arrays", "Python objects"        # in NumPy's errors for an array of objects
 RATIO = 1032                                      # zlib's technical details: one byte becomes at most so many
 
 
 def holds_arrays(path: str | Path) -> bool:
-    """Whether a path ends in .npz, or is a directory with .npy files of a known name.
+    """Whether a path ends in .npz, or is a directory with .npy or .idx files of a known name.
 
     >>> holds_arrays("digits.npz"), holds_arrays("digits")
     (True, False)
@@ -38,17 +40,21 @@ def holds_arrays(path: str | Path) -> bool:
     path = Path(os.path.expanduser(as_path(path)))
     if path.suffix.lower() == ".npz" and not path.is_dir():
         return True
-    return any(os.path.isfile(path / f"{one}.npy") for pairs in NAMES["train"] for one in pairs)
+    return any(os.path.isfile(path / f"{one}{ending}") for pairs in NAMES["train"] for one in pairs for ending in
+               ENDINGS)
 
 
 def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
                 class_names: Sequence[str] | None = None) -> Dataset:
-    """Load images and labels from an .npz file, or from a directory of .npy files, which stay memory-mapped.
+    """Load images and labels from an .npz file, or from a directory of .npy or IDX files, which are memory-mapped.
 
     The names of the arrays are x_train, y_train, x_test, y_test, as in Keras' mnist.npz; or train_images, train_labels,
-    test_images, test_labels; or images, labels. The .npy files have the same names. Parts for validation have `val`.
-    Without one, a fifth of each class is taken for it, at random by `seed`. An array `class_names` of texts may be
-    there too.
+    test_images, test_labels; or images, labels. Files have the same names with .npy or .idx. Parts for validation have
+    `val`. Without one, a fifth of each class is taken for it, at random by `seed`. An array `class_names` of texts may
+    be there too.
+
+    Memory-mapped images may be larger than the memory: only those of the present batch are read. An .npz file, and
+    gzipped IDX files, lie in memory as a whole; the `source` of the Dataset says so of IDX files.
 
     Parameters
     ----------
@@ -82,7 +88,7 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     """
     path = Path(os.path.expanduser(as_path(path)))
     rng = np.random.default_rng(integer("load_arrays: seed", seed, 0))
-    arrays, there = _read_npz(path) if path.suffix.lower() == ".npz" else _map_npy(path)
+    arrays, there, packed = _read_npz(path) if path.suffix.lower() == ".npz" else _map_files(path)
     parts: dict[str, Any] = {}
     for part, pairs in NAMES.items():
         pair = next((pair for pair in pairs if all(name in arrays for name in pair)), None)
@@ -113,7 +119,8 @@ def load_arrays(path: str | Path, *, seed: int = 0, rules: Rules | None = None,
     if rules is None:
         rules = Rules(shape[1:3], channels, (0.0,) * channels, (1.0,) * channels).measured(fields["train_images"])
     count = sum(len(labels) for _, labels in parts.values())
-    return Dataset(path.resolve().stem, f"{count:,} images in {path}, as {rules}", **fields, class_names=names,
+    whole = f" ({', '.join(packed)}: gzipped, and so in memory as a whole; gunzip mends that)" if packed else ""
+    return Dataset(path.resolve().stem, f"{count:,} images in {path}{whole}, as {rules}", **fields, class_names=names,
                    rules=rules)
 
 
@@ -122,7 +129,7 @@ def _part(images, numbers):
 
 
 def _read_npz(path):
-    """{name: array} of those arrays that have a known name, and the names of all."""
+    """{name: array} of those arrays that have a known name, the names of all, and no name of a gzipped file."""
     wanted = {name for pairs in NAMES.values() for pair in pairs for name in pair} | {CLASS_NAMES}
     try:
         with open_to_read(path) as file, zipfile.ZipFile(file) as archive:
@@ -133,7 +140,7 @@ def _read_npz(path):
                                     "intact copy")
             file.seek(0)
             with np.load(file, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files if name in wanted}, arrays.files
+                return {name: arrays[name] for name in arrays.files if name in wanted}, arrays.files, []
     except FileError as error:
         raise DataError(str(error)) from error
     except DataError:
@@ -142,21 +149,35 @@ def _read_npz(path):
         raise _broken(path, ".npz", error) from error
 
 
-def _map_npy(path):
-    """{name: memory-mapped array} of those files that have a known name, and these names."""
-    found = {}
+def _map_files(path):
+    """{name: array} of those files that have a known name, these names, and the gzipped files. Others are mapped."""
+    found, packed = {}, []
     for name in [name for pairs in NAMES.values() for pair in pairs for name in pair] + [CLASS_NAMES]:
-        file = path / f"{name}.npy"
-        if not os.path.exists(file):
-            continue
-        try:
-            with open_to_read(file):
-                found[name] = np.load(file, mmap_mode="r", allow_pickle=False)
-        except FileError as error:
-            raise DataError(str(error)) from error
-        except Exception as error:                # NumPy raises many kinds
-            raise _broken(file, ".npy", error) from error
-    return found, list(found)
+        files = [path / f"{name}{ending}" for ending in ENDINGS if os.path.exists(path / f"{name}{ending}")]
+        if len(files) > 1:
+            raise DataError(f"{path}: both {files[0].name} and {files[1].name} are there: leave one")
+        for file in files:
+            found[name], gzipped = _map(file)
+            packed += [file.name] * gzipped
+    return found, list(found), packed
+
+
+def _map(file):
+    """The array of an .npy or IDX file, memory-mapped unless it is gzipped; and whether it is."""
+    try:
+        with open_to_read(file) as opened:
+            gzipped = opened.read(len(GZIP)) == GZIP
+        if file.suffix != ".npy":
+            return read_idx(file, mmap=not gzipped), gzipped
+        if gzipped:
+            raise DataError(f"{file}: it is gzipped, so that it cannot be memory-mapped: unpack it (gunzip)")
+        return np.load(file, mmap_mode="r", allow_pickle=False), False
+    except DataError:
+        raise
+    except FileError as error:
+        raise DataError(str(error)) from error
+    except Exception as error:                    # NumPy raises many kinds
+        raise _broken(file, ".npy", error) from error
 
 
 def _broken(path, ending, error):
