@@ -92,8 +92,7 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
     page = texts.markup(page)
     for mark, text in (("language", language), ("css", "".join(_part(f"{name}.css") for name in STYLES)),
                        ("engine", _part("engine.js") + _part("answers.js")), ("say", _part("texts/say.js")),
-                       ("js", _scripts()), ("noun", noun), ("Noun", noun.capitalize()),
-                       ("last", f"conv{len(found.reach)}"), ("texts", _json(texts.table)), ("meta", _json(meta)),
+                       ("js", _scripts()), ("texts", _json(texts.table)), ("meta", _json(meta)),
                        ("blob", base64.b64encode(zlib.compress(b"".join(parts), 9)).decode())):
         page = page.replace("{{" + mark + "}}", text)
     if len(page.encode()) > MAX_PAGE_BYTES:

@@ -48,11 +48,12 @@ class Page:
         return tuple(self.run("return [minicnn.state.dy, minicnn.state.dx]"))
 
     def outside(self):
-        """The elements that stick out of the page at the left or the right."""
-        return self.run(
-            "return [...document.querySelectorAll('body *')].filter((one) => { const box = one.getBoundingClientRect();"
-            "return box.width > 1 && (box.left < -0.5 || box.right > innerWidth + 0.5); })"
-            ".map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)")
+        """The elements that stick out of the page at the left or the right, and those wider than their place."""
+        return self.run("""return [...document.querySelectorAll('body *')].filter((one) => {
+              const box = one.getBoundingClientRect(), wide = one.scrollWidth - one.clientWidth > 1;
+              return box.width > 1 && (box.left < -0.5 || box.right > innerWidth + 0.5)
+                || one.clientWidth > 1 && wide && getComputedStyle(one).overflowX === 'visible';
+            }).map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)""")
 
     def promise(self, script, *arguments):
         """The value of a promise."""

@@ -27,7 +27,7 @@ def translated(spoken, browser):
     assert said == [] and browser.execute_script("return document.getElementById('trouble').hidden")
 
 
-@pytest.mark.parametrize("width", [375, 1440])
+@pytest.mark.parametrize("width", [375, 1024, 1440])
 def test_every_panel_fits_and_can_be_read_aloud(translated, spoken, width):
     axe = pytest.importorskip("axe_core_python.selenium", reason="pip install axe-core-python").Axe()
     translated.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",

@@ -116,7 +116,7 @@ def test_nouns_and_values():
     with pytest.raises(InputError, match=r"language 'it': the page speaks en, de, fr: name one of these"):
         Texts("it")
     assert Texts("de").markup('<p title="{{page.undo}}">{{page.title}}</p>{{js}}') == (
-        '<p title="Zurück">Eine Ziffer verschieben: was eine Faltung erhält</p>{{js}}')
+        '<p title="Rückgängig">Eine Ziffer verschieben: was eine Faltung erhält</p>{{js}}')
 
 
 def test_a_text_with_angle_brackets_is_no_markup(monkeypatch):

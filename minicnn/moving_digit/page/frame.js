@@ -46,7 +46,7 @@ function drawRows() {
   drawnLooks[state.tab] = look;
   for (const row of rows) {
     paintBar(row.bar, row.lut());
-    row.range().forEach((text, end) => { row.ends[end].textContent = text.replace("-", "−"); });
+    row.range().forEach((text, end) => { row.ends[end].textContent = text; });
   }
 }
 let asked = 0;

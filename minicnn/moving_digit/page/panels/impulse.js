@@ -15,7 +15,7 @@ panel("impulse", {
       addRow("impulse", through, say(layer ? "impulse.kernel" : "impulse.weight", { size: `${reach}×${reach}` }),
              tilesOf(layer, null, reach).map((tile, index) => ({ ...tile, values: Int16Array.from(
                channel(values, index, reach), (v) => signedStep(v, largest)) })),
-             { ...signed, kernel: true, range: () => [number(-largest), number(largest)] });
+             { ...signed, kernel: true, range: () => [written(-largest), written(largest)] });
     });
   },
   draw() {                                                       // the first row: the kernels at the place of the Dirac

@@ -164,6 +164,7 @@ async function judge() {
   bench.report = report;
   change({});
 }
+const formula = (text) => text.replaceAll("-", "−").replaceAll(".", POINT);
 function drawVerdict() {
   const { report } = bench;
   $("bench-witness").hidden = !report?.witness;
@@ -173,9 +174,9 @@ function drawVerdict() {
   const { witness } = report, rows = $("bench-laws").tBodies[0];
   rows.replaceChildren(...report.laws.map(({ says, passed, error }) => {
     const row = document.createElement("tr");
-    for (const words of [says, say(passed ? "bench.yes" : "bench.no"),
+    for (const words of [formula(says), say(passed ? "bench.yes" : "bench.no"),
                          passed && error < 1e-9 ? say("bench.rounding") : decimal(error.toPrecision(2))]) {
-      row.insertCell().textContent = words.replaceAll("-", "−");
+      row.insertCell().textContent = words;
     }
     return row;
   }));
@@ -192,11 +193,11 @@ function drawWitness({ law, f, left, right, known, at, values }) {
   show("left", left, unknown(sides), SIGNED);
   show("right", right, unknown(sides), SIGNED);
   show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
-  put("bench-left-text", one.replaceAll("-", "−"));
-  put("bench-right-text", two.replaceAll("-", "−"));
+  put("bench-left-text", formula(one));
+  put("bench-right-text", formula(two));
   const [down, across] = law.by ?? [];
   put("bench-witness-text", say(law.by ? "bench.broken_shift" : "bench.broken", {
-    law: law.says.replaceAll("-", "−"), y: at[0], x: at[1], left: written(values[0]), right: written(values[1]), down,
+    law: formula(law.says), y: at[0], x: at[1], left: written(values[0]), right: written(values[1]), down,
     across }));
 }
 
