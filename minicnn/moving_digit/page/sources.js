@@ -42,10 +42,11 @@ const channel = (maps, c, size) => maps.subarray(c * size * size, (c + 1) * size
 const found = { key: "", dy: CENTRE, dx: CENTRE, digit: -1, here: null, centre: null, sheet: null, scales: null };
 const wanted = () =>
   `${state.digit} ${isDrawn() ? drawing.strokes : 0} ${state.dy} ${state.dx} ${state.tab === "pool"}`;
-const isCurrent = () => (!isDrawn() || found.key === wanted()) && !panels[state.tab].pending();
+const needsFloats = () => isDrawn() || panels[state.tab].floats;
+const isCurrent = () => (!needsFloats() || found.key === wanted()) && !panels[state.tab].pending();
 let busy = false;
 async function pursue() {                                            // ask for the newest picture, if it is needed
-  if (busy || found.key === wanted() || !(isDrawn() || panels[state.tab].floats)) return;
+  if (busy || found.key === wanted() || !needsFloats()) return;
   busy = true;
   try { await ask(); } catch (error) { trouble(say("live.failed", { reason: error.message })); }
   busy = false;
