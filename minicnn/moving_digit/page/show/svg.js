@@ -48,7 +48,7 @@ function write(parent, x, y, text, { width = Infinity, size = 14, fill = INK, we
                                                        "font-weight": weight, "text-anchor": anchor }, line));
   return y + 1.25 * size * shown.length;
 }
-const pngs = new Map();                                                 // of the canvases, as long as one figure is made
+const pngs = new Map();                                            // of the canvases, as long as one figure is made
 function image(parent, canvas, x, y, width, height) {
   if (!pngs.has(canvas)) pngs.set(canvas, canvas.toDataURL("image/png"));
   element(parent, "image", { x, y, width, height, href: pngs.get(canvas), preserveAspectRatio: "none",
