@@ -56,7 +56,6 @@ function draw() {
   now = isDrawn() ? drawn : stored;
   drawStage();
   drawSliders();
-  drawLecture();
   let deepest = null;
   if (now.ready()) {
     deepest = compareDeepest();
@@ -66,6 +65,7 @@ function draw() {
     drawRows();
     drawProbe();
   }
+  drawLecture();
   pursue();
   Object.assign(window.minicnn, { lastFrameMs: performance.now() - start, frames: window.minicnn.frames + 1, deepest,
                                   pooled, drawnKey: now.key() });

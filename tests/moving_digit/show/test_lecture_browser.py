@@ -168,8 +168,8 @@ def test_full_screen_has_large_type_and_fits(opened, width, height):
         assert small == [], tab
         assert opened.run("return [...document.querySelectorAll('[role=tabpanel]')].filter((one) => "
                           "one.checkVisibility()).map((one) => one.id)") == [tab]
-        assert opened.run("return document.getElementById('stage').clientWidth") >= 0.25 * width
-        if tab in ("maps", "equal", "impulse"):                         # all maps are seen at once
+        assert opened.run("return document.getElementById('stage').clientWidth") >= min(0.25 * width, 0.43 * height)
+        if tab in ("maps", "equal", "pool", "impulse"):                        # all maps are seen at once
             assert opened.run("const box = document.querySelector('.right');"
                               "return box.scrollHeight - box.clientHeight") <= 0, tab
 
