@@ -42,6 +42,20 @@ def test_every_panel_fits_and_can_be_read_aloud(translated, spoken, width):
                 for one in axe.run(translated.browser)["violations"]] == [], tab
 
 
+def test_full_screen_has_room_for_long_words(translated):
+    translated.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                       {"width": 1024, "height": 768, "deviceScaleFactor": 1, "mobile": False})
+    translated.run("document.documentElement.requestFullscreen = undefined; document.getElementById('lecture').click()")
+    for tab in translated.run("return Object.keys(minicnn.byTab)"):
+        translated.go(0, 3, 9, tab)
+        translated.computed()
+        wide = translated.run("return [document.documentElement, ...document.querySelectorAll('.left, .right')].map("
+                              "(one) => one.scrollWidth - one.clientWidth)")
+        assert wide == [0, 0, 0], tab
+        assert translated.run("const box = document.querySelector('.left');"
+                              "return box.scrollHeight - box.clientHeight") <= 0, tab
+
+
 def test_words_and_numbers(translated, spoken):
     noun, canvas = WORDS[spoken[0]]
     assert noun in translated.run("return document.title")

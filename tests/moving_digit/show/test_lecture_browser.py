@@ -232,3 +232,13 @@ def test_a_printed_page_is_light_and_has_no_buttons(opened):
     opened.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     opened.run("dispatchEvent(new Event('afterprint'))")
     assert opened.run("return document.documentElement.className") == "dark"
+
+
+def test_each_panel_is_printed_on_one_sheet(opened):
+    import base64
+    import re
+    for tab in TABS:
+        opened.go(3, 4, 8, tab, "map")
+        opened.promise("await minicnn.whenDrawn()")
+        printed = opened.browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+        assert len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"]))) == 1, tab

@@ -30,7 +30,8 @@ function chosenIn(node) {                                               // what 
     const value = field.tagName === "SELECT" ? field.value && field.selectedOptions[0]?.textContent : field.value;
     return value && !field.disabled && `${name} ${value}`;
   });
-  return words.filter(Boolean).join("; ").replace(/\s+/g, " ");
+  const said = [...node.querySelectorAll(":scope > span[id]")].map((one) => one.textContent);
+  return [words.filter(Boolean).join("; "), ...said].join(". ").replace(/\s+/g, " ").replace(/\. $/, "");
 }
 function picturesOf(node) {
   const head = node.matches(".row") && { title: node.querySelector("h2").textContent,
