@@ -121,6 +121,8 @@ def image(data: bytes, kind: str, alt: str, width: int, sharp: bool = False) -> 
 def frame(page: str, height: int, title: str) -> str:
     """An <iframe> that contains a whole page. Its scripts reach neither the notebook nor the network's cookies.
 
+    The page may save files, because `minicnn explore` saves animations.
+
     >>> frame("<p>1 & 2</p>", 90, "sums")
     '<iframe srcdoc="&lt;p&gt;1 &amp; 2&lt;/p&gt;" sandbox="allow-scripts allow-downloads" title="sums" style="width:100%;height:90px;border:0"></iframe>'
     """  # noqa: E501

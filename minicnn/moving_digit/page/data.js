@@ -12,6 +12,7 @@
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   show/play.js  the digit goes along a path;   link.js   what the reader sees, as a part of the address
 //   show/keys.js, lecture.js, svg.js, figure.js   the table of keys and its help; full screen; the figure as SVG
+//   show/save.js  an animation as a file: snapshot.js has its pictures; gif.js and zip.js write, and know no document
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
 //   texts/texts.toml   every text, in all languages; texts/say.js   say("section.key", values): one of them
 // A panel is page/panels/NAME.html (its markup) and NAME.js, and a line in PANELS of page.py. NAME.js stands in a

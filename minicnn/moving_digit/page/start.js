@@ -18,13 +18,14 @@ function tellAbout() {
 
 window.minicnn = { ready: false, frames: 0, lastFrameMs: 0, state, meta, data, byTab, panels, found, isCurrent, live,
                    drawing, drawLine, canvasOf, centreDrawing, checkLive, clear, undo, chooseTool, openPicture,
-                   play, pause, isPlaying, choosePath, chooseSpeed, writeAddress, change };
+                   play, pause, isPlaying, choosePath, chooseSpeed, writeAddress, change, Gif };
 readTheme();
 for (const { build } of Object.values(panels)) build();
 const chooseTab = listenTabs();
 Object.assign(window.minicnn, { chooseDigit, chooseTab, move, figureOf, whenDrawn });
 listenStage();
 listenPlayer();
+listenSave();
 listenKeys();
 listenLecture();
 listenFigure();

@@ -206,11 +206,7 @@ async function whenDrawn() {                                            // all m
 }
 async function saveFigure() {
   await whenDrawn();
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([figureOf()], { type: "image/svg+xml" }));
-  link.download = `minicnn-${state.tab}.svg`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  download(new Blob([figureOf()], { type: "image/svg+xml" }), `minicnn-${state.tab}.svg`);
 }
 function listenFigure() {
   addEventListener("beforeprint", toPaper);

@@ -163,7 +163,7 @@ async function openAddress() {                                          // shows
 // Called after each change: the address follows when nothing has changed for half a second
 function keepAddress() {
   clearTimeout(link.asked);
-  link.asked = setTimeout(() => { if (!isPlaying()) writeAddress(); }, 500);
+  link.asked = setTimeout(() => { if (!isPlaying() && !saver.busy) writeAddress(); }, 500);
 }
 async function writeAddress() {
   link.known = await hashNow();

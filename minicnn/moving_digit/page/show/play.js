@@ -4,8 +4,7 @@ const player = { asked: 0, step: 0, due: 0 };
 const isPlaying = () => player.asked !== 0;
 const placesOf = () => meta.paths[state.path];                          // (y, x), from 0 to ROOM
 // The maps of what is on the canvas are drawn, as far as they come from the Worker
-const isSettled = () =>
-  !asked && (found.key === wanted() || !(isDrawn() || panels[state.tab].floats));
+const isSettled = () => !asked && (found.key === wanted() || !needsFloats());
 
 function nearest(places) {                                     // the step of the path that is next to the digit
   const far = places.map(([y, x]) => Math.hypot(y - state.dy, x - state.dx));
@@ -22,7 +21,7 @@ function tick(time) {
   goTo(places[player.step]);
 }
 function play() {
-  if (isPlaying()) return;
+  if (isPlaying() || saver.busy) return;
   player.step = nearest(placesOf());
   player.due = performance.now();
   put("play", say("show.pause"));
