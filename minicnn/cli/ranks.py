@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import InputError, MinicnnError
 from .output import note_stderr
 
-PARALLEL = ("train",)                   # commands whose ranks share the work; mpiexec must not start others
+PARALLEL = "train", "invariance", "verify"      # commands whose ranks share the work; mpiexec must not start others
 STARTED = {"OMPI_COMM_WORLD_SIZE": "OMPI_COMM_WORLD_RANK", "PMI_SIZE": "PMI_RANK",
            "MV2_COMM_WORLD_SIZE": "MV2_COMM_WORLD_RANK", "SLURM_STEP_NUM_TASKS": "SLURM_PROCID"}
 
@@ -82,6 +82,25 @@ def note_idle(comm: Any, images: int, quiet: bool) -> None:
     if comm is not None and (idle := comm.Get_size() - images) > 0:
         note_stderr(f"{idle} of {comm.Get_size()} ranks have no images in any step, because a batch has {images}: give "
                     "a larger --batch-size, or start fewer ranks", quiet)
+
+
+def share(comm: Any) -> Callable:
+    """A function like map whose calls the ranks share out. All ranks get all results, in their order.
+
+    >>> list(share(None)(abs, [3, -2]))
+    [3, 2]
+    """
+    if comm is None:
+        return map
+
+    def shared(function, items):
+        from ..data.once import wait_for_all
+        rank, size = comm.Get_rank(), comm.Get_size()
+        own = [function(item) for item in items[rank::size]]
+        wait_for_all(comm)
+        found = comm.allgather(own)
+        return [found[i % size][i // size] for i in range(len(items))]
+    return shared
 
 
 @contextlib.contextmanager

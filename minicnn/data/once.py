@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import MinicnnError
 from .dataset import Dataset
 
-PAUSE = 0.01                                      # seconds between two looks whether the first ranks have the data
+PAUSE = 0.01                                      # seconds between two looks whether all ranks are there
 
 
 def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
@@ -50,15 +50,20 @@ def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
                 data = load()
             except MinicnnError as raised:
                 error = raised
-        request = comm.Ibarrier()                 # a download may take long: there is no limit
-        while not request.Test():
-            time.sleep(PAUSE)
+        wait_for_all(comm)
         for found in comm.allgather(error):
             if found is not None:
                 raise found
         return _sent(node, data)
     finally:
         node.Free()
+
+
+def wait_for_all(comm: Any) -> None:
+    """Wait until all ranks have called this, for as long as it takes, and leave the core to others meanwhile."""
+    request = comm.Ibarrier()
+    while not request.Test():
+        time.sleep(PAUSE)
 
 
 def _sent(node, data):

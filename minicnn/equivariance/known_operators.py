@@ -70,16 +70,19 @@ class Outcome:
                 **self.report.to_dict()}
 
 
-def run_catalogue(progress: Progress = SILENT) -> list[Outcome]:
-    """Verify every operator of the catalogue."""
-    outcomes, entries = [], catalogue()
-    for number, entry in enumerate(entries):
+def run_catalogue(progress: Progress = SILENT, share: Callable = map) -> list[Outcome]:
+    """Verify every operator of the catalogue. `share` is a function like map that may call on several processes."""
+    entries = catalogue()
+
+    def verified(number):
+        entry = entries[number]
         progress.update(number, len(entries), entry.name)
         start = time.perf_counter()
         report = verify_convolution(entry.op, entry.in_channels, entry.size, entry.domain, entry.dtype)
-        outcomes.append(Outcome(entry, report, time.perf_counter() - start))
+        return report, time.perf_counter() - start
+    found = list(share(verified, range(len(entries))))
     progress.update(len(entries), len(entries))
-    return outcomes
+    return [Outcome(entry, *one) for entry, one in zip(entries, found, strict=True)]
 
 
 def catalogue() -> list[Entry]:

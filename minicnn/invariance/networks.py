@@ -72,7 +72,7 @@ class ModelResult:
 
 def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] = COMPARED, data: Dataset | None = None,
                    *, epochs: int = 8, seeds: Sequence[int] = (1,), images: int = 300, reach: int = 5,
-                   progress: Progress = SILENT) -> list[ModelResult]:
+                   progress: Progress = SILENT, share: Callable = map) -> list[ModelResult]:
     """Train networks on digits in the middle, once for each seed, and test them on moved digits.
 
     All networks are trained and tested on the same 28x28 pixels (`Shifts(reach, 28)`). A network for any size (its
@@ -96,6 +96,9 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
         How far they are moved each way, in pixels.
     progress : Progress
         Is updated during training and measuring, and gets a note for each trained network and each result.
+    share : callable
+        A function like map. It is called once, and calls its function once for each network and seed; several
+        processes may share these calls.
 
     Returns
     -------
@@ -124,19 +127,26 @@ def compare_models(models: Mapping[str, Callable[..., Module]] | Sequence[str] =
         pixels, labels = data.test_images[:images], data.test_labels[:images]
     views = {name: _views(make, reach) for name, make in factories.items()}
     moved, work = len(pixels) * (2 * reach + 1) ** 2, []        # (title of the network, about its time)
-    for name, make in factories.items():
-        learning = epochs * len(data.train_labels) * _work(make, 28, 3)
+    jobs = [(name, seed) for name in factories for seed in seeds]
+    for name, _ in jobs:
+        learning = epochs * len(data.train_labels) * _work(factories[name], 28, 3)
         work += [(TITLES.get(name, name), units) for units in
-                 (learning, *(moved * _work(make, view, 1) for view in views[name])) for _ in seeds]
+                 (learning, *(moved * _work(factories[name], view, 1) for view in views[name]))]
     parts = _parts(progress, work)
-    results = []
-    for name, make in factories.items():
-        trained = [_trained(name, make, data, epochs, seed, next(parts)) for seed in seeds]
-        for view in views[name]:
-            maps = tuple(invariance_map(model, pixels, labels, Shifts(reach, view), progress=next(parts))
-                         for model, _ in trained)
-            count = sum(p.size for p in trained[0][0].parameters())
-            results.append(ModelResult(name, Shifts(reach, view), count, float(np.mean([e for _, e in trained])), maps))
+
+    def measured(number):
+        """The number of parameters, the validation error, and a map for each view."""
+        name, seed = jobs[number]
+        first = sum(1 + len(views[name]) for name, _ in jobs[:number])
+        model, error = _trained(name, factories[name], data, epochs, seed, parts[first])
+        maps = [invariance_map(model, pixels, labels, Shifts(reach, view), progress=part)
+                for view, part in zip(views[name], parts[first + 1:], strict=False)]
+        return sum(parameter.size for parameter in model.parameters()), error, maps
+    found, results = iter(share(measured, range(len(jobs)))), []
+    for name in factories:
+        counts, errors, maps = zip(*(next(found) for _ in seeds), strict=True)
+        for view, of_seeds in zip(views[name], zip(*maps, strict=True), strict=True):
+            results.append(ModelResult(name, Shifts(reach, view), counts[0], float(np.mean(errors)), of_seeds))
             progress.note(f"{results[-1].title}: accuracy {results[-1].accuracy[0]:.1%} in the middle, "
                           f"{results[-1].accuracy[-1]:.1%} at {reach} pixels, "
                           f"consistency {results[-1].consistency:.1%}")
@@ -186,8 +196,8 @@ def _parts(whole, work):
     """A part of the whole for each (title, time), one after the other."""
     edges = np.cumsum([0.0, *(units for _, units in work)])
     edges /= edges[-1]
-    return (Part(whole, start, stop, f"{title}: ")
-            for (title, _), start, stop in zip(work, edges, edges[1:], strict=False))
+    return [Part(whole, start, stop, f"{title}: ")
+            for (title, _), start, stop in zip(work, edges, edges[1:], strict=False)]
 
 
 def _trained(name, make, data, epochs, seed, progress):

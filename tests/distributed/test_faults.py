@@ -6,6 +6,7 @@ A long run by hand: MINICNN_KILLS=20 python -m pytest tests/distributed/test_fau
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -130,3 +131,53 @@ def test_ctrl_c_saves_once_and_the_run_goes_on(start, tmp_path):
     assert status == 130 and err.count("minicnn train: interrupted: stopped ") == 1
     assert "go on with: minicnn train --resume run" in err
     assert load(tmp_path / "run" / LAST).meta["epoch"] < 30
+
+
+def started(process):
+    """Wait for the line that says that all ranks are there."""
+    while not (line := process.stderr.readline()).startswith("2 ranks on 1 computer"):
+        assert line, process.communicate()
+
+
+def test_ctrl_c_ends_an_invariance(start):
+    process = start(2, *MINICNN, "invariance", "--models", "lenet", "--epochs", "30", "--seeds", "1,2")
+    started(process)
+    victims = ranks(process, 2)
+    process.send_signal(signal.SIGINT)
+    status, out, err = all_gone(process, victims)
+    assert status == 130 and "invariance" not in out and err.count("minicnn invariance: interrupted") == 1
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_an_invariance(start):
+    process = start(2, *MINICNN, "invariance", "--models", "lenet", "--epochs", "30", "--seeds", "1,2")
+    started(process)
+    victims = ranks(process, 2)
+    victims[1].send_signal(signal.SIGKILL)
+    status, _, _ = all_gone(process, victims)
+    assert status != 0
+
+
+RAISING = """
+import sys
+from mpi4py import MPI
+from minicnn.equivariance import known_operators
+from minicnn.errors import InputError
+from minicnn.cli.main import main
+verify = known_operators.verify_convolution
+def broken(*arguments):
+    if MPI.COMM_WORLD.rank == 1:
+        raise InputError("this operator is broken")
+    return verify(*arguments)
+known_operators.verify_convolution = broken
+sys.exit(main())
+"""
+
+
+def test_an_error_of_one_rank_ends_a_verify(start, tmp_path):
+    Path(tmp_path / "raising.py").write_text(RAISING)
+    process = start(2, sys.executable, "raising.py", "verify")
+    started(process)
+    status, out, err = all_gone(process, [])
+    assert status == 2 and out == "" and "Traceback" not in err
+    assert "rank 1 of 2: InputError: this operator is broken" in err

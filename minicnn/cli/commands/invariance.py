@@ -7,9 +7,16 @@ from typing import Any
 
 from ..options import add_command, add_drawing, add_json, add_quiet, commas, names, to_integer
 from ..output import Column, plain_style, print_result, print_table, print_text, save_picture
+from ..ranks import begin, share, world
 
 MOST_IMAGES = 1000                      # the number of embedded validation digits
 POOLS = Column("pool", left=True, least=10), Column("even shifts"), Column("odd shifts")
+
+EXAMPLE = """minicnn invariance --models lenet,lenet-blur --picture invariance.png
+
+example: mpiexec -n 4 minicnn invariance --models lenet,lenet-blur --seeds 1,2,3
+
+Four processes, on one or several computers, share the networks and seeds. pip install mpi4py mpich brings mpiexec."""
 
 
 def add_parser(commands: Any) -> None:
@@ -19,7 +26,7 @@ def add_parser(commands: Any) -> None:
         commands, "invariance", run, "train networks on centred digits and test them on moved digits",
         "Train an MLP, a LeNet and a LeNet with global pooling on centred digits, and test them on moved digits. Also "
         "compare how far pools are invariant to shifts. The defaults take some minutes on two cores; --pools-only "
-        "takes seconds.", "minicnn invariance --models lenet,lenet-blur --picture invariance.png")
+        "takes seconds.", EXAMPLE)
     option = command.add_argument
     option("--models", type=names(tuple(MODELS), "mlp,lenet"), default="mlp,lenet,lenet-global", metavar="NAMES",
            help=f"networks, with commas: {', '.join(MODELS)}")
@@ -38,14 +45,19 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn invariance."""
     from ...data import load
+    from ...distributed import together
     from ...invariance.networks import compare_models
     from ...invariance.pooling import compare_pools
     from ...progress import Part, on_stderr
-    data, results = load("mnist5k"), []
-    with on_stderr("invariance", arguments.quiet) as progress:
+    comm, results = world(arguments.prog), []
+    with together(comm), on_stderr("invariance", arguments.quiet) as progress:
+        begin(comm, False, arguments.quiet)
+        data = load("mnist5k")
         if not arguments.pools_only:
             results = compare_models(arguments.models, data, epochs=arguments.epochs, seeds=arguments.seeds,
-                                     images=arguments.images, progress=Part(progress, 0.0, 0.98))
+                                     images=arguments.images, progress=Part(progress, 0.0, 0.98), share=share(comm))
+        if comm is not None and comm.Get_rank() != 0:
+            return
         pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.98 if results else 0.0, 1.0))
     found = {"models": [result.as_dict() for result in results], "pools": [vars(pool) for pool in pools]}
     print_result(arguments, found, lambda: _print(results, pools))

@@ -15,6 +15,7 @@ from ...errors import InputError
 from .. import FAILED, OK
 from ..options import add_command, add_drawing, add_json, add_quiet, commas, destination, to_integer, to_number
 from ..output import Column, note_stderr, plain_style, print_result, print_table, print_text, save_picture
+from ..ranks import begin, refuse_many, share, world
 
 EXAMPLE = """minicnn verify my_filters.py:sharpen --size 32,32 --domain window
 
@@ -95,8 +96,13 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """minicnn verify. The status is OK if the operator is a convolution, or all known operators are judged rightly."""
+    from ...distributed import together
     from ...progress import on_stderr
-    with on_stderr("verify", arguments.quiet) as progress:
+    if arguments.target is not None:
+        refuse_many(arguments.prog, "Only the known operators, without an argument, are shared out")
+    comm = arguments.comm = world(arguments.prog)
+    with together(comm), on_stderr("verify", arguments.quiet) as progress:
+        begin(comm, False, arguments.quiet)
         if arguments.target is None:
             return _catalogue(arguments, progress)
         from ...adapters.onnx import is_source
@@ -246,7 +252,7 @@ def _draw(op, arguments):
 
 def _catalogue(arguments, progress):
     from ...equivariance.known_operators import run_catalogue
-    outcomes = run_catalogue(progress)
+    outcomes = run_catalogue(progress, share(arguments.comm))
     right = sum(outcome.right for outcome in outcomes)
     print_result(arguments, {"right": right, "operators": [outcome.to_dict() for outcome in outcomes]},
                  lambda: _print_catalogue(outcomes, right))

@@ -69,7 +69,7 @@ def mine(folder):
 def test_the_catalogue(columns, run, known_operator_outcomes, monkeypatch):
     outcomes = known_operator_outcomes
     monkeypatch.setenv("COLUMNS", str(columns))
-    monkeypatch.setattr("minicnn.equivariance.known_operators.run_catalogue", lambda progress: outcomes)
+    monkeypatch.setattr("minicnn.equivariance.known_operators.run_catalogue", lambda *_: outcomes)
     status, out, err = run("verify", "--quiet")
     assert status == 0 and err == "" and max(map(len, out.splitlines())) <= columns
     text = " ".join(out.split())
@@ -86,7 +86,7 @@ def test_the_catalogue_as_json_and_a_wrong_verdict(run, known_operator_outcomes,
 
         def to_dict(self):
             return {"name": self.name}
-    monkeypatch.setattr("minicnn.equivariance.known_operators.run_catalogue", lambda progress: [*outcomes, Wrong()])
+    monkeypatch.setattr("minicnn.equivariance.known_operators.run_catalogue", lambda *_: [*outcomes, Wrong()])
     status, out, err = run("verify", "--json")
     record = json.loads(out)
     assert status == 1 and record["right"] == len(outcomes) == len(record["operators"]) - 1
