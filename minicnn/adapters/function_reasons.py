@@ -47,6 +47,9 @@ def function_reason(call: Any, name: str) -> str:
     if places := places_in(call):
         return (f"it uses a tensor {places} with a value for each position, as an embedding of positions: leave it "
                 "out, or use positions relative to each pixel")
+    if name == "functions between layers":
+        return ("functions between the layers make it, which are not seen one by one: look for a pool, padding, an "
+                "index or an embedding of positions there")
     if name == "setitem" or getattr(call, "part", False):
         return WRITES
     if name == "getitem":

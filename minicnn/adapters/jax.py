@@ -50,6 +50,11 @@ def to_array(value: Any) -> Any:
     return np.array(value) if is_array(value) else value
 
 
+def is_traced(value: Any) -> bool:
+    """Whether a value is no array but what jax.jit traces."""
+    return "jax" in sys.modules and isinstance(value, sys.modules["jax"].core.Tracer)
+
+
 def with_64_bits(jax: Any) -> Any:
     """Context manager: JAX computes in float64 where it gets float64."""
     if hasattr(jax, "enable_x64"):

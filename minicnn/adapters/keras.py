@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import jax
+from .calls import BETWEEN, CallRecord, CallWalk, Described, call_kind, replaced
 from .given import AdapterError
+from .names import top
 from .protocol import no_hint
-from .steps import COUNT, FunctionCall, Layer, UpTo, plain
+from .steps import FunctionCall, Layer
 
 BY_NAMES = True
 OWN_ONLY = True                         # a function around a layer gets arrays of NumPy, which Keras takes
 hint = no_hint
 FLOATS = ("float16", "bfloat16", "float32", "float64", "mixed_float16", "mixed_bfloat16")
+SHOWN = ("filters", "units", "kernel_size", "pool_size", "strides", "padding", "size", "interpolation")
 NAMES = {                               # Keras: PyTorch, whose names the reasons have
     "Conv2D": "Conv2d", "DepthwiseConv2D": "Conv2d", "SeparableConv2D": "Conv2d", "Conv2DTranspose": "ConvTranspose2d",
     "MaxPooling2D": "MaxPool2d", "AveragePooling2D": "AvgPool2d", "ZeroPadding2D": "ConstantPad2d",
@@ -56,8 +59,8 @@ def image_shape(op: Any) -> tuple[int | None, int | None, int | None]:
 
 
 def is_module(value: Any) -> bool:
-    """Whether a value is a Sequential or functional model: only their layers are known."""
-    return owns(value) and bool(getattr(value, "inputs", None)) and len(getattr(value, "layers", [])) > 0
+    """Whether a value is a layer or a model."""
+    return owns(value)
 
 
 def narrow_dtype(op: Any) -> str:
@@ -110,34 +113,24 @@ def snapshots(objects: list[Any]) -> list[Callable[[], None]]:
     return [of(one) for one in objects if owns(one)]
 
 
-class KerasWalk:
-    """The layers of a Sequential or functional model, as the outputs of one model."""
-
-    def __init__(self, model: Any, dtype: str, channels_last: bool):
-        self.dtype, self.channels_last = dtype, channels_last
-        with _precision(dtype):
-            self.model = in_dtype(model, dtype)
-            self.layers = [layer for layer in self.model.layers if _has_one_output(layer)]
-            self._all = sys.modules["keras"].Model(self.model.inputs, [layer.output for layer in self.layers])
-
-    def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
-        """The outputs of the wanted layers, by number."""
-        images = np.moveaxis(images, 1, 3) if self.channels_last else images
-        with _precision(self.dtype):
-            found = self._all([np.ascontiguousarray(images, self.dtype)])
-            found = found if isinstance(found, (list, tuple)) else [found]
-            return {number: plain(to_array(found[number]), self.channels_last) for number in wanted}
-
-
 def layer_operators(model: Any, dtype: str, shape: tuple[int, ...], channels_last: bool) -> list[Layer]:
-    """The layers of a model, for images of that shape (C, H, W)."""
-    walk, found = KerasWalk(model, dtype, channels_last), []
-    for number, array in walk.outputs(np.zeros((COUNT, *shape)), range(len(walk.layers))).items():
-        layer, up_to = walk.layers[number], UpTo(walk, number, array.shape[1:])
-        image = array.ndim == 4
-        found.append(Layer(layer.name, f"{type(layer).__name__}({_settings_text(layer)})", _call_of(layer),
-                           up_to if image else None, None if image else up_to, channels_last))
-    return found
+    """The layers of a model, also of one whose class is the user's, for images of that shape (C, H, W)."""
+    own, keras = in_dtype(model, dtype), sys.modules["keras"]
+
+    def run(images, record):
+        path: list[str] = []
+
+        def called(layer, *args, **kwargs):
+            described = _described(layer, ".".join([*path, layer.name] if layer is not own else []))
+            path.extend([layer.name] * (layer is not own))
+            try:
+                return record.called(described, lambda *a, **k: original(layer, *a, **k), args, kwargs)
+            finally:
+                del path[len(path) - (layer is not own):]
+        original = keras.Operation.__call__
+        with _precision(dtype), replaced(keras.Operation, "__call__", called):
+            own(images)
+    return CallWalk(run, lambda wanted: CallRecord(_arrays, to_array, wanted), dtype, channels_last).layers(shape)
 
 
 def in_dtype(op: Any, dtype: str) -> Any:
@@ -177,29 +170,27 @@ def _precision(dtype):
         yield
 
 
-def _has_one_output(layer):
-    """Whether a layer of a model was called once and returned one tensor. The input is no layer here."""
-    if type(layer).__name__ == "InputLayer":
-        return False
+def _arrays(value):
+    """The tensors in a value; none of those that jax.jit traces."""
+    found = [one for one in sys.modules["keras"].tree.flatten(value) if is_array(one)]
+    return [one for one in found if not jax.is_traced(one)]
+
+
+def _described(layer, name):
+    """A layer in the words of PyTorch."""
+    keras, kind = sys.modules["keras"], type(layer)
+    innermost = top(kind) == "keras" and not isinstance(layer, keras.Model)
+    if not innermost:
+        return Described(name, f"{kind.__name__}()", FunctionCall(BETWEEN, {}), False)
     try:
-        return hasattr(layer.output, "shape")
-    except Exception:                                   # of a layer that was called twice
-        return False
-
-
-def _call_of(layer):
-    """The settings of a layer under PyTorch's names."""
-    name, config = type(layer).__name__, layer.get_config()
+        config = layer.get_config()
+    except Exception:                                   # an operation without a configuration
+        config = {}
     kernel = np.max(config.get("kernel_size") or config.get("pool_size") or 1)
     same = config.get("padding") == "same" and kernel > 1
     settings = {"stride": config.get("strides") or 1, "padding": "same" if same else 0, "mode":
-                config.get("interpolation", "")}
-    settings["of_keras"] = True
-    if "Conv" in name:
+                config.get("interpolation", ""), "circular": "pad circularly before it"}
+    if "Conv" in kind.__name__:
         settings["padding_mode"] = "zeros"
-    return FunctionCall(NAMES.get(name, name), settings)
-
-
-def _settings_text(layer):
-    shown = ("filters", "units", "kernel_size", "pool_size", "strides", "padding", "size", "interpolation")
-    return ", ".join(f"{key}={value!r}" for key, value in layer.get_config().items() if key in shown)
+    return Described(name, call_kind(kind, SHOWN, config), FunctionCall(NAMES.get(kind.__name__, kind.__name__),
+                                                                         settings), True)

@@ -13,6 +13,7 @@ import numpy as np
 from .function_reasons import function_reason
 from .onnx.reasons import Node
 
+CIRCULAR = "use padding_mode='circular'"
 BEFORE = "pad with F.pad(..., mode='circular') on the torus, or judge it in a window"      # for no padding_mode
 
 
@@ -66,21 +67,18 @@ def _padding(layer, name, domain):
         return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {BEFORE}"
     if mode is None and "Pool" not in name or mode == "circular" or transposed:
         return ""
-    padded = width == "same" or not isinstance(width, str) and np.any(np.asarray(width) != 0)
+    padded = width.lower() != "valid" if isinstance(width, str) else np.any(np.asarray(width) != 0)
     if not padded:
         return ""
     where = "on the plane or in a window" if mode == "zeros" and domain == "torus" else "in a window"
     if mode == "zeros" and domain == "plane":
         return ""                       # on the plane the pixels beyond the border are zeros
-    if getattr(layer, "of_keras", False):
-        pixels = "zeros" if mode == "zeros" else "pixels"
-        return (f'its padding="same" makes {pixels} at the border: pad circularly before it on the torus, or judge it '
-                f"{where}")
-    if "Pool" in name:
+    if "Pool" in name and not hasattr(layer, "circular"):
         return _padded_pool(layer, name, domain, width)
-    kind = "zero padding" if mode == "zeros" else f"{mode} padding"
-    return (f"its {kind} of width {width} makes pixels at the border: use padding_mode='circular' on the torus, or "
-            f"judge it {where}")
+    kind = "zero padding" if mode == "zeros" else "padding" if mode is None else f"{mode} padding"
+    return (f"its {kind} {width!r} makes pixels at the border: " if isinstance(width, str) else
+            f"its {kind} of width {width} makes pixels at the border: ") + (
+        f"{getattr(layer, 'circular', CIRCULAR)} on the torus, or judge it {where}")
 
 
 def _padded_pool(layer, name, domain, width):

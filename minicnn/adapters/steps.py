@@ -22,6 +22,10 @@ COUNT = 5                               # images of the first pass: other axes s
 NO_BATCH = "its output has no part for each image"
 
 
+class Enough(BaseException):
+    """Raised to end a forward pass. No `except Exception` of the user's network stops it."""
+
+
 class Layer(NamedTuple):
     """One step of a network.
 

@@ -77,8 +77,8 @@ def layer_reports(module: Any, in_channels: int | None = None, size: Pair | None
 
     Parameters
     ----------
-    module : minicnn.nn.Module, torch.nn.Module, or an ONNX file or model
-        Of an ONNX graph, the layers are the nodes.
+    module : Module of minicnn, PyTorch or Flax, layer or model of Keras, or an ONNX file or model
+        Of an ONNX graph, the layers are the nodes. Of Flax and Keras, functions between two layers are one step.
     in_channels, size, domain, dtype, output, layout, progress, **options
         As in `verify_convolution`. All layers are tried on the same images.
 

@@ -261,7 +261,7 @@ def is_module(op: Any) -> bool:
 
 
 def has_layers(op: Any) -> bool:
-    """Whether `layer_operators` takes `op`: a Module of minicnn or of PyTorch."""
+    """Whether `layer_operators` takes `op`: a Module of minicnn or of another library, or an ONNX model."""
     op = op.func if isinstance(op, Given) else op
     return is_module(op) or (adapter := adapter_of(op)) is not None and adapter.is_module(op)
 

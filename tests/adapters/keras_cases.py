@@ -63,11 +63,58 @@ def test_a_model_says_its_shape_and_its_first_layer_that_breaks():
     assert found.first.reason.startswith("its stride (2, 2) keeps only shifts by multiples of it")
     assert [(one.name, one.invariant) for one in found.after][0] == ("flat", False)
     assert layer_reports(net, domain="torus", trials=1)[0].reason == (
-        'its padding="same" makes zeros at the border: pad circularly before it on the torus, or judge it on the plane '
-        "or in a window")
+        "its zero padding 'same' makes pixels at the border: pad circularly before it on the torus, or judge it on the "
+        "plane or in a window")
     assert bits(net) == before
     with pytest.raises(OperatorError, match=r"returned shape \(1, 3\) .*judge its layers \(layer_reports\)"):
         verify_convolution(net)
+
+
+class Block(layers.Layer):
+    def __init__(self):
+        super().__init__(name="block")
+        self.before, self.after = layers.Conv2D(4, 3, padding="same", name="before"), layers.Conv2D(4, 1, name="after")
+
+    def call(self, x):
+        return x + self.after(keras.ops.relu(self.before(x)))
+
+
+class Net(keras.Model):
+    """A class of a user's, with functions between the layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.block = layers.Conv2D(4, 1, name="stem"), Block()
+        self.drop, self.head = layers.Dropout(0.5, name="drop"), layers.Dense(3, name="head")
+
+    def call(self, x):
+        x = self.drop(self.block(self.stem(x)))
+        return self.head(keras.ops.mean(x[:, ::2], axis=(1, 2)))
+
+
+def test_a_model_whose_class_is_the_users():
+    keras.utils.set_random_seed(0)
+    net = Net()
+    net(np.zeros((1, 8, 8, 2), np.float32))
+    before, call = bits(net), keras.Operation.__call__
+    found = network_report(net, 2, (8, 8), "plane", trials=1)
+    assert [one.name for one in found.steps] == ["stem", "block.before", "functions before block.after", "block.after",
+                                                 "block", "drop"]
+    assert [one.report.lattice for one in found.layers] == 6 * [ALL] and found.first is None
+    assert [(one.name, one.invariant) for one in found.after] == [("functions before head", False), ("head", False)]
+    assert found.after[0].reason.startswith("functions between the layers make it, which are not seen one by one")
+    assert network_report(net, 2, (8, 8), "torus", trials=1).first.name == "block.before"
+    assert bits(net) == before and keras.Operation.__call__ is call
+
+
+def test_functions_and_a_layer_that_is_called_twice():
+    image, conv = keras.Input((8, 8, 2)), layers.Conv2D(2, 1, name="conv")
+    pool = layers.AveragePooling2D(2, 1, "same", name="pool")
+    net = keras.Model(image, pool(keras.ops.relu(conv(conv(image))) + image))
+    found = network_report(net, domain="torus", trials=1)
+    assert [one.kind.partition("(")[0] for one in found.layers] == ["Conv2D", "Conv2D", "Relu", "Add",
+                                                                    "AveragePooling2D"]
+    assert found.first.name == "pool" and found.first.reason.startswith("its padding 'same' makes pixels at the border")
 
 
 def test_a_kernel_is_its_weight():

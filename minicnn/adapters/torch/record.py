@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..names import top
-from ..steps import FunctionCall
+from ..steps import Enough, FunctionCall
 from .calls import (
     ESCAPES,
     FILLED,
@@ -29,10 +29,6 @@ from .calls import (
     versions_of,
     written_by,
 )
-
-
-class Enough(BaseException):
-    """Raised to end a forward pass. No `except Exception` of the user's module stops it."""
 
 
 class Step(NamedTuple):

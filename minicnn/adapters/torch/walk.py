@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from ..given import AdapterError
-from ..steps import refuse_other_steps
+from ..steps import Enough, refuse_other_steps
 from .calls import Layout
-from .record import Enough, Record, Step
+from .record import Record, Step
 
 
 class TorchWalk:

@@ -76,9 +76,8 @@ def add_parser(commands: Any) -> None:
     option("--report", type=destination(".html"), metavar="FILE",
            help="write one HTML file that needs no network: the verdict, the laws, the counterexamples as pictures, "
                 "the impulse response, its spectrum, and with --layers the layers")
-    option("--layers", action="store_true", help="judge a Module up to each of its layers, an ONNX model "
-                                                       "up to each of its nodes, and say why the first one breaks "
-                                                       "equivariance")
+    option("--layers", action="store_true", help="judge a network up to each of its layers, an ONNX model up to each "
+                                                 "of its nodes, and say why the first one breaks equivariance")
     option("--bound", type=to_number(above=0), metavar="B",
            help="tolerance: B times eps times the sum of the magnitudes of a pixel's n terms (default: 8 + sqrt(n))")
     option("--seed", type=to_integer(0), default=0, metavar="N", help="seed of the images, and of a new Module")
@@ -173,9 +172,9 @@ def _layers(module, arguments, progress):
     from ...equivariance.layerwise import network_report
     from ...equivariance.operator import has_layers
     if not has_layers(module):
-        raise InputError(f"--layers needs a Module of minicnn or PyTorch, a Sequential or functional model of Keras, "
-                         f"or an ONNX model; {arguments.target} is a {type(module.func).__name__}. Judge it as a "
-                         "whole, without --layers, as a Module of Flax and a function")
+        raise InputError(f"--layers needs a Module of minicnn, PyTorch or Flax, a layer or model of Keras, or an ONNX "
+                         f"model; {arguments.target} is a {type(module.func).__name__}. Judge it as a whole, without "
+                         "--layers")
     found = network_report(module, **_settings(arguments, progress))
     saved = _save(found, arguments)
     print_result(arguments, found.to_list(), lambda: _print_network(found, saved))
