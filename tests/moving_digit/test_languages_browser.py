@@ -27,24 +27,37 @@ def translated(spoken, browser):
     assert said == [] and browser.execute_script("return document.getElementById('trouble').hidden")
 
 
+def resize(page, width, height=900):
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                 {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+
+
+def violations(page):
+    """What axe-core finds, as (rule, elements)."""
+    axe = pytest.importorskip("axe_core_python.selenium", reason="pip install axe-core-python").Axe()
+    return [(one["id"], [node["target"] for node in one["nodes"]]) for one in axe.run(page.browser)["violations"]]
+
+
 @pytest.mark.parametrize("width", [375, 1024, 1440])
 def test_every_panel_fits_and_can_be_read_aloud(translated, spoken, width):
-    axe = pytest.importorskip("axe_core_python.selenium", reason="pip install axe-core-python").Axe()
-    translated.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                       {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500})
+    resize(translated, width)
     assert translated.run("return document.documentElement.lang") == spoken[0]
     for tab in translated.run("return Object.keys(minicnn.byTab)"):
         translated.go(0, 3, 9, tab, "map")
         translated.computed()
         assert translated.run("return document.documentElement.scrollWidth") <= width
-        assert translated.outside() == [], tab
-        assert [(one["id"], [node["target"] for node in one["nodes"]])
-                for one in axe.run(translated.browser)["violations"]] == [], tab
+        assert translated.outside() == [] and violations(translated) == [], tab
+
+
+@pytest.mark.parametrize("width", [375, 1440])
+def test_the_list_of_keys_fits(translated, width):
+    resize(translated, width)
+    translated.run("document.getElementById('help').showModal()")
+    assert translated.outside() == [] and violations(translated) == []
 
 
 def test_full_screen_has_room_for_long_words(translated):
-    translated.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
-                                       {"width": 1024, "height": 768, "deviceScaleFactor": 1, "mobile": False})
+    resize(translated, 1024, 768)
     translated.run("document.documentElement.requestFullscreen = undefined; document.getElementById('lecture').click()")
     for tab in translated.run("return Object.keys(minicnn.byTab)"):
         translated.go(0, 3, 9, tab)
