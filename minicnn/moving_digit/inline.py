@@ -26,10 +26,13 @@ WIDTH = 850                     # pixels of the animation
 
 
 class Page:
-    """An HTML page that a notebook shows in a frame. `text` is the page; it needs no other file and no network."""
+    """An HTML page that a notebook shows in a frame. `text` is the page; it needs no other file and no network.
 
-    def __init__(self, text: str):
-        self.text = text
+    `title` is the name of the frame for those who hear the notebook.
+    """
+
+    def __init__(self, text: str, title: str):
+        self.text, self.title = text, title
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the page. A file of that name is replaced. Raises InputError if the name does not end in .html."""
@@ -39,7 +42,7 @@ class Page:
         return f"Page({len(self.text.encode()) / 1e6:.2f} MB; a notebook shows it, save('page.html') writes it)"
 
     def _repr_html_(self) -> str:
-        return frame(self.text, HEIGHT, "a page in which you move a digit, and its feature maps follow")
+        return frame(self.text, HEIGHT, self.title)
 
 
 class Animation:
@@ -101,7 +104,7 @@ def explorer(digits: Sequence[int] = (3, 7, 0), model: LeNet | None = None, *, l
     indices = [find_digit(data, digit) for digit in _digits("explorer", digits)]
     with shown(progress, "explorer") as told:
         found = explore(model, data.val_images[indices], data.val_labels[indices].tolist(), indices, told)
-    return Page(build(found, source, language=language))
+    return Page(build(found, source, language=language), texts("page.title"))
 
 
 def animation(digits: Sequence[int] = (3,), model: LeNet | None = None, *, route: str = "circle", layer: str = "conv4",

@@ -41,6 +41,14 @@ def test_the_animation_in_a_picture(tmp_path):
     assert (tmp_path / "a.gif").read_bytes() == data and "Animation(0." in repr(found)
 
 
+def test_the_page_in_another_language():
+    page = explorer([3], language="de")
+    assert '<html lang="de">' in page.text and embedded(page.text)[0]["source"] == "den Gewichten aus dem Paket"
+    assert 'title="Eine Ziffer verschieben: was eine Faltung erhält"' in page._repr_html_()
+    with pytest.raises(InputError, match="language 'it': the page speaks en, de, fr: name one of these"):
+        explorer([3], language="it")
+
+
 def test_own_weights_are_shown():
     model = LeNet(algorithm="direct", rng=np.random.default_rng(0))
     assert embedded(explorer([0], model).text)[0]["source"] == "the weights of the given model"
