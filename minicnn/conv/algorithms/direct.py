@@ -20,6 +20,8 @@ import numpy as np
 
 from ..algorithm import Algorithm, register
 from ..geometry import Geometry
+from ..kernels.correlation.depthwise import depthwise_cycles, fits
+from ..kernels.correlation.depthwise_weight import depthwise_weight
 from ..kernels.correlation.image import Axis, Image, image_of, image_places
 from ..kernels.correlation.kernel import correlate
 from ..kernels.correlation.merge import merge
@@ -45,7 +47,8 @@ def forward_sum(g: Geometry) -> Correlation:
     depth, taps, row = g.in_channels // g.groups, math.prod(g.kernel), g.out_size[1] * g.batch
     channels = g.out_channels // g.groups
     return Correlation(8 * np.dtype(g.dtype).itemsize, g.groups, channels, depth, g.batch, rows, columns,
-                       (channels * depth * taps, depth * taps, taps), tuple(range(taps)), (g.out_size[0] * row, row))
+                       (channels * depth * taps, depth * taps, taps), tuple(range(taps)),
+                       (g.out_size[0] * row, row, g.batch))
 
 
 def weight_image(s: Correlation, copied: bool = False) -> Image:
@@ -74,22 +77,24 @@ def gradient_sums(g: Geometry) -> Gradient:
     """dx[c, y, x] = the sum of weight[k, c, i, j] dy[k, oy, ox] over the taps with oy sy + i dy - top = y.
 
     Rows of one phase modulo sy have the same taps i, and so have columns. So each phase is a sum with step 1. Phases
-    without taps are left out. With a column stride of 1 the pixels of a phase are rows of the gradient. Otherwise the
-    phases become parts, which `merge` puts together.
+    without taps are left out. With a column stride of 1 the pixels of a phase are rows of the gradient, and `depthwise`
+    writes single pixels. Otherwise the phases become parts, which `merge` puts together.
     """
     depth, channels, taps = g.out_channels // g.groups, g.in_channels // g.groups, math.prod(g.kernel)
     weight, bits, size, found = (depth * channels * taps, taps, channels * taps), 8 * np.dtype(g.dtype).itemsize, 0, []
     tables = np.full((*g.stride, 3), -1, np.int64)
     for y, (rows, i) in _phases(g, 0):
         for x, (columns, j) in _phases(g, 1):
-            row = columns.out * g.batch
-            place, out = size, (rows.out * row, row)
-            if g.stride[1] == 1:
-                place, out = y * row, (g.height * row, g.stride[0] * row)
+            row, whole = columns.out * g.batch, g.width * g.batch
+            s = Correlation(bits, g.groups, channels, depth, g.batch, rows, columns, weight,
+                            tuple(a * g.kernel[1] + b for a in i for b in j), (rows.out * row, row, g.batch))
+            place = size
+            if g.stride[1] == 1 or fits(s):
+                place = y * whole + x * g.batch
+                s = s._replace(out=(g.height * whole, g.stride[0] * whole, g.stride[1] * g.batch))
             else:
-                tables[y, x], size = (place, *out), size + g.in_channels * rows.out * row
-            found.append(Phase(place, Correlation(bits, g.groups, channels, depth, g.batch, rows, columns, weight,
-                                                  tuple(a * g.kernel[1] + b for a in i for b in j), out)))
+                tables[y, x], size = (place, *s.out[:2]), size + g.in_channels * rows.out * row
+            found.append(Phase(place, s))
     whole = len(found) == min(g.stride[0], g.height) * min(g.stride[1], g.width)
     return Gradient(tuple(found), size, tables, whole)
 
@@ -121,6 +126,16 @@ def input_gradient(grad: np.ndarray, weight: np.ndarray, g: Geometry) -> np.ndar
     return out
 
 
+def weight_gradient(grad: np.ndarray, image: np.ndarray, s: Correlation) -> np.ndarray:
+    """The gradient with respect to the weight, for the cotangent (K, OH, OW, N) and what `correlate` returned."""
+    if fits(s):
+        return depthwise_weight(grad, image, s)
+    found = weight_image(s, image.ndim > 4)
+    if image.ndim == 4:                                 # x itself
+        image = image_of(image, s.rows, s.columns, found)
+    return weight_products(grad, image, found.row, tap_places(s, found), s.groups)
+
+
 @register
 class Direct(Algorithm):
     """The sum over taps, in registers; the gradients are two more sums of the same kind.
@@ -146,6 +161,9 @@ class Direct(Algorithm):
         """
         g, s = geometry.padded_form if geometry.padding_mode != "zeros" else geometry, speeds()
         forward, gradient = forward_sum(g), gradient_sums(g)
+        if fits(forward):
+            cycles = 2 * depthwise_cycles(forward) + sum(depthwise_cycles(phase.sum) for phase in gradient.phases)
+            return s.call + cycles * target().lanes(32) / s.products
         found, bits = weight_image(forward), forward.bits
         sizes = sizes_of(g.groups, forward.channels, forward.taps, g.out_size[0], g.out_size[1] * g.batch,
                          forward.depth * found.channel, found.row)
@@ -176,12 +194,7 @@ class Direct(Algorithm):
             grad_input = input_gradient(grad, weight, g)
             grad_input = to_batch_first(grad_input if g == geometry else unpad(grad_input, geometry))
         if needs[1]:
-            s = forward_sum(g)
-            found = weight_image(s, image.ndim > 4)
-            if image.ndim == 4:                         # x itself
-                image = image_of(image, s.rows, s.columns, found)
-            grad_weight = weight_products(grad, image, found.row, tap_places(s, found), g.groups)
-            grad_weight = grad_weight.reshape(g.weight_shape)
+            grad_weight = weight_gradient(grad, image, forward_sum(g)).reshape(g.weight_shape)
         if needs[2] and out is None:
             grad_bias = grad.sum((1, 2, 3))
         return grad_input, grad_weight, grad_bias if needs[2] else None

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from minicnn.conv import Geometry, choose
-from minicnn.conv.kernels.correlation import plan
+from minicnn.conv.algorithms.direct import forward_sum
+from minicnn.conv.kernels.correlation import depthwise, plan
 from tests.conv import geometries
 from tests.conv.geometries import expected
 from tests.reference import ORDERS
@@ -31,6 +32,11 @@ GEOMETRIES = [
     ((33, 2, 3, 40), (6, 2, 1, 7), {"padding": (0, 3)}),
     ((1, 3, 40, 2), (4, 3, 9, 2), {"dilation": (4, 1), "padding": (7, 0)}),
     ((4, 2, 17, 15), (5, 2, 3, 1), {"padding": (3, 1)}),                    # all rows of the padded image are one
+    ((16, 3, 9, 11), (3, 1, 3, 3), {"groups": 3, "padding": 1, "stride": 2}),       # depthwise, of whole vectors
+    ((32, 2, 7, 8), (2, 1, 7, 7), {"groups": 2, "padding": 3}),                     # chains of taps that edges cut
+    ((16, 1, 9, 8), (1, 1, 3, 2), {"padding": (4, 5), "dilation": (2, 3), "stride": (1, 3)}),
+    ((16, 70, 5, 4), (70, 1, 1, 1), {"groups": 70, "stride": (2, 3)}),              # phases without taps
+    ((16, 2, 5, 5), (2, 1, 3, 3), {"groups": 2, "padding": 1, "padding_mode": "reflect"}),
 ]
 
 
@@ -92,6 +98,20 @@ def test_every_plan_is_right(case, force):
     for one in sorted(set(plans)):
         force(one)
         assert np.array_equal(direct.forward(x, weight, bias, g)[0], wanted), one
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", [{"padding": 1}, {"padding": 2, "stride": 2}, {"stride": (1, 3), "dilation": 2}],
+                         ids=str)
+def test_depthwise_kernels_give_the_bits_of_the_others(options, dtype):
+    """A batch that fills whole vectors has kernels of its own: 16 images, but not 17."""
+    for size in (3, 5):
+        g, x, weight, bias, grad = make((17, 3, 11, 12), (3, 1, size, size), {"groups": 3, **options}, dtype)
+        first = Geometry.of((16, 3, 11, 12), (3, 1, size, size), dtype=dtype, groups=3, **options)
+        assert depthwise.fits(forward_sum(first)) and not depthwise.fits(forward_sum(g))
+        many, few = run(g, x, weight, bias, grad), run(first, x[:16], weight, bias, grad[:16])
+        for a, b in zip(many[:2], few[:2], strict=True):
+            assert np.array_equal(a[:16], b)
 
 
 @pytest.mark.parametrize("channels, outputs", [(1, 20), (40, 40), (40, 5), (3, 64)])

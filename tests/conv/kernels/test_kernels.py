@@ -19,6 +19,8 @@ CASES = [
     ((2, 6, 5, 6), (9, 2, 3, 5), {"groups": 3, "dilation": (1, 1), "padding": 2}),
     ((3, 4, 4, 5), (5, 4, 4, 3), {"padding": 3, "padding_mode": "circular", "stride": (2, 3)}),
     ((16, 1, 3, 9), (5, 1, 1, 2), {}),
+    ((16, 2, 8, 9), (2, 1, 3, 3), {"groups": 2, "padding": 1}),             # depthwise, of whole vectors
+    ((32, 1, 9, 7), (1, 1, 5, 7), {"padding": (4, 5), "stride": (2, 3), "dilation": (1, 2)}),
 ]
 
 
@@ -62,6 +64,7 @@ def test_every_kernel_is_among_them(interpreter):
         for name in ("direct", "winograd"):
             run(conv.algorithms()[name], *operands, relu=True)
     run(conv.algorithms()["direct"], *make((3, 2, 6, 5), (3, 2, 3, 3), {"stride": 2}))
+    run(conv.algorithms()["direct"], *make((16, 2, 3, 4), (2, 1, 2, 2), {"groups": 2}))
     assert interpreter.called == set(simd_interpreter.FACTORIES)
 
 

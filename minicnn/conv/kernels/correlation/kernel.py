@@ -41,6 +41,7 @@ from ..simd import (
     zeros,
 )
 from ..vector import VECTOR
+from .depthwise import correlate_depthwise, fits
 from .image import CopyArrays, CopySizes, copy_rows, image_of
 from .plan import Correlation, Plan, Sizes, planned
 
@@ -249,8 +250,11 @@ def correlate(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, s: Correlatio
     Returns
     -------
     image : array
-        The pixels of x as `Planned.places` finds them, or x if each job made its own part of the image.
+        The pixels of x as `Planned.places` finds them, or x if there is no such image of the whole of x.
     """
+    if fits(s):
+        correlate_depthwise(x, weight, bias, s, out, place, rectify)
+        return x
     found = planned(s)
     plan, width = found.plan, found.plan.columns * VECTOR[s.bits].lanes
     image = x if plan.own_rows else image_of(x, s.rows, s.columns, found.image)

@@ -34,7 +34,7 @@ class Correlation(NamedTuple):
     columns: Axis
     weight: tuple[int, int, int]            # numbers from one group, k, c of the weight to the next
     weight_taps: tuple[int, ...]            # the place of each tap (i, j)
-    out: tuple[int, int]                    # numbers from one channel, row of the output to the next
+    out: tuple[int, int, int]               # numbers from one channel, row, column of the output to the next
 
     @property
     def taps(self) -> int:
@@ -232,7 +232,7 @@ def planned(s: Correlation) -> Planned:
     weights = np.arange(s.depth)[:, None] * s.weight[2] + np.array(s.weight_taps)
     met = np.arange(s.taps) * (plan.columns * lanes) if plan.packed else flat
     sizes = Sizes(s.channels, s.depth, pixels, pixels * rows if plan.packed else pixels, s.taps, chain_of(s.taps),
-                  s.depth * image.channel, image.row, s.batch, image.skip, s.weight[0], s.weight[1], *s.out)
+                  s.depth * image.channel, image.row, s.batch, image.skip, s.weight[0], s.weight[1], *s.out[:2])
     copy, tables = copy_plan(s.depth * s.groups, met_rows, s.columns, s.batch)
     table = np.ascontiguousarray(np.stack((met, weights.ravel()), 1))
     return Planned(sizes, plan, image, copy, tables, flat, table, half_cycles)
