@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import operator
+import os
 from collections.abc import Collection
 from typing import Any
 
@@ -324,3 +325,12 @@ def communicator(name: str, comm: Any) -> Any:
     if comm is not None and not all(hasattr(comm, method) for method in ("Get_rank", "Get_size", "Iallreduce")):
         raise InputTypeError(f"{name} must be a communicator of mpi4py, such as MPI.COMM_WORLD, not {comm!r}")
     return comm
+
+
+def from_environment(name: str) -> int:
+    """The integer of at least 1 that an environment variable gives, or 0 if it is not set. InputError if it is none."""
+    text = os.environ.get(name, "").strip()
+    number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text          # OMP: one for each level
+    if text and not (number.isascii() and number.isdecimal() and int(number) > 0):
+        raise InputError(f"the environment variable {name} must be an integer of at least 1, not {text!r}")
+    return int(number or 0)

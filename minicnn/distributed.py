@@ -1,19 +1,8 @@
-"""Data-parallel training over MPI: each rank computes its part of every batch, and `backward` adds up the gradients.
-
-    # mpiexec -n 4 python my.py: four ranks. Any communicator of mpi4py will do.
-    parallel = DataParallel(model, MPI.COMM_WORLD)      # all ranks begin with the model of rank 0
-    for images, labels in parallel.shards(loader):      # this rank's part of every batch
-        optimizer.zero_grad()
-        F.cross_entropy(model(Tensor(images)), labels).backward()     # gradients of the whole batch, on all ranks
-        optimizer.step()
-"""
+"""Data-parallel training over MPI: each rank computes its part of every batch, and `backward` adds up the gradients."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
-import traceback
 from collections.abc import Iterator
 from functools import partial
 from itertools import takewhile
@@ -22,15 +11,12 @@ from typing import Any
 import numpy as np
 
 from .checks import communicator
-from .conv.runtime.threads import from_environment, share_cores  # noqa: F401 (share_cores: for users)
-from .data import DataLoader, shard_of
-from .errors import InputError, MinicnnError, StateError
+from .conv.runtime.threads import share_cores  # noqa: F401 (for users)
+from .data import DataLoader, once_a_node, shard_of  # noqa: F401 (for users)
+from .errors import InputError, StateError
 from .nn import Module
 from .nn.utils.rows import draw_rows
-
-LIMIT = from_environment("MINICNN_MPI_TIMEOUT") or 300          # seconds that a rank waits for the others
-AWAKE, PAUSE, FAREWELL = 2e-3, 1e-4, 3.0        # seconds: waiting awake; a pause after that; see `together`
-_farewell: list[Any] = []                       # the communicator of the outermost `together`
+from .progress.ranks import meet, together  # noqa: F401 (for users)
 
 
 class DataParallel(contextlib.ExitStack):
@@ -39,6 +25,10 @@ class DataParallel(contextlib.ExitStack):
     The gradient of a rank with n of the batch's N images counts n/N: if each loss is the mean over the rank's images,
     `backward` gives the gradient of the mean over the batch. The batch of a rank may have length 0. Dropout draws for
     the whole batch. Batch normalization is another function on several ranks: it uses the images of the rank.
+
+    `mpiexec -n 4 python -m mpi4py my.py` starts four ranks. With `-m mpi4py` an exception of one rank ends all of them;
+    without it the others may wait for ever, because Python's end waits for all ranks. In the program, `with
+    together(comm):` does the same. Data are read once on each computer by `once_a_node(comm, lambda: load("mnist"))`.
 
     Parameters
     ----------
@@ -60,6 +50,20 @@ class DataParallel(contextlib.ExitStack):
     ------
     StateError
         A rank waited longer than MINICNN_MPI_TIMEOUT seconds (300), or other parameters took part on another rank.
+
+    Examples
+    --------
+    >>> from minicnn import Tensor, functional as F, nn, optim
+    >>> model, comm = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), None             # or MPI.COMM_WORLD of mpi4py
+    >>> loader = DataLoader(np.eye(5, 4).reshape(5, 1, 2, 2), np.arange(5) % 2, batch_size=3)
+    >>> optimizer = optim.SGD(model.parameters(), lr=0.1)
+    >>> with DataParallel(model, comm) as parallel:       # all ranks begin with the model of rank 0
+    ...     for images, labels in parallel.shards(loader):          # this rank's part of every batch
+    ...         optimizer.zero_grad()
+    ...         F.cross_entropy(model(Tensor(images)), labels).backward()   # gradients of the whole batch, on all ranks
+    ...         optimizer.step()
+    ...     print(parallel.images, parallel.sum(len(images)))       # of the last batch
+    2 2.0
     """
 
     def __init__(self, model: Module, comm: Any = None, *, bucket_bytes: int = 1 << 20) -> None:
@@ -78,7 +82,7 @@ class DataParallel(contextlib.ExitStack):
             self._add = partial(comm.Iallreduce, None)                # None: the sum takes the place of the array
             agree(comm, {name: f"{array.dtype} {array.shape}" for name, array in model._state()})
             for _, array in model._state():
-                array[...] = _meet(comm, comm.Ibcast, array.copy("C"))
+                array[...] = meet(comm, comm.Ibcast, array.copy("C"))
             self.enter_context(draw_rows(model, lambda: (self.images, self._part), comm.bcast))
             self._make_buckets(bucket_bytes)
 
@@ -100,13 +104,15 @@ class DataParallel(contextlib.ExitStack):
     def sum(self, values: Any) -> np.ndarray:
         """The sums over the ranks, as an array of float64. All ranks must call it."""
         out = np.array(values, np.float64)
-        return _meet(self.comm, self._add, out) if self.size > 1 else out
+        return meet(self.comm, self._add, out) if self.size > 1 else out
 
     def average_buffers(self, *modules: Module) -> None:
         """Average the running statistics, weighted by the images that each rank has had since the last call.
 
         All ranks must call it before the model is evaluated or saved. `modules` may be others, such as averages of it.
         """
+        if self.size == 1:
+            return
         total, layers = self.sum(self._seen), [m for one in modules or [self.model] for _, m in one.named_modules()]
         for array in [getattr(layer, name) for layer in layers for name in layer.buffers] if total else ():
             mean = self.sum(array * (self._seen / total))
@@ -147,7 +153,7 @@ class DataParallel(contextlib.ExitStack):
                 self._places[missing][...] = 0
             header = np.array([own := sum(k ** 3 + 1 for k in self._complete), *self.extra], float)  # own: for this set
             self._requests += [self._add(flat) for flat, _ in self._buckets[len(self._requests):]]
-            _meet(self.comm, self._add, header, self._requests)
+            meet(self.comm, self._add, header, self._requests)
             self._complete, self._requests, self.extra = set(), [], header[1:]
             if header[0] != self.size * own:
                 raise StateError("backward: other parameters took part on another rank: let all ranks compute the same")
@@ -156,45 +162,9 @@ class DataParallel(contextlib.ExitStack):
 
 def agree(comm: Any, facts: dict[str, Any]) -> None:
     """Raise InputError on all ranks unless all have the same facts, {name: value}. The message says what differs."""
-    _meet(comm, comm.Ibarrier)
+    meet(comm, comm.Ibarrier)
     everyone = comm.allgather({name: str(value) for name, value in facts.items()})
     for rank, theirs in enumerate(everyone):
         if differ := [f"{name} is {theirs.get(name)} instead of {everyone[0].get(name)}"
                       for name in {**everyone[0], **theirs} if theirs.get(name) != everyone[0].get(name)]:
             raise InputError(f"rank {rank} would not do the same work as rank 0: {'; '.join(differ[:5])}")
-
-
-def _meet(comm, start, array=None, others=(), seconds=LIMIT):
-    """Start a message, and wait until it and others are complete. Return its array."""
-    requests, since = [*others, start() if array is None else start(array)], time.monotonic()
-    while not all([request.Test() for request in requests]):  # noqa: C419 (each of them makes progress)
-        if (waited := time.monotonic() - since) > seconds:
-            raise StateError(f"rank {comm.Get_rank()} has waited {seconds} s for the other ranks: one of them hangs or "
-                             "is slow. The environment variable MINICNN_MPI_TIMEOUT sets another limit")
-        time.sleep(0 if waited < AWAKE else PAUSE)
-    return array
-
-
-@contextlib.contextmanager
-def together(comm: Any) -> Iterator[None]:
-    """Context manager: an exception that leaves it ends all ranks, which would wait for this one in vain.
-
-    If exceptions leave it on all ranks within 3 seconds, each only goes on. In another such block it does nothing.
-    """
-    if comm is None or _farewell:
-        yield
-        return
-    _farewell.append(comm.Dup())
-    try:
-        yield
-    except BaseException as error:
-        try:
-            _meet(comm, _farewell[0].Ibarrier, seconds=FAREWELL)
-        except StateError:
-            known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
-            text = f"{type(error).__name__}: {error}" if known else "".join(traceback.format_exception(error))
-            print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
-            comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
-        raise
-    finally:
-        _farewell.pop().Free()

@@ -6,6 +6,7 @@ Rank 0 prints; the others print only why they end the run.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -94,10 +95,10 @@ def share(comm: Any) -> Callable:
         return map
 
     def shared(function, items):
-        from ..data.once import wait_for_all
+        from ..progress.ranks import meet  # imported here because it imports NumPy
         rank, size = comm.Get_rank(), comm.Get_size()
         own = [function(item) for item in items[rank::size]]
-        wait_for_all(comm)
+        meet(comm, comm.Ibarrier, seconds=math.inf)         # some work takes longer
         found = comm.allgather(own)
         return [found[i % size][i // size] for i in range(len(items))]
     return shared

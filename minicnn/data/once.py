@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
+import math
 import pickle
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ..errors import MinicnnError
+from ..progress.ranks import meet
 from .dataset import Dataset
-
-PAUSE = 0.01                                      # seconds between two looks whether all ranks are there
 
 
 def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
@@ -50,20 +49,13 @@ def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
                 data = load()
             except MinicnnError as raised:
                 error = raised
-        wait_for_all(comm)
+        meet(comm, comm.Ibarrier, seconds=math.inf)         # a download may take long
         for found in comm.allgather(error):
             if found is not None:
                 raise found
         return _sent(node, data)
     finally:
         node.Free()
-
-
-def wait_for_all(comm: Any) -> None:
-    """Wait until all ranks have called this, for as long as it takes, and leave the core to others meanwhile."""
-    request = comm.Ibarrier()
-    while not request.Test():
-        time.sleep(PAUSE)
 
 
 def _sent(node, data):

@@ -16,7 +16,7 @@ from .. import functional as F
 from ..checkpoint import Checkpoint
 from ..checks import communicator
 from ..data import DataLoader, Dataset, shard_of
-from ..distributed import DataParallel, agree, together
+from ..distributed import DataParallel, agree
 from ..errors import StateError
 from ..files import write_atomically
 from ..files.json_text import as_json
@@ -26,6 +26,7 @@ from ..nn.utils import clip_grad_norm_
 from ..optim import ReduceLROnPlateau
 from ..progress import SILENT, Progress, shown
 from ..progress.interrupts import SIGNALS, deferred
+from ..progress.ranks import together
 from ..tensor import Tensor
 from .directory import BEST, HISTORY, LAST, claimed
 from .evaluation import evaluate

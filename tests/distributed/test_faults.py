@@ -181,3 +181,26 @@ def test_an_error_of_one_rank_ends_a_verify(start, tmp_path):
     status, out, err = all_gone(process, [])
     assert status == 2 and out == "" and "Traceback" not in err
     assert "rank 1 of 2: InputError: this operator is broken" in err
+
+
+ALONE = """
+import time
+from mpi4py import MPI
+from minicnn import nn
+from minicnn.distributed import DataParallel, together
+if MPI.COMM_WORLD.rank == 1:
+    time.sleep(1000)
+with together(MPI.COMM_WORLD if {together} else None):
+    DataParallel(nn.Linear(2, 2), MPI.COMM_WORLD if {together} is not None else 1 / 0)
+"""
+
+
+@pytest.mark.parametrize(("together", "message", "expected"), [
+    (True, "rank 0 of 2: StateError: rank 0 has waited 1 s for the other ranks: one of them hangs", 2),
+    (False, "StateError: rank 0 has waited 1 s for the other ranks: one of them hangs or is slow", 1),
+    (None, "ZeroDivisionError: division by zero", 1)])
+def test_a_rank_that_never_comes_does_not_hang_a_script(together, message, expected, start, tmp_path):
+    (tmp_path / "alone.py").write_text(ALONE.format(together=together))
+    process = start(2, sys.executable, "-m", "mpi4py", "alone.py", MINICNN_MPI_TIMEOUT="1")
+    status, _, err = all_gone(process, [])
+    assert status == expected and message in err

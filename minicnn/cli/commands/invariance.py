@@ -45,10 +45,10 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """minicnn invariance."""
     from ...data import load
-    from ...distributed import together
     from ...invariance.networks import compare_models
     from ...invariance.pooling import compare_pools
     from ...progress import Part, on_stderr
+    from ...progress.ranks import together
     comm, results = world(arguments.prog), []
     with together(comm), on_stderr("invariance", arguments.quiet) as progress:
         begin(comm, False, arguments.quiet)

@@ -40,7 +40,8 @@ example: mpiexec -n 4 minicnn train --data-dir pets --batch-size 256
 
 Four processes (ranks), on one or several computers, share each batch of 256 images and end with the weights of one
 process, up to rounding; not with batch normalization, which uses the images of its own rank. pip install mpi4py mpich
-brings mpiexec. --out and --resume name directories that all computers see.
+brings mpiexec. --out and --resume name directories that all computers see. The data must be on each computer; its first
+process reads and verifies them for the others.
 
 example: minicnn train --data-dir pets --model small-resnet --image-size 64 --augment flip,crop
 
@@ -104,7 +105,7 @@ def _augment(text):
 
 def run(arguments: argparse.Namespace) -> None:
     """minicnn train."""
-    from ...distributed import together
+    from ...progress.ranks import together
     from ..user_code import user_errors
     if arguments.threads is not None:
         from ...conv.runtime.threads import set_num_threads

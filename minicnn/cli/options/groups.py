@@ -23,7 +23,7 @@ LONGEST = 25                            # inches of a side of a picture
 def add_json(command: Parser) -> None:
     """Add --json."""
     command.add_argument("--json", action="store_true", help="print the result as one line of JSON, and nothing else "
-                                                             "on stdout")
+                                                             "on stdout; after an error or Ctrl-C nothing at all")
 
 
 def add_quiet(command: Parser) -> None:

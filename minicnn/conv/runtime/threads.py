@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...checks import integer
-from ...errors import InputError
+from ...checks import from_environment, integer
 from .crew import MOST, Call, Crew
 from .exclusive import Turn
 from .memory import address_of, working_memory
@@ -59,15 +58,6 @@ def check_environment() -> None:
     """Raise InputError if NUMBA_NUM_THREADS or OMP_NUM_THREADS is wrong. numba's own error at its import is obscure."""
     for name in VARIABLES:
         from_environment(name)
-
-
-def from_environment(name: str) -> int:
-    """The integer of at least 1 that an environment variable gives, or 0 if it is not set. InputError if it is none."""
-    text = os.environ.get(name, "").strip()
-    number = text.split(",")[0].strip() if name == "OMP_NUM_THREADS" else text          # OMP: one for each level
-    if text and not (number.isascii() and number.isdecimal() and int(number) > 0):
-        raise InputError(f"the environment variable {name} must be an integer of at least 1, not {text!r}")
-    return int(number or 0)
 
 
 def set_num_threads(n: int) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from mpi4py import MPI
 
-from minicnn import checkpoint, distributed, nn
+from minicnn import checkpoint, nn
 from minicnn.checkpoint import load
 from minicnn.data import Dataset
-from minicnn.progress import Progress
+from minicnn.progress import Progress, ranks
 from minicnn.training import LAST, Interrupted, Settings, fit
 
 WORLD, OUT = MPI.COMM_WORLD, Path(sys.argv[1])
@@ -60,7 +60,7 @@ def interrupted(comm):
 
 alone = network()
 expected = fit(alone, data(), SETTINGS, comm=MPI.COMM_SELF)
-checkpoint.save, distributed.FAREWELL = save_slowly, 1.0
+checkpoint.save, ranks.FAREWELL = save_slowly, 1.0
 reasons = WORLD.allgather(interrupted(WORLD))
 assert len(set(reasons)) == 1 and reasons[0].startswith("stopped in epoch 2, after "), reasons
 assert sorted(path.name for path in OUT.iterdir()) == ["best.safetensors", "history.jsonl", "last.safetensors"]
