@@ -11,7 +11,8 @@
 //   drawing/pen.js, pictures.js     draw, erase, undo, centre; files of pictures. They change `drawing`
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   show/play.js  the digit goes along a path;   link.js   what the reader sees, as a part of the address
-//   show/keys.js, lecture.js, svg.js, figure.js   the table of keys and its help; full screen; the figure as SVG
+//   show/keys.js, point.js, lecture.js, svg.js, figure.js   the table of keys and its help; the pixels of the maps by
+//                 keyboard; full screen; the figure as SVG
 //   show/save.js  an animation as a file: snapshot.js has its pictures; gif.js and zip.js write, and know no document
 //   operators.js, laws.js   for the kernel bench: operators on one grey image, and the verifier. They know no document
 //   texts/texts.toml   every text, in all languages; texts/say.js   say("section.key", values): one of them

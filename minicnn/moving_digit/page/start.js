@@ -27,6 +27,7 @@ listenStage();
 listenPlayer();
 listenSave();
 listenKeys();
+listenMaps();
 listenLecture();
 listenFigure();
 listenTools();

@@ -169,3 +169,23 @@ def test_the_button_saves_a_file(opened, tmp_path):
     path = tmp_path / "minicnn-equal.svg"
     WebDriverWait(opened.browser, 20).until(lambda _: path.exists())
     assert words(ET.parse(path).getroot())[0] == "Do they agree?"
+
+
+def test_frames(opened):
+    """Window, ghost and receptive field lie around the pixels that they frame."""
+    opened.go(3, 4, 8, "maps", "map")
+    opened.run("const [view] = minicnn.byTab.maps[1].views; minicnn.change({ probe: { view, y: 10, x: 12 } })")
+    opened.settle()
+    left = group(figure(opened), "left")
+    picture = next(left.iter(f"{SVG}image"))
+    x, y, side = (float(picture.get(name)) for name in ("x", "y", "width"))
+    found = {}
+    for rect in [*left.iter(f"{SVG}rect")][::-1]:                         # the symbols of the legend come after
+        by = float(rect.get("stroke-width", 0)) / 2
+        box = [float(rect.get(name)) for name in ("y", "x", "width", "height")]
+        found[rect.get("stroke")] = [(box[0] + by - y) * 38 / side, (box[1] + by - x) * 38 / side,
+                                     (box[2] - 2 * by) * 38 / side, (box[3] - 2 * by) * 38 / side]
+    assert found["#0060a8"] == pytest.approx([5, 5, 28, 28], abs=0.01)
+    top, leftmost = 10 - (4 - 5), 12 - (8 - 5)              # the map is moved: its pixel sees where the digit still is
+    assert found["#e69f00"] == pytest.approx([top, leftmost, 9, 9], abs=0.01)
+    assert found["#6b7280"] == pytest.approx([4, 8, 28, 28], abs=0.01)

@@ -80,6 +80,7 @@ def test_each_key_does_what_the_help_says(opened, keys, tmp_path):
     of_the_canvas = {text for text in opened.run("return [...document.getElementById('keys').rows].map((row) => "
                                                  "row.cells[1].textContent)") if text not in done}
     assert of_the_canvas == {"on the canvas: play the animation, or pause it", "take the last stroke back",
+                             "on a map: point at the next pixel, also of the next map",
                              "on the canvas, with pen or eraser: move it",       # see the tests of the pen and player
                              "on the canvas, with pen or eraser: put it down, or lift it"}
 
@@ -242,3 +243,27 @@ def test_each_panel_is_printed_on_one_sheet(opened):
         opened.promise("await minicnn.whenDrawn()")
         printed = opened.browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
         assert len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(printed["data"]))) == 1, tab
+
+
+def test_the_arrow_keys_go_from_pixel_to_pixel_and_from_map_to_map(opened, keys):
+    opened.go(3, 4, 8)
+    opened.run("document.querySelector('#maps input[value=input]').focus()")
+    press(opened, keys.TAB)
+    said = lambda: opened.text("legend-text").split(":")[0]
+    assert said() == "conv1, row 17, column 17"
+    press(opened, keys.ARROW_UP, keys.ARROW_LEFT, keys.ARROW_LEFT)
+    assert said() == "conv1, row 16, column 15" and opened.place == (4, 8)
+    assert "sees 5×5 pixels, rows 16 to 20, columns 15 to 19." in opened.text("legend-text")
+    which = lambda: opened.run("return document.activeElement.getAttribute('aria-label')")
+    first, second = opened.run("return minicnn.meta.layers[0].channels.slice(0, 2)")
+    press(opened, *[keys.ARROW_RIGHT] * 19)
+    assert said() == "conv1, row 16, column 0" and which() == f"conv1, channel {second}"
+    press(opened, keys.ARROW_LEFT)
+    assert said() == "conv1, row 16, column 33" and which() == f"conv1, channel {first}"
+    press(opened, *[keys.ARROW_DOWN] * 18)
+    assert said() == "conv2, row 0, column 29" and which().startswith("conv2, channel ")
+    press(opened, *[keys.ARROW_UP] * 60)
+    assert said() == "conv1, row 0, column 29"
+    press(opened, "7", "]")
+    assert state(opened)["digit"] == 7 and opened.run("return minicnn.state.probe") is None
+    assert opened.text("legend-text").startswith("Point at a pixel of a map")

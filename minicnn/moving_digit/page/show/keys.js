@@ -20,6 +20,7 @@ const KEYS = [
   { keys: ["m"], shown: "M", says: "move", act: () => chooseTool("move") },
   { keys: ["p"], shown: "P", says: "pen", act: () => chooseTool("pen") },
   { keys: ["e"], shown: "E", says: "eraser", act: () => chooseTool("eraser") },
+  { shown: "← ↑ → ↓", says: "map_arrows" },
   { shown: "← ↑ → ↓", says: "pen_arrows" },
   { shown: say("keys.space"), says: "pen_down" },
   { shown: say("keys.control_z"), says: "undo" },
