@@ -67,13 +67,13 @@ def world(prog: str) -> Any:
 
 def begin(comm: Any, threads_given: bool, quiet: bool) -> None:
     """Give each rank its share of the cores, and say so once."""
-    from ..conv.runtime.threads import get_num_threads
-    from ..distributed import share_cores
+    from ..conv.runtime.threads import get_num_threads, share_cores
     if comm is None:
         return
-    own = get_num_threads() if threads_given else share_cores(comm)
-    counts = sorted(set(comm.allgather(own)))
-    computers = len(set(comm.allgather(os.uname().nodename if hasattr(os, "uname") else "")))
+    from mpi4py import MPI
+    own, node = get_num_threads() if threads_given else share_cores(comm), comm.Split_type(MPI.COMM_TYPE_SHARED)
+    counts, computers = sorted(set(comm.allgather(own))), sum(comm.allgather(node.Get_rank() == 0))
+    node.Free()
     note_stderr(f"{comm.Get_size()} ranks on {computers} computer{'s' * (computers != 1)}, with "
                 f"{' or '.join(map(str, counts))} thread{'s' * (counts != [1])} each", quiet)
 

@@ -34,9 +34,9 @@ def start(tmp_path):
         pytest.skip("there is no mpiexec")
     started = []
 
-    def start(n, *command, **variables):
+    def start(n, *command, by=None, **variables):
         started.append(subprocess.Popen(
-            [launcher(), "-n", str(n), *map(str, command)], cwd=tmp_path, env=environment(**variables), text=True,
+            [*(by or [launcher()]), "-n", str(n), *map(str, command)], cwd=tmp_path, env=environment(**variables), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
         return started[-1]
     yield start
