@@ -35,8 +35,9 @@ def start(tmp_path):
     started = []
 
     def start(n, *command, by=None, **variables):
+        command = [*(by or [launcher()]), "-n", str(n), *map(str, command)]
         started.append(subprocess.Popen(
-            [*(by or [launcher()]), "-n", str(n), *map(str, command)], cwd=tmp_path, env=environment(**variables), text=True,
+            command, cwd=tmp_path, env=environment(**variables), text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True))
         return started[-1]
     yield start

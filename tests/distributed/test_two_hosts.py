@@ -66,8 +66,7 @@ def test_two_hosts_train_as_one(start, hosts, tmp_path):
 
 
 def test_data_are_read_once_on_each_host(start, hosts, tmp_path):
-    process = start(4, sys.executable, PROGRAMS / "read_once.py", tmp_path, by=hosts)
-    assert process.wait() == 0, process.communicate()
+    assert start(4, sys.executable, PROGRAMS / "read_once.py", tmp_path, by=hosts).wait() == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
