@@ -75,9 +75,9 @@ function drawPixel() {
   const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
   drawParts(parts, order.slice(0, MOST), open);
   const { top, left, tall, wide } = place(), input = before(chosen.layer, open), { kernel: [, kw] } = layer;
-  put("pixel-input-text", `${input.name}; ${show("input", input, GREY)}`);
-  put("pixel-map-text", `${say("pixel.channel_of", { number: chosen.channel, layer: layer.name })}; ${
-    show("map", map, HEAT)}`);
+  const name = say("pixel.channel_of", { number: chosen.channel, layer: layer.name });
+  put("pixel-input-text", say("word.with_range", { name: input.name, range: show("input", input, GREY) }));
+  put("pixel-map-text", say("word.with_range", { name, range: show("map", map, HEAT) }));
   outline("pixel-window", [top, left, tall, wide], input);
   outline("pixel-here", [chosen.y, chosen.x, 1, 1], map);
   const { window, weights, products, sum } = parts[open], tables = $("pixel-products").querySelectorAll("table");
