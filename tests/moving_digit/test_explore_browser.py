@@ -229,6 +229,11 @@ def test_works_in_the_frame_of_a_notebook(browser, page, tmp_path):
         assert inside.place == (2, 7) and "Digit 3" in browser.find_element("tag name", "body").text
         assert inside.run("return document.getElementById('trouble').hidden") and inside.run("return origin") == "null"
         assert inside.run("return minicnn.live.hasWorker()") and inside.promise("return (await minicnn.checked).fine")
+        browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+        browser.find_element("id", "figure").click()
+        WebDriverWait(browser, 20).until(lambda _: (tmp_path / "minicnn-maps.svg").exists())
+        browser.find_element("id", "lecture").click()               # the frame may not fill the screen, the layout can
+        assert inside.run("return document.body.classList.contains('lecture') && !document.fullscreenElement")
     finally:
         browser.switch_to.default_content()
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -47,6 +47,7 @@ const way = (v, plus, minus) => v ? say(`way.${v > 0 ? plus : minus}`, { count: 
 const ways = (x, y) => [way(x, "right", "left"), way(y, "down", "up")].filter(Boolean).join(", ");
 const where = () => ways(shiftX(), shiftY()) || say("way.in_the_centre");
 const named = (label) => say(meta.own ? "stage.picture_of" : "stage.digit", { name: meta.classes[label] });
+const NAMED = meta.classes.some((name) => name.length > 2);              // in a lecture: only the most probable ones
 const LINES = 10, lines = [];                                           // the lines of the table of scores
 for (let k = 0; k < Math.min(LINES, meta.classes.length); k++) {
   const line = make("tr", $("scores").tBodies[0]);
@@ -56,7 +57,7 @@ for (let k = 0; k < Math.min(LINES, meta.classes.length); k++) {
 }
 function drawScores() {
   const logits = now.logits(), order = Array.from(logits, (_, k) => k);
-  if (meta.classes.length > LINES) order.sort((a, b) => logits[b] - logits[a]);        // the most probable classes only
+  if (meta.classes.length > LINES || inLecture() && NAMED) order.sort((a, b) => logits[b] - logits[a]);        // the most probable classes only
   const largest = Math.max(...logits), best = logits.indexOf(largest);
   const powers = Array.from(logits, (v) => Math.exp(v - largest)), total = powers.reduce((a, b) => a + b);
   lines.forEach(({ line, name, bar, percent, score }, row) => {

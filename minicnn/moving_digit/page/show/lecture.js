@@ -56,6 +56,7 @@ function listenLecture() {
   $("lecture").addEventListener("click", toggleLecture);
   $("panel-before").addEventListener("click", () => stepPanel(-1));
   $("panel-next").addEventListener("click", () => stepPanel(1));
+  $("scores").classList.toggle("named", NAMED);
   document.addEventListener("fullscreenchange", () => { if (!document.fullscreenElement) setLecture(false); });
   addEventListener("resize", () => inLecture() && change({ probe: state.probe }));
   setLecture(false);
