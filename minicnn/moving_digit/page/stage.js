@@ -57,7 +57,7 @@ for (let k = 0; k < Math.min(LINES, meta.classes.length); k++) {
 }
 function drawScores() {
   const logits = now.logits(), order = Array.from(logits, (_, k) => k);
-  if (meta.classes.length > LINES || inLecture() && NAMED) order.sort((a, b) => logits[b] - logits[a]);        // the most probable classes only
+  if (meta.classes.length > LINES || inLecture() && NAMED) order.sort((a, b) => logits[b] - logits[a]);
   const largest = Math.max(...logits), best = logits.indexOf(largest);
   const powers = Array.from(logits, (v) => Math.exp(v - largest)), total = powers.reduce((a, b) => a + b);
   lines.forEach(({ line, name, bar, percent, score }, row) => {
