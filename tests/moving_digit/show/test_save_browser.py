@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from minicnn.moving_digit import path
+from minicnn.notebook import frame
 
 WRITE = """const [pixels, width, height] = arguments, { Gif } = minicnn;
 const table = Array.from({ length: 255 }, (_, k) => [k, 255 - k, k ^ 85]), codes = Gif.codes();
@@ -119,6 +120,24 @@ def test_saving_can_be_stopped(opened, downloads, way):
     opened.settle()
     assert (opened.place == (6, 3)) == (way in ("button", "key"))
     assert opened.browser.find_element(By.ID, "play").is_enabled() and list(downloads.folder.iterdir()) == []
+
+
+def test_the_frame_of_a_notebook_saves_but_has_no_address(browser, page, tmp_path):
+    outside, folder = tmp_path / "notebook.html", tmp_path / "saved"
+    outside.write_text(frame(page.read_text(encoding="utf-8"), 900, "a page"), encoding="utf-8")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    browser.get(outside.as_uri())
+    browser.switch_to.frame(0)
+    try:
+        WebDriverWait(browser, 20).until(lambda it: it.execute_script("return Boolean(window.minicnn?.ready)"))
+        assert not browser.find_element(By.ID, "copy-link").is_displayed()
+        browser.execute_script("minicnn.choosePath('zigzag')")
+        browser.find_element(By.ID, "save-gif").click()
+        WebDriverWait(browser, 30).until(lambda _: (folder / "minicnn-maps-zigzag.gif").exists())
+    finally:
+        browser.switch_to.default_content()
+    assert browser.current_url == outside.as_uri()
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 @pytest.mark.parametrize(("height", "width", "kind"), [
