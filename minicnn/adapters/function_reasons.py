@@ -23,8 +23,8 @@ REASONS = {                     # names of functions: what they do
     ("gather", "scatter", "take", "take_along_dim", "index_select", "index_put"): "it takes pixels from fixed places: "
                                                                                   "use places relative to each pixel, "
                                                                                   "modulo the size on the torus",
-    ("view", "reshape", "unflatten", "ravel"): "it gives each position its own place: pool over all positions before "
-                                               "it",
+    ("view", "view_as", "reshape", "reshape_as", "unflatten", "ravel"): "it gives each position its own place: pool "
+                                                                        "over all positions before it",
     ("rand_like", "randn_like", "bernoulli", "rrelu", "gumbel_softmax"): "it draws random numbers: call eval(), or "
                                                                          "give it none",
     ("scaled_dot_product_attention", "multi_head_attention_forward"): "it compares each position with each other one: "
@@ -50,6 +50,9 @@ def function_reason(call: Any, name: str) -> str:
     if name == "functions between layers":
         return ("functions between the layers make it, which are not seen one by one: look for a pool, padding, an "
                 "index or an embedding of positions there")
+    if name in ("view", "view_as", "reshape", "reshape_as", "unflatten") and getattr(call, "image", False):
+        return ("it moves pixels by their places into other rows and columns, as a partition into windows does: keep "
+                "the rows and columns, or let each pixel have its own window")
     if name == "setitem" or getattr(call, "part", False):
         return WRITES
     if name == "getitem":
@@ -57,6 +60,12 @@ def function_reason(call: Any, name: str) -> str:
     if name == "pad":
         return _pad(call)
     return next((text for names, text in REASONS.items() if name in names), "")
+
+
+def orders_places(layer: Any) -> bool:
+    """Whether a layer or call goes through positions from one side, also if its output is no image."""
+    name = getattr(layer, "layer_name", type(layer).__name__)
+    return name in ("LSTM", "GRU", "RNN", "flip", "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort")
 
 
 def places_in(call: Any) -> tuple[int, ...] | None:

@@ -14,7 +14,8 @@ from .function_reasons import function_reason
 from .onnx.reasons import Node
 
 CIRCULAR = "use padding_mode='circular'"
-BEFORE = "pad with F.pad(..., mode='circular') on the torus, or judge it in a window"      # for no padding_mode
+WRAPPED = "pad with F.pad(..., mode='circular')"
+BEFORE = f"{WRAPPED} on the torus, or judge it in a window"      # for no padding_mode
 
 
 def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
@@ -65,7 +66,9 @@ def _padding(layer, name, domain):
     transposed = "Transpose" in name
     if "Pad" in name and "Circular" not in name:
         return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {BEFORE}"
-    if mode is None and "Pool" not in name or mode == "circular" or transposed:
+    if transposed:
+        return _transposed(layer, domain)
+    if mode is None and "Pool" not in name or mode == "circular":
         return ""
     padded = width.lower() != "valid" if isinstance(width, str) else np.any(np.asarray(width) != 0)
     if not padded:
@@ -79,6 +82,16 @@ def _padding(layer, name, domain):
     return (f"its {kind} {width!r} makes pixels at the border: " if isinstance(width, str) else
             f"its {kind} of width {width} makes pixels at the border: ") + (
         f"{getattr(layer, 'circular', CIRCULAR)} on the torus, or judge it {where}")
+
+
+def _transposed(layer, domain):
+    """Windows of the output that overlap lack those of the opposite side."""
+    kernel, stride = (np.max(getattr(layer, name, None) or default) for name, default in (("kernel_size", 99),
+                                                                                           ("stride", 1)))
+    if domain != "torus" or kernel <= stride and not np.any(getattr(layer, "output_padding", 0)):
+        return ""
+    return (f"at the border of its output the pixels of the opposite side are missing: before it, {WRAPPED}, and cut "
+            "its output")
 
 
 def _padded_pool(layer, name, domain, width):
@@ -110,11 +123,18 @@ def _kind(layer, name):
         if getattr(layer, "align_corners", None):
             return ("align_corners=True stretches the image by (m - 1) / (n - 1) for n and m pixels, so that a shift "
                     "moves no whole number of pixels: use align_corners=False")
+        factor = getattr(layer, "scale_factor", None)
+        if factor is not None and np.max(factor) < 1:
+            return (f"it makes the image smaller, and keeps only shifts by multiples of {1 / np.max(factor):g}: filter "
+                    "before it, with padding that fits the domain")
         if "linear" in str(getattr(layer, "mode", "")) or "cubic" in str(getattr(layer, "mode", "")):
             return ("it interpolates, and repeats the pixels at the border: enlarge with mode='nearest' and convolve, "
                     "or judge it in a window")
         return "it changes the size of the image, so that a shift of the input is another shift of the output"
     if "Adaptive" in name:
+        if np.max(np.asarray(getattr(layer, "output_size", 1) or 1, float)) > 1:
+            return ("its windows depend on the size of the image, and step over several pixels: filter, and pool with "
+                    "a stride that you choose, or pool over all pixels")
         return "its windows depend on the size of the image; one output pixel has no place that could shift"
     if "Dropout" in name and getattr(layer, "training", False):
         return "it drops numbers at random in training: call eval()"
@@ -122,6 +142,8 @@ def _kind(layer, name):
         return "in training it uses the other images of the batch: call eval()"
     if name == "LayerNorm" and getattr(layer, "elementwise_affine", True):
         return "its weight has a value for each position: normalize over channels only"
+    if name in ("LSTM", "GRU", "RNN"):
+        return "it reads the positions from one side: use a layer that treats all positions alike"
     if name in ("Flatten", "Linear", "Bilinear"):
         return "it treats each position in its own way: pool over all positions before it"
     if "PixelUnshuffle" in name or "PixelShuffle" in name or name in ("Fold", "Unfold", "MaxUnpool2d"):

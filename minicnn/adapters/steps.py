@@ -41,7 +41,8 @@ class Layer(NamedTuple):
     up_to : callable or None
         The network up to the output of this step: arrays (N, C, H, W) -> (N, C', H', W'). None if that is no image.
     rest : callable or None
-        The same for another output: arrays (N, C, H, W) -> (N, numbers).
+        The same for another output: arrays (N, C, H, W) -> (N, numbers). A layer with both is the last one, and its
+        output is an image by its number of axes only.
     channels_last : bool
         The layer has its channels in the last axis. `up_to` returns (N, C', H', W') nevertheless.
     takes : set of int

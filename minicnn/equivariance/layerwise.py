@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..adapters.function_reasons import places_in
+from ..adapters.function_reasons import orders_places, places_in
 from ..adapters.reasons import reason
 from ..checks import generator, one_of
 from ..nn.unchanged import looking
@@ -131,7 +131,7 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     one_of("domain", domain, DOMAINS)
     module = as_network(module, output, layout)
     in_channels, size = image_shape(module, in_channels, size)
-    steps = layer_operators(module, in_channels, size, dtype)
+    steps = [_settled(step, size, domain) for step in layer_operators(module, in_channels, size, dtype)]
     end = 1 + max((n for n, step in enumerate(steps) if _is_image(step, size)), default=-1)
     whys = [_not_judged(step, size, "window" if step is steps[end - 1] else domain) for step in steps[:end]]
     images = [step for step, why in zip(steps, whys, strict=False) if not why]
@@ -140,7 +140,7 @@ def network_report(module: Any, in_channels: int | None = None, size: Pair | Non
     settings = Options(in_channels, size, domain, _dtype_of(images, dtype), seed=seed, **options)
     reports = judge(images, settings, Part(progress, 0, 0.9 if rest else 1))
     lasting = _lasting(steps, [layer for layer, report in zip(images, reports, strict=True) if report.equivariant])
-    found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, domain),
+    found = [LayerReport(layer.name, layer.kind, report, "" if report.equivariant else _why(layer, steps, whys, domain),
                          not report.equivariant and not any(layer is one for one in lasting))
              for layer, report in zip(images, reports, strict=True)]
     lattice = found[-1].report.lattice or (None, None) if found else (1, 1)
@@ -205,14 +205,19 @@ class NetworkReport:
         return [one.to_dict() for one in (*self.steps, *self.after)]
 
 
-def _why(layer, steps, domain):
-    """The reason in a step, and in the steps before it that made no image, such as those of an attention."""
+def _why(layer, steps, whys, domain):
+    """The reason in a step, and in the steps just before it that are not judged: padding, the steps of an attention."""
     found, place = [], next(n for n, step in enumerate(steps) if step is layer)
-    while place and not steps[place - 1].up_to:
+    own = reason(layer.layer, domain, layer.channels_last)
+    while place and whys[place - 1]:
         place -= 1
-        if places_in(steps[place].layer):
-            found.insert(0, f"{steps[place].name}: {reason(steps[place].layer, domain)}")
-    return "; ".join(found) or reason(layer.layer, domain, layer.channels_last)
+        step = steps[place]
+        placed = places_in(step.layer) is not None
+        if placed or step.up_to or orders_places(step.layer):
+            text = reason(step.layer, domain, step.channels_last)
+            found = [f"{title(step.name, step.kind)}: {text}"] * bool(text) + found
+            own = "" if not step.up_to else own         # a later reshape only follows it
+    return "; ".join(filter(None, [*found, own]))
 
 
 def _lasting(steps, equivariant):
@@ -234,13 +239,25 @@ def _is_image(step, size):
     return step.up_to is not None and (tuple(size) == (1, 1) or getattr(step.up_to, "shape", ())[1:] != (1, 1))
 
 
+def _settled(step, size, domain):
+    """A step whose output is an image by its number of axes only: it is one if its size fits the domain."""
+    if step.up_to is None or step.rest is None:
+        return step
+    fits = domain != "torus" or _fits(step.up_to.shape[1:], size)
+    return step._replace(rest=None) if fits else step._replace(up_to=None)
+
+
+def _fits(own, size):
+    return not any(n % m and m % n for n, m in zip(size, own, strict=True))
+
+
 def _not_judged(step, size, domain):
     """Why a step up to the last image is not judged; "" if it is. The last one is, or `judge` says that it cannot be.
     """
     if not _is_image(step, size):
         return step.unjudged or ("its output is no image" if step.up_to is None else "its output has one pixel only")
     own = getattr(step.up_to, "shape", (0, *size))[1:]
-    if domain == "torus" and any(n % m and m % n for n, m in zip(size, own, strict=True)):
+    if domain == "torus" and not _fits(own, size):
         return (f"its output has {own[0]} x {own[1]} pixels, and on the torus these must divide {size[0]} x {size[1]}, "
                 "or be multiples")
     return ""

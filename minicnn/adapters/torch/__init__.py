@@ -14,7 +14,7 @@ import numpy as np
 from ..given import AdapterError
 from ..names import named_by, top
 from ..protocol import no_image_shape, no_layout
-from ..steps import COUNT, NO_BATCH, Layer, layer_of
+from ..steps import COUNT, NO_BATCH, Layer, UpTo, layer_of
 from .calls import Layout
 from .refusals import hint as hint
 from .refusals import refuse
@@ -108,8 +108,12 @@ def layer_operators(module: Any, dtype: str, shape: tuple[int, ...], channels_la
     steps = walk.steps((COUNT, *shape))
     whys = {index: NO_BATCH for index, step in enumerate(steps) if step.shape[:1] != (COUNT,)}
     whys |= dict.fromkeys(walk.targets, TARGET)
-    return [layer_of(walk, index, step.shape[1:], step.layout is not None, (step.name, step.kind, step.layer),
-                     step.layout is Layout.NHWC, step.takes, whys.get(index, "")) for index, step in enumerate(steps)]
+    layers = [layer_of(walk, index, step.shape[1:], step.layout is not None, (step.name, step.kind, step.layer),
+                       step.layout is Layout.NHWC, step.takes, whys.get(index, "")) for index, step in enumerate(steps)]
+    for index, own in walk.guessed.items():
+        channels_first = (own[2], *own[:2]) if walk.layout is Layout.NHWC else own
+        layers[index] = layers[index]._replace(up_to=UpTo(walk, index, channels_first))
+    return layers
 
 
 def _without_wrappers(module):

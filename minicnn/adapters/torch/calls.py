@@ -10,11 +10,13 @@ from typing import Any
 from ..steps import FunctionCall, call_text, function_call, index_text
 
 MOVES = {"permute", "transpose", "movedim", "moveaxis", "swapaxes", "swapdims"}
-SHAPES = {"reshape", "view", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn", "real", "einsum", "cat",
-          "stack", "squeeze"}           # they may make an image of a tensor that is none
+SHAPES = {"reshape", "reshape_as", "view", "view_as", "unflatten", "Unflatten", "Fold", "fold", "irfft2", "irfftn",
+          "real", "einsum", "cat", "stack", "squeeze"}          # they may make an image of a tensor that is none
 FILLED = {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty",
           "new_tensor"}
 FOREIGN = {"from_numpy", "as_tensor", "tensor", "asarray", "frombuffer", "from_dlpack"}    # of what is not seen
+LIKE = {"to", "type_as", "expand_as", "view_as", "reshape_as", "broadcast_to"}     # of other tensors the shape or dtype
+EMPTY = {"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided", "empty_permuted"}
 ESCAPES = {"numpy", "array", "dlpack", "data_ptr", "untyped_storage", "storage"}    # then other code can write into it
 NO_STEPS = {"contiguous", "to", "type", "type_as", "float", "double", "half", "clone", "detach", "requires_grad",
             "expand", "expand_as", "cpu", "cuda", "data", "resolve_conj", "resolve_neg", "lift_fresh"}
@@ -112,10 +114,11 @@ def label_of(function: Any, args: tuple, count: int) -> str:
 
 
 def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any], places: tuple[int, ...] | None,
-              part: bool = False) -> tuple[FunctionCall, str]:
+              layout: Layout | None, part: bool) -> tuple[FunctionCall, str]:
     """The call with its settings, and its text.
 
-    `places`: the shape of a constant with a value for each position. `part`: it writes into a part of a tensor.
+    `places`: the shape of a constant with a value for each position. `layout`: that of the result. `part`: the call
+    writes into a part of a tensor.
     """
     torch = sys.modules["torch"]
     name = plain_name(function)
@@ -130,7 +133,7 @@ def described(function: Any, label: str, args: tuple, kwargs: dict[str, Any], pl
         text = call_text(label, settings, loose)
     if name in ("getitem", "setitem"):
         settings["index"] = args[1]
-    return function_call(name, {**settings, "places": places, "part": part}), text
+    return function_call(name, {**settings, "places": places, "part": part, "image": layout is not None}), text
 
 
 def places_of(args: tuple, kwargs: dict[str, Any], layout: Layout | None, constants: dict) -> tuple[int, ...] | None:
@@ -146,7 +149,8 @@ def layout_after(function: Callable | None, name: str, given: list[Any], made: A
     """The layout of a result, None if it is no image.
 
     A result has the layout of the first image among the inputs, unless the function moves axes. A tensor that was no
-    image becomes one if it has the size of an image that was seen before, or if a layer makes it that takes images.
+    image becomes one if it has the size of an image that was seen before and comes from an index, from another shape
+    or from more axes, or if a layer makes it that takes images.
 
     Parameters
     ----------
@@ -170,7 +174,8 @@ def layout_after(function: Callable | None, name: str, given: list[Any], made: A
         return before
     if "2d" in name or name in ("interpolate", "Upsample") or "pixel" in name.lower():
         return Layout.NCHW
-    if name not in SHAPES and not (name == "getitem" and before is None):
+    from_more = before is None and (name == "getitem" or any(one.ndim > 4 for one in given))
+    if name not in SHAPES and not from_more:
         return before
     if before is not None and any(one.shape == made.shape for one in given):
         return before

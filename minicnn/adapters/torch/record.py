@@ -13,9 +13,11 @@ import numpy as np
 from ..names import top
 from ..steps import Enough, FunctionCall
 from .calls import (
+    EMPTY,
     ESCAPES,
     FILLED,
     FOREIGN,
+    LIKE,
     MOVES,
     Layout,
     described,
@@ -61,6 +63,7 @@ class Record:
         self.constants = dict(self.own)
         self.writers: dict[int, set[int]] = {}          # of steps that made a view: the steps that write into it
         self._views: set[int] = set()
+        self.returned: Any = None                       # by the module
         self._versions: list[int | None] = []           # of the inputs of the innermost module that is running
 
     def know(self, tensor: Any, layout: Layout | None, takes: Set[int] = frozenset()) -> None:
@@ -78,6 +81,11 @@ class Record:
     def takes(self, given: list[Any]) -> Set[int]:
         """The numbers of the steps that made these tensors."""
         return frozenset().union(*(self.layouts[id(one)][2] for one in given if self.knows(one)))
+
+    def last(self) -> int | None:
+        """The step that made what the module returned, if that is as it made it; else None."""
+        made, = self.takes([self.returned]) or [None] if self.returned is not None else [None]
+        return made if made is not None and self.steps[made].shape == tuple(self.returned.shape) else None
 
     def targets(self) -> set[int]:
         """The steps that made a view of a tensor which is used only to write into that tensor."""
@@ -106,6 +114,8 @@ class Record:
             if self.inside == 1:
                 self._after(name, module, list(tensors_in((args, kwargs))), list(tensors_in(out)), innermost)
             self.inside -= 1
+            if not name:
+                self.returned = next(tensors_in(out), None)
         return before, after
 
     def _after(self, name, module, given, outs, innermost):
@@ -133,6 +143,9 @@ class Record:
         versions = versions_of(given)
         out = function(*args, **kwargs)
         name, outs = plain_name(function), list(tensors_in(out))
+        if name in EMPTY:                               # what it holds by chance would be judged until all is written
+            out.zero_()
+        given, versions = (given[:1], versions[:1]) if name in LIKE else (given, versions)
         written = written_by(given, versions, outs, is_in_place(function, kwargs))
         if name in ESCAPES:
             self._let_go(given)
@@ -160,7 +173,8 @@ class Record:
             return
         path = self.path[-1] if self.path else ""
         part = bool(written) and written[0].shape != made.shape
-        call, kind = described(function, label, args, kwargs, places_of(args, kwargs, layout, self.constants), part)
+        call, kind = described(function, label, args, kwargs, places_of(args, kwargs, layout, self.constants),
+                               layout, part)
         self._add(f"{path} / {label}" if path else label, kind, call, made, layout, given, written)
         made_here = frozenset((len(self.steps) - 1,))
         for other in outs:

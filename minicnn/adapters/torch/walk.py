@@ -36,11 +36,17 @@ class TorchWalk:
         self.module, self.dtype, self.device, self.layout = module, dtype, device, layout
         self.names: list[str] = []
         self.targets: set[int] = set()                  # the steps that only make a view into which others write
+        self.guessed: dict[int, tuple[int, ...]] = {}   # a step whose output is an image by its number of axes only:
+                                                        # the shape of its output for one image
 
     def steps(self, shape: tuple[int, ...]) -> list[Step]:
         """The steps of a first pass with zeros of that shape (N, C, H, W)."""
         record = self._pass(np.zeros(shape, self.dtype), None)
         self.names, self.targets = [step.name for step in record.steps], record.targets()
+        last = record.last()
+        if last is not None and record.steps[last].layout is None and not record.returned.is_complex():
+            own = record.steps[last].shape
+            self.guessed = {last: own[1:]} if len(own) == 4 and own[0] == shape[0] else {}
         return record.steps
 
     def outputs(self, images: np.ndarray, wanted: Iterable[int]) -> dict[int, np.ndarray]:
@@ -51,6 +57,9 @@ class TorchWalk:
         wanted = set(wanted)
         found = self._pass(images.astype(self.dtype, copy=False), wanted)
         refuse_other_steps([step.name for step in found.steps], self.names[:max(wanted) + 1])
+        for index in wanted & set(self.guessed):
+            array = found.arrays[index].reshape(-1, *self.guessed[index])
+            found.arrays[index] = array.transpose(self.layout.value)
         return found.arrays
 
     def _pass(self, images, wanted):

@@ -80,7 +80,7 @@ FIRST = {                       # network, the first step that breaks and its re
     "flip": (lambda: Applied(lambda x: torch.flip(x, (3,))), "torch.flip", "it mirrors the image", (1, 4)),
     "turn": (lambda: Applied(lambda x: x.transpose(2, 3)), "transpose", "it turns the image", NONE),
     "pad": (lambda: Applied(lambda x: F.pad(x, (1, 1, 1, 1))[:, :, 2:, 2:]), "[:, :, 2:, 2:]",
-            "it cuts pixels off at the border", NONE),
+            "F.pad: its zero padding of width (1, 1, 1, 1) makes", NONE),
     "shear": (lambda: Applied(shear), "F.grid_sample", "it samples the image at places that are fixed", NONE),
     "write": (lambda: Applied(lambda x: x.clone().index_fill_(2, torch.tensor([0]), 0)), "index_fill",
               "it writes at fixed places of the image", (None, 1)),
