@@ -175,6 +175,15 @@ def test_full_screen_has_large_type_and_fits(opened, width, height):
                               "return box.scrollHeight - box.clientHeight") <= 0, tab
 
 
+def test_a_small_screen_keeps_its_own_layout(opened):
+    enter(opened, 375, 800)
+    for tab in TABS:
+        opened.run("minicnn.chooseTab(arguments[0])", tab)
+        opened.promise("await minicnn.whenDrawn()")
+        assert opened.run("return document.documentElement.scrollWidth") <= 375 and opened.outside() == []
+        assert opened.run("return document.getElementById('stage').clientWidth") > 150
+
+
 @pytest.mark.parametrize(("width", "height"), SCREENS[::2])
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_in_full_screen(opened, width, height, dark):

@@ -101,6 +101,8 @@ function show(name, image, steps, lut, ends) {
   paint(screenOf($(`bench-${name}`), image), image.values.map(steps), lut, ends);
 }
 const signed = (largest) => (v) => 128 + Math.round(127 * v / (largest || 1));
+const showSigned = (name, image, largest, map = (steps) => steps) =>
+  show(name, image, map(signed(largest)), SIGNED, [-largest, largest]);
 function greyPicture() {                                                // x: the canvas, as grey numbers from 0 to 1
   const ink = canvasOf(state.digit, state.dy, state.dx);
   return Operators.image(CANVAS, CANVAS, Float64Array.from({ length: CANVAS * CANVAS }, (_, i) => {
@@ -115,14 +117,14 @@ function drawResult(x) {
   show("x", x, (v) => 255 * v, GREY, [0, 1]);
   put("bench-out-text", say("bench.result", { size: `${out.height}×${out.width}`, range: fromTo(largest) }));
   $("bench-out").hidden = !out.values.length;
-  if (out.values.length) show("out", out, signed(largest), SIGNED, [-largest, largest]);
+  if (out.values.length) showSigned("out", out, largest);
   return out;
 }
 function drawResponse() {
   const side = 2 * Math.ceil(Operators.reach(operator)) + 5, impulse = Operators.image(side, side);
   impulse.values[(side * side - 1) / 2] = 1;
   const h = Operators.apply({ ...operator, stride: 1, padding: "zeros" }, impulse), largest = largestOf(h);
-  show("h", h, signed(largest), SIGNED, [-largest, largest]);
+  showSigned("h", h, largest);
   put("bench-h-text", say("bench.response", { size: `${side}×${side}`, range: fromTo(largest) }));
   if (operator.kind !== "kernel") { put("bench-flip-text", ""); return; }
   const symmetric = operator.kernel.every((v, k) => v === operator.kernel[operator.kernel.length - 1 - k]);
@@ -184,15 +186,16 @@ function drawVerdict() {
 }
 function drawWitness({ law, f, left, right, known, at, values }) {
   const [one, two] = law.says.split(", ")[0].split(" = ");
-  const sides = signed(largestOf(left, right)), off = left.values.map((v, i) => Math.abs(v - right.values[i]));
+  const largest = largestOf(left, right), off = left.values.map((v, i) => Math.abs(v - right.values[i]));
   const most = off.reduce((a, b, i) => known && !known.values[i] ? a : Math.max(a, b), 0) || 1;
   const unknown = (map) => (v, i) => known && !known.values[i] ? -1 : map(v);
-  show("f", f, signed(largestOf(f)), SIGNED);
+  showSigned("f", f, largestOf(f));
   $("bench-g-shown").hidden = !law.g;
-  if (law.g) show("g", law.g, signed(largestOf(law.g)), SIGNED);
-  show("left", left, unknown(sides), SIGNED);
-  show("right", right, unknown(sides), SIGNED);
-  show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS);
+  if (law.g) showSigned("g", law.g, largestOf(law.g));
+  showSigned("left", left, largest, unknown);
+  showSigned("right", right, largest, unknown);
+  show("difference", { ...left, values: off }, unknown((v) => v > 1e-12 ? Math.max(1, 255 * v / most) : 0), DIFFERS,
+       [0, most]);
   put("bench-left-text", formula(one));
   put("bench-right-text", formula(two));
   const [down, across] = law.by ?? [];

@@ -18,7 +18,10 @@ function blocksOf(node) {
     if (node.querySelector(".key")) return [{ legend: node }];
     return node.matches(".text") && node.textContent ? [{ words: signOf(node) + node.textContent }] : [];
   }
-  if (node.matches(".parts")) return [{ words: [...node.children].map((part) => part.textContent).join("; ") }];
+  if (node.matches(".parts")) {
+    const parts = [...node.children].map((part) => part.textContent).join("; ");
+    return parts ? [{ words: `${node.getAttribute("aria-label")}: ${parts}` }] : [];
+  }
   return node.matches("details,table,figure") ? [] : [...node.children].flatMap(blocksOf);
 }
 const signOf = ({ classList }) => classList.contains("yes") ? "= " : classList.contains("no") ? "≠ " : "";
