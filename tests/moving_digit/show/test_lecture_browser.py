@@ -276,3 +276,15 @@ def test_the_arrow_keys_go_from_pixel_to_pixel_and_from_map_to_map(opened, keys)
     press(opened, "7", "]")
     assert state(opened)["digit"] == 7 and opened.run("return minicnn.state.probe") is None
     assert opened.text("legend-text").startswith("Point at a pixel of a map")
+
+
+def test_a_click_on_another_map_points_at_its_pixel(opened, keys):
+    from selenium.webdriver.common.action_chains import ActionChains
+    opened.go(3, 4, 8)
+    for row in (0, 1, 3):
+        canvas = opened.run("return minicnn.byTab.maps[arguments[0]].views[0].canvas", row)
+        ActionChains(opened.browser).move_to_element(canvas).click().perform()
+        opened.settle()
+        assert opened.text("legend-text").startswith(f"conv{row + 1}, row ")
+    press(opened, keys.ARROW_LEFT)                                      # the arrow keys still move the digit
+    assert opened.place == (4, 7)
