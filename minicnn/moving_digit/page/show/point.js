@@ -31,7 +31,7 @@ function listenMaps() {
       canvas.tabIndex = k ? -1 : 0;
       canvas.addEventListener("keydown", (event) => pointByKey(event, view));
       canvas.addEventListener("blur", () => state.probe?.view === view && change({ probe: null }));
-      canvas.addEventListener("mousedown", (event) => event.preventDefault());     // a click does not take the arrow keys
+      canvas.addEventListener("mousedown", (event) => event.preventDefault());   // it keeps the arrow keys
       canvas.addEventListener("focus", () => {                          // a pointer has its own pixel
         const { y, x } = middleOf(view);
         if (canvas.matches(":focus-visible") && state.probe?.view !== view) pointAt(view, y, x);
