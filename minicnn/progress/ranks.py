@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import time
 import traceback
@@ -14,6 +15,7 @@ from ..errors import MinicnnError, StateError
 
 LIMIT = from_environment("MINICNN_MPI_TIMEOUT") or 300          # seconds that a rank waits for the others
 AWAKE, PAUSE, FAREWELL = 2e-3, 1e-4, 3.0        # seconds: waiting awake; a pause after that; see `together`
+FORWARDED, ABORT = 0.5, 2                       # seconds for mpiexec to show the reason, and to end all ranks
 _farewell: list[Any] = []                       # the communicator of the outermost `together`
 
 
@@ -61,6 +63,9 @@ def together(comm: Any) -> Iterator[None]:
             known = isinstance(error, (MinicnnError, KeyboardInterrupt, OSError, MemoryError))
             text = f"{type(error).__name__}: {error}" if known else "".join(traceback.format_exception(error))
             print(f"rank {comm.Get_rank()} of {comm.Get_size()}: {text}", file=sys.__stderr__, flush=True)
+            time.sleep(FORWARDED)
+            if hasattr(signal, "alarm"):
+                signal.alarm(ABORT)     # the system ends this process where Abort waits for a computer that is cut off
             comm.Abort(130 if isinstance(error, KeyboardInterrupt) else 2 if known else 70)
         raise
     finally:
