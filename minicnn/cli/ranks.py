@@ -85,10 +85,10 @@ def note_idle(comm: Any, images: int, quiet: bool) -> None:
                     "a larger --batch-size, or start fewer ranks", quiet)
 
 
-def share(comm: Any) -> Callable:
+def share(comm: Any, quiet: bool) -> Callable:
     """A function like map whose calls the ranks share out. All ranks get all results, in their order.
 
-    >>> list(share(None)(abs, [3, -2]))
+    >>> list(share(None, True)(abs, [3, -2]))
     [3, 2]
     """
     if comm is None:
@@ -97,6 +97,8 @@ def share(comm: Any) -> Callable:
     def shared(function, items):
         from ..progress.ranks import meet  # imported here because it imports NumPy
         rank, size = comm.Get_rank(), comm.Get_size()
+        if (idle := size - len(items)) > 0:
+            note_stderr(f"{idle} of {size} ranks have no work, because there are {len(items)} pieces of it", quiet)
         own = [function(item) for item in items[rank::size]]
         meet(comm, comm.Ibarrier, seconds=math.inf)         # some work takes longer
         found = comm.allgather(own)

@@ -38,3 +38,9 @@ def test_an_operator_of_the_user_is_judged_by_one_process(mpiexec):
     assert status == 2 and out == "" and err.count("\n") == 1
     assert err.startswith("minicnn verify: error: 2 processes of minicnn verify were started (the environment")
     assert err.endswith("Only the known operators, without an argument, are shared out\n")
+
+
+def test_ranks_without_work_are_told(mpiexec):
+    command = ["invariance", "--models", "mlp", "--seeds", "1,2", "--epochs", "1", "--images", "10"]
+    status, _, err = mpiexec(3, *MINICNN, *command)
+    assert status == 0 and err.count("1 of 3 ranks have no work, because there are 2 pieces of it\n") == 1

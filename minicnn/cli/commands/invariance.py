@@ -55,7 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
         data = load("mnist5k")
         if not arguments.pools_only:
             results = compare_models(arguments.models, data, epochs=arguments.epochs, seeds=arguments.seeds,
-                                     images=arguments.images, progress=Part(progress, 0.0, 0.98), share=share(comm))
+                                     images=arguments.images, progress=Part(progress, 0.0, 0.98),
+                                     share=share(comm, arguments.quiet))
         if comm is not None and comm.Get_rank() != 0:
             return
         pools = compare_pools(data.val_images[:32], progress=Part(progress, 0.98 if results else 0.0, 1.0))

@@ -253,7 +253,7 @@ def _draw(op, arguments):
 
 def _catalogue(arguments, progress):
     from ...equivariance.known_operators import run_catalogue
-    outcomes = run_catalogue(progress, share(arguments.comm))
+    outcomes = run_catalogue(progress, share(arguments.comm, arguments.quiet))
     right = sum(outcome.right for outcome in outcomes)
     print_result(arguments, {"right": right, "operators": [outcome.to_dict() for outcome in outcomes]},
                  lambda: _print_catalogue(outcomes, right))
