@@ -64,12 +64,15 @@ def function_reason(call: Any, name: str) -> str:
 
 def orders_places(layer: Any) -> bool:
     """Whether a layer or call goes through positions from one side, also if its output is no image."""
-    name = getattr(layer, "layer_name", type(layer).__name__)
-    return name in ("LSTM", "GRU", "RNN", "flip", "cumsum", "cumprod", "cummax", "cummin", "sort", "argsort")
+    name = getattr(layer, "layer_name", getattr(layer, "operator", type(layer).__name__))
+    return name in ("CumSum", "ReverseSequence", "LSTM", "GRU", "RNN", "flip", "cumsum", "cumprod", "cummax", "cummin",
+                    "sort", "argsort")
 
 
 def places_in(call: Any) -> tuple[int, ...] | None:
     """The shape of the constant with a value for each position that a call adds, multiplies or joins; None if none."""
+    if hasattr(call, "operator"):                       # a node of ONNX
+        return call.places
     return getattr(call, "places", None) if getattr(call, "layer_name", "") in PLACED else None
 
 

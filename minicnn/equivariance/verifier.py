@@ -156,6 +156,8 @@ def repetitions(findings: Findings, images: TrialImages,
     alone = operator.alone(f)
     noise = np.maximum(noise_of(operator, f, once, images.rng, operator.eps),
                        noise_of(operator.alone, f, alone, images.rng, operator.eps))
+    noise = np.broadcast_to(noise.max(1, keepdims=True), noise.shape)       # a ReLU leaves little of some channels, but
+                                                                            # the whole of their rounding
     known, largest = np.ones(once.shape[2:], bool), context.largest((f,), once)
     other_algorithm = context.rounding.measured(noise, largest, np.inf)     # alone, a layer may choose another one
     hint = "".join(f"; {one}" for one in [training_hint(operator.given.func)] if one)

@@ -151,7 +151,7 @@ KNOWN = {               # model, domain, start of the verdict, lattice, the firs
     "corners": (resize(mode="linear", coordinate_transformation_mode="align_corners"), "torus", "linear", NONE,
                 "resize", "coordinate_transformation_mode align_corners stretches"),
     "reflect": (graph(one("Pad", "x", "pads", outputs=["p"], mode="reflect"), conv("p"), **PAD2), "torus", BORDER, NONE,
-                "conv", ""),
+                "conv", "pad Pad: it pads with mirrored pixels (mode reflect)"),
     "edge": (graph(one("Pad", "x", "pads", mode="edge"), **PAD2), "window", BORDER, NONE, "pad",
              "it pads with the pixels of the edge (mode edge)"),
     "residual block": (residual(), "torus", CURVED + "no shift", NONE, "conv", ZERO),

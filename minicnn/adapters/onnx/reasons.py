@@ -13,6 +13,7 @@ STATISTICS = ("InstanceNormalization", "GroupNormalization", "LayerNormalization
 WHOLE = ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin",
          "ReduceL1", "ReduceL2", "ReduceLogSumExp")
 POINTWISE = ("LayerNormalization", "Add", "Sub", "Mul", "Div", "Pow", "Where", "Sum", "Min", "Max", "PRelu")
+ORDERED = ("CumSum", "LSTM", "GRU", "RNN", "ReverseSequence")
 RANDOM = ("RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial")
 
 
@@ -47,6 +48,21 @@ class Node(NamedTuple):
         return f"{self.operator}({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
+    def places(self) -> tuple[int, ...] | None:
+        """The shape of a constant with a value for each position that the node adds, multiplies, ...; None if none.
+
+        Of an array that is no image, a constant that varies along two axes has one.
+        """
+        for array, constant in zip(self.arrays, self.constant, strict=True):
+            if self.operator not in POINTWISE or not constant or array.size <= 1 or array.ndim > len(self.out):
+                continue
+            full = array.reshape((1,) * (len(self.out) - array.ndim) + array.shape)
+            varied = [axis for axis in range(full.ndim) if (full != full.take([0], axis)).any()]
+            if set(varied) & set(self.spatial) if full.ndim == 4 else len(varied) > 1:
+                return array.shape
+        return None
+
+    @property
     def spatial(self) -> tuple[int, int]:
         """The places of the axes H and W."""
         return (1, 2) if self.axes == "nhwc" else (2, 3)
@@ -62,7 +78,13 @@ def _padding(node, domain):
     if node.operator == "Pad":
         return _pad_node(node, domain)
     widths = _widths(node)
-    if not any(widths) or node.operator == "ConvTranspose":
+    if node.operator == "ConvTranspose":
+        kernel = node.attributes.get("kernel_shape") or node.arrays[1].shape[2:]
+        strides = node.attributes.get("strides") or [1, 1]
+        lacking = domain == "torus" and any(k > s for k, s in zip(kernel, strides, strict=True))
+        return ("at the border of its output the pixels of the opposite side are missing: pad with mode='wrap' before "
+                "it, and cut its output") * lacking
+    if not any(widths):
         return ""
     text = f"of width {widths[0]}" if len(set(widths)) == 1 else f"of widths {widths} (top, left, bottom, right)"
     if "Pool" in node.operator:
@@ -145,16 +167,12 @@ def _resize(node):
 
 def _constants(node):
     """Arrays that are added, multiplied or compared, and have a value for each position."""
-    if node.operator in POINTWISE:
-        for array, constant in zip(node.arrays, node.constant, strict=True):
-            shape = (1,) * (len(node.out) - array.ndim) + array.shape
-            if constant and len(shape) == 4 and array.size > 1 and any(
-                    shape[axis] > 1 and np.ptp(array.reshape(shape), axis).any() for axis in node.spatial):
-                word = {"Add": "adds", "Sub": "subtracts", "Mul": "multiplies by", "Div": "divides by"}.get(
-                    node.operator, "uses")
-                return (f"it {word} a constant of shape {list(array.shape)} with a value for each position, as a "
-                        "position embedding has: leave it out, or let it have one value for each channel")
-    return ""
+    places = node.places
+    if places is None:
+        return ""
+    word = {"Add": "adds", "Sub": "subtracts", "Mul": "multiplies by", "Div": "divides by"}.get(node.operator, "uses")
+    return (f"it {word} a constant of shape {list(places)} with a value for each position, as a position embedding "
+            "has: leave it out, or let it have one value for each channel")
 
 
 def _places(node):
@@ -176,6 +194,13 @@ def _places(node):
         return "it turns the image, so that a shift down becomes a shift across"
     if node.operator in ("Concat", "Split") and node.attributes.get("axis", 0) % len(node.out) in spatial:
         return f"it joins or splits images along the axis {node.attributes['axis']}: use the axis of the channels"
+    if node.operator in ("GatherND", "GatherElements", "ScatterND", "ScatterElements", "Scatter"):
+        return "it takes or writes pixels at fixed places of the image"
+    if node.operator in ORDERED and (node.operator != "CumSum" or any(
+            axis % len(node.out) in spatial for axis in np.ravel(node.arrays[1]).astype(int))):
+        return "it goes through the positions from one side: use a layer that treats all positions alike"
+    if node.operator == "Slice" and _stride(node):
+        return ""
     if node.operator in ("Slice", "Gather") and node.arrays[0].ndim == len(node.out) == 4 and any(
             node.arrays[0].shape[axis] != node.out[axis] for axis in spatial):
         return "it cuts a part out of the image, at a fixed place"
@@ -192,7 +217,7 @@ def _whole_image(node, domain):
     if node.operator in STATISTICS:
         return ("its statistics are those of all pixels, and a shift moves pixels in and out at the border: judge it "
                 "on the torus, or use the statistics of a batch (BatchNormalization)")
-    if node.operator in ("Softmax", "LogSoftmax", "Hardmax", "CumSum", "TopK") and (
+    if node.operator in ("Softmax", "LogSoftmax", "Hardmax", "TopK") and (
             node.attributes.get("axis", -1) % len(node.out) in node.spatial):
         return (f"it works along the axis {node.attributes.get('axis', -1)} of the image, where a shift moves pixels "
                 "in and out: let it work along the channels")
