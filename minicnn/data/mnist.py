@@ -228,7 +228,8 @@ def _check_official(path, content, file, expected):
             return
         found += f" with SHA-256 {digest}"
     raise DataError(f"{path}: not the official file, or damaged: {found}, expected {size:,} bytes with SHA-256 "
-                    f"{expected}. {idx.REPLACE} If it lies in the cache directory, delete it.")
+                    f"{expected}. {idx.REPLACE} If it lies in the cache directory, delete it. Files of your own need "
+                    "other names: train_images.idx and train_labels.idx.")
 
 
 def _download(source, files, folder, patience, progress):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import time
 import zlib
 from dataclasses import asdict
@@ -116,13 +117,14 @@ def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
     settings = settings or Settings()
     shard = (0, 1) if comm is None else (comm.Get_rank(), comm.Get_size())
     check_model_on_data(model, data, _loader(data, settings, 0), resume is None, shard)
+    checksum = functools.cache(functools.partial(data_checksum, data))         # it reads all images: once
     if comm is not None:
-        _check_same_work(comm, name, data, settings, resume)
+        _check_same_work(comm, name, data, settings, resume, checksum)
         out, progress = (out, progress) if shard[0] == 0 else (None, SILENT)
     with contextlib.nullcontext() if out is None else claimed(out), shown(progress, "fit") as told, \
             contextlib.ExitStack() as stack:
         meta = {"model": name, "model_options": sizes_of(model), **(extra_meta or {})}
-        run = _Run(model, data, settings, out, told, meta)
+        run = _Run(model, data, settings, out, told, meta, checksum)
         if resume is not None:
             run.restore(resume)
         run.parallel = stack.enter_context(DataParallel(model, comm))
@@ -134,16 +136,16 @@ def _fit(model, data, settings, out, resume, progress, extra_meta, comm):
     return History(history)
 
 
-def _check_same_work(comm, name, data, settings, resume):
+def _check_same_work(comm, name, data, settings, resume, checksum):
     """Raise InputError if the ranks of a run were given different things."""
     from .. import __version__
     place = "its start" if resume is None else f"epoch {resume.meta['epoch']}, batch {resume.meta['batch']}"
     agree(comm, {"the version of minicnn": __version__, "the model": name, "the dataset": data.name,
-                 "the checksum of the data": data_checksum(data), **asdict(settings), "the start of the run": place})
+                 "the checksum of the data": checksum(), **asdict(settings), "the start of the run": place})
 
 
 class _Run:
-    def __init__(self, model, data, settings, out, progress, extra_meta):
+    def __init__(self, model, data, settings, out, progress, extra_meta, checksum):
         self.model, self.data, self.settings, self.progress = model, data, settings, progress
         self.out = None if out is None else Path(out)
         self.meta = {**extra_meta, "settings": asdict(settings), "dataset": data.name, **facts_of(data)}
@@ -157,7 +159,7 @@ class _Run:
         self.sums = {"loss": 0.0, "wrong": 0, "images": 0, "seconds": 0.0}
         self.best = None                          # (validation error, epoch, state) of the best epoch so far
         if out is not None:
-            self.meta["data_checksum"] = data_checksum(data)
+            self.meta["data_checksum"] = checksum()
             check_storable(self.out, *self._state(LAST))
 
     def train(self, stop):

@@ -1,6 +1,7 @@
 """What a user of the library does, and does wrong, on three ranks. Each function is a test that all ranks run."""
 
 import re
+import tempfile
 
 import numpy as np
 from mpi4py import MPI
@@ -10,7 +11,7 @@ from minicnn import InputError, StateError, Tensor, nn, optim
 from minicnn import functional as F
 from minicnn.data import DataLoader, Dataset
 from minicnn.distributed import DataParallel, agree, share_cores
-from minicnn.training import Settings, fit
+from minicnn.training import Settings, fit, run
 
 WORLD = MPI.COMM_WORLD
 RANK, SIZE = WORLD.rank, WORLD.size
@@ -224,6 +225,17 @@ def fit_refuses_a_part_that_is_too_small_before_the_first_step():
             lambda: fit(model, data, Settings(epochs=1, batch_size=13), comm=WORLD))             # 13, 3
 
 
+def fit_makes_the_checksum_of_the_data_once():
+    images, labels = np.zeros((12, 2, 3), np.uint8), np.arange(12) % 3
+    made, checksum = [], run.data_checksum
+    run.data_checksum = lambda data: made.append(data) or checksum(data)
+    data = Dataset("zeros", "here", images, labels, images, labels)
+    with tempfile.TemporaryDirectory() as folder:
+        fit(nn.Sequential(nn.Flatten(), *network()), data, Settings(epochs=1), out=folder, comm=MPI.COMM_SELF)
+    run.data_checksum = checksum
+    assert len(made) == 1
+
+
 def any_communicator_will_do():
     half = WORLD.Split(RANK // 2)                 # ranks 0 and 1, and rank 2 alone
     model = network()
@@ -252,6 +264,7 @@ for test in (
         a_backward_that_was_ended_by_an_error_is_not_gone_on_with,
         fit_refuses_ranks_that_differ,
         fit_refuses_a_part_that_is_too_small_before_the_first_step,
+        fit_makes_the_checksum_of_the_data_once,
         any_communicator_will_do,
         cores_are_shared):
     test()
