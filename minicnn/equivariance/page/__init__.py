@@ -67,9 +67,11 @@ def page_text(found: Report | NetworkReport | Sequence[LayerReport], operator: s
     name, sentence, good, report, body = (
         _of_operator(found, operator) if isinstance(found, Report) else _of_network(_checked(found), operator))
     verdict = paragraph(_capital(sentence), "verdict good" if good else "verdict")
+    if not isinstance(found, Report):
+        verdict += _why(_checked(found))
     if report is not None:
         verdict += paragraph(_certainty(report))
-        body = [_asked(report, asked), *body]
+        body = [*body, _asked(report, asked)]
     page = _part("page.html")
     for mark, text in (("css", _part("page.css")), ("title", escape(name)), ("version", escape(__version__)),
                        ("verdict", verdict), ("main", "\n".join(body))):
@@ -161,14 +163,18 @@ def _layers(found):
         wrong = "" if failing is None else f"{int(failing.sum())} of {failing.size}"
         state = "FAIL" if one.breaks else "mended" if one.mended else "ok"
         rows.append([one.title, one.kind, state, one.report.verdict, wrong])
-    parts = [heading("Layer by layer"),
-             table("The network up to each of its layers",
-                   ["layer", "settings", "equivariant", "the network up to it is", "wrong pixels after a shift by one"],
-                   rows, (), styles)]
-    if found.first:
-        why = found.first.reason or "nothing in its settings explains it; look at what the network does before it"
-        parts += [heading(f"Why {found.first.title} breaks it, and what mends it", 3), paragraph(f"{why}.", "mend")]
-    return parts
+    return [heading("Layer by layer"),
+            table("The network up to each of its layers",
+                  ["layer", "settings", "equivariant", "the network up to it is", "wrong pixels after a shift by one"],
+                  rows, (), styles)]
+
+
+def _why(found):
+    """Why the first layer breaks equivariance, and what mends it. This stands right below the verdict."""
+    if found.first is None:
+        return ""
+    why = found.first.reason or "nothing in its settings explains it; look at what the network does before it"
+    return heading(f"Why {found.first.title} breaks it, and what mends it") + paragraph(f"{why}.", "mend")
 
 
 def _after(steps):
