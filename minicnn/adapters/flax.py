@@ -132,7 +132,7 @@ def _call_of(module, name, settings):
     pad, kernel = settings["padding"], settings["kernel_size"]
     mode = MODES.get(pad.upper()) if isinstance(pad, str) else "zeros"
     padded = np.max(kernel or 1) > 1 and mode is not None
-    given = {"stride": settings["strides"] or 1, "circular": "use padding='CIRCULAR'",
+    given = {"stride": settings["strides"] or 1, "kernel_size": kernel, "circular": "use padding='CIRCULAR'",
              "padding": 0 if not padded else pad if isinstance(pad, str) else np.max(pad)}
     if "Conv" in name:
         given["padding_mode"] = mode

@@ -48,8 +48,8 @@ def function_reason(call: Any, name: str) -> str:
         return (f"it uses a tensor {places} with a value for each position, as an embedding of positions: leave it "
                 "out, or use positions relative to each pixel")
     if name == "functions between layers":
-        return ("functions between the layers make it, which are not seen one by one: look for a pool, padding, an "
-                "index or an embedding of positions there")
+        return ("functions outside of the library's layers make it, which are not seen one by one: look for a pool, "
+                "padding, an index or an embedding of positions there")
     if name in ("view", "view_as", "reshape", "reshape_as", "unflatten") and getattr(call, "image", False):
         return ("it moves pixels by their places into other rows and columns, as a partition into windows does: keep "
                 "the rows and columns, or let each pixel have its own window")

@@ -25,7 +25,8 @@ NAMES = {                               # Keras: PyTorch, whose names the reason
     "Conv2D": "Conv2d", "DepthwiseConv2D": "Conv2d", "SeparableConv2D": "Conv2d", "Conv2DTranspose": "ConvTranspose2d",
     "MaxPooling2D": "MaxPool2d", "AveragePooling2D": "AvgPool2d", "ZeroPadding2D": "ConstantPad2d",
     "UpSampling2D": "Upsample", "Dense": "Linear", "GlobalAveragePooling2D": "AdaptiveAvgPool2d",
-    "GlobalMaxPooling2D": "AdaptiveMaxPool2d", "Reshape": "reshape", "Permute": "permute"}
+    "GlobalMaxPooling2D": "AdaptiveMaxPool2d", "Resizing": "AdaptiveAvgPool2d", "Reshape": "reshape",
+    "Permute": "permute"}
 
 
 def owns(value: Any) -> bool:
@@ -189,7 +190,8 @@ def _described(layer, name):
     kernel = np.max(config.get("kernel_size") or config.get("pool_size") or 1)
     same = config.get("padding") == "same" and kernel > 1
     settings = {"stride": config.get("strides") or 1, "padding": "same" if same else 0, "mode":
-                config.get("interpolation", ""), "circular": "pad circularly before it"}
+                config.get("interpolation", ""), "circular": "pad circularly before it", "kernel_size": kernel,
+                "output_size": config.get("height", 1)}
     if "Conv" in kind.__name__:
         settings["padding_mode"] = "zeros"
     return Described(name, call_kind(kind, SHOWN, config), FunctionCall(NAMES.get(kind.__name__, kind.__name__),

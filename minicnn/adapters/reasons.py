@@ -90,8 +90,8 @@ def _transposed(layer, domain):
                                                                                            ("stride", 1)))
     if domain != "torus" or kernel <= stride and not np.any(getattr(layer, "output_padding", 0)):
         return ""
-    return (f"at the border of its output the pixels of the opposite side are missing: before it, {WRAPPED}, and cut "
-            "its output")
+    mend = getattr(layer, "circular", f"before it, {WRAPPED}, and cut its output")
+    return f"at the border of its output the pixels of the opposite side are missing: {mend}"
 
 
 def _padded_pool(layer, name, domain, width):

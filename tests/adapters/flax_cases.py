@@ -93,7 +93,7 @@ def test_the_layers_of_a_module_of_linen():
     assert [(one.name, one.report.lattice) for one in found.steps] == [
         ("first", ALL), ("norm", ALL), ("functions before second", TWO), ("second", TWO), ("third", NONE)]
     assert found.first.title == "functions before second"
-    assert found.first.reason.startswith("functions between the layers make it")
+    assert found.first.reason.startswith("functions outside of the library's layers")
     assert found.layers[-1].reason == ("its zero padding 'SAME' makes pixels at the border: use padding='CIRCULAR' on "
                                        "the torus, or judge it on the plane or in a window")
     assert [one.name for one in found.after] == ["functions before head", "head"]

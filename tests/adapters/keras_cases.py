@@ -102,7 +102,7 @@ def test_a_model_whose_class_is_the_users():
                                                  "block", "drop"]
     assert [one.report.lattice for one in found.layers] == 6 * [ALL] and found.first is None
     assert [(one.name, one.invariant) for one in found.after] == [("functions before head", False), ("head", False)]
-    assert found.after[0].reason.startswith("functions between the layers make it, which are not seen one by one")
+    assert found.after[0].reason.startswith("functions outside of the library's layers make it")
     assert network_report(net, 2, (8, 8), "torus", trials=1).first.name == "block.before"
     assert bits(net) == before and keras.Operation.__call__ is call
 
@@ -149,3 +149,17 @@ def test_what_cannot_be_judged_or_copied():
     with pytest.raises(OperatorError, match=r"returned a dict of 2: 'up' is an array .*as in output='up'"):
         verify_convolution(several)
     assert verify_convolution(several, trials=1, output="same").equivariant
+
+
+@pytest.mark.parametrize(("layer", "why", "lattice"), [
+    (lambda: layers.Conv2DTranspose(3, 3, strides=2, padding="same"), "at the border of its output the pixels of the "
+     "opposite side are missing: pad circularly before it; its stride (2, 2) makes the phases", NONE),
+    (lambda: layers.Conv2DTranspose(3, 2, strides=2), "its stride (2, 2) makes the phases of the output differ", ALL),
+    (lambda: layers.Resizing(4, 4), "its windows depend on the size of the image, and step over several pixels", TWO),
+    (lambda: layers.Permute((2, 1, 3)), "it turns the image", NONE),
+    (lambda: layers.UpSampling2D(2, interpolation="bilinear"), "it interpolates, and repeats the pixels", NONE),
+])
+def test_why_a_layer_breaks_equivariance(layer, why, lattice):
+    keras.utils.set_random_seed(0)
+    found = network_report(keras.Sequential([keras.Input((8, 8, 2)), layer()]), domain="torus", trials=1)
+    assert found.first.reason.startswith(why) and found.first.report.lattice == lattice

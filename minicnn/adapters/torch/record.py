@@ -59,8 +59,10 @@ class Record:
         self.inside = 0                                 # innermost modules that are running
         self.layouts: dict[int, tuple[Any, Any, Set[int]]] = {}     # id of a tensor: a weak reference, its layout,
                                                                     # the numbers of the steps that made it
-        self.own = {id(one): one for one in (*module.parameters(), *module.buffers())}
-        self.constants = dict(self.own)
+        self._near: dict[Any, dict[int, Any]] = {}      # memory: weak references to the tensors there, by id
+        self.constants: dict[int, Any] = {}
+        self._add_constants([*module.parameters(), *module.buffers()])
+        self.own = set(self.constants)
         self.writers: dict[int, set[int]] = {}          # of steps that made a view: the steps that write into it
         self._views: set[int] = set()
         self.returned: Any = None                       # by the module
@@ -69,6 +71,7 @@ class Record:
     def know(self, tensor: Any, layout: Layout | None, takes: Set[int] = frozenset()) -> None:
         """Note the layout of a tensor, and the steps that made it."""
         self.layouts[id(tensor)] = weakref.ref(tensor), layout, takes
+        self._near.setdefault(memory_of(tensor), {})[id(tensor)] = weakref.ref(tensor)
 
     def knows(self, tensor: Any) -> bool:
         """Whether a step made the tensor, or it is the input."""
@@ -155,7 +158,7 @@ class Record:
         if made is None or not written and any(made is one for one in given) or name in FOREIGN and not given:
             return out
         if name in FILLED or all(id(one) in self.constants for one in given):
-            self.constants.update((id(one), one) for one in outs)
+            self._add_constants(outs)
             return out
         self._step(function, args, kwargs, made, given, outs, written)
         return out
@@ -218,23 +221,28 @@ class Record:
             if source in self._views and source not in self.takes(others):
                 self.writers.setdefault(source, set()).add(index)
 
-    def _alive(self):
-        """The tensors that are known, and the constants."""
-        known = (reference() for reference, *_ in list(self.layouts.values()))
-        return [one for one in (*known, *self.constants.values()) if one is not None]
+    def _add_constants(self, tensors):
+        for one in tensors:
+            self.constants[id(one)] = one
+            self._near.setdefault(memory_of(one), {})[id(one)] = weakref.ref(one)
+
+    def _sharing(self, memory):
+        """The known tensors and the constants there."""
+        there = [reference() for reference in self._near.get(memory, {}).values()]
+        return [one for one in there if one is not None and memory_of(one) == memory]
 
     def _whole(self, written):
         """The largest tensor in whose memory a tensor lies that was written into."""
-        same = memory_of(written)
-        found = [written if written._base is None else written._base]
-        found += [one for one in self._alive() if memory_of(one) == same and 0 not in one.stride()]
+        memory, found = memory_of(written), [written if written._base is None else written._base]
+        if not isinstance(memory, tuple):               # a sparse tensor has no strides, and nothing shares its memory
+            found += [one for one in self._sharing(memory) if 0 not in one.stride()]
         return max(found, key=lambda one: (one.numel(), one.ndim))
 
     def _share(self, made, layout, takes, written):
         """All tensors that share the memory of what was written into come from the steps `takes` too."""
         for same in set(map(memory_of, written)):
-            for one in self._alive():
-                if one is not made and memory_of(one) == same:
+            for one in self._sharing(same):
+                if one is not made:
                     own = self.layout_of(one) or (layout if one.shape[:1] == (self.count,) and one.ndim == 4 else None)
                     self.constants.pop(id(one), None)
                     self.know(one, own, takes)
@@ -242,8 +250,8 @@ class Record:
     def _let_go(self, given):
         """What NumPy, or code in C, can write into, is no constant any longer, nor are its views."""
         for same in [memory_of(one) for one in given if id(one) not in self.own]:
-            for key in [key for key, one in self.constants.items() if memory_of(one) == same]:
-                del self.constants[key]
+            for one in self._sharing(same):
+                self.constants.pop(id(one), None)
 
     def _become(self, tensor, other):
         """The tensor has the numbers of another one."""
@@ -252,7 +260,7 @@ class Record:
         if self.knows(other):
             self.know(tensor, *self.layouts[id(other)][1:])
         elif id(other) in self.constants:
-            self.constants[id(tensor)] = tensor
+            self._add_constants([tensor])
 
 
 def is_innermost(module: Any) -> bool:
