@@ -29,8 +29,9 @@ def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
 
     Raises
     ------
-    MinicnnError
-        `load` has raised it on one of the first ranks. All ranks raise it. If several did, the lowest rank counts.
+    MinicnnError, OSError, MemoryError
+        `load` has raised it on one of the first ranks. All ranks raise it. If several did, the lowest rank counts. Any
+        other error is raised on that rank alone: see `minicnn.distributed.together`.
 
     Examples
     --------
@@ -43,22 +44,21 @@ def once_a_node(comm: Any, load: Callable[[], Dataset]) -> Dataset:
         return load()
     from mpi4py import MPI  # imported here because not everybody has it
     node, data, error = comm.Split_type(MPI.COMM_TYPE_SHARED), None, None
-    try:
-        if node.Get_rank() == 0:
-            try:
-                data = load()
-            except MinicnnError as raised:
-                error = raised
-        meet(comm, comm.Ibarrier, seconds=math.inf)         # a download may take long
-        for found in comm.allgather(error):
-            if found is not None:
-                raise found
-        return _sent(node, data)
-    finally:
-        node.Free()
+    if node.Get_rank() == 0:
+        try:
+            data = load()
+        except (MinicnnError, OSError, MemoryError) as raised:
+            error = raised
+    meet(comm, comm.Ibarrier, seconds=math.inf)             # a download may take long
+    errors = [found for found in comm.allgather(error) if found is not None]
+    shared = None if errors else _sent(node, data)
+    node.Free()
+    if shared is None:
+        raise errors[0]
+    return shared
 
 
-def _sent(node, data):
+def _sent(node: Any, data: Any) -> Dataset:
     """The Dataset of the first rank, on all ranks of a computer."""
     text = io.BytesIO()
     if data is not None:
@@ -66,7 +66,7 @@ def _sent(node, data):
     size = node.bcast(text.tell())
     content = np.frombuffer(text.getbuffer(), np.uint8) if data is not None else np.empty(size, np.uint8)
     node.Bcast(content)
-    return pickle.loads(content) if data is None else data
+    return pickle.loads(content.data) if data is None else data
 
 
 class FilePickler(pickle.Pickler):
