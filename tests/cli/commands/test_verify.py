@@ -173,7 +173,7 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:Conv2d"], "mine.py:Conv2d needs the argument 'out_channels', but minicnn gives only"),
     (["mine.py:classifier"], "the operator returned shape"),
     (["mine.py:network", "--layers", "--channels", "2"], "does it need a larger --size, or other --channels?"),
-    (["mine.py:broken", "--layers"], "the operator raised KeyError for an input of shape (2, 1, 16, 16)"),
+    (["mine.py:broken", "--layers"], "the operator raised KeyError for an input of shape (5, 1, 16, 16)"),
     (["mine.py:network[:1]"], "write path/to/file.py:function"),
     (["minicnn.nn:nosuch"], "minicnn.nn has no nosuch; it has "),
     (["minicnn.functional:nosuch"], "minicnn.functional has no nosuch; it has adaptive_avg_pool2d, "),
@@ -188,7 +188,7 @@ def test_the_digit_of_the_picture_is_in_the_middle(size, run, monkeypatch):
     (["mine.py:sharpen", "--trials", "0"], "argument --trials: must be an integer of at least 1, not '0'"),
     (["mine.py:sharpen", "--time-limit", "0"], "argument --time-limit: must be a number above 0, not '0'"),
     (["mine.py:sharpen", "--layers"], "an ONNX model; mine.py:sharpen is a function. Judge it as a whole, "
-     "without --layers, as a Module of Flax"),
+     "without --layers"),
     (["mine.py:network", "--layers", "--picture", "a.png"], "--picture has no effect with --layers"),
     (["--domain", "torus"], "--domain has no effect without FILE.py:FUNCTION|MODEL.onnx: it is about an operator"),
     (["mine.py:sharpen", "--bound", "0"], "argument --bound: must be a number above 0, not '0'"),
