@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+AROUND = "it pads with the pixels of the opposite side of the image: judge it on the torus"
 WRITES = "it writes at fixed places of the image: use places relative to each pixel"
 REASONS = {                     # names of functions: what they do
     ("flip", "fliplr", "flipud"): "it mirrors the image, and with it each shift: a shift to the right becomes one to "
@@ -35,11 +36,11 @@ PLACED = {"add", "sub", "mul", "div", "pow", "cat", "stack", "where", "masked_fi
           "addcmul", "iadd", "imul", "isub", "radd", "rmul"}
 
 
-def function_reason(call: Any, name: str) -> str:
+def function_reason(call: Any, name: str, domain: str) -> str:
     """The reason for a FunctionCall; "" for a layer, and for a function that breaks nothing, such as roll.
 
     >>> from minicnn.adapters.steps import FunctionCall
-    >>> function_reason(FunctionCall("flip", {}), "flip")
+    >>> function_reason(FunctionCall("flip", {}), "flip", "torus")
     'it mirrors the image, and with it each shift: a shift to the right becomes one to the left'
     """
     if not hasattr(call, "layer_name"):
@@ -58,7 +59,7 @@ def function_reason(call: Any, name: str) -> str:
     if name == "getitem":
         return _index(call.index)
     if name == "pad":
-        return _pad(call)
+        return _pad(call, domain)
     return next((text for names, text in REASONS.items() if name in names), "")
 
 
@@ -85,10 +86,10 @@ def _index(index):
     return "it cuts pixels off at the border: judge it in a window" if cut else ""
 
 
-def _pad(call):
+def _pad(call, domain):
     mode = getattr(call, "mode", None) or "constant"
     if mode == "circular":
-        return ""
+        return "" if domain == "torus" else AROUND
     kind = "zero" if mode == "constant" and not getattr(call, "value", None) else mode
     return (f"its {kind} padding of width {tuple(call.pad)} makes pixels at the border: use mode='circular' on the "
             "torus, or judge it in a window")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .function_reasons import function_reason
+from .function_reasons import AROUND, function_reason
 from .onnx.reasons import Node
 
 CIRCULAR = "use padding_mode='circular'"
@@ -39,7 +39,8 @@ def reason(layer: Any, domain: str, channels_last: bool = False) -> str:
     name = getattr(layer, "layer_name", type(layer).__name__)
     if channels_last and name in ("LayerNorm", "Linear"):
         return ""                       # it works on channels only
-    parts = _padding(layer, name, domain), _stride(layer, name), _kind(layer, name), function_reason(layer, name)
+    parts = (_padding(layer, name, domain), _stride(layer, name), _kind(layer, name), _statistics(name, domain),
+             function_reason(layer, name, domain))
     return "; ".join(part for part in parts if part)
 
 
@@ -68,11 +69,13 @@ def _padding(layer, name, domain):
         return f"it pads {name.partition('Pad')[0].lower() or 'in its own way'} at the border: {BEFORE}"
     if transposed:
         return _transposed(layer, domain)
-    if mode is None and "Pool" not in name or mode == "circular":
-        return ""
+    if mode is None and "Pool" not in name:
+        return AROUND if "CircularPad" in name and domain != "torus" else ""
     padded = width.lower() != "valid" if isinstance(width, str) else np.any(np.asarray(width) != 0)
     if not padded:
         return ""
+    if mode == "circular":
+        return "" if domain == "torus" else AROUND
     where = "on the plane or in a window" if mode == "zeros" and domain == "torus" else "in a window"
     if mode == "zeros" and domain == "plane":
         return ""                       # on the plane the pixels beyond the border are zeros
@@ -82,6 +85,15 @@ def _padding(layer, name, domain):
     return (f"its {kind} {width!r} makes pixels at the border: " if isinstance(width, str) else
             f"its {kind} of width {width} makes pixels at the border: ") + (
         f"{getattr(layer, 'circular', CIRCULAR)} on the torus, or judge it {where}")
+
+
+def _statistics(name, domain):
+    """Norms by the pixels of the whole image."""
+    if domain == "torus" or not any(part in name for part in ("InstanceNorm", "GroupNorm", "instance_norm",
+                                                              "group_norm")):
+        return ""
+    return ("its statistics are those of all pixels, and a shift moves pixels in and out at the border: judge it on "
+            "the torus, or use the statistics of a batch (BatchNorm2d)")
 
 
 def _transposed(layer, domain):

@@ -131,3 +131,16 @@ def test_an_image_with_channels_last_that_is_known_at_the_end_only():
     assert [isinstance(one, NotJudged) for one in found.steps] == [True, True, False]
     assert found.first.name == "unsqueeze" and found.first.report.lattice == (1, 4)
     assert found.first.reason.startswith("flip: it mirrors the image")
+
+
+@pytest.mark.parametrize(("net", "why"), [
+    (lambda: nn.Conv2d(2, 2, 3, **CIRCLE), "it pads with the pixels of the opposite side of the image"),
+    (lambda: nn.CircularPad2d(1), "it pads with the pixels of the opposite side of the image: judge it on the torus"),
+    (lambda: Applied(lambda x: F.pad(x, (1, 1, 1, 1), mode="circular")), "it pads with the pixels of the opposite"),
+    (lambda: nn.InstanceNorm2d(2), "its statistics are those of all pixels, and a shift moves pixels in and out"),
+    (lambda: nn.GroupNorm(1, 2), "its statistics are those of all pixels")])
+def test_what_only_the_torus_keeps(net, why):
+    torch.manual_seed(0)
+    assert network_report(net(), 2, (12, 12), "window", trials=1).first.reason.startswith(why)
+    on_torus = network_report(net(), 2, (12, 12), "torus", trials=1) if "pads" not in why else None
+    assert on_torus is None or on_torus.first is None
