@@ -25,8 +25,8 @@ from .texts import Texts
 
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
-           "drawing/pictures", "controls", "operators", "laws", "show/play", "show/link", "show/gif", "show/zip",
-           "show/snapshot", "show/save", "show/keys", "show/point", "show/lecture", "show/svg",
+           "drawing/pictures", "controls", "operators", "laws", "show/play", "show/slide", "show/link", "show/gif",
+           "show/zip", "show/snapshot", "show/save", "show/keys", "show/point", "show/lecture", "show/svg",
            "show/figure")                                                                   # in this order
 STYLES = ("page", "show/lecture", "show/print")
 PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts

@@ -256,3 +256,24 @@ def test_a_browser_without_worker(browser, page):
         assert opened.text("text").startswith("Digit 4,")
     finally:
         browser.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+
+def test_the_pen_says_what_becomes_of_the_digit_and_leaves_the_impulse(opened):
+    opened.go(3, 5, 5, "impulse")
+    assert not opened.run("return document.getElementById('symbols').checkVisibility()")
+    opened.run("document.querySelector('input[name=tool][value=pen]').click()")
+    assert opened.run("return minicnn.state.tab") == "maps"
+    opened.draw([(10, 10), (20, 20)])
+    assert opened.text("draw-text") == "What you change is now your drawing; Undo goes back."
+    assert "φ(x) is the map of x" in opened.text("symbols")
+    opened.run("minicnn.chooseTab('impulse')")
+    assert opened.text("draw-text") == "" and opened.run("return minicnn.state.tool") == "move"
+
+
+def test_on_a_narrow_screen_the_pen_has_the_whole_width(opened):
+    opened.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                   {"width": 375, "height": 800, "deviceScaleFactor": 1, "mobile": False})
+    width = "return document.getElementById('stage').clientWidth"
+    assert opened.run(width) < 250
+    opened.run("minicnn.chooseTool('pen')")
+    assert opened.run(width) > 330 and opened.outside() == []

@@ -67,3 +67,56 @@ def test_numbers_outside_are_brought_inside(opened):
     opened.go(3, 5, 5, "pixel")
     step(opened, layer=0, channel=999, y=999, x=-3)
     assert opened.run("const { channel, y, x } = minicnn.pixel.chosen; return [channel, y, x]") == [19, 33, 0]
+
+
+SHOWN = "const { y, x } = minicnn.pixel.chosen; return [y, x]"
+HATCHED = """const canvas = document.getElementById(arguments[0]), { width, height } = canvas;
+const all = canvas.getContext('2d').getImageData(0, 0, width, height).data, style = getComputedStyle(document.body);
+const ink = ['--hatch-1', '--hatch-2'].map((name) => style.getPropertyValue(name).trim().slice(1));
+return Array.from({ length: width * height }, (_, i) => ink.includes(
+  [0, 1, 2].map((c) => all[4 * i + c].toString(16).padStart(2, '0')).join('')));"""
+
+
+def press(opened, group, button):
+    opened.run("document.querySelectorAll(`#${arguments[0]} button`)[arguments[1]].click()", group, button)
+    opened.settle()
+
+
+def test_the_window_slides_and_the_map_fills_in_behind_it(opened):
+    from selenium.webdriver.support.ui import WebDriverWait
+    opened.go(3, 5, 5, "pixel")
+    step(opened, layer=1, channel=3, y=12, x=14)
+    assert not any(opened.run(HATCHED, "pixel-map"))
+    for k in range(32):
+        press(opened, "pixel-slide", 1)
+        assert opened.run(SHOWN) == list(divmod(k, 30))
+        assert opened.run(HATCHED, "pixel-map") == [i > k for i in range(900)]
+    opened.run("const speed = document.querySelector('#pixel-slide select'); speed.value = 30;")
+    press(opened, "pixel-slide", 0)
+    WebDriverWait(opened.browser, 20).until(lambda it: it.execute_script(SHOWN)[1] > 4)
+    press(opened, "pixel-slide", 0)
+    stopped = opened.run(SHOWN)
+    assert opened.run("return document.getElementById('pixel-slide').dataset.playing") == "no"
+    opened.settle()
+    assert opened.run(SHOWN) == stopped
+    step(opened, y=3, x=3)
+    assert not any(opened.run(HATCHED, "pixel-map"))
+
+
+def test_the_window_slides_by_stride_dilation_and_padding(opened):
+    opened.go(3, 5, 5, "kernel")
+    opened.run("minicnn.bench.choosePreset('mean'); minicnn.bench.set({ stride: 2, dilation: 3, padding: 'zeros' })")
+    opened.settle()
+    side = opened.run("return Number(document.getElementById('bench-side').value)")
+    reach, width = 3 * (side - 1) + 1, opened.run("return document.getElementById('bench-out').width")
+    assert width == 19
+    for k in range(21):
+        press(opened, "bench-slide", 1)
+        box = opened.run("const { top, left, width } = document.getElementById('bench-sees').style;"
+                         "return [top, left, width].map((text) => parseFloat(text) * 38 / 100)")
+        y, x = divmod(k, width)
+        np.testing.assert_allclose(box, [2 * y - (reach - 1) // 2, 2 * x - (reach - 1) // 2, reach], atol=1e-3)
+        assert opened.run(HATCHED, "bench-out") == [i > k for i in range(width * width)]
+    assert opened.run("return document.querySelectorAll('#bench-sees i').length") == side * side
+    assert "row 1, column 1 of the result" in opened.text("bench-sum")
+    assert "minicnn verify FILE.py:FUNCTION" in opened.text("kernel")

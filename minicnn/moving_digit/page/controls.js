@@ -86,6 +86,8 @@ function listenTabs() {
     pick(buttons, k, "aria-selected");
     names.forEach((name, other) => { $(name).hidden = other !== k; });
     $("probe-layer").value = "";
+    if (names[k] === "impulse" && state.tool !== "move") chooseTool("move");
+    if (names[k] !== state.tab) tell("");                               // it was about the picture before
     change({ tab: names[k], probe: null });
     change({});
     nameStage();

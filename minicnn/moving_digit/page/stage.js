@@ -99,7 +99,7 @@ function drawTexts(deepest, pool, seen) {
   mark("forgets", two, !pool.differ);
   const caption = say(movesMap() ? "stage.scores_moved" : "stage.scores"), all = meta.classes.length;
   put("caption", all > LINES ? say("stage.most_probable", { caption, count: LINES, all }) : caption);
-  for (const id of ["agree", "forgets", "scores", "legend-window"]) $(id).hidden = dirac;
+  for (const id of ["symbols", "agree", "forgets", "scores", "legend-window"]) $(id).hidden = dirac;
   $("legend-ghost").hidden = !movesMap() || isDrawn();
 }
 function drawSliders() {

@@ -7,11 +7,14 @@ const tell = (text) => put("draw-text", text);
 
 function remember() {                                                 // before each change; a digit becomes the drawing
   history.push({ pixels: drawing.pixels, digit: state.digit });
-  tell("");
+  showDrawing();
+  tell(isDrawn() ? "" : say("draw.became"));
   if (history.length > HISTORY) history.shift();
   drawing.pixels = isDrawn() ? drawing.pixels.slice() : canvasOf(state.digit, CENTRE, CENTRE);
   if (!isDrawn()) chooseDigit(DRAWING);
 }
+// The panel of the impulse shows no drawing: what draws leaves it
+const showDrawing = () => { if (state.tab === "impulse") chooseTab("maps"); };
 function changed() {
   drawing.strokes++;
   drawThumbnail();
@@ -26,6 +29,7 @@ function replaceDrawing(pixels, words) {
 }
 function undo() {
   if (!history.length) return tell(say("draw.nothing_to_undo"));
+  showDrawing();
   const { pixels, digit } = history.pop();
   drawing.pixels = pixels;
   cursor.down = false;
@@ -135,6 +139,7 @@ function drawThumbnail() {
 }
 function chooseTool(tool) {
   lift();
+  if (tool !== "move") showDrawing();
   for (const radio of document.querySelectorAll("input[name=tool]")) {
     radio.checked = radio.value === tool;
     radio.parentElement.classList.toggle("chosen", radio.checked);

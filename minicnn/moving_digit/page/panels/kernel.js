@@ -19,7 +19,7 @@ const OWN = "own";
 
 const operator = { kind: "kernel", side: 3, flipped: true, stride: 1, dilation: 1, padding: "zeros",
                    kernel: PRESETS.sobel_vertical };
-const bench = { operator, domain: "plane", at: null, report: null, drawn: "", judged: 0 };
+const bench = { operator, domain: "plane", at: null, report: null, drawn: "", judged: 0, size: [0, 0] };
 
 function trained() {                                                    // kernels of the first layer, if they fit
   const [first] = meta.network, [side, wide] = first.kernel ?? [];
@@ -117,7 +117,9 @@ function drawResult(x) {
   show("x", x, (v) => 255 * v, GREY, [0, 1]);
   put("bench-out-text", say("bench.result", { size: `${out.height}×${out.width}`, range: fromTo(largest) }));
   $("bench-out").hidden = !out.values.length;
-  if (out.values.length) showSigned("out", out, largest);
+  bench.size = [out.height, out.width];
+  if (bench.at?.y >= out.height || bench.at?.x >= out.width || operator.kind !== "kernel") bench.sliding.leave();
+  if (out.values.length) showSigned("out", out, largest, (steps) => (v, i) => bench.sliding.hides(i) ? -1 : steps(v));
   return out;
 }
 function drawResponse() {
@@ -147,7 +149,21 @@ function drawSteps(x, out) {
   put("bench-weights-text", say(operator.flipped ? "bench.turned" : "word.the_kernel"));
   const sum = products.reduce((a, b) => a + b, 0);
   put("bench-sum", say("bench.sum", { sum: written(sum), ...at }));
-  frame($("bench-sees"), [top, left, operator.dilation * (side - 1) + 1]);
+  const reach = operator.dilation * (side - 1) + 1;
+  frame($("bench-sees"), [top, left, reach]);
+  drawTaps(side, reach);
+}
+
+function drawTaps(side, reach) {                                         // the pixels that a dilated kernel takes
+  const { dilation } = operator, percent = (pixels) => `${100 * pixels / reach}%`;
+  const box = $("bench-sees"), count = dilation > 1 ? side * side : 0;
+  if (box.dataset.taps === `${side} ${dilation}`) return;
+  box.dataset.taps = `${side} ${dilation}`;
+  box.replaceChildren();
+  for (let k = 0; k < count; k++) {
+    Object.assign(make("i", box).style, { top: percent(dilation * Math.floor(k / side)), width: percent(1),
+                                          left: percent(dilation * (k % side)), height: percent(1) });
+  }
 }
 
 // ---- the verdict
@@ -221,6 +237,7 @@ function restored([kind, side, flipped, stride, dilation, padding, domain, y, x,
   const named = kind !== "kernel" ? kind
     : Object.keys(presets).find((name) => String(presets[name]) === String(what.kernel)) ?? OWN;
   return () => {
+    bench.sliding.leave();
     Object.assign(bench, { domain, at });
     $("bench-preset").value = named;
     configure(what);
@@ -264,6 +281,7 @@ panel("kernel", {
       $(id).addEventListener("input", () => look(Number($("bench-y").value) || 0, Number($("bench-col").value) || 0));
     }
     $("bench-pixel").addEventListener("submit", (event) => event.preventDefault());
+    bench.sliding = slider($("bench-slide"), "kernel", { size: () => bench.size, at: () => bench.at, go: goTo });
     configure({});
     fillKernel();
     window.minicnn.bench = { ...bench, Laws, Operators, choosePreset, set: configure,
@@ -272,7 +290,8 @@ panel("kernel", {
   },
   draw() {
     const ofOperator = `${bench.judged} ${Boolean(bench.report)} ${document.documentElement.className}`;
-    const key = `${ofOperator} ${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.at?.y} ${bench.at?.x}`;
+    const key = `${ofOperator} ${state.digit} ${drawing.strokes} ${state.dy} ${state.dx} ${bench.at?.y} ${
+      bench.at?.x} ${bench.sliding.isOn()}`;
     if (key === bench.drawn) return;
     bench.drawn = key;
     const x = greyPicture();
@@ -288,7 +307,11 @@ panel("kernel", {
     }
   },
 });
-function look(y, x) {
+function look(y, x) {                                                   // by the reader: the slide ends
+  bench.sliding.leave();
+  goTo(y, x);
+}
+function goTo(y, x) {
   bench.at = { y: Math.max(0, Math.floor(y)), x: Math.max(0, Math.floor(x)) };
   Object.assign($("bench-y"), { value: bench.at.y });
   Object.assign($("bench-col"), { value: bench.at.x });

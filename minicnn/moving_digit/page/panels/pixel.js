@@ -4,6 +4,7 @@ const first = meta.network.findIndex(({ kind }) => kind !== "conv2d");
 const layers = first < 0 ? meta.network : meta.network.slice(0, first); // the convolutions before the first other layer
 const LARGEST = null;                                                   // open the channel with the largest part
 const chosen = { layer: 0, channel: 0, y: 12, x: 14, open: LARGEST };
+let sliding = null;                                                    // see show/slide.js
 let answer = null;                                               // { maps, shapes } of the Worker, of the picture shown
 
 // The channels before a layer: { values, height, width, name }
@@ -39,10 +40,10 @@ function part(c) {
   return { window, weights, products, sum: products.reduce((a, b) => a + b, 0) };
 }
 
-function show(name, image, lut) {                             // black to bright: from the smallest to the largest value
+function show(name, image, lut, hides = () => false) {      // black to bright: from the smallest to the largest value
   const { values } = image;
   const [low, high] = values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  const steps = Float64Array.from(values, (v) => 255 * (v - low) / (high - low || 1));
+  const steps = Float64Array.from(values, (v, i) => hides(i) ? -1 : 255 * (v - low) / (high - low || 1));
   paint(screenOf($(`pixel-${name}`), image), steps, lut, [low, high]);
   return say("word.range", { low: written(low), high: written(high) });
 }
@@ -71,13 +72,15 @@ function drawPixel() {
   put("pixel-sum", [added, ...(layer.relu ? [say(total > 0 ? "pixel.above" : "pixel.not_above")] : []),
                     say("pixel.map_has", { value: written(stored) })].join(" "));
   Object.assign(minicnn.pixel, { total, value, stored, parts: parts.map(({ sum }) => sum) });
+  $("pixel-sum").setAttribute("aria-live", sliding.isPlaying() ? "off" : "polite");
   const order = parts.map((_, c) => c).sort((a, b) => Math.abs(parts[b].sum) - Math.abs(parts[a].sum));
   const open = chosen.open !== LARGEST && chosen.open < layer.in ? chosen.open : order[0];
+  Object.assign(minicnn.pixel, { open });
   drawParts(parts, order.slice(0, MOST), open);
   const { top, left, tall, wide } = place(), input = before(chosen.layer, open), { kernel: [, kw] } = layer;
   const name = say("pixel.channel_of", { number: chosen.channel, layer: layer.name });
   put("pixel-input-text", say("word.with_range", { name: input.name, range: show("input", input, GREY) }));
-  put("pixel-map-text", say("word.with_range", { name, range: show("map", map, HEAT) }));
+  put("pixel-map-text", say("word.with_range", { name, range: show("map", map, HEAT, sliding.hides) }));
   outline("pixel-window", [top, left, tall, wide], input);
   outline("pixel-here", [chosen.y, chosen.x, 1, 1], map);
   const { window, weights, products, sum } = parts[open], tables = $("pixel-products").querySelectorAll("table");
@@ -104,7 +107,7 @@ function drawParts(parts, order, open) {
   });
 }
 function choose(what) {
-  if (!("open" in what)) chosen.open = LARGEST;
+  if (!("open" in what)) { sliding.leave(); chosen.open = LARGEST; }
   for (const [name, value] of Object.entries(what)) chosen[name] = Math.max(0, Math.round(Number(value)) || 0);
   drawnKey = "";
   change({});
@@ -129,6 +132,9 @@ panel("pixel", {
     }
     $("pixel-form").addEventListener("submit", (event) => event.preventDefault());
     $("pixel-map").addEventListener("pointerdown", (event) => choose(pixelAt($("pixel-map"), event)));
+    sliding = slider($("pixel-slide"), "pixel", {
+      size: () => answer ? answer.shapes[chosen.layer].slice(1) : [0, 0], at: () => chosen,
+      go: (y, x) => choose({ y, x, open: chosen.open ?? minicnn.pixel.open }) });
     minicnn.pixel = { chosen, choose };
   },
   draw(now) {
