@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minicnn.data.placement import place
 from tests.moving_digit.engine import canvas, maps_of
 
 
@@ -35,8 +36,7 @@ def test_parts_are_those_of_the_engine(opened, contents, model, layer, channel, 
     assert ("It is above 0: the ReLU leaves it." in opened.text("pixel-sum")) == (found["total"] > 0)
     assert opened.text("pixel-sum").startswith(f"conv{layer + 1}, channel {channel}, row {y}, column {x}: the ")
     largest = int(np.abs(parts).argmax())
-    cells = opened.run("return [...document.querySelectorAll('#pixel-products table')].map((table) => "
-                       "[...table.querySelectorAll('td')].map((cell) => Number(cell.textContent.replace('−', '-'))))")
+    cells = opened.run(CELLS, "pixel-products")
     expected = window[largest], weight[largest], window[largest] * weight[largest]
     for shown, exact in zip(cells, expected, strict=True):
         np.testing.assert_allclose(np.reshape(shown, (5, 5)), exact, rtol=6e-3, atol=6e-4)
@@ -69,12 +69,17 @@ def test_numbers_outside_are_brought_inside(opened):
     assert opened.run("const { channel, y, x } = minicnn.pixel.chosen; return [channel, y, x]") == [19, 33, 0]
 
 
+PLAY, BACK, NEXT = range(3)                                                 # the buttons of a slider
 SHOWN = "const { y, x } = minicnn.pixel.chosen; return [y, x]"
 HATCHED = """const canvas = document.getElementById(arguments[0]), { width, height } = canvas;
 const all = canvas.getContext('2d').getImageData(0, 0, width, height).data, style = getComputedStyle(document.body);
 const ink = ['--hatch-1', '--hatch-2'].map((name) => style.getPropertyValue(name).trim().slice(1));
 return Array.from({ length: width * height }, (_, i) => ink.includes(
   [0, 1, 2].map((c) => all[4 * i + c].toString(16).padStart(2, '0')).join('')));"""
+
+
+CELLS = """return [...document.querySelectorAll(`#${arguments[0]} table`)].map((table) =>
+  [...table.querySelectorAll('td')].map((cell) => Number(cell.textContent.replace('−', '-'))));"""
 
 
 def press(opened, group, button):
@@ -88,13 +93,13 @@ def test_the_window_slides_and_the_map_fills_in_behind_it(opened):
     step(opened, layer=1, channel=3, y=12, x=14)
     assert not any(opened.run(HATCHED, "pixel-map"))
     for k in range(32):
-        press(opened, "pixel-slide", 1)
+        press(opened, "pixel-slide", NEXT)
         assert opened.run(SHOWN) == list(divmod(k, 30))
         assert opened.run(HATCHED, "pixel-map") == [i > k for i in range(900)]
     opened.run("const speed = document.querySelector('#pixel-slide select'); speed.value = 30;")
-    press(opened, "pixel-slide", 0)
+    press(opened, "pixel-slide", PLAY)
     WebDriverWait(opened.browser, 20).until(lambda it: it.execute_script(SHOWN)[1] > 4)
-    press(opened, "pixel-slide", 0)
+    press(opened, "pixel-slide", PLAY)
     stopped = opened.run(SHOWN)
     assert opened.run("return document.getElementById('pixel-slide').dataset.playing") == "no"
     opened.settle()
@@ -111,7 +116,7 @@ def test_the_window_slides_by_stride_dilation_and_padding(opened):
     reach, width = 3 * (side - 1) + 1, opened.run("return document.getElementById('bench-out').width")
     assert width == 19
     for k in range(21):
-        press(opened, "bench-slide", 1)
+        press(opened, "bench-slide", NEXT)
         box = opened.run("const { top, left, width } = document.getElementById('bench-sees').style;"
                          "return [top, left, width].map((text) => parseFloat(text) * 38 / 100)")
         y, x = divmod(k, width)
@@ -120,3 +125,64 @@ def test_the_window_slides_by_stride_dilation_and_padding(opened):
     assert opened.run("return document.querySelectorAll('#bench-sees i').length") == side * side
     assert "row 1, column 1 of the result" in opened.text("bench-sum")
     assert "minicnn verify FILE.py:FUNCTION" in opened.text("kernel")
+
+
+def test_the_products_of_the_sliding_window_are_those_of_python(opened, contents):
+    """Emboss, as a convolution, with stride 2, dilation 2 and 2 pixels of zeros around."""
+    opened.go(3, 5, 5, "kernel")
+    opened.run("minicnn.bench.choosePreset('emboss'); minicnn.bench.set({ stride: 2, dilation: 2, padding: 'zeros' })")
+    opened.settle()
+    picture = np.pad(place(contents[1]["images"][3][None], 38, (5, 5)).reshape(38, 38) / 255.0, 2)
+    windows = np.lib.stride_tricks.sliding_window_view(picture, (5, 5))[::2, ::2, ::2, ::2].reshape(361, 3, 3)
+    weight = np.array([[2, 1, 0], [1, 1, -1], [0, -1, -2]])[::-1, ::-1]             # turned: a convolution
+    first = int(windows.any((1, 2)).argmax())
+    opened.run("const next = document.querySelectorAll('#bench-slide button')[2];"
+               "for (let k = 0; k < arguments[0]; k++) next.click();", first)
+    for k in range(first, first + 4):
+        press(opened, "bench-slide", NEXT)
+        (y, x), window = divmod(k, 19), windows[k]
+        for shown, exact in zip(opened.run(CELLS, "bench-products"), (window, weight, window * weight), strict=True):
+            np.testing.assert_allclose(np.reshape(shown, (3, 3)), exact, rtol=6e-2, atol=1e-9)
+        said = opened.text("bench-sum").removeprefix("Their sum is ").replace("−", "-").split(": row ")
+        assert float(said[0]) == pytest.approx((window * weight).sum(), rel=6e-3, abs=6e-4)
+        assert said[1] == f"{y}, column {x} of the result."
+        assert opened.run(HATCHED, "bench-out").count(False) == k + 1
+    press(opened, "bench-slide", BACK)
+    assert opened.run(HATCHED, "bench-out").count(False) == first + 3
+
+
+def test_the_sliding_window_of_a_layer_has_the_sum_of_python(opened, contents, model):
+    opened.go(3, 0, 0, "pixel")
+    step(opened, layer=1, channel=3, y=0, x=0)
+    for _ in range(33):
+        press(opened, "pixel-slide", NEXT)
+    press(opened, "pixel-slide", BACK)
+    assert opened.run(SHOWN) == [1, 1] and opened.run(HATCHED, "pixel-map").count(False) == 32
+    weight, bias = model.conv2.weight.data[3].astype(np.float64), float(model.conv2.bias.data[3])
+    parts = (map_before(model, contents[1]["images"][3], 1, 0, 0)[:, 1:6, 1:6] * weight).sum((1, 2))
+    found = opened.run("return minicnn.pixel")
+    np.testing.assert_allclose(found["parts"], parts, rtol=0, atol=1e-5 * np.abs(parts).max())
+    assert found["total"] == pytest.approx(parts.sum() + bias, abs=1e-5 * np.abs(parts).max())
+
+
+def test_another_operator_ends_the_slide(opened):
+    opened.go(3, 5, 5, "kernel")
+    press(opened, "bench-slide", PLAY)
+    assert opened.run("return document.getElementById('bench-slide').dataset.playing") == "yes"
+    opened.run("minicnn.bench.choosePreset('mean')")
+    opened.settle()
+    assert opened.run("return document.getElementById('bench-slide').dataset.playing") == "no"
+    assert not any(opened.run(HATCHED, "bench-out"))
+
+
+def test_calm_readers_get_the_buttons_of_single_steps_only(opened):
+    from selenium.webdriver.common.by import By
+    opened.go(3, 5, 5, "pixel")
+    press(opened, "pixel-slide", PLAY)
+    opened.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                   {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]})
+    opened.settle()
+    assert opened.run("return document.getElementById('pixel-slide').dataset.playing") == "no"
+    buttons = opened.browser.find_elements(By.CSS_SELECTOR, "#pixel-slide button")
+    assert [button.is_displayed() for button in buttons] == [False, True, True]
+    assert not opened.browser.find_element(By.CSS_SELECTOR, "#pixel-slide select").is_displayed()

@@ -30,6 +30,7 @@ function trained() {                                                    // kerne
 
 // ---- the settings
 function configure(what) {                                              // the operator is another one
+  bench.sliding.leave();
   Object.assign(operator, what);
   const domains = Operators.hasWindow(operator) ? DOMAINS[operator.padding] : EVERYWHERE;
   if (!domains.includes(bench.domain)) [bench.domain] = domains;
@@ -237,7 +238,6 @@ function restored([kind, side, flipped, stride, dilation, padding, domain, y, x,
   const named = kind !== "kernel" ? kind
     : Object.keys(presets).find((name) => String(presets[name]) === String(what.kernel)) ?? OWN;
   return () => {
-    bench.sliding.leave();
     Object.assign(bench, { domain, at });
     $("bench-preset").value = named;
     configure(what);
