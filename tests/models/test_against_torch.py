@@ -21,7 +21,9 @@ PAIRS = {               # name: (ours, theirs, shape of the pictures)
     "unet of odd colour pictures": (lambda **options: UNet(3, 2, (8, 12, 16, 20), **options),
                                     lambda: torch_twins.UNet(3, 2, (8, 12, 16, 20)), (2, 3, 13, 22)),
 }
-BOUNDS = {"float32": (1e-5, 1e-4, 1e-4), "float64": (1e-9, 1e-9, 1e-9)}        # outputs, gradients, training steps
+# Of outputs, gradients, training steps. The two networks round differently, on each processor in another way. Where a
+# ReLU or a maximum then decides differently, which in float64 nearly never happens, some gradients differ by a percent.
+BOUNDS = {"float32": (1e-5, 2e-2, 1e-4), "float64": (1e-9, 1e-9, 1e-9)}
 
 
 @pytest.fixture(params=[(name, dtype) for name in PAIRS for dtype in BOUNDS], ids=lambda pair: " in ".join(pair))
@@ -53,6 +55,14 @@ def assert_close(found, expected, bound, what):
     np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max(), err_msg=what)
 
 
+def assert_near(found, expected, bound, what):
+    """The relative distance of whole arrays is at most the bound."""
+    expected = expected.detach().numpy()
+    assert found.dtype == expected.dtype and found.shape == expected.shape
+    distance = np.linalg.norm(found - expected) / np.linalg.norm(expected)
+    assert distance <= bound, f"{what}: the relative distance is {distance}"
+
+
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_name_of_the_state_is_pytorchs(pair):
     ours, theirs = PAIRS[pair][0]().state_dict(), PAIRS[pair][1]().state_dict()
@@ -77,18 +87,16 @@ def test_gradients(twins, rng):
     cotangent = rng.standard_normal(out.shape).astype(out.dtype)
     out.backward(cotangent)
     torch_out.backward(torch.from_numpy(cotangent))
-    assert_close(x.grad, torch_x.grad, gradient_bound, "pictures")
+    assert_near(x.grad, torch_x.grad, gradient_bound, "pictures")
     theirs = dict(theirs.named_parameters())
     for name, parameter in ours.named_parameters():
-        assert_close(parameter.grad, theirs.pop(name).grad, gradient_bound, name)
+        assert_near(parameter.grad, theirs.pop(name).grad, gradient_bound, name)
     assert not theirs
 
 
 def test_five_training_steps(twins, rng):
     ours, theirs, shape, (_, _, bound) = twins
-    # The two networks round differently, on each processor in another way. Where a ReLU or a maximum then decides
-    # differently, a few weights differ by more than the rest (which agree to 1e-6): steps are small, and the distance
-    # of a whole array counts.
+    # Steps are small, so that a ReLU that decides differently changes little.
     sgd, torch_sgd = optim.SGD(ours.parameters(), 0.002, 0.9), torch.optim.SGD(theirs.parameters(), 0.002, 0.9)
     for _ in range(5):
         x, torch_x = pictures(shape, ours, rng)
@@ -106,7 +114,4 @@ def test_five_training_steps(twins, rng):
             optimizer.step()
     state = theirs.state_dict()
     for name, array in ours.state_dict().items():
-        expected = state[name].numpy()
-        assert array.dtype == expected.dtype and array.shape == expected.shape
-        distance = np.linalg.norm(array - expected) / np.linalg.norm(expected)
-        assert distance <= bound, f"{name}: the relative distance is {distance}"
+        assert_near(array, state[name], bound, name)
