@@ -26,9 +26,9 @@ from .texts import Texts
 MAX_PAGE_BYTES = 3_000_000
 SCRIPTS = ("data", "live", "sources", "views", "stage", "frame", "drawing/pen",
            "drawing/pictures", "controls", "operators", "laws", "show/play", "show/slide", "show/link", "show/gif",
-           "show/zip", "show/snapshot", "show/save", "show/keys", "show/point", "show/lecture", "show/svg",
-           "show/figure")                                                                   # in this order
-STYLES = ("page", "show/lecture", "show/print")
+           "show/zip", "show/snapshot", "show/save", "show/keys", "show/point", "enlarge/enlarge", "show/lecture",
+           "show/svg", "show/figure")                                                       # in this order
+STYLES = ("page", "enlarge/enlarge", "show/lecture", "show/print")
 PANELS = ("maps", "equal", "pool", "impulse", "pixel", "kernel")      # tabs: the names in `page/panels/` and of texts
 
 
@@ -88,7 +88,8 @@ def build(found: Exploration, source: str, own: Pictures | None = None,
             "scales": found.scales, "compared": found.compared, "arrays": arrays, "network": found.layers,
             "paths": {name: path(name).tolist() for name in PATHS}, "rules": {"mean": rules.mean, "std": rules.std}}
     page = _part("page.html")
-    for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("player", _part("show/player.html"))):
+    for mark, text in (("tabs", _tabs()), ("panels", _panels()), ("player", _part("show/player.html")),
+                       ("enlarged", _part("enlarge/enlarge.html"))):
         page = page.replace("{{" + mark + "}}", text)
     page = texts.markup(page)
     for mark, text in (("language", language), ("css", "".join(_part(f"{name}.css") for name in STYLES)),

@@ -12,6 +12,7 @@
 //   controls.js   mouse, keys, sliders, tabs;   start.js   the first frame, and `window.minicnn` for tests
 //   show/play.js  the digit goes along a path;   link.js   what the reader sees, as a part of the address
 //   show/slide.js  a window slides over the input of a map
+//   enlarge/      one map in a dialog
 //   show/keys.js, point.js, lecture.js, svg.js, figure.js   the table of keys and its help; the pixels of the maps by
 //                 keyboard; full screen; the figure as SVG
 //   show/save.js  an animation as a file: snapshot.js has its pictures; gif.js and zip.js write, and know no document

@@ -64,6 +64,7 @@ function draw() {
     panels[state.tab].draw(now, { deepest, pooled });
     drawRows();
     drawProbe();
+    drawEnlarged();
   }
   drawLecture();
   pursue();

@@ -23,23 +23,23 @@ function frame(element, box) {
   Object.assign(element.style, { top: percent(box[0]), left: percent(box[1]), width: percent(box[2]),
                                  height: percent(box[2]) });
 }
+function seenBy({ view, y, x }) {                 // the pixels of the canvas that a pixel of a map sees, or null
+  const { row, layer, size, values } = view, [top, left] = row.offset(), stride = layer <= LAST ? 1 : 2;
+  return values[y * size + x] < 0 || row.kernel ? null : [stride * y + top, stride * x + left, SEES[layer]];
+}
+function tellPixel(probe) {
+  const { view, y, x } = probe, { row, layer, size } = view, step = view.values[y * size + x], box = seenBy(probe);
+  const map = row.kernel ? say("stage.kernel_of", { layer: NAMES[layer] }) : NAMES[layer];
+  const value = written(row.value(step, view)), [top, left, sees] = box ?? [];
+  const seen = step < 0 ? say("stage.unknown") : row.kernel ? `${value}.` : say("stage.sees", {
+    value, size: `${sees}×${sees}`, top, left, bottom: top + sees - 1, right: left + sees - 1 });
+  return [say("stage.probe", { map, y, x }), seen].join(" ");
+}
 function drawProbe() {
-  const { probe } = state;
-  let text = say("stage.point"), box = null;
-  if (probe) {
-    const { view, y, x } = probe, { row, layer, size } = view, step = view.values[y * size + x];
-    const [oy, ox] = row.offset(), sees = SEES[layer], stride = layer <= LAST ? 1 : 2;
-    const top = stride * y + oy, left = stride * x + ox, last = sees - 1;
-    const value = written(row.value(step, view));
-    const map = row.kernel ? say("stage.kernel_of", { layer: NAMES[layer] }) : NAMES[layer];
-    if (step >= 0 && !row.kernel) box = [top, left, sees];
-    const seen = step < 0 ? say("stage.unknown") : row.kernel ? `${value}.`
-      : say("stage.sees", { value, size: `${sees}×${sees}`, top, left, bottom: top + last, right: left + last });
-    text = [say("stage.probe", { map, y, x }), seen].join(" ");
-  }
+  const { probe } = state, box = probe && seenBy(probe);
   frame($("sees"), box);
   $("legend-sees").hidden = !box;
-  put("legend-text", text);
+  put("legend-text", probe ? tellPixel(probe) : say("stage.point"));
 }
 
 const mark = (id, text, equal) => { put(id, text); $(id).className = `text ${equal ? "yes" : "no"}`; };

@@ -28,6 +28,7 @@ listenPlayer();
 listenSave();
 listenKeys();
 listenMaps();
+listenEnlarge();
 listenLecture();
 listenFigure();
 listenTools();

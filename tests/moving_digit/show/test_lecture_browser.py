@@ -81,6 +81,7 @@ def test_each_key_does_what_the_help_says(opened, keys, tmp_path):
                                                  "row.cells[1].textContent)") if text not in done}
     assert of_the_canvas == {"on the canvas: play the animation, or pause it", "take the last stroke back",
                              "on a map: point at the next pixel, also of the next map",
+                             "on a map: enlarge it, as a double click does",     # see the tests of enlarging
                              "on the canvas, with pen or eraser: move it",       # see the tests of the pen and player
                              "on the canvas, with pen or eraser: put it down, or lift it"}
 

@@ -21,6 +21,7 @@ const KEYS = [
   { keys: ["p"], shown: "P", says: "pen", act: () => chooseTool("pen") },
   { keys: ["e"], shown: "E", says: "eraser", act: () => chooseTool("eraser") },
   { shown: "← ↑ → ↓", says: "map_arrows" },
+  { shown: say("keys.enter"), says: "enlarge" },
   { shown: "← ↑ → ↓", says: "pen_arrows" },
   { shown: say("keys.space"), says: "pen_down" },
   { shown: say("keys.control_z"), says: "undo" },
@@ -46,7 +47,7 @@ const isOwn = (target, key) => target.matches(TYPING)
 function pressed(event) {
   const { key, target, repeat } = event, typed = event.getModifierState("AltGraph");     // as "[" on many keyboards
   if (event.defaultPrevented || event.isComposing || !typed && (event.ctrlKey || event.altKey) || event.metaKey
-      || $("help").open || isOwn(target, key)) return;
+      || document.querySelector("dialog[open]") || isOwn(target, key)) return;
   const name = key.length === 1 ? key.toLowerCase() : key;
   const line = KEYS.find(({ keys, when }) => keys?.includes(name) && (!when || when()));
   if (!line || !$("shortcuts").checked && key.length === 1 || repeat && !line.repeats) return;
